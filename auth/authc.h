@@ -1,0 +1,74 @@
+/*
+ * authc.h - asking authd: the client side of auth/PROTOCOL, asynchronous.
+ *
+ * One struct authc a process; it connects to the socket "auth" in the
+ * process's folder and again whenever authd returns. Each question calls back
+ * exactly once from the loop (never from within the question), with rc 0 or
+ * ERR_AWAY, unless it was cancelled; when the question itself returns an error
+ * there is no callback. In a reply all pointers are good for the callback only.
+ */
+#ifndef SUBMITD_AUTHC_H
+#define SUBMITD_AUTHC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/authp.h"
+#include "lib/loop.h"
+
+struct authc;
+
+struct authc_blob {			/* a handle or a ticket, by value */
+	size_t	len;
+	uint8_t	data[AUTHP_TICKET_MAX];
+};
+
+struct authc_reply {
+	int			 rc;		/* 0 or ERR_AWAY */
+	enum authp_verdict	 verdict;	/* AUTHP_TEMP when rc is not 0 */
+	uint32_t		 exchange;	/* CONTINUE */
+	const void		*blob;		/* challenge, handle or ticket */
+	size_t			 blob_len;
+	const char		*user;
+	enum authp_kind		 kind;
+	const char		*path;		/* MAILDROP, DELIVER */
+	const char		*peer;		/* TICKET: the client's address */
+	const char		*tls;		/* TICKET */
+	const char		*mech;		/* TICKET: "" unless SASL */
+	const char		*sid;		/* TICKET */
+};
+
+typedef void authc_fn(void *ctx, const struct authc_reply *r);
+
+struct authc *authc_new(struct loop *l, const char *path);
+void	authc_free(struct authc *a);
+int	authc_is_up(const struct authc *a);
+
+/* Each returns 0 and puts the call's id in *ret_call (for authc_cancel; may be
+ * NULL), or ERR_AWAY, ERR_NOMEM, ERR_LIMIT (an argument is too long). */
+int	authc_session(struct authc *a, int sock_fd, enum authp_service service,
+	    const char *sid, authc_fn *fn, void *ctx, uint32_t *ret_call);
+/* `ir` NULL: no initial response was given. Responses are the caller's to
+ * zero; this module zeroes its own copy. */
+int	authc_sasl_start(struct authc *a, const struct authc_blob *handle,
+	    const char *tls, const char *mech, const void *ir, size_t ir_len,
+	    authc_fn *fn, void *ctx, uint32_t *ret_call);
+int	authc_sasl_step(struct authc *a, uint32_t exchange, const void *resp,
+	    size_t len, authc_fn *fn, void *ctx, uint32_t *ret_call);
+void	authc_sasl_cancel(struct authc *a, uint32_t exchange);
+int	authc_mail(struct authc *a, const struct authc_blob *handle,
+	    const struct authc_blob *ticket, const char *tls,
+	    const char *sender, authc_fn *fn, void *ctx, uint32_t *ret_call);
+int	authc_rcpt(struct authc *a, const char *address, authc_fn *fn,
+	    void *ctx, uint32_t *ret_call);
+int	authc_ticket(struct authc *a, const void *ticket, size_t len,
+	    const char *sender, enum authp_phase phase, authc_fn *fn,
+	    void *ctx, uint32_t *ret_call);
+int	authc_maildrop(struct authc *a, const void *ticket, size_t len,
+	    authc_fn *fn, void *ctx, uint32_t *ret_call);
+int	authc_deliver(struct authc *a, const char *address, authc_fn *fn,
+	    void *ctx, uint32_t *ret_call);
+/* The reply is no longer wanted: fn will not be called. */
+void	authc_cancel(struct authc *a, uint32_t call);
+
+#endif

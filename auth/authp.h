@@ -1,0 +1,61 @@
+/*
+ * authp.h - numbers and limits of authd's protocol; see auth/PROTOCOL.
+ */
+#ifndef SUBMITD_AUTHP_H
+#define SUBMITD_AUTHP_H
+
+#define AUTHP_REPLY	0x8000u
+
+enum authp_type {
+	AUTHP_SESSION = 1,
+	AUTHP_SASL_START,
+	AUTHP_SASL_STEP,
+	AUTHP_SASL_CANCEL,
+	AUTHP_MAIL,
+	AUTHP_RCPT,
+	AUTHP_TICKET,
+	AUTHP_MAILDROP,
+	AUTHP_DELIVER,
+	AUTHP__COUNT
+};
+
+enum authp_service { AUTHP_SMTP = 1, AUTHP_POP = 2 };
+
+enum authp_phase { AUTHP_BEGIN = 0, AUTHP_COMMIT = 1 };
+
+/* How the right to send was come by. */
+enum authp_kind { AUTHP_KIND_SASL = 1, AUTHP_KIND_GRANT, AUTHP_KIND_NETWORK };
+
+enum authp_verdict {
+	AUTHP_OK = 0,
+	AUTHP_CONTINUE,		/* the exchange wants another response */
+	AUTHP_BADCRED,		/* 535 5.7.8: whatever was wrong with it */
+	AUTHP_TEMP,		/* 454 4.7.0, 451, [SYS/TEMP] */
+	AUTHP_NOAUTH,		/* 530 5.7.0: no authorisation */
+	AUTHP_NOTSENDER,	/* 553 5.7.1: authorised, not for this sender */
+	AUTHP_VOID,		/* 421: the ticket does not hold any more */
+	AUTHP_NOUSER,		/* 550 5.1.1 */
+	AUTHP_BADMECH,		/* 504 5.5.4: not among those offered */
+	AUTHP_NOINITIAL,	/* 501: an initial response to a mechanism in
+				 * which the server speaks first */
+	AUTHP_MALFORMED,	/* 501 5.5.2: the response cannot be read */
+	AUTHP_VERDICT__COUNT
+};
+
+#define AUTHP_HANDLE_MAX	256u
+#define AUTHP_TICKET_MAX	1024u
+#define AUTHP_SID_MAX		32u
+#define AUTHP_TLS_MAX		95u
+#define AUTHP_MECH_MAX		32u
+#define AUTHP_RESP_MAX		9216u	/* 12,288 octets of base64 */
+#define AUTHP_USER_MAX		254u
+#define AUTHP_SENDER_MAX	254u
+#define AUTHP_PATH_MAX		511u
+#define AUTHP_EXCHANGES_MAX	512u
+#define AUTHP_EXCHANGE_S	300
+
+/* What is offered, in the order of advertisement (the strongest first; LOGIN
+ * last). */
+#define AUTHP_MECHS_TLS		"SCRAM-SHA-256 PLAIN LOGIN"
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * clock.h - the time of day and monotonic time.
+ *
+ * Everything that expires asks clock_now_s(). In test builds the time of day
+ * comes from the file named in SUBMITD_TEST_CLOCK: "+90" or "-90" is added to
+ * the real time, a plain number is seconds since the epoch. Release builds do
+ * not contain that.
+ */
+#ifndef SUBMITD_CLOCK_H
+#define SUBMITD_CLOCK_H
+
+#include <stdint.h>
+
+void	clock_init(void);	/* before chroot: a test build opens its file */
+int64_t	clock_now_s(void);	/* seconds since the epoch */
+int64_t	clock_now_us(void);	/* real time, microseconds; never the test's */
+int64_t	clock_mono_ms(void);	/* monotonic milliseconds */
+
+/* How long a timer may sleep at most before it must look at clock_now_s()
+ * again: `ms` itself, and at most 100 in test builds that move the clock. */
+int64_t	clock_timer_ms(int64_t ms);
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * conf.h - the configuration: one table of keys for all programs.
+ *
+ * conf_load() reads the file (libconfuse, include()) and -o arguments in a
+ * parent or in submitctl; conf_pack()/conf_unpack() carry the values to the
+ * children, who parse them by the same table. A struct conf is read-only once
+ * loaded and is counted: conf_ref(), conf_unref().
+ */
+#ifndef SUBMITD_CONF_H
+#define SUBMITD_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "lib/addr.h"
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "lib/tls.h"
+
+struct conf_list {
+	char	**v;		/* each its own string */
+	size_t	  n;
+};
+
+struct conf_addrs {
+	struct addr	*v;
+	size_t		 n;
+};
+
+struct conf_nets {
+	struct net	*v;
+	size_t		 n;
+};
+
+struct conf_trusted {		/* trusted_networks NET { … } */
+	struct net		 net;
+	struct conf_list	 senders;	/* canonical addresses, or @domain */
+	char			*owner;		/* canonical user, or NULL */
+};
+
+enum conf_sender_policy { SENDER_REJECT, SENDER_LOG };
+
+struct conf {
+	unsigned int	 refs;
+	char		*hostname;
+	struct conf_list local_domains;		/* lower case */
+	char		*next_hop;		/* "host:port", or NULL */
+	struct conf_addrs listen_submission;
+	struct conf_addrs listen_submissions;
+	struct conf_addrs listen_pop3;
+	struct conf_addrs listen_pop3s;
+	struct conf_list tls_cert;		/* files, one key each */
+	struct conf_list tls_key;
+	char		*maildir;		/* template below mail_root */
+	char		*mail_root;
+	char		*spool_dir;
+	char		*db_dir;
+	char		*run_dir;
+	char		*libexec_dir;
+	char		*log_to;
+	uint64_t	 grant_ttl_s;
+	struct conf_nets grant_exclude;
+	uint64_t	 grant_ipv6_prefix;	/* bits, 56 to 128 */
+	struct conf_trusted *trusted;
+	size_t		 n_trusted;
+	enum conf_sender_policy sender_policy;
+	struct conf_nets guessing_exempt;
+	uint64_t	 message_size_limit;	/* octets */
+	uint64_t	 recipient_limit;
+	uint64_t	 retry_min_s;
+	uint64_t	 retry_max_s;
+	uint64_t	 queue_lifetime_s;
+	uint64_t	 spool_min_free;	/* octets; 0: 1G or 5 %, the less */
+	uint64_t	 session_max_s;
+	uint64_t	 auth_threads;
+	char		*postmaster;		/* a user, or NULL: the first one */
+	char		*help_text;		/* or NULL */
+
+	struct tls_pair	 tls[TLS_PAIRS_MAX];	/* read by conf_load_tls() */
+	size_t		 n_tls;
+	struct conf_values *values;		/* as text; private to conf*.c */
+};
+
+struct conf_args {		/* what a program was started with */
+	const char	 *file;		/* -c, or NULL: the default */
+	const char	 *root;		/* --root, or NULL */
+	const char	**overrides;	/* -o key=value, in their order */
+	size_t		  n_overrides;
+};
+
+/* Reads, checks, fills in defaults. On failure ERR_CONFIG (or ERR_SYSTEM) and
+ * a text "FILE:LINE: key: what was expected". Relative paths lie below --root
+ * (or the folder of the file). *ret is the caller's: conf_unref(). */
+int	conf_load(const struct conf_args *args, struct conf **ret,
+	    struct err *reterr);
+/* Reads the tls_cert/tls_key pairs into the conf. *ret_not_after is the
+ * earliest end of life among them. No pair configured: 0 and n_tls 0. */
+int	conf_load_tls(struct conf *c, int64_t *ret_not_after,
+	    struct err *reterr);
+
+struct conf *conf_ref(struct conf *c);
+void	conf_unref(struct conf *c);		/* NULL is fine; zeroes keys */
+
+/* All values and pairs as octets for a memfd, and back. */
+int	conf_pack(const struct conf *c, struct buf *ret, struct err *reterr);
+int	conf_unpack(const void *p, size_t len, struct conf **ret,
+	    struct err *reterr);
+
+/* Prints "key = value" lines: all, only what differs from the defaults, or the
+ * defaults. `only` (or NULL) names one key: ERR_NOTFOUND if there is none. */
+enum conf_show { CONF_ALL, CONF_CHANGED, CONF_DEFAULTS };
+int	conf_show(const struct conf *c, FILE *to, enum conf_show what,
+	    const char *only);
+
+/* For the test that the manual has every key: the i-th key or NULL. */
+const char *conf_key_name(size_t i);
+
+/* The domain is one of local_domains (both in lower case). */
+bool	conf_is_local_domain(const struct conf *c, const char *domain);
+/* The trusted network that holds `a` (the longest prefix), or NULL. */
+const struct conf_trusted *conf_trusted_for(const struct conf *c,
+	    const struct addr *a);
+
+/* Paths below run_dir etc. */
+int	conf_default_file(const char *root, char *dst, size_t size);
+
+#endif

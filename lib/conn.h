@@ -1,0 +1,89 @@
+/*
+ * conn.h - one TCP connection of a client or to a next hop, clear or TLS.
+ *
+ * Bounded on both sides: the input buffer stops reading at its maximum, and
+ * while more than CONN_OUT_HIGH octets wait to be sent nothing is read, so a
+ * peer that never reads costs no more than that. Callbacks come from the loop;
+ * the owner may call conn_close() in any of them, never conn is freed under
+ * its caller's feet (it is reaped at the end of the turn).
+ */
+#ifndef SUBMITD_CONN_H
+#define SUBMITD_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/addr.h"
+#include "lib/buf.h"
+#include "lib/loop.h"
+#include "lib/tls.h"
+
+#define CONN_OUT_HIGH	(32u * 1024)	/* reading stops above */
+#define CONN_OUT_MAX	(1024u * 1024)	/* conn_write() fails above */
+
+struct conn;
+
+struct conn_ops {
+	/* New octets are in conn_input(), or conn_kick() was called. */
+	void	(*input)(void *ctx);
+	/* The output has run empty (again). May be NULL. */
+	void	(*drained)(void *ctx);
+	/* A handshake has ended well. May be NULL where TLS is never used. */
+	void	(*secured)(void *ctx);
+	/* A connect has ended well (conn_connect() only). May be NULL. */
+	void	(*connected)(void *ctx);
+	/* The peer is gone, or its time is over: `why` is a short word such as
+	 * "eof", "reset", "timeout", "tls:unknown_ca". Called at most once and
+	 * never after conn_close(); the owner then calls conn_close(). */
+	void	(*gone)(void *ctx, const char *why);
+};
+
+/* Takes over an accepted, non-blocking descriptor; sets TCP_NODELAY. NULL: no
+ * memory, and the descriptor stays the caller's. `in_max` bounds the input. */
+struct conn *conn_new(struct loop *l, int fd, size_t in_max,
+	    const struct conn_ops *ops, void *ctx);
+
+/* Begins to connect from an ephemeral port. NULL on failure, with *reterr. */
+struct conn *conn_connect(struct loop *l, const struct addr *to,
+	    size_t in_max, const struct conn_ops *ops, void *ctx,
+	    struct err *reterr);
+
+/* Begins a handshake as server. The clear-text input buffer must be empty and
+ * the output is flushed first (the 220 goes out in clear). ERR_FORMAT when
+ * input is buffered: the caller ends the session (RFC 3207, injection). */
+int	conn_start_server_tls(struct conn *c, SSL_CTX *ctx);
+/* Begins a handshake as client; `sni` may be NULL. Same rule on input. */
+int	conn_start_client_tls(struct conn *c, SSL_CTX *ctx, const char *sni);
+bool	conn_is_tls(const struct conn *c);	/* established */
+SSL	*conn_ssl(const struct conn *c);	/* NULL in clear */
+
+struct buf *conn_input(struct conn *c);
+/* Copies into the output; sent as soon as the socket takes it. ERR_LIMIT above
+ * CONN_OUT_MAX, ERR_NOMEM: the owner closes. */
+int	conn_write(struct conn *c, const void *p, size_t len);
+size_t	conn_pending(const struct conn *c);	/* octets not yet sent */
+
+/* While paused nothing is read and `input` is not called. */
+void	conn_pause(struct conn *c);
+void	conn_resume(struct conn *c);
+/* Calls `input` at the end of this turn even without new octets. */
+void	conn_kick(struct conn *c);
+
+/* `gone("timeout")` after that long without octets from the peer; with
+ * `total` not 0 the deadline stands however much comes. 0 switches off. */
+void	conn_idle_timeout(struct conn *c, int64_t ms);
+void	conn_deadline(struct conn *c, int64_t ms);
+
+/* Any time, also twice. With `flush` what was written is sent first (for at
+ * most 10 s), then close_notify and an orderly end. The struct is freed by the
+ * reaper; no callback comes any more. NULL is fine. */
+void	conn_close(struct conn *c, bool flush);
+
+int	conn_fd(const struct conn *c);		/* borrowed; -1 when closed */
+const struct addr *conn_peer(const struct conn *c);
+const struct addr *conn_local(const struct conn *c);
+uint64_t conn_octets_in(const struct conn *c);	/* application data */
+uint64_t conn_octets_out(const struct conn *c);
+
+#endif

@@ -1,0 +1,24 @@
+noinst_LIBRARIES += lib/librun.a
+lib_librun_a_SOURCES = \
+	lib/err.c lib/err.h lib/str.c lib/str.h lib/buf.c lib/buf.h \
+	lib/addr.c lib/addr.h lib/line.c lib/line.h lib/msg.c lib/msg.h \
+	lib/clock.c lib/clock.h lib/fio.c lib/fio.h lib/log.c lib/log.h \
+	lib/mailbox.c lib/mailbox.h lib/maildir.c lib/maildir.h \
+	lib/loop.c lib/loop.h lib/tls.c lib/tls.h lib/conn.c lib/conn.h \
+	lib/ipc.c lib/ipc_client.c lib/ipc.h lib/pool.c lib/pool.h \
+	lib/priv.c lib/priv.h lib/child.c lib/child.h lib/proc.h \
+	lib/conf.c lib/conf_private.h lib/conf.h
+
+# What only parents and submitctl link: libconfuse, jansson, libsystemd.
+noinst_LIBRARIES += lib/libparent.a
+lib_libparent_a_SOURCES = \
+	lib/conf_file.c lib/parent.c lib/parent_conf.c lib/parent.h lib/parent_private.h
+lib_libparent_a_CFLAGS = $(AM_CFLAGS) $(CONFUSE_CFLAGS) $(SYSTEMD_CFLAGS) \
+	$(JANSSON_CFLAGS)
+noinst_LIBRARIES += lib/libcontrol.a
+lib_libcontrol_a_SOURCES = lib/control.c lib/control_ask.c lib/control.h
+lib_libcontrol_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+
+PARENT_LIBS = lib/libparent.a lib/libcontrol.a $(RUN_LIBS) \
+	$(CONFUSE_LIBS) $(SYSTEMD_LIBS) $(JANSSON_LIBS)
+CONTROL_LIBS = lib/libcontrol.a $(RUN_LIBS) $(JANSSON_LIBS)

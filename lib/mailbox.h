@@ -1,0 +1,42 @@
+/*
+ * mailbox.h - the Mailbox of RFC 5321 section 4.1.2: syntax and one canonical
+ * form, used by the session, the rule, the database and delivery alike.
+ * Pure; fuzzed.
+ */
+#ifndef SUBMITD_MAILBOX_H
+#define SUBMITD_MAILBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define MAILBOX_LOCAL_MAX	64	/* RFC 5321 section 4.5.3.1.1 */
+#define MAILBOX_DOMAIN_MAX	255
+#define MAILBOX_MAX		254	/* a path is 256 with its brackets */
+#define MAILBOX_SIZE		(MAILBOX_MAX + 1)
+
+struct mailbox {
+	char	text[MAILBOX_SIZE];	/* as given: what is relayed */
+	char	canon[MAILBOX_SIZE];	/* unquoted local part@domain, both in
+					 * lower case: what is compared */
+	size_t	local_len;		/* of canon, up to the @ */
+	bool	literal;		/* the domain is an address literal */
+};
+
+/* `s` of `len` octets is exactly one mailbox. Dot-string or quoted string, a
+ * domain of two labels or more (RFC 6409 section 4.2), or an address literal.
+ * No UTF-8, no controls, nothing behind it. A quoted local part whose content
+ * holds an @, a NUL, a space or a control gets ERR_FORMAT (it could not be
+ * compared safely). ERR_FORMAT, ERR_LIMIT. */
+int	mailbox_parse(const char *s, size_t len, struct mailbox *ret);
+
+/* The domain of a canonical address, or NULL. */
+const char *mailbox_domain(const char *canon);
+
+/* A host or domain name: labels of letters, digits and inner hyphens (and _ ,
+ * which real hosts send), at most 255 octets. */
+bool	mailbox_is_domain(const char *s, size_t len);
+
+/* A bare login name: 1 to 64 octets of atext and dots, made lower-case. */
+bool	mailbox_is_local(const char *s, size_t len);
+
+#endif

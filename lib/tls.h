@@ -1,0 +1,45 @@
+/*
+ * tls.h - OpenSSL contexts and our TLS policy: TLS 1.2 and 1.3, ECDHE with
+ * AEAD suites, no renegotiation, no compression, no 0-RTT, no tickets.
+ */
+#ifndef SUBMITD_TLS_H
+#define SUBMITD_TLS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/ssl.h>
+
+#include "lib/err.h"
+
+/* A certificate chain and its key, both PEM, NUL-terminated. */
+struct tls_pair {
+	char	*cert;
+	char	*key;		/* zeroed before it is freed */
+};
+
+#define TLS_PAIRS_MAX 8
+
+/* Reads both files and checks them: they parse, the key belongs to the
+ * certificate. `*ret_not_after` is the end of the certificate's life (seconds
+ * since the epoch). The pair is the caller's: tls_pair_free(). ERR_CONFIG,
+ * ERR_SYSTEM: the text names the file. */
+int	tls_pair_read(const char *cert_file, const char *key_file,
+	    struct tls_pair *ret, int64_t *ret_not_after, struct err *reterr);
+void	tls_pair_free(struct tls_pair *p);
+
+/* A server context with all pairs (ECDSA beside RSA). `context_id` tells
+ * programs and listeners apart (session-id context). */
+int	tls_server_ctx(const struct tls_pair *pairs, size_t n,
+	    const char *context_id, SSL_CTX **ret, struct err *reterr);
+/* A client context that does not verify (opportunistic TLS). */
+int	tls_client_ctx(SSL_CTX **ret, struct err *reterr);
+
+/* "TLSv1.3:TLS_AES_256_GCM_SHA384:X25519" of an established connection. */
+#define TLS_DESC_SIZE 96
+void	tls_describe(SSL *ssl, char dst[TLS_DESC_SIZE]);
+
+/* A word for the oldest error in OpenSSL's queue, which is emptied. */
+void	tls_error_text(char *dst, size_t size);
+
+#endif

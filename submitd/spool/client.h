@@ -1,0 +1,133 @@
+/*
+ * client.h - what others may ask of submitd-spool, the only writer of the
+ * spool. Asynchronous; callbacks come from the loop.
+ *
+ * submitd-smtp: begin, data, commit, abort. submitd-send: queue, open, done,
+ * defer, fail, bounce. Each side gets its own socket ("spool" in its folder),
+ * and what the other side may ask drops the peer (submitd/spool/protocol.h).
+ *
+ * A 250 means: on stable storage, file and folder. The caller never holds a
+ * descriptor that can change a message.
+ */
+#ifndef SUBMITD_SPOOL_CLIENT_H
+#define SUBMITD_SPOOL_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/authp.h"
+#include "lib/loop.h"
+#include "lib/str.h"
+
+/* ------------------------------------------------------------------ smtp -- */
+
+struct spoolc;			/* the connection */
+struct spoolc_txn;		/* one message on its way in */
+
+enum spoolc_verdict {
+	SPOOLC_OK = 0,
+	SPOOLC_VOID,		/* 421: the ticket does not hold any more */
+	SPOOLC_NOTSENDER,	/* 553 5.7.1 */
+	SPOOLC_NOSPACE,		/* 452 4.3.1 */
+	SPOOLC_TOOBIG,		/* 552 5.3.4 */
+	SPOOLC_TEMP,		/* 451 4.3.0; also when submitd-spool went away */
+	SPOOLC_LOOP,		/* 554 5.4.6: too many Received (over 100) */
+	SPOOLC_VERDICT__COUNT
+};
+
+struct spoolc_envelope {
+	const void	*ticket;
+	size_t		 ticket_len;
+	const char	*sender;	/* as given, "" for <> */
+	const char	*const *rcpts;	/* as given */
+	size_t		 n_rcpts;
+	const char	*helo;		/* "" when it was no domain or literal */
+	uint64_t	 size;		/* announced by SIZE, or 0 */
+	bool		 eightbit;	/* BODY=8BITMIME */
+};
+
+/* The answer to begin and to commit. `queue_id` is good for the call. After
+ * anything but OK to begin, and after any answer to commit, the txn is gone. */
+typedef void spoolc_fn(void *ctx, enum spoolc_verdict v, const char *queue_id);
+
+struct spoolc *spoolc_new(struct loop *l, const char *path,
+	    uint64_t message_size_limit);
+void	spoolc_free(struct spoolc *s);
+bool	spoolc_is_up(const struct spoolc *s);
+
+/* NULL: submitd-spool is away (451 4.3.0), no callback. `drained(ctx)` is
+ * called when spoolc_full() has become false again. */
+struct spoolc_txn *spoolc_begin(struct spoolc *s,
+	    const struct spoolc_envelope *env, spoolc_fn *begun,
+	    loop_fn *drained, void *ctx);
+/* Octets of the message as they are to be stored: CR LF lines, no dot
+ * stuffing. A failure shows at commit. */
+void	spoolc_data(struct spoolc_txn *t, const void *p, size_t len);
+bool	spoolc_full(const struct spoolc_txn *t);	/* stop reading */
+void	spoolc_commit(struct spoolc_txn *t, spoolc_fn *committed);
+/* Gives the message up; no callback comes any more. NULL is fine. */
+void	spoolc_abort(struct spoolc_txn *t);
+
+/* ------------------------------------------------------------------ send -- */
+
+struct spoolq;			/* submitd-send's connection */
+
+enum spoolq_state { SPOOLQ_PENDING = 0, SPOOLQ_DONE, SPOOLQ_FAILED };
+
+struct spoolq_rcpt {
+	char			*address;
+	enum spoolq_state	 state;
+	uint32_t		 tries;		/* failed for now, so far */
+	int64_t			 next_try_s;	/* epoch; 0: now */
+};
+
+struct spoolq_msg {			/* owned by the receiver of entry() */
+	char			 id[STR_ID_SIZE];
+	char			*sender;	/* "" for <> */
+	char			*user;		/* whose message it is */
+	int64_t			 arrived_s;	/* epoch */
+	uint64_t		 octets;	/* of the message, CR LF counted */
+	bool			 eightbit;
+	struct spoolq_rcpt	*rcpts;
+	size_t			 n_rcpts;
+};
+void	spoolq_msg_free(struct spoolq_msg *m);
+
+struct spoolq_ops {
+	/* One message that is queued: all of them after each connect, new ones
+	 * as they come, and again one that the administrator asked to try now
+	 * (its next_try_s are 0). The callee owns it. */
+	void	(*entry)(void *ctx, struct spoolq_msg *m);
+	/* The administrator deleted it. */
+	void	(*gone)(void *ctx, const char *id);
+	/* The connection was lost: forget everything, it will be told anew. */
+	void	(*reset)(void *ctx);
+};
+
+struct spoolq *spoolq_new(struct loop *l, const char *path,
+	    const struct spoolq_ops *ops, void *ctx);
+
+/* fd >= 0: a read-only descriptor (the callee's) of the file in which the
+ * message begins at `offset` and has m->octets; or -1: try again later. */
+typedef void spoolq_open_fn(void *ctx, int fd, uint64_t offset);
+int	spoolq_open(struct spoolq *q, const char *id, spoolq_open_fn *fn,
+	    void *ctx);
+
+/* Results by recipient (index into rcpts), made durable in the order given.
+ * `text` is the answer that led to it, at most 1,024 octets. When no recipient
+ * is pending any more the message is removed. */
+int	spoolq_done(struct spoolq *q, const char *id, uint32_t rcpt,
+	    const char *text);
+int	spoolq_defer(struct spoolq *q, const char *id, uint32_t rcpt,
+	    int64_t next_try_s, const char *text);
+int	spoolq_fail(struct spoolq *q, const char *id, uint32_t rcpt,
+	    const char *text);
+/* Queues `text` (a whole message with CR LF, at most 60,000 octets) from <> to
+ * the sender of `id`; fn(ctx, ok) once it is durable. The results of `id` are
+ * given after that. */
+typedef void spoolq_bounce_fn(void *ctx, bool ok);
+int	spoolq_bounce(struct spoolq *q, const char *id, const char *text,
+	    size_t len, spoolq_bounce_fn *fn, void *ctx);
+
+#endif
