@@ -1,0 +1,366 @@
+/*
+ * authc.c - asking authd: the client side of auth/PROTOCOL.
+ *
+ * Runs on the loop of submitd-smtp, submitd-spool, submitd-local, popd-pop and
+ * popd-mbox. Keeps no answer: whoever asks again gets asked-again truth. It
+ * must never log or keep a response (it may hold a password).
+ */
+#include "auth/authc.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/err.h"
+#include "lib/ipc.h"
+#include "lib/msg.h"
+
+#define AUTHC_BUCKETS 256u
+
+struct authc_call {
+	struct authc_call	*next;		/* in its bucket */
+	struct authc		*authc;
+	uint32_t		 id;
+	uint16_t		 type;
+	authc_fn		*fn;		/* NULL: cancelled */
+	void			*ctx;
+};
+
+struct authc {
+	struct ipc_client	*ipc;
+	struct authc_call	*calls[AUTHC_BUCKETS];
+};
+
+static void
+authc_down(void *ctx)
+{
+	(void)ctx;		/* every call has been told already */
+}
+
+static const struct ipc_client_ops authc_ipc_ops = { .down = authc_down };
+
+struct authc *
+authc_new(struct loop *l, const char *path)
+{
+	struct authc *a = calloc(1, sizeof(*a));
+
+	if (a == NULL)
+		return NULL;
+	a->ipc = ipc_client_new(l, path, "authd", &authc_ipc_ops, a);
+	if (a->ipc == NULL) {
+		free(a);
+		return NULL;
+	}
+	return a;
+}
+
+static struct authc_call **
+authc_find(struct authc *a, uint32_t id)
+{
+	struct authc_call **at = &a->calls[id % AUTHC_BUCKETS];
+
+	while (*at != NULL && (*at)->id != id)
+		at = &(*at)->next;
+	return at;
+}
+
+/* The questions still open get no answer. */
+static void
+authc_forget_all(struct authc *a)
+{
+	struct authc_call *c;
+
+	for (size_t i = 0; i < AUTHC_BUCKETS; i++) {
+		while ((c = a->calls[i]) != NULL) {
+			a->calls[i] = c->next;
+			free(c);
+		}
+	}
+}
+
+void
+authc_free(struct authc *a)
+{
+	if (a == NULL)
+		return;
+	for (size_t i = 0; i < AUTHC_BUCKETS; i++) {
+		for (struct authc_call *c = a->calls[i]; c != NULL;
+		    c = c->next) {
+			c->fn = NULL;
+			ipc_client_cancel(a->ipc, c->id);
+		}
+	}
+	ipc_client_free(a->ipc);
+	authc_forget_all(a);
+	free(a);
+}
+
+int
+authc_is_up(const struct authc *a)
+{
+	return ipc_client_is_up(a->ipc);
+}
+
+/* Reads what follows the verdict; the strings stay in the packet. */
+static int
+authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
+{
+	uint8_t kind = AUTHP_KIND_SASL;
+	bool ok = r->verdict == AUTHP_OK;
+
+	if (r->verdict == AUTHP_CONTINUE) {
+		if (type != AUTHP_SASL_START && type != AUTHP_SASL_STEP)
+			return ERR_FORMAT;
+		msg_get_u32(m, &r->exchange);
+		msg_get_blob(m, &r->blob, &r->blob_len, AUTHP_RESP_MAX);
+		return msg_get_end(m);
+	}
+	if (ok && type == AUTHP_SESSION)
+		msg_get_blob(m, &r->blob, &r->blob_len, AUTHP_HANDLE_MAX);
+	if (ok && (type == AUTHP_SASL_START || type == AUTHP_SASL_STEP ||
+	    type == AUTHP_MAIL))
+		msg_get_blob(m, &r->blob, &r->blob_len, AUTHP_TICKET_MAX);
+	if (ok && type != AUTHP_SESSION && type != AUTHP_RCPT)
+		msg_get_str(m, &r->user, AUTHP_USER_MAX);
+	if (ok && (type == AUTHP_MAIL || type == AUTHP_TICKET))
+		msg_get_u8(m, &kind);
+	if (ok && (type == AUTHP_MAILDROP || type == AUTHP_DELIVER))
+		msg_get_str(m, &r->path, AUTHP_PATH_MAX);
+	if (ok && type == AUTHP_TICKET) {
+		msg_get_str(m, &r->peer, AUTHP_SID_MAX * 2);
+		msg_get_str(m, &r->tls, AUTHP_TLS_MAX);
+		msg_get_str(m, &r->mech, AUTHP_MECH_MAX);
+		msg_get_str(m, &r->sid, AUTHP_SID_MAX);
+	}
+	if (kind < AUTHP_KIND_SASL || kind > AUTHP_KIND_NETWORK)
+		return ERR_FORMAT;
+	r->kind = (enum authp_kind)kind;
+	return msg_get_end(m);
+}
+
+static int
+authc_read(uint16_t type, struct msg_in *m, struct authc_reply *r)
+{
+	uint8_t verdict;
+
+	if (m->type != (type | AUTHP_REPLY))
+		return ERR_FORMAT;
+	if (msg_get_u8(m, &verdict) != 0 || verdict >= AUTHP_VERDICT__COUNT)
+		return ERR_FORMAT;
+	r->verdict = (enum authp_verdict)verdict;
+	return authc_read_fields(type, m, r);
+}
+
+static int
+authc_replied(void *ctx, int rc, struct msg_in *m, int fd)
+{
+	static const struct authc_reply away = {
+		.rc = ERR_AWAY, .verdict = AUTHP_TEMP, .user = "", .path = "",
+		.peer = "", .tls = "", .mech = "", .sid = "", .blob = "",
+		.kind = AUTHP_KIND_SASL,
+	};
+	struct authc_call *c = ctx, **at = authc_find(c->authc, c->id);
+	struct authc_reply r = away;
+	int bad = 0;
+
+	*at = c->next;
+	if (rc == 0) {
+		r.rc = 0;
+		/* No reply brings a descriptor. */
+		bad = fd != -1 ? ERR_FORMAT : authc_read(c->type, m, &r);
+		if (bad != 0)
+			r = away;
+	}
+	if (c->fn != NULL)
+		c->fn(c->ctx, &r);
+	else if (r.verdict == AUTHP_CONTINUE)
+		authc_sasl_cancel(c->authc, r.exchange);
+	free(c);
+	return bad;
+}
+
+/* Sends what authc_begin() and the msg_put calls made; zeroes it. */
+static int
+authc_ask(struct authc *a, struct msg_out *m, uint16_t type, uint32_t id,
+    int fd, authc_fn *fn, void *ctx, uint32_t *ret_call)
+{
+	struct authc_call *c = calloc(1, sizeof(*c));
+	int r = m->error;
+
+	if (r == 0 && c == NULL)
+		r = ERR_NOMEM;
+	if (r == 0) {
+		*c = (struct authc_call){ .authc = a, .id = id, .type = type,
+		    .fn = fn, .ctx = ctx, .next = a->calls[id % AUTHC_BUCKETS] };
+		r = ipc_client_call(a->ipc, m, fd, authc_replied, c);
+	}
+	explicit_bzero(m->data, m->len);
+	if (r != 0) {
+		free(c);
+		return r;
+	}
+	a->calls[id % AUTHC_BUCKETS] = c;
+	if (ret_call != NULL)
+		*ret_call = id;
+	return 0;
+}
+
+static uint32_t
+authc_begin(struct authc *a, struct msg_out *m, uint16_t type)
+{
+	uint32_t id = ipc_client_id(a->ipc);
+
+	msg_begin(m, type, id);
+	return id;
+}
+
+/* Notes an argument that authd would drop us for. */
+static void
+authc_put_str(struct msg_out *m, const char *s, size_t max)
+{
+	if (s != NULL && strlen(s) > max)
+		m->error = ERR_LIMIT;
+	else
+		msg_put_str(m, s);
+}
+
+static void
+authc_put_blob(struct msg_out *m, const void *p, size_t len, size_t max)
+{
+	if (len > max)
+		m->error = ERR_LIMIT;
+	else
+		msg_put_blob(m, p, len);
+}
+
+int
+authc_session(struct authc *a, int sock_fd, enum authp_service service,
+    const char *sid, authc_fn *fn, void *ctx, uint32_t *ret_call)
+{
+	struct msg_out m;
+	uint32_t id = authc_begin(a, &m, AUTHP_SESSION);
+
+	authc_put_str(&m, sid, AUTHP_SID_MAX);
+	msg_put_u8(&m, (uint8_t)service);
+	return authc_ask(a, &m, AUTHP_SESSION, id, sock_fd, fn, ctx, ret_call);
+}
+
+int
+authc_sasl_start(struct authc *a, const struct authc_blob *handle,
+    const char *tls, const char *mech, const void *ir, size_t ir_len,
+    authc_fn *fn, void *ctx, uint32_t *ret_call)
+{
+	struct msg_out m;
+	uint32_t id = authc_begin(a, &m, AUTHP_SASL_START);
+
+	authc_put_blob(&m, handle->data, handle->len, AUTHP_HANDLE_MAX);
+	authc_put_str(&m, tls, AUTHP_TLS_MAX);
+	authc_put_str(&m, mech, AUTHP_MECH_MAX);
+	msg_put_u8(&m, ir != NULL);
+	authc_put_blob(&m, ir, ir == NULL ? 0 : ir_len, AUTHP_RESP_MAX);
+	return authc_ask(a, &m, AUTHP_SASL_START, id, -1, fn, ctx, ret_call);
+}
+
+int
+authc_sasl_step(struct authc *a, uint32_t exchange, const void *resp,
+    size_t len, authc_fn *fn, void *ctx, uint32_t *ret_call)
+{
+	struct msg_out m;
+	uint32_t id = authc_begin(a, &m, AUTHP_SASL_STEP);
+
+	msg_put_u32(&m, exchange);
+	authc_put_blob(&m, resp, len, AUTHP_RESP_MAX);
+	return authc_ask(a, &m, AUTHP_SASL_STEP, id, -1, fn, ctx, ret_call);
+}
+
+void
+authc_sasl_cancel(struct authc *a, uint32_t exchange)
+{
+	struct msg_out m;
+
+	authc_begin(a, &m, AUTHP_SASL_CANCEL);
+	msg_put_u32(&m, exchange);
+	/* When it is lost, the exchange ends by itself. */
+	(void)ipc_client_send(a->ipc, &m, -1);
+}
+
+int
+authc_mail(struct authc *a, const struct authc_blob *handle,
+    const struct authc_blob *ticket, const char *tls, const char *sender,
+    authc_fn *fn, void *ctx, uint32_t *ret_call)
+{
+	struct msg_out m;
+	uint32_t id = authc_begin(a, &m, AUTHP_MAIL);
+
+	authc_put_blob(&m, handle->data, handle->len, AUTHP_HANDLE_MAX);
+	if (ticket != NULL)
+		authc_put_blob(&m, ticket->data, ticket->len,
+		    AUTHP_TICKET_MAX);
+	else
+		msg_put_blob(&m, NULL, 0);
+	authc_put_str(&m, tls, AUTHP_TLS_MAX);
+	authc_put_str(&m, sender, AUTHP_SENDER_MAX);
+	return authc_ask(a, &m, AUTHP_MAIL, id, -1, fn, ctx, ret_call);
+}
+
+/* RCPT and DELIVER: one address and nothing else. */
+static int
+authc_ask_address(struct authc *a, uint16_t type, const char *address,
+    authc_fn *fn, void *ctx, uint32_t *ret_call)
+{
+	struct msg_out m;
+	uint32_t id = authc_begin(a, &m, type);
+
+	authc_put_str(&m, address, AUTHP_SENDER_MAX);
+	return authc_ask(a, &m, type, id, -1, fn, ctx, ret_call);
+}
+
+int
+authc_rcpt(struct authc *a, const char *address, authc_fn *fn, void *ctx,
+    uint32_t *ret_call)
+{
+	return authc_ask_address(a, AUTHP_RCPT, address, fn, ctx, ret_call);
+}
+
+int
+authc_deliver(struct authc *a, const char *address, authc_fn *fn, void *ctx,
+    uint32_t *ret_call)
+{
+	return authc_ask_address(a, AUTHP_DELIVER, address, fn, ctx, ret_call);
+}
+
+int
+authc_ticket(struct authc *a, const void *ticket, size_t len,
+    const char *sender, enum authp_phase phase, authc_fn *fn, void *ctx,
+    uint32_t *ret_call)
+{
+	struct msg_out m;
+	uint32_t id = authc_begin(a, &m, AUTHP_TICKET);
+
+	authc_put_blob(&m, ticket, len, AUTHP_TICKET_MAX);
+	authc_put_str(&m, sender, AUTHP_SENDER_MAX);
+	msg_put_u8(&m, (uint8_t)phase);
+	return authc_ask(a, &m, AUTHP_TICKET, id, -1, fn, ctx, ret_call);
+}
+
+int
+authc_maildrop(struct authc *a, const void *ticket, size_t len, authc_fn *fn,
+    void *ctx, uint32_t *ret_call)
+{
+	struct msg_out m;
+	uint32_t id = authc_begin(a, &m, AUTHP_MAILDROP);
+
+	authc_put_blob(&m, ticket, len, AUTHP_TICKET_MAX);
+	return authc_ask(a, &m, AUTHP_MAILDROP, id, -1, fn, ctx, ret_call);
+}
+
+void
+authc_cancel(struct authc *a, uint32_t call)
+{
+	struct authc_call *c = *authc_find(a, call);
+
+	/* It stays until its reply: a cancelled SASL exchange that went on
+	 * is then ended in authd too. */
+	if (c != NULL)
+		c->fn = NULL;
+}
