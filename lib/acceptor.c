@@ -1,0 +1,274 @@
+/*
+ * acceptor.c - see acceptor.h. Runs in submitd-smtp and popd-pop.
+ */
+#include "config.h"
+#include "lib/acceptor.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+
+#define ACCEPTOR_PAUSE_MS	200	/* after EMFILE and the like */
+#define ACCEPTOR_MAX		60000u	/* sessions, whatever the limit says */
+#define ACCEPTOR_FDS_OWN	64u	/* descriptors kept for ourselves */
+#define ACCEPTOR_BUCKETS	4096u
+
+struct acceptor_peer {			/* sessions of one address */
+	struct acceptor_peer	*next;
+	uint8_t			 ip[16];
+	unsigned int		 sessions;
+};
+
+struct acceptor_listener {
+	struct acceptor		*owner;
+	struct child_fd		 service;
+	struct watch		*watch;
+};
+
+struct acceptor {
+	struct loop		*loop;
+	struct child		*child;
+	const char		*refusal;
+	acceptor_fn		*fn;
+	void			*ctx;
+	struct acceptor_listener *listeners;
+	size_t			 n_listeners;
+	struct timer		 pause;
+	size_t			 sessions;
+	size_t			 max;
+	size_t			 max_each;
+	bool			 full;		/* was said already */
+	struct acceptor_peer	*peers[ACCEPTOR_BUCKETS];
+};
+
+static void
+acceptor_watch_all(struct acceptor *a, int what)
+{
+	for (size_t i = 0; i < a->n_listeners; i++)
+		watch_set(a->listeners[i].watch, what);
+}
+
+static void
+acceptor_pause_over(void *ctx)
+{
+	acceptor_watch_all(ctx, WATCH_READ);
+}
+
+static size_t
+acceptor_limit(unsigned int fds_each)
+{
+	struct rlimit rl;
+	rlim_t n = ACCEPTOR_MAX;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 &&
+	    rl.rlim_cur != RLIM_INFINITY) {
+		n = rl.rlim_cur > 2 * ACCEPTOR_FDS_OWN ?
+		    rl.rlim_cur - ACCEPTOR_FDS_OWN : rl.rlim_cur / 2;
+		n /= fds_each;
+	}
+	if (n > ACCEPTOR_MAX)
+		n = ACCEPTOR_MAX;
+	return n < 2 ? 2 : (size_t)n;
+}
+
+struct acceptor *
+acceptor_new(struct loop *l, struct child *ch, unsigned int fds_each,
+    const char *refusal, acceptor_fn *fn, void *ctx)
+{
+	struct acceptor *a = calloc(1, sizeof(*a));
+
+	if (a == NULL)
+		return NULL;
+	a->loop = l;
+	a->child = ch;
+	a->refusal = refusal;
+	a->fn = fn;
+	a->ctx = ctx;
+	a->max = acceptor_limit(fds_each);
+	a->max_each = a->max / 2;
+	if (timer_init(&a->pause, l, acceptor_pause_over, a) != 0) {
+		free(a);
+		return NULL;
+	}
+	return a;
+}
+
+/* The place in the chain where this address is, or where it would go. */
+static struct acceptor_peer **
+acceptor_peer_slot(struct acceptor *a, const struct addr *peer)
+{
+	uint32_t h = 2166136261u;	/* FNV-1a */
+	struct acceptor_peer **p;
+
+	for (size_t i = 0; i < sizeof(peer->ip); i++)
+		h = (h ^ peer->ip[i]) * 16777619u;
+	p = &a->peers[h % ACCEPTOR_BUCKETS];
+	while (*p != NULL &&
+	    memcmp((*p)->ip, peer->ip, sizeof(peer->ip)) != 0)
+		p = &(*p)->next;
+	return p;
+}
+
+/* Counts one more; false above a bound. */
+static bool
+acceptor_enter(struct acceptor *a, const struct addr *peer)
+{
+	struct acceptor_peer **slot, *p;
+
+	if (a->sessions >= a->max)
+		return false;
+	slot = acceptor_peer_slot(a, peer);
+	if ((p = *slot) == NULL) {
+		if ((p = calloc(1, sizeof(*p))) == NULL)
+			return false;
+		memcpy(p->ip, peer->ip, sizeof(p->ip));
+		*slot = p;
+	}
+	if (p->sessions >= a->max_each)
+		return false;
+	p->sessions++;
+	a->sessions++;
+	return true;
+}
+
+void
+acceptor_left(struct acceptor *a, const struct addr *peer)
+{
+	struct acceptor_peer **slot = acceptor_peer_slot(a, peer);
+	struct acceptor_peer *p = *slot;
+
+	if (p == NULL)
+		return;
+	a->sessions--;
+	a->full = false;
+	if (--p->sessions == 0) {
+		*slot = p->next;
+		free(p);
+	}
+}
+
+static void
+acceptor_refuse(struct acceptor *a, int fd, const struct addr *peer,
+    const struct child_fd *service)
+{
+	char ip[ADDR_STRLEN];
+
+	if (!a->full)	/* once, until somebody has left */
+		LOG_EV(LOG_WARNING, "listen.full", NULL,
+		    KV_A("rip", addr_ip_text(peer, ip)),
+		    KV_A("service", service->name),
+		    KV_U("sessions", a->sessions));
+	a->full = true;
+	if (!service->implicit_tls)
+		(void)!send(fd, a->refusal, strlen(a->refusal),
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void
+acceptor_accept_failed(struct acceptor *a, const struct child_fd *service)
+{
+	/* EAGAIN: another process took it. The rest of these belong to the
+	 * connection, not to us (accept(2)). */
+	switch (errno) {
+	case EAGAIN:
+	case EINTR:
+	case ECONNABORTED:
+	case EPROTO:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+	case EHOSTDOWN:
+	case ETIMEDOUT:
+	case ENOPROTOOPT:
+	case ENONET:
+	case EPERM:
+		return;
+	default:
+		LOG_EV(LOG_ERR, "listen.accept", NULL,
+		    KV_A("service", service->name), KV_I("errno", errno));
+		acceptor_watch_all(a, 0);
+		timer_arm(&a->pause, ACCEPTOR_PAUSE_MS);
+	}
+}
+
+static void
+acceptor_ready(void *ctx, int what)
+{
+	struct acceptor_listener *ln = ctx;
+	struct acceptor *a = ln->owner;
+	struct child_fd service = ln->service;
+	struct sockaddr_storage ss = { 0 };
+	socklen_t len = sizeof(ss);
+	struct addr peer;
+	int fd;
+
+	(void)what;
+	fd = accept4(service.fd, (struct sockaddr *)&ss, &len,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0) {
+		acceptor_accept_failed(a, &service);
+		return;
+	}
+	if (addr_from_sockaddr((struct sockaddr *)&ss, &peer) != 0) {
+		close(fd);
+		return;
+	}
+	if (!acceptor_enter(a, &peer)) {
+		acceptor_refuse(a, fd, &peer, &service);
+		close(fd);
+		return;
+	}
+	if (a->fn(a->ctx, fd, &peer, &service) != 0) {
+		acceptor_left(a, &peer);
+		close(fd);
+	}
+}
+
+void
+acceptor_stop(struct acceptor *a)
+{
+	timer_stop(&a->pause);
+	for (size_t i = 0; i < a->n_listeners; i++)
+		watch_free(a->listeners[i].watch);
+	free(a->listeners);
+	a->listeners = NULL;
+	a->n_listeners = 0;
+}
+
+int
+acceptor_listen(struct acceptor *a)
+{
+	const struct child_fd *fds;
+	struct acceptor_listener *ln;
+	size_t n;
+
+	acceptor_stop(a);
+	fds = child_fds(a->child, &n);
+	if ((a->listeners = calloc(n + 1, sizeof(*a->listeners))) == NULL)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < n; i++) {
+		if (fds[i].client_role != -2)
+			continue;
+		ln = &a->listeners[a->n_listeners];
+		ln->owner = a;
+		ln->service = fds[i];
+		ln->watch = watch_new(a->loop, fds[i].fd, acceptor_ready, ln);
+		if (ln->watch == NULL)
+			return ERR_NOMEM;
+		watch_set(ln->watch, WATCH_READ);
+		a->n_listeners++;
+	}
+	return 0;
+}
+
+size_t
+acceptor_sessions(const struct acceptor *a)
+{
+	return a->sessions;
+}

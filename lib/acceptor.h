@@ -1,0 +1,41 @@
+/*
+ * acceptor.h - takes clients from the TCP listeners that a child was given.
+ *
+ * One accept a wake-up, so that the processes that share a listener share its
+ * clients too. When descriptors run out it waits a moment instead of spinning.
+ * Sessions are counted, in all and by client address; above a bound a client
+ * gets one line (in clear only) and is closed.
+ */
+#ifndef SUBMITD_ACCEPTOR_H
+#define SUBMITD_ACCEPTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/addr.h"
+#include "lib/child.h"
+#include "lib/loop.h"
+
+struct acceptor;
+
+/* A client came in by `service`. Returns 0 when it has taken over the
+ * non-blocking descriptor `fd`: then acceptor_left() is owed once the session
+ * is over. Else the acceptor closes it. `service` is good for the call. */
+typedef int acceptor_fn(void *ctx, int fd, const struct addr *peer,
+	    const struct child_fd *service);
+
+/* `refusal` (borrowed) is the whole line for a client above the bound, with
+ * CR LF. The bound follows from RLIMIT_NOFILE, of which each session may need
+ * `fds_each`; a single address gets at most half of it. NULL: no memory. */
+struct acceptor *acceptor_new(struct loop *l, struct child *ch,
+	    unsigned int fds_each, const char *refusal, acceptor_fn *fn,
+	    void *ctx);
+/* Listens on what child_fds() has now: after child_ready()'s commit too.
+ * ERR_NOMEM. */
+int	acceptor_listen(struct acceptor *a);
+/* No new clients from now on (stop). */
+void	acceptor_stop(struct acceptor *a);
+void	acceptor_left(struct acceptor *a, const struct addr *peer);
+size_t	acceptor_sessions(const struct acceptor *a);
+
+#endif
