@@ -1,0 +1,100 @@
+/*
+ * relay_cache.h - POP-before-SMTP grants: "this user may send from this
+ * address until then".
+ *
+ * Invariants:
+ *  R1  A grant holds for one user at one address (IPv6: one prefix of
+ *	ipv6_prefix bits). IPv4-mapped and NAT64 forms are the IPv4 address, as
+ *	lib/addr.h makes them.
+ *  R2  It ends at expires_s = the given now + the given ttl, and is not valid
+ *	before granted_s: a clock that runs back never prolongs.
+ *  R3  An expired record stays for RELAY_CACHE_KEEP_S, so that a commit can
+ *	tell "expired meanwhile" (the record with the same granted_s is there)
+ *	from "revoked" (it is not).
+ *  R4  Revoking is on stable storage before it returns.
+ *
+ * Which addresses may hold a grant at all is the rule's to say (auth/policy).
+ * Times are seconds since the epoch, given by the caller.
+ */
+#ifndef SUBMITD_DB_RELAY_CACHE_H
+#define SUBMITD_DB_RELAY_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "db/dbenv.h"
+#include "db/record.h"
+#include "lib/addr.h"
+#include "lib/err.h"
+
+#define RELAY_CACHE_KEEP_S	3600
+
+struct relay_cache;
+
+/* `env` is borrowed and must outlive it. ipv6_prefix: 56 to 128. */
+int	relay_cache_open(struct dbenv *env, unsigned int ipv6_prefix,
+	    struct relay_cache **ret, struct err *reterr);
+void	relay_cache_close(struct relay_cache *rc);	/* NULL is fine */
+/* After a reload. Grants under another prefix length hold no more. */
+void	relay_cache_set_prefix(struct relay_cache *rc,
+	    unsigned int ipv6_prefix);
+
+struct relay_grant_args {
+	uint64_t		 ttl_s;
+	uint64_t		 generation;	/* of the user's password */
+	enum grant_protocol	 protocol;
+	enum grant_source	 source;
+	bool			 tls;
+};
+
+/* Makes or refreshes the grant. granted_s stays as long as a record is there
+ * (also an expired one), unless it lies in the future. `ret` may be NULL. */
+int	relay_cache_grant(struct relay_cache *rc, const struct addr *a,
+	    const char *user, const struct relay_grant_args *args,
+	    int64_t now_s, struct grant_record *ret, struct err *reterr);
+
+/* 0: he holds a live grant there. ERR_NOTFOUND: none, or expired. Any other:
+ * the caller must refuse for now, never allow. */
+int	relay_cache_lookup(struct relay_cache *rc, const struct addr *a,
+	    const char *user, int64_t now_s, struct grant_record *ret,
+	    struct err *reterr);
+/* The record, live or expired; ERR_NOTFOUND: revoked, swept or never there. */
+int	relay_cache_get(struct relay_cache *rc, const struct addr *a,
+	    const char *user, struct grant_record *ret, struct err *reterr);
+/* granted_s <= now < expires_s. */
+bool	relay_cache_is_live(const struct grant_record *g, int64_t now_s);
+/* Counts one use of a record; ERR_NOTFOUND. */
+int	relay_cache_use(struct relay_cache *rc, const struct addr *a,
+	    const char *user, struct err *reterr);
+
+/* The live grants at an address: at most `max` into v, *ret_n of them. */
+int	relay_cache_owners(struct relay_cache *rc, const struct addr *a,
+	    int64_t now_s, struct grant_record *v, size_t max, size_t *ret_n,
+	    struct err *reterr);
+
+/* Which records: all conditions that are set must hold. A network (or address,
+ * 128 bits) matches every prefix that overlaps it. */
+struct relay_filter {
+	const struct net	*net;	/* or NULL */
+	const char		*user;	/* or NULL */
+};
+
+/* Removes what matches (with neither set: all) and counts it. */
+int	relay_cache_revoke(struct relay_cache *rc,
+	    const struct relay_filter *f, uint64_t *ret_removed,
+	    struct err *reterr);
+/* Removes all that are not live now. */
+int	relay_cache_purge(struct relay_cache *rc, int64_t now_s,
+	    uint64_t *ret_removed, struct err *reterr);
+/* Removes at most `budget` of those that expired more than RELAY_CACHE_KEEP_S
+ * ago, so that it fits between events. */
+int	relay_cache_sweep(struct relay_cache *rc, int64_t now_s,
+	    unsigned int budget, uint64_t *ret_removed, struct err *reterr);
+
+/* The record that follows *g in order (a zeroed one gives the first), whether
+ * live or not. ERR_NOTFOUND at the end. */
+int	relay_cache_next(struct relay_cache *rc, struct grant_record *g,
+	    struct err *reterr);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * userdb.h - the users and the addresses that reach them.
+ *
+ * A user is a canonical full address (lib/mailbox.h); the user's own address
+ * is one of the addresses too. Every change is one transaction, on stable
+ * storage before it returns 0. Reads cost microseconds and hold no lock
+ * afterwards. Names given here must be canonical; they are not made so.
+ */
+#ifndef SUBMITD_DB_USERDB_H
+#define SUBMITD_DB_USERDB_H
+
+#include "db/dbenv.h"
+#include "db/record.h"
+#include "lib/conf.h"
+#include "lib/err.h"
+#include "lib/mailbox.h"
+
+struct userdb;
+
+/* `env` is borrowed and must outlive it. */
+int	userdb_open(struct dbenv *env, struct userdb **ret,
+	    struct err *reterr);
+void	userdb_close(struct userdb *db);	/* NULL is fine */
+
+/* ERR_NOTFOUND: no such user. Other errors are ours: refuse for now (4xx). */
+int	userdb_get(struct userdb *db, const char *user,
+	    struct user_record *ret, struct err *reterr);
+
+/* Adds the user and his own address; seq is set here. ERR_EXISTS: the user is
+ * there, or the address is another user's alias (the text says which). */
+int	userdb_add(struct userdb *db, const char *user,
+	    const struct user_record *r, struct err *reterr);
+
+/* Reads the record, lets `edit` change it, writes it back; all in one
+ * transaction. `edit` may be called again when the transaction has to be
+ * repeated, each time with what is stored; a result that is not 0 gives the
+ * change up and is returned. ERR_NOTFOUND. `ret` (or NULL) is what was
+ * written. */
+typedef int userdb_edit_fn(void *ctx, struct user_record *r);
+int	userdb_update(struct userdb *db, const char *user,
+	    userdb_edit_fn *edit, void *ctx, struct user_record *ret,
+	    struct err *reterr);
+
+/* Removes the user and all his addresses. `ret` (or NULL) is what was there.
+ * ERR_NOTFOUND. */
+int	userdb_delete(struct userdb *db, const char *user,
+	    struct user_record *ret, struct err *reterr);
+
+/* ERR_NOTFOUND: no such user. ERR_EXISTS: the address is taken (by whom is in
+ * the text). */
+int	userdb_alias_add(struct userdb *db, const char *address,
+	    const char *user, struct err *reterr);
+/* `ret_user` (or NULL) is whose it was. ERR_NOTFOUND; ERR_DENIED: it is a
+ * user's own address. */
+int	userdb_alias_delete(struct userdb *db, const char *address,
+	    char ret_user[MAILBOX_SIZE], struct err *reterr);
+/* The alias of `user` that follows `address` in order; "" gives the first.
+ * ERR_NOTFOUND at the end. */
+int	userdb_alias_next(struct userdb *db, const char *user,
+	    char address[MAILBOX_SIZE], struct err *reterr);
+
+/* The user whom this address (his own or an alias) reaches; ERR_NOTFOUND. */
+int	userdb_resolve(struct userdb *db, const char *address,
+	    char ret_user[MAILBOX_SIZE], struct err *reterr);
+
+/* A bare local part (lower case) at the local domains: the user, when exactly
+ * one of them has such a user. ERR_NOTFOUND: none; ERR_EXISTS: several. */
+int	userdb_find_local(struct userdb *db, const char *local,
+	    const struct conf_list *local_domains,
+	    char ret_user[MAILBOX_SIZE], struct err *reterr);
+
+/* The user that was created first among those that are there. ERR_NOTFOUND. */
+int	userdb_first(struct userdb *db, char ret_user[MAILBOX_SIZE],
+	    struct err *reterr);
+
+/* The user that follows `user` in order ("" gives the first) and his record:
+ * goes through all without holding a lock between calls. ERR_NOTFOUND. */
+int	userdb_next(struct userdb *db, char user[MAILBOX_SIZE],
+	    struct user_record *ret, struct err *reterr);
+
+#endif
