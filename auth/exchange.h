@@ -1,0 +1,61 @@
+/*
+ * exchange.h - one client session's SASL exchanges with authd (RFC 4954, RFC
+ * 5034): base64 on the client's side, opaque octets on authd's. Shared by
+ * submitd-smtp and popd-pop.
+ *
+ * Fetches the session's handle at the first need, by passing the client's
+ * socket. One exchange at a time. Each begin and each response that returns 0
+ * leads to exactly one callback from the loop, unless cancelled; after an error
+ * the exchange is over and there is none. Keeps no response longer than it
+ * needs, and zeroes it.
+ */
+#ifndef SUBMITD_EXCHANGE_H
+#define SUBMITD_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "auth/authc.h"
+
+struct exchange;
+
+struct exchange_reply {
+	enum authp_verdict	 verdict;
+	const char		*challenge;	/* CONTINUE: base64, maybe "" */
+	const struct authc_blob	*ticket;	/* OK */
+	const char		*user;		/* OK: canonical */
+};
+
+/* All pointers are good for the call. The exchange may be freed in it. */
+typedef void exchange_fn(void *ctx, const struct exchange_reply *r);
+
+/* `sid` is borrowed for its life. NULL: no memory. */
+struct exchange *exchange_new(struct authc *a, enum authp_service service,
+	    const char *sid);
+void	exchange_free(struct exchange *x);	/* cancels; NULL is fine */
+
+/* Fetches the handle without an exchange (MAIL needs it too). The verdict is
+ * OK (without ticket and user) or TEMP. */
+int	exchange_hello(struct exchange *x, int sock_fd, exchange_fn *fn,
+	    void *ctx);
+/* NULL until one of the calls here has fetched it. */
+const struct authc_blob *exchange_handle(const struct exchange *x);
+
+/* AUTH: `ir` is the initial response as sent ("=" is an empty one) or NULL.
+ * `tls` as in auth/PROTOCOL. ERR_FORMAT: not base64; ERR_LIMIT: mechanism or
+ * response too long; ERR_EXISTS: one is running; ERR_AWAY, ERR_NOMEM. */
+int	exchange_begin(struct exchange *x, int sock_fd, const char *tls,
+	    const char *mech, const char *ir, exchange_fn *fn, void *ctx);
+/* The same with the octets of an initial response (USER and PASS). */
+int	exchange_begin_raw(struct exchange *x, int sock_fd, const char *tls,
+	    const char *mech, const void *ir, size_t ir_len, exchange_fn *fn,
+	    void *ctx);
+/* The client's next line. ERR_DENIED: it was "*", the client gave up. Other
+ * errors as above. After any error the exchange is over. */
+int	exchange_respond(struct exchange *x, const char *line, size_t len);
+/* A challenge is out and the next line is a response. */
+bool	exchange_wants_line(const struct exchange *x);
+/* Gives the exchange up; no callback comes any more. */
+void	exchange_cancel(struct exchange *x);
+
+#endif
