@@ -15,8 +15,10 @@
 enum exchange_state {
 	EXCHANGE_IDLE,
 	EXCHANGE_HELLO,		/* waits for the handle, maybe to go on */
-	EXCHANGE_AUTHD,		/* waits for authd */
+	EXCHANGE_STARTED,	/* waits for authd's first answer */
+	EXCHANGE_AUTHD,		/* waits for a further one */
 	EXCHANGE_CLIENT,	/* waits for the client's response */
+	EXCHANGE_ORPHAN,	/* freed by its owner while STARTED */
 };
 
 /* What is to be sent once the handle is there. */
@@ -66,7 +68,7 @@ exchange_drop_start(struct exchange *x)
 }
 
 /* Over, from our side: authd is told when it still holds one. */
-void
+static void
 exchange_cancel(struct exchange *x)
 {
 	if (x->state == EXCHANGE_HELLO || x->state == EXCHANGE_AUTHD)
@@ -83,6 +85,12 @@ exchange_free(struct exchange *x)
 {
 	if (x == NULL)
 		return;
+	/* authd may be about to open an exchange, of which it holds a bounded
+	 * number for this process: wait for its number, to give it back. */
+	if (x->state == EXCHANGE_STARTED) {
+		x->state = EXCHANGE_ORPHAN;
+		return;
+	}
 	exchange_cancel(x);
 	free(x);
 }
@@ -143,6 +151,12 @@ exchange_answered(void *ctx, const struct authc_reply *a)
 	struct exchange_reply r = { .verdict = a->verdict };
 	struct authc_blob ticket;
 
+	if (x->state == EXCHANGE_ORPHAN) {
+		if (a->verdict == AUTHP_CONTINUE)
+			authc_sasl_cancel(x->authc, a->exchange);
+		free(x);
+		return;
+	}
 	if (a->verdict == AUTHP_CONTINUE) {
 		exchange_challenge(x, a);
 		return;
@@ -175,7 +189,7 @@ exchange_send_start(struct exchange *x)
 	    st->has_ir ? st->ir : NULL, st->ir_len, exchange_answered, x,
 	    &x->call);
 	exchange_drop_start(x);
-	x->state = r == 0 ? EXCHANGE_AUTHD : EXCHANGE_IDLE;
+	x->state = r == 0 ? EXCHANGE_STARTED : EXCHANGE_IDLE;
 	return r;
 }
 

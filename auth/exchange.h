@@ -5,7 +5,7 @@
  *
  * Fetches the session's handle at the first need, by passing the client's
  * socket. One exchange at a time. Each begin and each response that returns 0
- * leads to exactly one callback from the loop, unless cancelled; after an error
+ * leads to exactly one callback from the loop, unless x is freed; after an error
  * the exchange is over and there is none. Keeps no response longer than it
  * needs, and zeroes it.
  */
@@ -32,7 +32,8 @@ typedef void exchange_fn(void *ctx, const struct exchange_reply *r);
 /* `sid` is borrowed for its life. NULL: no memory. */
 struct exchange *exchange_new(struct authc *a, enum authp_service service,
 	    const char *sid);
-void	exchange_free(struct exchange *x);	/* cancels; NULL is fine */
+/* Gives up what runs; no callback comes any more. NULL is fine. */
+void	exchange_free(struct exchange *x);
 
 /* Fetches the handle without an exchange (MAIL needs it too). The verdict is
  * OK (without ticket and user) or TEMP. */
@@ -55,7 +56,5 @@ int	exchange_begin_raw(struct exchange *x, int sock_fd, const char *tls,
 int	exchange_respond(struct exchange *x, const char *line, size_t len);
 /* A challenge is out and the next line is a response. */
 bool	exchange_wants_line(const struct exchange *x);
-/* Gives the exchange up; no callback comes any more. */
-void	exchange_cancel(struct exchange *x);
 
 #endif
