@@ -1,0 +1,59 @@
+/*
+ * core.h - what the parts of authd-core share: one struct, made by main.c.
+ *
+ * Everything here belongs to the loop. A job on a pool thread may use userdb,
+ * relay and keys (they lock for themselves or never change); the conf it needs
+ * it references on the loop before it starts (conf_ref), for a reload may swap
+ * it meanwhile.
+ */
+#ifndef SUBMITD_AUTH_CORE_H
+#define SUBMITD_AUTH_CORE_H
+
+#include <stdint.h>
+
+#include "db/dbenv.h"
+#include "db/relay_cache.h"
+#include "db/userdb.h"
+#include "lib/conf.h"
+#include "lib/loop.h"
+#include "lib/pool.h"
+
+#define CORE_KEY_SIZE 32
+
+struct core_keys {
+	uint8_t	ticket[CORE_KEY_SIZE];	/* MAC of handles and tickets */
+	uint8_t	fake[CORE_KEY_SIZE];	/* fake SCRAM records */
+};
+
+struct core_stats {			/* counted on the loop */
+	uint64_t auth_ok;
+	uint64_t auth_fail;
+	uint64_t auth_temp;
+	uint64_t auth_blocked;		/* answered without a check */
+	uint64_t cache_hits;
+	uint64_t grants_new;
+	uint64_t grants_renewed;
+	uint64_t mail_ok;
+	uint64_t mail_refused;
+	uint64_t peers_dropped;
+};
+
+struct verify;				/* auth/verify.h */
+struct guess;				/* auth/guess.h */
+struct ops;				/* auth/ops.h */
+
+struct core {
+	struct loop		*loop;
+	struct conf		*conf;		/* referenced; swapped by reload */
+	struct pool		*pool;		/* conf->auth_threads */
+	struct dbenv		*dbenv;
+	struct userdb		*userdb;
+	struct relay_cache	*relay;
+	struct core_keys	 keys;
+	struct verify		*verify;
+	struct guess		*guess;
+	struct ops		*ops;
+	struct core_stats	 stats;
+};
+
+#endif
