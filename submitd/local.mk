@@ -1,1 +1,2 @@
 # what submitd/ makes
+include submitd/spool/local.mk

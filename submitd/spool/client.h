@@ -55,6 +55,8 @@ struct spoolc *spoolc_new(struct loop *l, const char *path,
 	    uint64_t message_size_limit);
 void	spoolc_free(struct spoolc *s);
 bool	spoolc_is_up(const struct spoolc *s);
+/* After a reload. */
+void	spoolc_set_limit(struct spoolc *s, uint64_t message_size_limit);
 
 /* NULL: submitd-spool is away (451 4.3.0), no callback. `drained(ctx)` is
  * called when spoolc_full() has become false again. */
@@ -107,6 +109,7 @@ struct spoolq_ops {
 
 struct spoolq *spoolq_new(struct loop *l, const char *path,
 	    const struct spoolq_ops *ops, void *ctx);
+void	spoolq_free(struct spoolq *q);
 
 /* fd >= 0: a read-only descriptor (the callee's) of the file in which the
  * message begins at `offset` and has m->octets; or -1: try again later. */

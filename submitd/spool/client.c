@@ -1,0 +1,417 @@
+/*
+ * client.c - putting messages into the spool: begin, data, commit, abort.
+ *
+ * Runs in submitd-smtp. Octets are gathered to SPOOL_CHUNK, and no more than
+ * SPOOL_WINDOW of a message is on its way at a time, so that a slow disk stops
+ * the client that fills it and no other. Never claims that a message is safe
+ * unless submitd-spool said so.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "submitd/spool/client.h"
+
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "lib/ipc.h"
+#include "lib/msg.h"
+#include "submitd/spool/protocol.h"
+
+enum spoolc_state {
+	SPOOLC_BEGINNING,	/* BEGIN is on its way */
+	SPOOLC_OPEN,
+	SPOOLC_COMMITTING,	/* COMMIT is on its way */
+	SPOOLC_LOST,		/* submitd-spool went away, or wants no more:
+				 * `verdict` is what commit will hear */
+	SPOOLC_DEAD,		/* given up; a deferred call frees it */
+};
+
+struct spoolc_txn {
+	struct spoolc		*s;
+	enum spoolc_state	 state;
+	enum spoolc_verdict	 verdict;
+	uint32_t		 slot;
+	uint32_t		 begin;		/* id of BEGIN: names us in ACKs */
+	uint32_t		 call;		/* id of BEGIN or COMMIT */
+	struct buf		 buf;		/* not yet sent */
+	uint64_t		 octets;	/* given to us in all */
+	uint32_t		 unacked;
+	bool			 full;		/* the caller was told to stop */
+	bool			 deferred;	/* spoolc_txn_late() will come */
+	spoolc_fn		*fn;
+	loop_fn			*drained;
+	void			*ctx;
+};
+
+struct spoolc {
+	struct loop		*loop;
+	struct ipc_client	*ipc;
+	uint64_t		 limit;
+	struct spoolc_txn	*slots[SPOOL_SLOTS];
+	uint32_t		 n_slots;	/* all beyond are free */
+	struct msg_out		 msg;
+};
+
+static void
+spoolc_txn_free(struct spoolc_txn *t)
+{
+	struct spoolc *s = t->s;
+
+	if (s != NULL) {
+		s->slots[t->slot] = NULL;
+		while (s->n_slots > 0 && s->slots[s->n_slots - 1] == NULL)
+			s->n_slots--;
+	}
+	t->s = NULL;
+	buf_free(&t->buf);
+	if (t->deferred)
+		t->state = SPOOLC_DEAD;
+	else
+		free(t);
+}
+
+static void
+spoolc_txn_lose(struct spoolc_txn *t, enum spoolc_verdict v)
+{
+	t->state = SPOOLC_LOST;
+	t->verdict = v;
+	buf_free(&t->buf);
+}
+
+/* Says that reading may go on, once it may. The txn may be gone after it. */
+static void
+spoolc_txn_resume(struct spoolc_txn *t)
+{
+	if (!t->full)
+		return;
+	if (t->state != SPOOLC_LOST && (t->unacked + SPOOL_CHUNK >
+	    SPOOL_WINDOW || ipc_client_full(t->s->ipc)))
+		return;
+	t->full = false;
+	if (t->drained != NULL)
+		t->drained(t->ctx);
+}
+
+static void
+spoolc_drained(void *ctx)
+{
+	struct spoolc *s = ctx;
+
+	for (uint32_t i = 0; i < s->n_slots; i++)
+		if (s->slots[i] != NULL)
+			spoolc_txn_resume(s->slots[i]);
+}
+
+/* BEGINNING and COMMITTING have heard ERR_AWAY by now. */
+static void
+spoolc_down(void *ctx)
+{
+	struct spoolc *s = ctx;
+
+	for (uint32_t i = 0; i < s->n_slots; i++) {
+		if (s->slots[i] == NULL)
+			continue;
+		spoolc_txn_lose(s->slots[i], SPOOLC_TEMP);
+		spoolc_txn_resume(s->slots[i]);
+	}
+}
+
+/* Only ACKs come unasked. */
+static int
+spoolc_packet(void *ctx, struct msg_in *m, int fd)
+{
+	struct spoolc *s = ctx;
+	struct spoolc_txn *t;
+	uint32_t slot, begin, octets;
+	uint8_t verdict;
+
+	(void)fd;
+	/* The late reply to a commit that was given up. */
+	if (m->type == (SPOOL_COMMIT | SPOOL_REPLY) ||
+	    m->type == (SPOOL_BEGIN | SPOOL_REPLY))
+		return 0;
+	msg_get_u32(m, &slot);
+	msg_get_u32(m, &begin);
+	msg_get_u32(m, &octets);
+	msg_get_u8(m, &verdict);
+	if (msg_get_end(m) != 0 || m->type != SPOOL_ACK ||
+	    slot >= SPOOL_SLOTS || verdict >= SPOOLC_VERDICT__COUNT)
+		return ERR_FORMAT;
+	t = s->slots[slot];
+	/* An ACK may cross an ABORT, and then meet the slot's next user. */
+	if (t == NULL || t->begin != begin)
+		return 0;
+	t->unacked -= octets < t->unacked ? octets : t->unacked;
+	if (verdict != SPOOLC_OK && t->state == SPOOLC_OPEN)
+		spoolc_txn_lose(t, verdict);
+	spoolc_txn_resume(t);
+	return 0;
+}
+
+static const struct ipc_client_ops spoolc_ops = {
+	.down = spoolc_down,
+	.packet = spoolc_packet,
+	.drained = spoolc_drained,
+};
+
+struct spoolc *
+spoolc_new(struct loop *l, const char *path, uint64_t message_size_limit)
+{
+	struct spoolc *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->loop = l;
+	s->limit = message_size_limit;
+	s->ipc = ipc_client_new(l, path, "spool", &spoolc_ops, s);
+	if (s->ipc == NULL) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+spoolc_free(struct spoolc *s)
+{
+	if (s == NULL)
+		return;
+	for (uint32_t i = 0; i < SPOOL_SLOTS; i++)
+		if (s->slots[i] != NULL)
+			spoolc_txn_free(s->slots[i]);
+	ipc_client_free(s->ipc);
+	free(s);
+}
+
+bool
+spoolc_is_up(const struct spoolc *s)
+{
+	return ipc_client_is_up(s->ipc);
+}
+
+void
+spoolc_set_limit(struct spoolc *s, uint64_t message_size_limit)
+{
+	s->limit = message_size_limit;
+}
+
+/* The reply to BEGIN or COMMIT. */
+static int
+spoolc_reply(void *ctx, int rc, struct msg_in *m, int fd)
+{
+	struct spoolc_txn *t = ctx;
+	bool beginning = t->state == SPOOLC_BEGINNING;
+	const char *id = "";
+	uint8_t v = SPOOLC_TEMP;
+	spoolc_fn *fn = t->fn;
+	void *fn_ctx = t->ctx;
+
+	(void)fd;
+	if (rc == 0) {
+		msg_get_u8(m, &v);
+		msg_get_str(m, &id, STR_ID_SIZE - 1);
+		rc = msg_get_end(m);
+		if (m->type != ((beginning ? SPOOL_BEGIN : SPOOL_COMMIT) |
+		    SPOOL_REPLY) || v >= SPOOLC_VERDICT__COUNT)
+			rc = ERR_FORMAT;
+	}
+	if (rc != 0)
+		v = SPOOLC_TEMP;
+	if (beginning && v == SPOOLC_OK)
+		t->state = SPOOLC_OPEN;
+	else
+		spoolc_txn_free(t);
+	fn(fn_ctx, v, v == SPOOLC_OK ? id : "");
+	return rc == ERR_AWAY ? 0 : rc;
+}
+
+/* Puts recipients until the packet is full; returns how many it took. */
+static size_t
+spoolc_put_rcpts(struct msg_out *m, const char *const *rcpts, size_t n)
+{
+	size_t room = msg_room(m), k;
+
+	room -= room < 2 ? room : 2;
+	for (k = 0; k < n && k < UINT16_MAX; k++) {
+		size_t need = 4 + SPOOL_ADDRESS_MAX + 2;
+
+		if (room < need)
+			break;
+		room -= need;
+	}
+	msg_put_u16(m, (uint16_t)k);
+	for (size_t i = 0; i < k; i++)
+		msg_put_str(m, rcpts[i]);
+	return k;
+}
+
+static int
+spoolc_send_begin(struct spoolc_txn *t, const struct spoolc_envelope *env)
+{
+	struct spoolc *s = t->s;
+	struct msg_out *m = &s->msg;
+	size_t done;
+	int r;
+
+	msg_begin(m, SPOOL_BEGIN, t->call);
+	msg_put_u32(m, t->slot);
+	msg_put_blob(m, env->ticket, env->ticket_len);
+	msg_put_str(m, env->sender);
+	msg_put_str(m, env->helo);
+	msg_put_u64(m, env->size);
+	msg_put_u8(m, env->eightbit);
+	msg_put_u32(m, (uint32_t)env->n_rcpts);
+	done = spoolc_put_rcpts(m, env->rcpts, env->n_rcpts);
+	if ((r = ipc_client_call(s->ipc, m, -1, spoolc_reply, t)) != 0)
+		return r;
+	while (done < env->n_rcpts) {
+		msg_begin(m, SPOOL_RCPTS, 0);
+		msg_put_u32(m, t->slot);
+		done += spoolc_put_rcpts(m, env->rcpts + done,
+		    env->n_rcpts - done);
+		/* A failure drops the connection; BEGIN's callback tells. */
+		if (ipc_client_send(s->ipc, m, -1) != 0)
+			break;
+	}
+	return 0;
+}
+
+struct spoolc_txn *
+spoolc_begin(struct spoolc *s, const struct spoolc_envelope *env,
+    spoolc_fn *begun, loop_fn *drained, void *ctx)
+{
+	struct spoolc_txn *t;
+	uint32_t slot = 0;
+
+	if (!ipc_client_is_up(s->ipc) || env->n_rcpts > SPOOL_RCPTS_MAX)
+		return NULL;
+	while (slot < SPOOL_SLOTS && s->slots[slot] != NULL)
+		slot++;
+	if (slot == SPOOL_SLOTS || (t = calloc(1, sizeof(*t))) == NULL)
+		return NULL;
+	t->s = s;
+	t->slot = slot;
+	t->state = SPOOLC_BEGINNING;
+	t->fn = begun;
+	t->drained = drained;
+	t->ctx = ctx;
+	buf_init(&t->buf, SPOOL_CHUNK);
+	s->slots[slot] = t;
+	if (slot >= s->n_slots)
+		s->n_slots = slot + 1;
+	t->begin = t->call = ipc_client_id(s->ipc);
+	if (spoolc_send_begin(t, env) != 0) {
+		spoolc_txn_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+static void
+spoolc_send_data(struct spoolc_txn *t)
+{
+	struct msg_out *m = &t->s->msg;
+	size_t len = buf_len(&t->buf);
+
+	msg_begin(m, SPOOL_DATA, 0);
+	msg_put_u32(m, t->slot);
+	msg_put_blob(m, buf_data(&t->buf), len);
+	buf_clear(&t->buf);
+	t->unacked += (uint32_t)len;
+	if (ipc_client_send(t->s->ipc, m, -1) != 0)
+		spoolc_txn_lose(t, SPOOLC_TEMP);
+}
+
+void
+spoolc_data(struct spoolc_txn *t, const void *p, size_t len)
+{
+	const uint8_t *q = p;
+
+	while (len > 0 && t->state != SPOOLC_LOST) {
+		size_t n = SPOOL_CHUNK - buf_len(&t->buf);
+
+		if (n > len)
+			n = len;
+		t->octets += n;
+		if (t->octets > t->s->limit)
+			spoolc_txn_lose(t, SPOOLC_TOOBIG);
+		else if (buf_append(&t->buf, q, n) != 0)
+			spoolc_txn_lose(t, SPOOLC_TEMP);
+		else if (buf_len(&t->buf) == SPOOL_CHUNK)
+			spoolc_send_data(t);
+		q += n;
+		len -= n;
+	}
+	if (t->state != SPOOLC_LOST && (t->unacked + SPOOL_CHUNK >
+	    SPOOL_WINDOW || ipc_client_full(t->s->ipc)))
+		t->full = true;
+}
+
+bool
+spoolc_full(const struct spoolc_txn *t)
+{
+	return t->full;
+}
+
+static void
+spoolc_send_abort(struct spoolc_txn *t)
+{
+	struct msg_out *m = &t->s->msg;
+
+	msg_begin(m, SPOOL_ABORT, 0);
+	msg_put_u32(m, t->slot);
+	ipc_client_send(t->s->ipc, m, -1);
+}
+
+/* The answer to a commit that failed before it was sent. */
+static void
+spoolc_txn_late(void *ctx)
+{
+	struct spoolc_txn *t = ctx;
+	spoolc_fn *fn = t->fn;
+	void *fn_ctx = t->ctx;
+	enum spoolc_verdict v = t->verdict;
+	bool dead = t->state == SPOOLC_DEAD;
+
+	t->deferred = false;
+	spoolc_txn_free(t);
+	if (!dead)
+		fn(fn_ctx, v, "");
+}
+
+void
+spoolc_commit(struct spoolc_txn *t, spoolc_fn *committed)
+{
+	struct msg_out *m = &t->s->msg;
+
+	t->fn = committed;
+	if (t->state == SPOOLC_OPEN) {
+		t->call = ipc_client_id(t->s->ipc);
+		msg_begin(m, SPOOL_COMMIT, t->call);
+		msg_put_u32(m, t->slot);
+		msg_put_blob(m, buf_data(&t->buf), buf_len(&t->buf));
+		t->state = SPOOLC_COMMITTING;
+		if (ipc_client_call(t->s->ipc, m, -1, spoolc_reply, t) == 0) {
+			buf_free(&t->buf);
+			return;
+		}
+		spoolc_txn_lose(t, SPOOLC_TEMP);
+	}
+	spoolc_send_abort(t);
+	t->state = SPOOLC_LOST;
+	t->deferred = loop_defer(t->s->loop, spoolc_txn_late, t) == 0;
+	/* Without memory for the deferred call the answer never comes; the
+	 * session's own timer ends it. */
+}
+
+void
+spoolc_abort(struct spoolc_txn *t)
+{
+	if (t == NULL)
+		return;
+	if (t->state == SPOOLC_BEGINNING || t->state == SPOOLC_COMMITTING)
+		ipc_client_cancel(t->s->ipc, t->call);
+	spoolc_send_abort(t);
+	spoolc_txn_free(t);
+}

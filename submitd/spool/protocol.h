@@ -1,0 +1,69 @@
+/*
+ * protocol.h - the messages of submitd-spool's two sockets (lib/msg.h packets).
+ *
+ * Socket "spool" of submitd-smtp. A transaction is named by a slot that the
+ * client chooses and that it may use again once the transaction is gone.
+ *
+ *	SPOOL_BEGIN   call: u32 slot, blob ticket, str sender, str helo,
+ *	              u64 size, u8 eightbit, u32 n_rcpts, u16 n, n times str
+ *	SPOOL_RCPTS   u32 slot, u16 n, n times str; until n_rcpts are there
+ *	SPOOL_DATA    u32 slot, blob
+ *	SPOOL_COMMIT  call: u32 slot, blob (the last octets)
+ *	SPOOL_ABORT   u32 slot
+ *	reply to BEGIN and COMMIT: u8 verdict, str queue_id
+ *	SPOOL_ACK     (from the spool, id 0) u32 slot, u32 id of its BEGIN,
+ *	              u32 octets taken, u8 verdict: not OK means that nothing
+ *	              more is wanted
+ *
+ * At most SPOOL_WINDOW octets of a transaction are on their way without an ACK.
+ * COMMIT's octets do not count; a transaction that answered ends without ACKs.
+ *
+ * Socket "spool" of submitd-send.
+ *
+ *	SPOOLQ_ENTRY  (from the spool, id 0) str id, str sender, str user,
+ *	              u64 arrived_s, u64 octets, u8 eightbit, u32 n_rcpts,
+ *	              u32 first, u16 n, n times { str address, u8 state,
+ *	              u32 tries, u64 next_try_s }; packets until first + n is
+ *	              n_rcpts
+ *	SPOOLQ_GONE   (from the spool, id 0) str id
+ *	SPOOLQ_OPEN   call: str id; reply: u8 ok, u64 offset; +fd when ok
+ *	SPOOLQ_RESULT str id, u32 rcpt, u8 kind, u64 next_try_s, str text
+ *	SPOOLQ_BOUNCE call: str id, blob text; reply: u8 ok
+ *
+ * A reply has its request's type with SPOOL_REPLY added. Whatever else comes in
+ * by a socket drops the peer.
+ */
+#ifndef SUBMITD_SPOOL_PROTOCOL_H
+#define SUBMITD_SPOOL_PROTOCOL_H
+
+#define SPOOL_REPLY	0x8000u
+
+enum spool_type {
+	SPOOL_BEGIN = 1,
+	SPOOL_RCPTS,
+	SPOOL_DATA,
+	SPOOL_COMMIT,
+	SPOOL_ABORT,
+	SPOOL_ACK,
+};
+
+enum spoolq_type {
+	SPOOLQ_ENTRY = 32,
+	SPOOLQ_GONE,
+	SPOOLQ_OPEN,
+	SPOOLQ_RESULT,
+	SPOOLQ_BOUNCE,
+};
+
+enum spoolq_kind { SPOOLQ_KIND_DONE = 1, SPOOLQ_KIND_DEFER, SPOOLQ_KIND_FAIL };
+
+#define SPOOL_SLOTS	2048u		/* open transactions of one peer */
+#define SPOOL_CHUNK	32768u		/* octets in one DATA or COMMIT */
+#define SPOOL_WINDOW	131072u
+#define SPOOL_ADDRESS_MAX 254u		/* sender, recipient, user */
+#define SPOOL_HELO_MAX	255u
+#define SPOOL_RCPTS_MAX	100000u		/* of one message */
+#define SPOOL_TEXT_MAX	1024u		/* of one result */
+#define SPOOL_BOUNCE_MAX 60000u
+
+#endif
