@@ -1,0 +1,1 @@
+EXTRA_DIST += tests/e2e/next_hop.py
