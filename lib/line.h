@@ -1,7 +1,9 @@
 /*
  * line.h - takes one line of a protocol from the front of a buffer.
  *
- * Lines end with CR LF and nothing else. Pure; fuzzed.
+ * Lines end with CR LF and nothing else; but where a bare LF is the last octet
+ * that has come, the client waits for a reply, and the line is given out as
+ * LINE_BARE at once. Pure; fuzzed.
  */
 #ifndef SUBMITD_LINE_H
 #define SUBMITD_LINE_H

@@ -36,7 +36,7 @@ const char *mailbox_domain(const char *canon);
  * which real hosts send), at most 255 octets. */
 bool	mailbox_is_domain(const char *s, size_t len);
 
-/* A bare login name: 1 to 64 octets of atext and dots, made lower-case. */
+/* A bare login name: a Dot-string of 1 to 64 octets, in any case. */
 bool	mailbox_is_local(const char *s, size_t len);
 
 #endif
