@@ -15,10 +15,8 @@
 enum exchange_state {
 	EXCHANGE_IDLE,
 	EXCHANGE_HELLO,		/* waits for the handle, maybe to go on */
-	EXCHANGE_STARTED,	/* waits for authd's first answer */
-	EXCHANGE_AUTHD,		/* waits for a further one */
+	EXCHANGE_AUTHD,		/* waits for authd */
 	EXCHANGE_CLIENT,	/* waits for the client's response */
-	EXCHANGE_ORPHAN,	/* freed by its owner while STARTED */
 };
 
 /* What is to be sent once the handle is there. */
@@ -67,7 +65,8 @@ exchange_drop_start(struct exchange *x)
 	x->start = NULL;
 }
 
-/* Over, from our side: authd is told when it still holds one. */
+/* Over, from our side: authd is told when it still holds one. (One that a
+ * cancelled START opens is given back by authc.) */
 static void
 exchange_cancel(struct exchange *x)
 {
@@ -85,12 +84,6 @@ exchange_free(struct exchange *x)
 {
 	if (x == NULL)
 		return;
-	/* authd may be about to open an exchange, of which it holds a bounded
-	 * number for this process: wait for its number, to give it back. */
-	if (x->state == EXCHANGE_STARTED) {
-		x->state = EXCHANGE_ORPHAN;
-		return;
-	}
 	exchange_cancel(x);
 	free(x);
 }
@@ -151,12 +144,6 @@ exchange_answered(void *ctx, const struct authc_reply *a)
 	struct exchange_reply r = { .verdict = a->verdict };
 	struct authc_blob ticket;
 
-	if (x->state == EXCHANGE_ORPHAN) {
-		if (a->verdict == AUTHP_CONTINUE)
-			authc_sasl_cancel(x->authc, a->exchange);
-		free(x);
-		return;
-	}
 	if (a->verdict == AUTHP_CONTINUE) {
 		exchange_challenge(x, a);
 		return;
@@ -189,7 +176,7 @@ exchange_send_start(struct exchange *x)
 	    st->has_ir ? st->ir : NULL, st->ir_len, exchange_answered, x,
 	    &x->call);
 	exchange_drop_start(x);
-	x->state = r == 0 ? EXCHANGE_STARTED : EXCHANGE_IDLE;
+	x->state = r == 0 ? EXCHANGE_AUTHD : EXCHANGE_IDLE;
 	return r;
 }
 
