@@ -12,7 +12,8 @@ lib_librun_a_SOURCES = \
 # What only parents and submitctl link: libconfuse, jansson, libsystemd.
 noinst_LIBRARIES += lib/libparent.a
 lib_libparent_a_SOURCES = \
-	lib/conf_file.c lib/parent.c lib/parent_conf.c lib/parent.h lib/parent_private.h
+	lib/conf_file.c lib/parent.c lib/parent_dirs.c lib/parent_kids.c \
+	lib/parent.h lib/parent_private.h
 lib_libparent_a_CFLAGS = $(AM_CFLAGS) $(CONFUSE_CFLAGS) $(SYSTEMD_CFLAGS) \
 	$(JANSSON_CFLAGS)
 noinst_LIBRARIES += lib/libcontrol.a

@@ -1,0 +1,770 @@
+/*
+ * conn.c - one TCP connection, clear or TLS, on the loop. See conn.h.
+ *
+ * States, and what leads from one to the next:
+ *
+ *   CONNECTING -> CLEAR			connect(2) has ended
+ *   CLEAR -> FLUSH_THEN_TLS		conn_start_*_tls()
+ *   FLUSH_THEN_TLS -> HANDSHAKE	the clear-text output is sent
+ *   HANDSHAKE -> TLS			SSL_do_handshake
+ *   any -> CLOSING -> LINGER -> CLOSED	conn_close(flush)
+ *   any -> CLOSED			conn_close(no flush)
+ *
+ * From FLUSH_THEN_TLS on nothing is read in clear: octets that an attacker put
+ * behind STARTTLS reach the handshake, which fails.
+ */
+#include "lib/conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+
+#include "lib/clock.h"
+#include "lib/str.h"
+
+#define CONN_READ_SIZE	(16u * 1024)
+#define CONN_TURN_READS	4	/* reads a turn, so that others come to it */
+#define CONN_FLUSH_MS	10000
+#define CONN_LINGER_MS	2000
+
+enum conn_state {
+	CONN_CONNECTING,
+	CONN_CLEAR,
+	CONN_FLUSH_THEN_TLS,
+	CONN_HANDSHAKE,
+	CONN_TLS,
+	CONN_CLOSING,		/* sending the rest of the output */
+	CONN_LINGER,		/* sent all; throwing away what still comes */
+	CONN_CLOSED
+};
+
+struct conn {
+	struct loop		*loop;
+	int			 fd;
+	enum conn_state		 state;
+	const struct conn_ops	*ops;
+	void			*ctx;
+	SSL			*ssl;
+	struct buf		 in, out;
+	struct watch		*watch;
+	struct timer		 idle, deadline;
+	int64_t			 idle_ms;	/* 0: off */
+	int64_t			 heard_ms;	/* last octets from the peer */
+	struct addr		 peer, local;
+	uint64_t		 octets_in, octets_out;
+	unsigned int		 refs;		/* the owner's, and deferred calls' */
+	bool			 paused;
+	bool			 eof;		/* told once the input is used up */
+	bool			 kicked;	/* conn_run_input() is deferred */
+	bool			 flushing;	/* conn_run_flush() is deferred */
+	bool			 wants_write;	/* TLS needs the socket writable */
+	bool			 gone;		/* told */
+};
+
+static void conn_ready(void *ctx, int what);
+static void conn_run_input(void *ctx);
+
+static void
+conn_unref(struct conn *c)
+{
+	if (--c->refs > 0)
+		return;
+	buf_free(&c->in);
+	buf_free(&c->out);
+	SSL_free(c->ssl);
+	free(c);
+}
+
+static void
+conn_unref_later(void *ctx)
+{
+	conn_unref(ctx);
+}
+
+/* Defers fn(c) with a reference of its own. */
+static void
+conn_defer(struct conn *c, loop_fn *fn, bool *flag)
+{
+	if (*flag || c->state == CONN_CLOSED)
+		return;
+	if (loop_defer(c->loop, fn, c) == 0) {
+		c->refs++;
+		*flag = true;
+	}
+}
+
+static bool
+conn_reads(const struct conn *c)
+{
+	if (c->state == CONN_HANDSHAKE || c->state == CONN_LINGER)
+		return true;
+	return (c->state == CONN_CLEAR || c->state == CONN_TLS) &&
+	    !c->paused && !c->eof && buf_len(&c->in) < c->in.max &&
+	    buf_len(&c->out) <= CONN_OUT_HIGH;
+}
+
+static bool
+conn_writes(const struct conn *c)
+{
+	if (c->state == CONN_CONNECTING || c->wants_write)
+		return true;
+	return buf_len(&c->out) > 0 && !c->flushing &&
+	    c->state != CONN_HANDSHAKE && c->state != CONN_LINGER;
+}
+
+static void
+conn_update(struct conn *c)
+{
+	if (c->watch != NULL)
+		watch_set(c->watch, (conn_reads(c) ? WATCH_READ : 0) |
+		    (conn_writes(c) ? WATCH_WRITE : 0));
+}
+
+/* The end, without further callbacks. */
+static void
+conn_shut(struct conn *c)
+{
+	if (c->state == CONN_CLOSED)
+		return;
+	c->state = CONN_CLOSED;
+	timer_free(&c->idle);
+	timer_free(&c->deadline);
+	watch_free(c->watch);
+	c->watch = NULL;
+	close(c->fd);
+	c->fd = -1;
+	/* The caller may stand in one of our frames: free after this turn. */
+	if (loop_defer(c->loop, conn_unref_later, c) != 0)
+		return;		/* leaked: there was no memory for the reaper */
+}
+
+static void
+conn_gone(struct conn *c, const char *why)
+{
+	if (c->state >= CONN_CLOSING) {
+		conn_shut(c);
+		return;
+	}
+	if (c->gone)
+		return;
+	c->gone = true;
+	c->paused = true;
+	c->wants_write = false;
+	if (c->watch != NULL)
+		watch_set(c->watch, 0);
+	c->ops->gone(c->ctx, why);
+}
+
+static void
+conn_tls_failed(struct conn *c)
+{
+	char why[128], text[96];
+
+	tls_error_text(text, sizeof text);
+	if (str_format(why, sizeof why, "tls:%s", text) != 0)
+		strcpy(why, "tls");
+	conn_gone(c, why);
+}
+
+/* ------------------------------------------------------------- time-outs -- */
+
+static void
+conn_idle_fired(void *ctx)
+{
+	struct conn *c = ctx;
+	int64_t quiet_ms = clock_mono_ms() - c->heard_ms;
+
+	if (c->idle_ms == 0)
+		return;
+	/* Re-armed here only, not at each octet. */
+	if (quiet_ms < c->idle_ms)
+		timer_arm(&c->idle, c->idle_ms - quiet_ms);
+	else
+		conn_gone(c, "timeout");
+}
+
+static void
+conn_deadline_fired(void *ctx)
+{
+	conn_gone(ctx, "timeout");
+}
+
+void
+conn_idle_timeout(struct conn *c, int64_t ms)
+{
+	bool sooner = c->idle_ms == 0 || ms < c->idle_ms;
+
+	if (c->state == CONN_CLOSED)
+		return;
+	c->idle_ms = ms;
+	c->heard_ms = clock_mono_ms();
+	if (ms == 0)
+		timer_stop(&c->idle);
+	else if (sooner)
+		timer_arm(&c->idle, ms);
+}
+
+void
+conn_deadline(struct conn *c, int64_t ms)
+{
+	if (c->state == CONN_CLOSED)
+		return;
+	if (ms == 0)
+		timer_stop(&c->deadline);
+	else
+		timer_arm(&c->deadline, ms);
+}
+
+/* --------------------------------------------------------------- reading -- */
+
+/* > 0: octets; 0: none now; < 0: told as gone or eof set. */
+static int
+conn_read_tls(struct conn *c, uint8_t *to, size_t room)
+{
+	int n, e;
+
+	ERR_clear_error();
+	n = SSL_read(c->ssl, to, (int)room);
+	if (n > 0)
+		return n;
+	e = SSL_get_error(c->ssl, n);
+	if (e == SSL_ERROR_WANT_READ)
+		return 0;
+	if (e == SSL_ERROR_WANT_WRITE) {
+		c->wants_write = true;
+		return 0;
+	}
+	if (e == SSL_ERROR_ZERO_RETURN) {
+		c->eof = true;
+		return -1;
+	}
+	if (e == SSL_ERROR_SYSCALL && errno != 0)
+		conn_gone(c, "reset");
+	else if (e == SSL_ERROR_SSL &&
+	    ERR_GET_REASON(ERR_peek_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING)
+		conn_tls_failed(c);
+	else
+		c->eof = true;		/* the end without close_notify */
+	return -1;
+}
+
+static int
+conn_read_clear(struct conn *c, uint8_t *to, size_t room)
+{
+	ssize_t n = recv(c->fd, to, room, 0);
+
+	if (n > 0)
+		return (int)n;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n == 0)
+		c->eof = true;
+	else
+		conn_gone(c, "reset");
+	return -1;
+}
+
+static bool
+conn_read_once(struct conn *c)
+{
+	size_t room = c->in.max - buf_len(&c->in);
+	uint8_t *to;
+	int n;
+
+	if (room > CONN_READ_SIZE)
+		room = CONN_READ_SIZE;
+	if (buf_reserve(&c->in, room, &to) != 0) {
+		conn_gone(c, "nomem");
+		return false;
+	}
+	n = c->state == CONN_TLS ? conn_read_tls(c, to, room) :
+	    conn_read_clear(c, to, room);
+	if (n <= 0) {
+		buf_release(&c->in);
+		return false;
+	}
+	buf_commit(&c->in, (size_t)n);
+	c->octets_in += (uint64_t)n;
+	c->heard_ms = clock_mono_ms();
+	return true;
+}
+
+static void
+conn_read(struct conn *c)
+{
+	bool any = false, more = true;
+
+	if (c->state != CONN_CLEAR && c->state != CONN_TLS)
+		return;
+	for (int i = 0; more && i < CONN_TURN_READS && conn_reads(c); i++)
+		any |= more = conn_read_once(c);
+	if (c->gone || c->state == CONN_CLOSED)
+		return;
+	if (any)
+		c->ops->input(c->ctx);
+	if (c->state == CONN_CLOSED || c->gone)
+		return;
+	if (c->eof && !c->paused)
+		conn_gone(c, "eof");
+	else if (c->ssl != NULL && conn_reads(c) && SSL_has_pending(c->ssl))
+		conn_defer(c, conn_run_input, &c->kicked);
+}
+
+/* After a kick or conn_resume(): what is buffered, here and in OpenSSL. */
+static void
+conn_run_input(void *ctx)
+{
+	struct conn *c = ctx;
+
+	c->kicked = false;
+	if ((c->state == CONN_CLEAR || c->state == CONN_TLS) && !c->paused &&
+	    !c->gone) {
+		c->ops->input(c->ctx);
+		if (c->state == CONN_TLS && conn_reads(c) &&
+		    SSL_has_pending(c->ssl))
+			conn_read(c);
+		else if (c->eof && !c->paused && !c->gone)
+			conn_gone(c, "eof");
+		if (c->state != CONN_CLOSED && !c->gone)
+			conn_update(c);
+	}
+	conn_unref(c);
+}
+
+/* --------------------------------------------------------------- writing -- */
+
+/* Octets written; 0: not now; < 0: told as gone. */
+static ssize_t
+conn_write_some(struct conn *c, const uint8_t *p, size_t len)
+{
+	ssize_t n;
+	int e;
+
+	if (c->ssl == NULL || c->state == CONN_FLUSH_THEN_TLS) {
+		n = send(c->fd, p, len, MSG_NOSIGNAL);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			conn_gone(c, "reset");
+		else if (n < 0)
+			n = 0;
+		return c->gone || c->state == CONN_CLOSED ? -1 : n;
+	}
+	ERR_clear_error();
+	n = SSL_write(c->ssl, p, (int)(len > CONN_OUT_MAX ? CONN_OUT_MAX : len));
+	if (n > 0)
+		return n;
+	e = SSL_get_error(c->ssl, (int)n);
+	if (e == SSL_ERROR_WANT_WRITE || e == SSL_ERROR_WANT_READ)
+		return 0;
+	if (e == SSL_ERROR_SSL)
+		conn_tls_failed(c);
+	else
+		conn_gone(c, "reset");
+	return -1;
+}
+
+static void
+conn_finish_close(struct conn *c)
+{
+	int waiting = 0;
+
+	if (c->ssl != NULL && SSL_is_init_finished(c->ssl)) {
+		ERR_clear_error();
+		SSL_shutdown(c->ssl);	/* close_notify; we don't wait for theirs */
+	}
+	shutdown(c->fd, SHUT_WR);
+	/* Unread octets would turn our close into a reset, which can eat the
+	 * last reply: read them away for a while. */
+	if (c->eof || (buf_len(&c->in) == 0 &&
+	    ioctl(c->fd, FIONREAD, &waiting) == 0 && waiting == 0)) {
+		conn_shut(c);
+		return;
+	}
+	c->state = CONN_LINGER;
+	timer_arm(&c->deadline, CONN_LINGER_MS);
+}
+
+static void conn_handshake(struct conn *c);
+
+static void
+conn_flush(struct conn *c)
+{
+	bool had = buf_len(&c->out) > 0;
+
+	while (buf_len(&c->out) > 0) {
+		ssize_t n = conn_write_some(c, buf_data(&c->out),
+		    buf_len(&c->out));
+
+		if (n < 0)
+			return;
+		if (n == 0)
+			break;
+		buf_consume(&c->out, (size_t)n);
+		c->octets_out += (uint64_t)n;
+	}
+	if (buf_len(&c->out) == 0) {
+		buf_release(&c->out);
+		if (c->state == CONN_CLOSING) {
+			conn_finish_close(c);
+		} else if (c->state == CONN_FLUSH_THEN_TLS) {
+			c->state = CONN_HANDSHAKE;
+			conn_handshake(c);
+		} else if (had && c->ops->drained != NULL) {
+			c->ops->drained(c->ctx);
+		}
+	}
+	if (c->state != CONN_CLOSED && !c->gone)
+		conn_update(c);
+}
+
+/* Replies of one turn leave in one write. */
+static void
+conn_run_flush(void *ctx)
+{
+	struct conn *c = ctx;
+
+	c->flushing = false;
+	if (c->state != CONN_CLOSED && c->state != CONN_HANDSHAKE &&
+	    c->state != CONN_CONNECTING && (!c->gone || c->state == CONN_CLOSING))
+		conn_flush(c);
+	conn_unref(c);
+}
+
+int
+conn_write(struct conn *c, const void *p, size_t len)
+{
+	int r;
+
+	if (c->gone || c->state >= CONN_CLOSING)
+		return 0;		/* nobody is there to read it */
+	if ((r = buf_append(&c->out, p, len)) != 0)
+		return r;
+	conn_defer(c, conn_run_flush, &c->flushing);
+	if (buf_len(&c->out) > CONN_OUT_HIGH)
+		conn_update(c);
+	return 0;
+}
+
+/* ------------------------------------------------------------------- TLS -- */
+
+static void
+conn_handshake(struct conn *c)
+{
+	int n, e;
+
+	c->wants_write = false;
+	ERR_clear_error();
+	n = SSL_do_handshake(c->ssl);
+	if (n == 1) {
+		c->state = CONN_TLS;
+		c->heard_ms = clock_mono_ms();
+		c->ops->secured(c->ctx);
+		if (c->state == CONN_TLS && !c->gone) {
+			if (conn_reads(c) && SSL_has_pending(c->ssl))
+				conn_defer(c, conn_run_input, &c->kicked);
+			conn_update(c);
+		}
+		return;
+	}
+	e = SSL_get_error(c->ssl, n);
+	if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE) {
+		c->wants_write = e == SSL_ERROR_WANT_WRITE;
+		conn_update(c);
+	} else if (e == SSL_ERROR_SSL) {
+		conn_tls_failed(c);
+	} else {
+		conn_gone(c, "tls:closed");
+	}
+}
+
+static int
+conn_start_tls(struct conn *c, SSL_CTX *ctx)
+{
+	if (c->state != CONN_CLEAR || buf_len(&c->in) > 0 || c->eof)
+		return ERR_FORMAT;
+	c->ssl = SSL_new(ctx);
+	if (c->ssl == NULL || SSL_set_fd(c->ssl, c->fd) != 1)
+		return ERR_NOMEM;
+	/* The output buffer moves as it grows and is sent piece by piece. */
+	SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
+	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	c->state = CONN_FLUSH_THEN_TLS;
+	conn_defer(c, conn_run_flush, &c->flushing);
+	conn_update(c);
+	return 0;
+}
+
+int
+conn_start_server_tls(struct conn *c, SSL_CTX *ctx)
+{
+	int r = conn_start_tls(c, ctx);
+
+	if (r == 0)
+		SSL_set_accept_state(c->ssl);
+	return r;
+}
+
+int
+conn_start_client_tls(struct conn *c, SSL_CTX *ctx, const char *sni)
+{
+	int r = conn_start_tls(c, ctx);
+
+	if (r != 0)
+		return r;
+	SSL_set_connect_state(c->ssl);
+	if (sni != NULL && SSL_set_tlsext_host_name(c->ssl, sni) != 1)
+		return ERR_NOMEM;
+	return 0;
+}
+
+bool
+conn_is_tls(const struct conn *c)
+{
+	return c->ssl != NULL && SSL_is_init_finished(c->ssl) == 1;
+}
+
+SSL *
+conn_ssl(const struct conn *c)
+{
+	return c->ssl;
+}
+
+/* -------------------------------------------------------------- the rest -- */
+
+static void
+conn_connected(struct conn *c)
+{
+	int error = 0;
+	socklen_t len = sizeof error;
+
+	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		error = errno;
+	if (error != 0) {
+		conn_gone(c, strerrordesc_np(error));
+		return;
+	}
+	c->state = CONN_CLEAR;
+	c->heard_ms = clock_mono_ms();
+	conn_update(c);
+	if (c->ops->connected != NULL)
+		c->ops->connected(c->ctx);
+}
+
+static void
+conn_linger(struct conn *c)
+{
+	uint8_t waste[4096];
+	ssize_t n = recv(c->fd, waste, sizeof waste, 0);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		conn_shut(c);
+}
+
+static void
+conn_ready(void *ctx, int what)
+{
+	struct conn *c = ctx;
+
+	c->refs++;
+	switch (c->state) {
+	case CONN_CONNECTING:
+		conn_connected(c);
+		break;
+	case CONN_HANDSHAKE:
+		conn_handshake(c);
+		break;
+	case CONN_LINGER:
+		conn_linger(c);
+		break;
+	case CONN_CLEAR:
+	case CONN_TLS:
+	case CONN_FLUSH_THEN_TLS:
+	case CONN_CLOSING:
+		if (what == WATCH_READ) {
+			conn_read(c);
+		} else {
+			if (c->wants_write) {
+				c->wants_write = false;
+				conn_read(c);
+			}
+			if (c->state != CONN_CLOSED && !c->gone)
+				conn_flush(c);
+		}
+		if (c->state != CONN_CLOSED && !c->gone)
+			conn_update(c);
+		break;
+	case CONN_CLOSED:
+		break;
+	}
+	conn_unref(c);
+}
+
+static struct conn *
+conn_make(struct loop *l, int fd, size_t in_max, const struct conn_ops *ops,
+    void *ctx)
+{
+	struct conn *c = calloc(1, sizeof *c);
+	int one = 1;
+
+	if (c == NULL)
+		return NULL;
+	c->loop = l;
+	c->fd = fd;
+	c->ops = ops;
+	c->ctx = ctx;
+	c->refs = 1;
+	c->state = CONN_CLEAR;
+	c->heard_ms = clock_mono_ms();
+	buf_init(&c->in, in_max);
+	buf_init(&c->out, CONN_OUT_MAX);
+	if (timer_init(&c->idle, l, conn_idle_fired, c) != 0 ||
+	    timer_init(&c->deadline, l, conn_deadline_fired, c) != 0 ||
+	    (c->watch = watch_new(l, fd, conn_ready, c)) == NULL) {
+		timer_free(&c->idle);
+		timer_free(&c->deadline);
+		free(c);
+		return NULL;
+	}
+	/* Without it replies wait 45 ms for the peer's delayed ACK. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	return c;
+}
+
+struct conn *
+conn_new(struct loop *l, int fd, size_t in_max, const struct conn_ops *ops,
+    void *ctx)
+{
+	struct conn *c = conn_make(l, fd, in_max, ops, ctx);
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof sa;
+
+	if (c == NULL)
+		return NULL;
+	if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0)
+		addr_from_sockaddr((struct sockaddr *)&sa, &c->peer);
+	len = sizeof sa;
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) == 0)
+		addr_from_sockaddr((struct sockaddr *)&sa, &c->local);
+	conn_update(c);
+	return c;
+}
+
+struct conn *
+conn_connect(struct loop *l, const struct addr *to, size_t in_max,
+    const struct conn_ops *ops, void *ctx, struct err *reterr)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(to, &sa);
+	char text[ADDR_STRLEN];
+	struct conn *c;
+	int fd = socket(sa.ss_family,
+	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || (connect(fd, (struct sockaddr *)&sa, len) < 0 &&
+	    errno != EINPROGRESS)) {
+		err_sys(reterr, "%s", addr_text(to, text));
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	c = conn_make(l, fd, in_max, ops, ctx);
+	if (c == NULL) {
+		err_set(reterr, ERR_NOMEM, "no memory");
+		close(fd);
+		return NULL;
+	}
+	c->peer = *to;
+	c->state = CONN_CONNECTING;
+	conn_update(c);
+	return c;
+}
+
+struct buf *
+conn_input(struct conn *c)
+{
+	return &c->in;
+}
+
+size_t
+conn_pending(const struct conn *c)
+{
+	return buf_len(&c->out);
+}
+
+void
+conn_pause(struct conn *c)
+{
+	c->paused = true;
+	conn_update(c);
+}
+
+void
+conn_resume(struct conn *c)
+{
+	if (!c->paused || c->gone || c->state >= CONN_CLOSING)
+		return;
+	c->paused = false;
+	if (buf_len(&c->in) > 0 || c->eof ||
+	    (c->state == CONN_TLS && SSL_has_pending(c->ssl)))
+		conn_kick(c);
+	conn_update(c);
+}
+
+void
+conn_kick(struct conn *c)
+{
+	conn_defer(c, conn_run_input, &c->kicked);
+}
+
+void
+conn_close(struct conn *c, bool flush)
+{
+	if (c == NULL || c->state >= CONN_CLOSING)
+		return;
+	if (!flush || c->gone || c->state == CONN_CONNECTING ||
+	    c->state == CONN_HANDSHAKE || c->state == CONN_FLUSH_THEN_TLS) {
+		conn_shut(c);
+		return;
+	}
+	c->state = CONN_CLOSING;
+	timer_stop(&c->idle);
+	timer_arm(&c->deadline, CONN_FLUSH_MS);
+	conn_defer(c, conn_run_flush, &c->flushing);
+	conn_update(c);
+}
+
+int
+conn_fd(const struct conn *c)
+{
+	return c->fd;
+}
+
+const struct addr *
+conn_peer(const struct conn *c)
+{
+	return &c->peer;
+}
+
+const struct addr *
+conn_local(const struct conn *c)
+{
+	return &c->local;
+}
+
+uint64_t
+conn_octets_in(const struct conn *c)
+{
+	return c->octets_in;
+}
+
+uint64_t
+conn_octets_out(const struct conn *c)
+{
+	return c->octets_out;
+}

@@ -1,0 +1,152 @@
+/*
+ * control_ask.c - the calling side of a control socket, blocking. Used by
+ * submitctl. See control.h.
+ */
+#include "lib/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "lib/str.h"
+
+#define CONTROL_REPLY_MAX (256u * 1024)
+
+/* Through the folder's descriptor, so that a long path never exceeds what a
+ * socket address can hold. */
+static int
+control_connect(const char *path, int timeout_s)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct timeval tv = { .tv_sec = timeout_s };
+	char folder[4096];
+	const char *slash = strrchr(path, '/');
+	int dir, fd, r;
+
+	if (slash == NULL || str_copy_n(folder, sizeof folder, path,
+	    (size_t)(slash - path)) != 0) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if ((dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+		return -1;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	r = fd < 0 ? -1 : str_format(sun.sun_path, sizeof sun.sun_path,
+	    "/proc/self/fd/%d/%s", dir, slash + 1);
+	if (r == 0)
+		r = connect(fd, (struct sockaddr *)&sun, sizeof sun);
+	close(dir);
+	if (r != 0) {
+		r = errno;
+		if (fd >= 0)
+			close(fd);
+		errno = r;
+		return -1;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
+	return fd;
+}
+
+static int
+control_send_request(int fd, const json_t *request)
+{
+	char *text = json_dumps(request, JSON_COMPACT);
+	ssize_t n;
+
+	if (text == NULL)
+		return -1;
+	n = send(fd, text, strlen(text), MSG_NOSIGNAL);
+	explicit_bzero(text, strlen(text));
+	free(text);
+	return n < 0 ? -1 : 0;
+}
+
+/* 1: more to come; 0: done; < 0: failed; > 1 never. */
+static int
+control_one_reply(json_t *record, void (*each)(void *, const json_t *),
+    void *ctx, int *ret_code, struct err *reterr)
+{
+	const char *error = control_arg(record, "error");
+
+	if (!json_is_object(record))
+		return -1;
+	if (error != NULL) {
+		*ret_code = (int)json_integer_value(json_object_get(record,
+		    "code"));
+		err_set(reterr, ERR_DENIED, "%s", error);
+		if (*ret_code == 0)
+			*ret_code = EX_SOFTWARE;
+		return 0;
+	}
+	if (!json_is_true(json_object_get(record, "done"))) {
+		each(ctx, record);
+		return 1;
+	}
+	json_object_del(record, "done");
+	if (json_object_size(record) > 0)
+		each(ctx, record);
+	return 0;
+}
+
+static int
+control_read_replies(int fd, void (*each)(void *, const json_t *), void *ctx,
+    struct err *reterr)
+{
+	char *packet = malloc(CONTROL_REPLY_MAX);
+	int code = 0, more = 1;
+
+	while (packet != NULL && more == 1) {
+		ssize_t n = recv(fd, packet, CONTROL_REPLY_MAX, 0);
+		json_t *record;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			more = -1;
+			break;
+		}
+		record = json_loadb(packet, (size_t)n, 0, NULL);
+		more = control_one_reply(record, each, ctx, &code, reterr);
+		json_decref(record);
+	}
+	free(packet);
+	if (more < 0) {
+		err_set(reterr, ERR_AWAY, "it ended before it had answered");
+		return EX_UNAVAILABLE;
+	}
+	return code;
+}
+
+int
+control_ask(const char *path, const json_t *request, int timeout_s,
+    void (*each)(void *ctx, const json_t *record), void *ctx,
+    struct err *reterr)
+{
+	int fd = control_connect(path, timeout_s);
+	int code;
+
+	if (fd < 0 || control_send_request(fd, request) != 0) {
+		code = errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE;
+		if (code == EX_NOPERM)
+			err_set(reterr, ERR_DENIED, "%s: permission denied "
+			    "(run it as root or as a member of _submitadm)",
+			    path);
+		else
+			err_sys(reterr, "%s", path);
+		if (fd >= 0)
+			close(fd);
+		return code;
+	}
+	code = control_read_replies(fd, each, ctx, reterr);
+	close(fd);
+	return code;
+}

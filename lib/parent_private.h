@@ -1,0 +1,98 @@
+/*
+ * parent_private.h - shared by parent.c (life), parent_dirs.c (folders and
+ * sockets) and parent_kids.c (children and reload). For these files only.
+ */
+#ifndef SUBMITD_PARENT_PRIVATE_H
+#define SUBMITD_PARENT_PRIVATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/control.h"
+#include "lib/ipc.h"
+#include "lib/loop.h"
+#include "lib/parent.h"
+
+#define PARENT_LISTENERS_MAX	64
+#define PARENT_KIDS_MAX		80
+#define PARENT_SOCKETS_MAX	16
+#define PARENT_CORES_MAX	64
+
+struct parent_listener {
+	const struct parent_service	*service;
+	struct addr			 wanted;	/* as configured */
+	int				 fd;
+	bool				 is_new;	/* bound by this reload */
+};
+
+struct parent_listeners {
+	struct parent_listener	v[PARENT_LISTENERS_MAX];
+	size_t			n;
+};
+
+enum kid_state { KID_DOWN, KID_STARTING, KID_READY };
+
+struct kid {
+	struct parent			*parent;
+	const struct parent_child	*kind;
+	enum kid_state			 state;
+	pid_t				 pid;		/* 0: none */
+	struct ipc			*ipc;
+	struct timer			 restart;
+	int64_t				 backoff_ms;
+	int64_t				 ready_ms;	/* monotonic */
+	int64_t				 since_s;	/* of state, epoch */
+	unsigned int			 restarts;
+	bool				 asked;		/* owes an answer to GO */
+};
+
+struct parent {
+	const struct parent_program	*prog;
+	struct conf_args		 args;
+	struct conf			*conf;
+	int64_t				 tls_not_after;
+	struct loop			*loop;
+	struct parent_listeners		 listeners;
+	int				 sockets[PARENT_SOCKETS_MAX];
+	struct kid			 kids[PARENT_KIDS_MAX];
+	size_t				 n_kids;
+	bool				 ready;		/* all kids were, once */
+	bool				 stopping;
+	int				 exit_code;
+	struct timer			 stop_timer;
+	int64_t				 started_s;
+
+	/* A reload on its way. */
+	struct conf			*next;
+	int64_t				 next_not_after;
+	struct parent_listeners		 next_listeners;
+	struct control_call		*reload_call;	/* NULL: by SIGHUP */
+	struct timer			 reload_timer;
+	int				 reload_waits;	/* tries to begin */
+	bool				 reloading;
+};
+
+/* parent_dirs.c: 0 or an error code with its text. */
+int	parent_make_dirs(struct parent *p, struct err *reterr);
+int	parent_make_sockets(struct parent *p, struct err *reterr);
+int	parent_control_socket(struct parent *p, struct err *reterr);
+/* Binds what `conf` wants into *ret; descriptors of `have` (or NULL) that fit
+ * are taken over as they are. On failure closes what is new. */
+int	parent_bind(struct parent *p, const struct conf *conf,
+	    const struct parent_listeners *have, struct parent_listeners *ret,
+	    struct err *reterr);
+void	parent_log_listeners(const struct parent_listeners *l, bool only_new);
+
+/* parent_kids.c */
+void	parent_add_kids(struct parent *p);
+void	kid_start(struct kid *k);
+void	parent_reap(struct parent *p);
+void	parent_reload(struct parent *p, struct control_call *call);
+size_t	parent_kids_alive(const struct parent *p);
+
+/* parent.c */
+void	parent_kid_ready(struct parent *p);
+void	parent_stop(struct parent *p, int exit_code);
+
+#endif
