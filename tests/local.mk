@@ -1,1 +1,2 @@
 # what tests/ makes
+include tests/unit/db.mk

@@ -1,0 +1,57 @@
+/*
+ * dbenv_private.h - what userdb.c and relay_cache.c share of dbenv.c: the only
+ * place where Berkeley DB's types meet ours. Included by db/ alone.
+ *
+ * Functions here return Berkeley DB's codes (0, an errno above 0, DB_xxx below
+ * -30000); our own codes (-1 to -99) may stand among them, so that a function
+ * inside a transaction can give it up with a reason of ours.
+ */
+#ifndef SUBMITD_DB_DBENV_PRIVATE_H
+#define SUBMITD_DB_DBENV_PRIVATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <db.h>
+
+#include "db/dbenv.h"
+
+/* Opens or creates a btree in the environment. Returns our codes. */
+int	dbenv_open_db(struct dbenv *e, const char *file, DB **ret,
+	    struct err *reterr);
+
+enum dbenv_durability {
+	DBENV_SYNC = DB_TXN_SYNC,		/* on stable storage */
+	DBENV_NOSYNC = DB_TXN_WRITE_NOSYNC	/* written, not flushed */
+};
+
+/* Runs fn in a transaction and commits it, again from the start after a
+ * deadlock. Returns our codes, with `what` in the text of a failure. */
+typedef int dbenv_txn_fn(void *ctx, DB_TXN *txn, struct err *reterr);
+int	dbenv_txn(struct dbenv *e, enum dbenv_durability d, dbenv_txn_fn *fn,
+	    void *ctx, const char *what, struct err *reterr);
+
+/* Turns a code of either kind into ours, with its text. */
+int	dbenv_result(struct dbenv *e, int rc, const char *what,
+	    struct err *reterr);
+
+/* Octets with the length that is there and the room there is. */
+struct dbenv_item {
+	void	*p;
+	size_t	 len;
+	size_t	 size;
+};
+
+/* Without a transaction (NULL) a read is repeated after a deadlock. `flags`:
+ * DB_RMW or 0. What does not fit into `ret` is ERR_CORRUPT. */
+int	dbenv_get(DB *db, DB_TXN *txn, const void *key, size_t len,
+	    struct dbenv_item *ret, uint32_t flags);
+int	dbenv_put(DB *db, DB_TXN *txn, const void *key, size_t len,
+	    const void *data, size_t data_len, uint32_t flags);
+int	dbenv_del(DB *db, DB_TXN *txn, const void *key, size_t len);
+/* The first pair behind `key` in order (len 0: the first of all); with
+ * DB_SET_RANGE in `flags` also the one at it. DB_LAST: the last of all. */
+int	dbenv_next(DB *db, DB_TXN *txn, struct dbenv_item *key,
+	    struct dbenv_item *data, uint32_t flags);
+
+#endif
