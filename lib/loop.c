@@ -128,6 +128,7 @@ loop_run(struct loop *l)
 			break;
 		loop_run_deferred(l);
 	}
+	l->stopped = false;
 }
 
 void

@@ -1,2 +1,3 @@
 # what tests/ makes
+include tests/unit/ipc_conn.mk
 include tests/unit/db.mk

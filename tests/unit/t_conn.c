@@ -1,0 +1,317 @@
+/*
+ * t_conn.c - a connection in clear and under TLS, both ends in one loop: order
+ * and content, the upgrade, octets put behind STARTTLS, back-pressure, the end.
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "lib/conn.h"
+
+struct end {
+	struct conn	*conn;
+	struct world	*world;
+	size_t		 got;
+	uint32_t	 sum;		/* of the octets, by position */
+	bool		 secured, connected;
+	char		 why[160];
+};
+
+struct world {
+	struct loop	*loop;
+	struct end	 server, client;
+	SSL_CTX		*server_ctx, *client_ctx;
+	size_t		 want;		/* stop when the server got so many */
+	int		 secured_want;
+};
+
+static void
+end_input(void *ctx)
+{
+	struct end *e = ctx;
+	struct buf *b = conn_input(e->conn);
+
+	for (size_t i = 0; i < buf_len(b); i++)
+		e->sum = e->sum * 31 + buf_data(b)[i];
+	e->got += buf_len(b);
+	buf_consume(b, buf_len(b));
+	if (e == &e->world->server && e->got >= e->world->want)
+		loop_stop(e->world->loop);
+}
+
+static void
+end_secured(void *ctx)
+{
+	struct end *e = ctx;
+
+	e->secured = true;
+	if (--e->world->secured_want == 0)
+		loop_stop(e->world->loop);
+}
+
+static void
+end_connected(void *ctx)
+{
+	struct end *e = ctx;
+
+	e->connected = true;
+	loop_stop(e->world->loop);
+}
+
+static void
+end_gone(void *ctx, const char *why)
+{
+	struct end *e = ctx;
+
+	snprintf(e->why, sizeof e->why, "%s", why);
+	conn_close(e->conn, false);
+	e->conn = NULL;
+	loop_stop(e->world->loop);
+}
+
+static const struct conn_ops ops = {
+	.input = end_input, .secured = end_secured,
+	.connected = end_connected, .gone = end_gone,
+};
+
+static void
+make_pair(struct tls_pair *p)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = X509_new();
+	BIO *c = BIO_new(BIO_s_mem()), *k = BIO_new(BIO_s_mem());
+	char *text;
+	long n;
+
+	X509_set_version(cert, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+	X509_gmtime_adj(X509_getm_notBefore(cert), -60);
+	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN",
+	    MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1, 0);
+	X509_set_issuer_name(cert, X509_get_subject_name(cert));
+	X509_set_pubkey(cert, key);
+	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+	PEM_write_bio_X509(c, cert);
+	PEM_write_bio_PrivateKey(k, key, NULL, NULL, 0, NULL, NULL);
+	n = BIO_get_mem_data(c, &text);
+	p->cert = strndup(text, (size_t)n);
+	n = BIO_get_mem_data(k, &text);
+	p->key = strndup(text, (size_t)n);
+	BIO_free(c);
+	BIO_free(k);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+}
+
+static void
+connect_ends(struct world *w)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof sin;
+	int ls = socket(AF_INET, SOCK_STREAM, 0), fd;
+	struct addr to;
+	struct err e;
+
+	assert_int_equal(bind(ls, (struct sockaddr *)&sin, len), 0);
+	assert_int_equal(listen(ls, 1), 0);
+	getsockname(ls, (struct sockaddr *)&sin, &len);
+	addr_from_sockaddr((struct sockaddr *)&sin, &to);
+	w->client.conn = conn_connect(w->loop, &to, 65536, &ops, &w->client,
+	    &e);
+	assert_non_null(w->client.conn);
+	fd = accept4(ls, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	close(ls);
+	w->server.conn = conn_new(w->loop, fd, 65536, &ops, &w->server);
+	assert_non_null(w->server.conn);
+	loop_run(w->loop);
+	assert_true(w->client.connected);
+}
+
+static int
+setup(void **state)
+{
+	struct world *w = calloc(1, sizeof *w);
+	struct tls_pair pair;
+	struct err e;
+
+	w->loop = loop_new();
+	w->server.world = w->client.world = w;
+	w->want = SIZE_MAX;
+	make_pair(&pair);
+	assert_int_equal(tls_server_ctx(&pair, 1, "test", &w->server_ctx, &e),
+	    0);
+	assert_int_equal(tls_client_ctx(&w->client_ctx, &e), 0);
+	tls_pair_free(&pair);
+	connect_ends(w);
+	*state = w;
+	return 0;
+}
+
+static void
+secure(struct world *w)
+{
+	w->secured_want = 2;
+	assert_int_equal(conn_start_server_tls(w->server.conn, w->server_ctx),
+	    0);
+	assert_int_equal(conn_start_client_tls(w->client.conn, w->client_ctx,
+	    "localhost"), 0);
+	loop_run(w->loop);
+	assert_true(w->server.secured && w->client.secured);
+	assert_true(conn_is_tls(w->server.conn));
+}
+
+static void
+send_and_compare(struct world *w, size_t total)
+{
+	uint32_t sum = 0;
+	uint8_t block[8192];
+	size_t sent = 0;
+
+	w->want = total;
+	while (sent < total) {
+		size_t n = total - sent < sizeof block ? total - sent :
+		    sizeof block;
+
+		for (size_t i = 0; i < n; i++) {
+			block[i] = (uint8_t)((sent + i) * 7 + (sent >> 9));
+			sum = sum * 31 + block[i];
+		}
+		assert_int_equal(conn_write(w->client.conn, block, n), 0);
+		sent += n;
+	}
+	loop_run(w->loop);
+	assert_int_equal(w->server.got, total);
+	assert_int_equal(w->server.sum, sum);
+}
+
+static void
+test_clear(void **state)
+{
+	send_and_compare(*state, 900 * 1000);
+}
+
+static void
+test_tls(void **state)
+{
+	struct world *w = *state;
+	char desc[TLS_DESC_SIZE];
+
+	secure(w);
+	tls_describe(conn_ssl(w->server.conn), desc);
+	assert_memory_equal(desc, "TLSv1.3:", 8);
+	send_and_compare(w, 900 * 1000);
+}
+
+static void
+test_injection_before_tls(void **state)
+{
+	struct world *w = *state;
+
+	/* Octets that lie in the buffer already: refused at once. */
+	conn_pause(w->server.conn);
+	buf_append(conn_input(w->server.conn), "MAIL FROM:<>\r\n", 14);
+	assert_int_equal(conn_start_server_tls(w->server.conn, w->server_ctx),
+	    ERR_FORMAT);
+	buf_clear(conn_input(w->server.conn));
+	/* Octets that come later reach the handshake, which fails. */
+	conn_resume(w->server.conn);
+	assert_int_equal(conn_start_server_tls(w->server.conn, w->server_ctx),
+	    0);
+	conn_write(w->client.conn, "MAIL FROM:<>\r\n", 14);
+	loop_run(w->loop);
+	assert_memory_equal(w->server.why, "tls:", 4);
+	assert_int_equal(w->server.got, 0);
+}
+
+static void
+test_close_flushes(void **state)
+{
+	struct world *w = *state;
+	static uint8_t block[500 * 1000];
+
+	secure(w);
+	w->want = sizeof block;
+	conn_write(w->client.conn, block, sizeof block);
+	conn_close(w->client.conn, true);
+	loop_run(w->loop);
+	assert_int_equal(w->server.got, sizeof block);
+	while (w->server.why[0] == '\0')
+		loop_run(w->loop);
+	assert_string_equal(w->server.why, "eof");
+}
+
+static void
+test_never_reading_peer(void **state)
+{
+	struct world *w = *state;
+	static uint8_t block[64 * 1024];
+	int r = 0, n = 0;
+
+	conn_pause(w->server.conn);
+	for (; r == 0 && n < 1000; n++)
+		r = conn_write(w->client.conn, block, sizeof block);
+	assert_int_equal(r, ERR_LIMIT);
+	assert_true(conn_pending(w->client.conn) <= CONN_OUT_MAX);
+}
+
+static void
+test_idle_timeout(void **state)
+{
+	struct world *w = *state;
+
+	conn_idle_timeout(w->server.conn, 20);
+	loop_run(w->loop);
+	assert_string_equal(w->server.why, "timeout");
+}
+
+static void
+test_paused_end_is_told_later(void **state)
+{
+	struct world *w = *state;
+
+	conn_pause(w->server.conn);
+	conn_write(w->client.conn, "QUIT\r\n", 6);
+	conn_close(w->client.conn, true);
+	w->want = 6;
+	conn_idle_timeout(w->server.conn, 0);
+	conn_resume(w->server.conn);
+	loop_run(w->loop);
+	assert_int_equal(w->server.got, 6);
+	while (w->server.why[0] == '\0')
+		loop_run(w->loop);
+	assert_string_equal(w->server.why, "eof");
+}
+
+#define ROW(t) cmocka_unit_test_setup(t, setup)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ROW(test_clear),
+		ROW(test_tls),
+		ROW(test_injection_before_tls),
+		ROW(test_close_flushes),
+		ROW(test_never_reading_peer),
+		ROW(test_idle_timeout),
+		ROW(test_paused_end_is_told_later),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
