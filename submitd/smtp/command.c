@@ -1,0 +1,156 @@
+/*
+ * command.c - the table of commands, and the one gate before each of them.
+ * Runs in submitd-smtp.
+ */
+#include "config.h"
+#include "submitd/smtp/command.h"
+
+#include <string.h>
+
+#include "lib/str.h"
+
+#define B(st)		(1u << SMTP_ST_##st)
+#define IN_CLEAR	(B(GREET) | B(CLEAR))
+#define IN_TX		(B(MAIL) | B(RCPT))
+#define IN_TLS		(B(SECURE) | B(HELLO) | B(READY) | IN_TX)
+#define IN_ANY		(IN_CLEAR | IN_TLS)
+
+#define LINE		512u	/* RFC 5321 section 4.5.3.1.4 */
+/* + 26 SIZE (RFC 1870), 17 BODY (RFC 6152), 500 AUTH (RFC 4954) */
+#define LINE_MAIL	(LINE + 26u + 17u + 500u)
+
+#define NOARG	SMTP_CMD_NOARG
+#define ARG	SMTP_CMD_ARG
+#define CHEAP	SMTP_CMD_CHEAP
+#define HIDDEN	SMTP_CMD_HIDDEN
+
+/* clang-format off */
+static const struct smtp_command commands[] = {
+	{ "EHLO",     IN_ANY,      ARG | CHEAP,    LINE,      smtp_cmd_ehlo },
+	{ "HELO",     IN_ANY,      ARG | CHEAP,    LINE,      smtp_cmd_helo },
+	{ "STARTTLS", IN_CLEAR,    NOARG,          LINE,      smtp_cmd_starttls },
+	{ "AUTH",     B(HELLO),    ARG | SMTP_CMD_SECRET,
+						   SMTP_AUTH_LINE_MAX,
+							      smtp_cmd_auth },
+	{ "MAIL",     B(HELLO) | B(READY),
+				   ARG,            LINE_MAIL, smtp_cmd_mail },
+	{ "RCPT",     IN_TX,       ARG,            LINE,      smtp_cmd_rcpt },
+	{ "DATA",     B(RCPT),     NOARG,          LINE,      smtp_cmd_data },
+	{ "RSET",     IN_TLS,      NOARG | CHEAP,  LINE,      smtp_cmd_rset },
+	{ "NOOP",     IN_ANY,      CHEAP,          LINE,      smtp_cmd_noop },
+	{ "VRFY",     IN_TLS,      ARG | CHEAP,    LINE,      smtp_cmd_vrfy },
+	{ "HELP",     IN_TLS,      CHEAP,          LINE,      smtp_cmd_help },
+	{ "QUIT",     IN_ANY,      NOARG,          LINE,      smtp_cmd_quit },
+	/* Answered, not offered. RFC 5321 section 7.3 for EXPN; RFC 6409
+	 * section 7: no ETRN, no ATRN here, and 521 for none of them. */
+	{ "EXPN",     IN_TLS,      HIDDEN | CHEAP, LINE,      smtp_cmd_vrfy },
+	{ "BDAT",     IN_ANY,      HIDDEN,         LINE,      smtp_cmd_bdat },
+	{ "ETRN",     IN_TLS,      HIDDEN,         LINE,      smtp_cmd_not_here },
+	{ "ATRN",     IN_TLS,      HIDDEN,         LINE,      smtp_cmd_not_here },
+	{ "TURN",     IN_TLS,      HIDDEN,         LINE,      smtp_cmd_not_here },
+	{ "SEND",     IN_TLS,      HIDDEN,         LINE,      smtp_cmd_not_here },
+	{ "SOML",     IN_TLS,      HIDDEN,         LINE,      smtp_cmd_not_here },
+	{ "SAML",     IN_TLS,      HIDDEN,         LINE,      smtp_cmd_not_here },
+};
+/* clang-format on */
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+const struct smtp_command *
+smtp_command_row(size_t i)
+{
+	return i < N_COMMANDS ? &commands[i] : NULL;
+}
+
+const struct smtp_command *
+smtp_command_find(const char *verb, size_t len)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (str_ieq_n(commands[i].verb, verb, len))
+			return &commands[i];
+	return NULL;
+}
+
+enum smtp_reply
+smtp_command_refusal(const struct smtp_command *c, enum smtp_state st)
+{
+	unsigned int now = 1u << st;
+
+	if (c->states & now)
+		return SMTP_R_NONE;
+	if (now & IN_CLEAR)		/* RFC 3207 section 4 */
+		return SMTP_R_NEEDS_TLS;
+	if (!(now & IN_TLS))
+		return SMTP_R_BAD_SEQUENCE;
+	if (!(c->states & IN_TLS))	/* STARTTLS */
+		return SMTP_R_TLS_ACTIVE;
+	if (now == B(SECURE))
+		return SMTP_R_HELLO_FIRST;
+	if (c->states == B(HELLO))	/* AUTH, RFC 4954 section 4 */
+		return now == B(READY) ? SMTP_R_AUTH_DONE : SMTP_R_AUTH_IN_TX;
+	if (now & IN_TX)
+		return c->states == B(RCPT) ? SMTP_R_RCPT_FIRST :
+		    SMTP_R_NESTED_MAIL;
+	return SMTP_R_MAIL_FIRST;
+}
+
+/* Cuts the spaces at the end: printers send them. */
+static size_t
+command_trim(char *text, size_t len)
+{
+	while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+		text[--len] = '\0';
+	return len;
+}
+
+static enum smtp_reply
+command_check(const struct smtp_session *s, const struct smtp_command *c,
+    const char *arg, size_t octets)
+{
+	enum smtp_reply r;
+
+	if (octets > c->line_max)
+		return SMTP_R_LONG_LINE;
+	if ((r = smtp_command_refusal(c, s->state)) != SMTP_R_NONE)
+		return r;
+	if ((c->flags & SMTP_CMD_NOARG) && *arg != '\0')
+		return SMTP_R_NO_ARGUMENT;
+	if ((c->flags & SMTP_CMD_ARG) && *arg == '\0')
+		return SMTP_R_NEEDS_ARGUMENT;
+	return SMTP_R_NONE;
+}
+
+void
+smtp_command_line(struct smtp_session *s, char *text, size_t len,
+    size_t octets)
+{
+	const struct smtp_command *c;
+	enum smtp_reply r;
+	size_t verb;
+	char *arg;
+
+	s->sums.commands++;
+	len = command_trim(text, len);
+	verb = strcspn(text, " ");
+	for (arg = text + verb; *arg == ' '; arg++)
+		;
+	if ((c = smtp_command_find(text, verb)) == NULL) {
+		smtp_reply(s, octets > LINE ? SMTP_R_LONG_LINE :
+		    SMTP_R_UNKNOWN_COMMAND);
+		return;
+	}
+	s->secret_line = c->flags & SMTP_CMD_SECRET;
+	if ((r = command_check(s, c, arg, octets)) != SMTP_R_NONE) {
+		/* All recipients were refused, as a pipelining client learns
+		 * here (RFC 2920 section 3.1). */
+		if (r == SMTP_R_RCPT_FIRST && s->tx->refused > 0)
+			r = SMTP_R_NO_VALID_RCPT;
+		smtp_reply(s, r);
+		return;
+	}
+	if ((c->flags & SMTP_CMD_CHEAP) && ++s->sums.cheap > SMTP_CHEAP_MAX) {
+		smtp_reply(s, SMTP_R_TOO_MANY_CHEAP);
+		return;
+	}
+	c->run(s, arg);
+}

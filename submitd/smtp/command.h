@@ -1,0 +1,46 @@
+/*
+ * command.h - the commands: one row holds the whole policy of each.
+ * Private to submitd/smtp/.
+ */
+#ifndef SUBMITD_SMTP_COMMAND_H
+#define SUBMITD_SMTP_COMMAND_H
+
+#include <stddef.h>
+
+#include "submitd/smtp/session.h"
+
+/* `arg` is what stands behind the verb, without spaces at its ends. */
+typedef void smtp_command_fn(struct smtp_session *s, char *arg);
+
+#define SMTP_CMD_NOARG	1u	/* 501 with an argument (RFC 5321 4.1.1.1) */
+#define SMTP_CMD_ARG	2u	/* 501 without one */
+#define SMTP_CMD_CHEAP	4u	/* counted: it brings no message nearer */
+#define SMTP_CMD_SECRET	8u	/* the line is zeroed after use */
+#define SMTP_CMD_HIDDEN	16u	/* not named by HELP */
+
+struct smtp_command {
+	const char	*verb;
+	unsigned int	 states;	/* 1 << enum smtp_state */
+	unsigned int	 flags;
+	size_t		 line_max;	/* octets with CR LF */
+	smtp_command_fn	*run;
+};
+
+/* By verb, in any case; NULL: unknown. */
+const struct smtp_command *smtp_command_find(const char *verb, size_t len);
+/* The i-th row, or NULL behind the last. */
+const struct smtp_command *smtp_command_row(size_t i);
+/* Why a known command may not run in this state; SMTP_R_NONE when it may. */
+enum smtp_reply smtp_command_refusal(const struct smtp_command *c,
+	    enum smtp_state st);
+
+/* A whole line that is a command; `octets` with its CR LF. */
+void	smtp_command_line(struct smtp_session *s, char *text, size_t len,
+	    size_t octets);
+
+smtp_command_fn smtp_cmd_ehlo, smtp_cmd_helo, smtp_cmd_starttls,
+    smtp_cmd_auth, smtp_cmd_mail, smtp_cmd_rcpt, smtp_cmd_data, smtp_cmd_rset,
+    smtp_cmd_noop, smtp_cmd_vrfy, smtp_cmd_help, smtp_cmd_quit, smtp_cmd_bdat,
+    smtp_cmd_not_here;
+
+#endif

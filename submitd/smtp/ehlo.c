@@ -1,0 +1,100 @@
+/*
+ * ehlo.c - EHLO, HELO and STARTTLS (RFC 5321 section 4.1.1.1, RFC 3207).
+ * Runs in submitd-smtp.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "submitd/smtp/command.h"
+
+/* Keeps what the client calls itself; a transaction ends (section 4.1.4). */
+static bool
+ehlo_take(struct smtp_session *s, const char *name, bool esmtp)
+{
+	struct smtp_hello *h;
+	size_t len = strlen(name);
+
+	if (len > SMTP_HELO_MAX)
+		len = 0;	/* no domain, no literal: of no use */
+	if ((h = calloc(1, sizeof(*h) + len + 1)) == NULL) {
+		smtp_reply(s, SMTP_R_NO_MEMORY);
+		return false;
+	}
+	h->esmtp = esmtp;
+	memcpy(h->name, name, len);
+	free(s->hello);
+	s->hello = h;
+	smtp_tx_drop(s);
+	smtp_session_enter(s, smtp_session_rest(s));
+	return true;
+}
+
+void
+smtp_cmd_helo(struct smtp_session *s, char *arg)
+{
+	if (ehlo_take(s, arg, false))
+		smtp_reply_with(s, SMTP_R_HELLO, s->settings->conf->hostname);
+}
+
+void
+smtp_cmd_ehlo(struct smtp_session *s, char *arg)
+{
+	const struct conf *conf = s->settings->conf;
+	char text[768];
+	const char *last;
+
+	if (!ehlo_take(s, arg, true))
+		return;
+	/* Only what spool and delivery obey. AUTH under TLS alone, and
+	 * STARTTLS only where it can work (RFC 8314 section 4). */
+	if (s->tls != NULL)
+		last = "250-AUTH " AUTHP_MECHS_TLS "\r\n";
+	else if (s->settings->tls[SMTP_SUBMISSION] != NULL)
+		last = "250-STARTTLS\r\n";
+	else
+		last = "";
+	if (str_format(text, sizeof(text), "250-%s\r\n250-PIPELINING\r\n"
+	    "250-SIZE %" PRIu64 "\r\n250-8BITMIME\r\n%s"
+	    "250 ENHANCEDSTATUSCODES\r\n", conf->hostname,
+	    conf->message_size_limit, last) == 0)
+		smtp_send(s, text, strlen(text));
+	else
+		smtp_reply(s, SMTP_R_NO_MEMORY);
+}
+
+void
+smtp_cmd_starttls(struct smtp_session *s, char *arg)
+{
+	SSL_CTX *tls = s->settings->tls[SMTP_SUBMISSION];
+	char ip[ADDR_STRLEN];
+
+	(void)arg;
+	if (tls == NULL) {
+		smtp_reply(s, SMTP_R_NO_TLS);
+		return;
+	}
+	smtp_line_done(s);
+	/* What came in clear behind STARTTLS may be an attacker's: it would
+	 * run as the client's inside TLS. */
+	if (buf_len(conn_input(s->conn)) > 0) {
+		LOG_EV(LOG_WARNING, "starttls.injection", s->sid,
+		    KV_A("rip", addr_ip_text(&s->peer, ip)),
+		    KV_U("octets", buf_len(conn_input(s->conn))));
+		smtp_reply(s, SMTP_R_INJECTION);
+		return;
+	}
+	smtp_reply(s, SMTP_R_READY_TLS);
+	if (s->state == SMTP_ST_CLOSED)
+		return;
+	free(s->hello);			/* RFC 3207 section 4.2 */
+	s->hello = NULL;
+	if (conn_start_server_tls(s->conn, tls) != 0) {
+		smtp_session_close(s, "tls");
+		return;
+	}
+	smtp_session_enter(s, SMTP_ST_HANDSHAKE);
+}

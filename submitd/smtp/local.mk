@@ -1,0 +1,18 @@
+# submitd-smtp; its pure parsers alone, for tests and fuzzers
+noinst_LIBRARIES += submitd/smtp/libsmtpparse.a
+submitd_smtp_libsmtpparse_a_SOURCES = \
+	submitd/smtp/address.c submitd/smtp/address.h \
+	submitd/smtp/params.c submitd/smtp/params.h \
+	submitd/smtp/reader.c submitd/smtp/reader.h \
+	submitd/smtp/header.c submitd/smtp/header.h \
+	submitd/smtp/reply.c submitd/smtp/reply.h
+
+pkglibexec_PROGRAMS += submitd/smtp/submitd-smtp
+submitd_smtp_submitd_smtp_SOURCES = \
+	submitd/smtp/main.c submitd/smtp/worker.h \
+	submitd/smtp/session.c submitd/smtp/session.h \
+	submitd/smtp/command.c submitd/smtp/command.h \
+	submitd/smtp/ehlo.c submitd/smtp/auth.c submitd/smtp/mail.c \
+	submitd/smtp/data.c submitd/smtp/misc.c
+submitd_smtp_submitd_smtp_LDADD = submitd/smtp/libsmtpparse.a \
+	submitd/spool/libspoolc.a auth/libauthc.a $(RUN_LIBS)

@@ -1,0 +1,373 @@
+/*
+ * mail.c - MAIL, RCPT, and the transaction they build (RFC 5321 sections
+ * 4.1.1.2 and 4.1.1.3, RFC 6409). Runs in submitd-smtp.
+ *
+ * Whether a client may send, and as whom, is authd's word alone: it is asked at
+ * every MAIL, with the ticket from AUTH or with none.
+ */
+#include "config.h"
+
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "submitd/smtp/address.h"
+#include "submitd/smtp/command.h"
+
+/* ---------------------------------------------------------- transaction -- */
+
+static int
+tx_compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void
+tx_keep(void *rcpt)
+{
+	(void)rcpt;		/* the tree borrows them from rcpts */
+}
+
+static void
+tx_free(struct smtp_tx *tx)
+{
+	spoolc_abort(tx->txn);
+	tdestroy(tx->seen, tx_keep);
+	for (size_t i = 0; i < tx->n_rcpts; i++)
+		free(tx->rcpts[i]);
+	free(tx->rcpts);
+	free(tx->rcpt);
+	free(tx->sender);
+	free(tx->user);
+	free(tx->ticket);
+	free(tx->content);
+	free(tx);
+}
+
+void
+smtp_tx_drop(struct smtp_session *s)
+{
+	if (s->tx != NULL)
+		tx_free(s->tx);
+	s->tx = NULL;
+}
+
+struct smtp_ticket *
+smtp_ticket_new(const void *p, size_t len)
+{
+	struct smtp_ticket *t = malloc(sizeof(*t) + len);
+
+	if (t == NULL)
+		return NULL;
+	t->len = len;
+	memcpy(t->data, p, len);
+	return t;
+}
+
+/* Takes the recipient over. ERR_EXISTS: it is among them already. */
+static int
+tx_add_rcpt(struct smtp_tx *tx, char *rcpt)
+{
+	size_t cap = tx->cap_rcpts == 0 ? 4 : tx->cap_rcpts * 2;
+	char **grown, **node;
+
+	if (tx->n_rcpts == tx->cap_rcpts) {
+		grown = realloc(tx->rcpts, cap * sizeof(*grown));
+		if (grown == NULL) {
+			free(rcpt);
+			return ERR_NOMEM;
+		}
+		tx->rcpts = grown;
+		tx->cap_rcpts = cap;
+	}
+	node = tsearch(rcpt, &tx->seen, tx_compare);
+	if (node == NULL || *node != rcpt) {
+		free(rcpt);
+		return node == NULL ? ERR_NOMEM : ERR_EXISTS;
+	}
+	tx->rcpts[tx->n_rcpts++] = rcpt;
+	return 0;
+}
+
+/* ------------------------------------------------------------------ MAIL -- */
+
+/* Gives the transaction up before it began. */
+static void
+mail_refuse(struct smtp_session *s, enum smtp_reply r)
+{
+	char *sender = s->tx->sender;
+
+	s->tx->sender = NULL;
+	smtp_tx_drop(s);
+	smtp_refuse(s, r, "MAIL", sender);
+	free(sender);
+}
+
+static void
+mail_take(struct smtp_session *s, const struct authc_reply *r)
+{
+	struct smtp_tx *tx = s->tx;
+
+	tx->ticket = smtp_ticket_new(r->blob, r->blob_len);
+	tx->user = strdup(r->user);
+	if (tx->ticket == NULL || tx->user == NULL) {
+		smtp_reply(s, SMTP_R_NO_MEMORY);
+		return;
+	}
+	if (s->ticket == NULL)
+		LOG_EV(LOG_INFO, "smtp.granted", s->sid,
+		    KV_A("by", r->kind == AUTHP_KIND_NETWORK ? "network" :
+			"grant"), KV_S("user", tx->user),
+		    KV_S("from", tx->sender));
+	smtp_session_enter(s, SMTP_ST_MAIL);
+	smtp_reply(s, SMTP_R_SENDER_OK);
+}
+
+static void
+mail_answered(void *ctx, const struct authc_reply *r)
+{
+	struct smtp_session *s = ctx;
+	enum smtp_reply refusal = s->tx->refusal;
+
+	s->has_call = false;
+	switch (r->verdict) {
+	case AUTHP_OK:
+		if (refusal != SMTP_R_NONE)
+			mail_refuse(s, refusal);
+		else if (r->blob_len == 0)
+			mail_refuse(s, SMTP_R_AUTH_LATER);
+		else
+			mail_take(s, r);
+		break;
+	case AUTHP_NOAUTH:
+		mail_refuse(s, SMTP_R_NEEDS_AUTH);
+		break;
+	case AUTHP_NOTSENDER:
+		mail_refuse(s, refusal != SMTP_R_NONE ? refusal :
+		    SMTP_R_NOT_SENDER);
+		break;
+	case AUTHP_VOID:
+		mail_refuse(s, SMTP_R_VOID);
+		break;
+	default:
+		mail_refuse(s, SMTP_R_TRY_LATER);
+		break;
+	}
+	smtp_go_on(s);
+}
+
+static int
+mail_ask(struct smtp_session *s)
+{
+	struct authc_blob ticket = { .len = 0 };
+	int r;
+
+	if (s->ticket != NULL) {
+		ticket.len = s->ticket->len;
+		memcpy(ticket.data, s->ticket->data, ticket.len);
+	}
+	r = authc_mail(s->worker->authc, exchange_handle(s->exchange), &ticket,
+	    s->tls, s->tx->sender, mail_answered, s, &s->call);
+	s->has_call = r == 0;
+	return r;
+}
+
+static void
+mail_known(void *ctx, const struct exchange_reply *r)
+{
+	struct smtp_session *s = ctx;
+
+	if (r->verdict == AUTHP_OK && mail_ask(s) == 0)
+		return;
+	mail_refuse(s, SMTP_R_TRY_LATER);
+	smtp_go_on(s);
+}
+
+/* Asks authd; the session is made known to it first, once. */
+static void
+mail_begin(struct smtp_session *s)
+{
+	int r;
+
+	if (s->exchange == NULL)
+		s->exchange = exchange_new(s->worker->authc, AUTHP_SMTP,
+		    s->sid);
+	if (s->exchange == NULL)
+		r = ERR_NOMEM;
+	else if (exchange_handle(s->exchange) != NULL)
+		r = mail_ask(s);
+	else
+		r = exchange_hello(s->exchange, conn_fd(s->conn), mail_known,
+		    s);
+	if (r != 0)
+		mail_refuse(s, SMTP_R_TRY_LATER);
+	else
+		smtp_wait(s);
+}
+
+static enum smtp_reply
+mail_parse(struct smtp_session *s, const char *arg, struct smtp_tx *tx)
+{
+	struct smtp_path path;
+	size_t used, len = strlen(arg);
+
+	switch (smtp_path_parse(arg, len, &path, &used)) {
+	case SMTP_PATH_OK:
+		break;
+	case SMTP_PATH_UNQUALIFIED:
+		return SMTP_R_SENDER_UNQUALIFIED;
+	case SMTP_PATH_UTF8:
+		return SMTP_R_UTF8;
+	default:
+		return SMTP_R_SENDER_SYNTAX;
+	}
+	if (path.postmaster)
+		return SMTP_R_SENDER_UNQUALIFIED;
+	if (!path.null) {
+		free(tx->sender);
+		if ((tx->sender = strdup(path.mailbox.text)) == NULL)
+			return SMTP_R_NO_MEMORY;
+	}
+	return smtp_params_mail(arg + used, len - used,
+	    s->settings->conf->message_size_limit, &tx->params);
+}
+
+void
+smtp_cmd_mail(struct smtp_session *s, char *arg)
+{
+	struct smtp_tx *tx;
+
+	if (!str_istarts(arg, "FROM:")) {
+		smtp_reply(s, SMTP_R_MAIL_SYNTAX);
+		return;
+	}
+	tx = calloc(1, sizeof(*tx));
+	if (tx == NULL || (tx->sender = strdup("")) == NULL) {
+		free(tx);
+		smtp_reply(s, SMTP_R_NO_MEMORY);
+		return;
+	}
+	s->tx = tx;
+	tx->began_ms = clock_mono_ms();
+	tx->refusal = mail_parse(s, arg + strlen("FROM:"), tx);
+	/* A stranger hears 530 first, whatever else is wrong. */
+	if (tx->refusal != SMTP_R_NONE && s->ticket != NULL)
+		mail_refuse(s, tx->refusal);
+	else
+		mail_begin(s);
+}
+
+/* ------------------------------------------------------------------ RCPT -- */
+
+static void
+rcpt_refuse(struct smtp_session *s, enum smtp_reply r, const char *address)
+{
+	s->tx->refused++;
+	smtp_refuse(s, r, "RCPT", address);
+}
+
+/* Takes `rcpt` over. */
+static void
+rcpt_take(struct smtp_session *s, char *rcpt)
+{
+	int r = tx_add_rcpt(s->tx, rcpt);
+
+	if (r == ERR_NOMEM) {
+		rcpt_refuse(s, SMTP_R_TRY_LATER, NULL);
+		return;
+	}
+	if (s->state == SMTP_ST_MAIL)
+		smtp_session_enter(s, SMTP_ST_RCPT);
+	smtp_reply(s, SMTP_R_RCPT_OK);
+}
+
+static void
+rcpt_answered(void *ctx, const struct authc_reply *r)
+{
+	struct smtp_session *s = ctx;
+	char *rcpt = s->tx->rcpt;
+
+	s->has_call = false;
+	s->tx->rcpt = NULL;
+	if (r->verdict == AUTHP_OK) {
+		rcpt_take(s, rcpt);
+	} else {
+		rcpt_refuse(s, r->verdict == AUTHP_NOUSER ? SMTP_R_NO_USER :
+		    SMTP_R_TRY_LATER, rcpt);
+		free(rcpt);
+	}
+	smtp_go_on(s);
+}
+
+/* A local address: authd knows its users. Takes `rcpt` over. */
+static void
+rcpt_ask(struct smtp_session *s, char *rcpt)
+{
+	if (authc_rcpt(s->worker->authc, rcpt, rcpt_answered, s, &s->call) != 0) {
+		rcpt_refuse(s, SMTP_R_TRY_LATER, rcpt);
+		free(rcpt);
+		return;
+	}
+	s->has_call = true;
+	s->tx->rcpt = rcpt;
+	smtp_wait(s);
+}
+
+static enum smtp_reply
+rcpt_parse(const char *arg, struct smtp_path *ret_path)
+{
+	size_t used, len = strlen(arg);
+
+	switch (smtp_path_parse(arg, len, ret_path, &used)) {
+	case SMTP_PATH_OK:
+		break;
+	case SMTP_PATH_UNQUALIFIED:
+		return SMTP_R_ADDRESS_UNQUALIFIED;
+	case SMTP_PATH_UTF8:
+		return SMTP_R_UTF8;
+	default:
+		return SMTP_R_ADDRESS_SYNTAX;
+	}
+	if (ret_path->null)
+		return SMTP_R_ADDRESS_SYNTAX;
+	return smtp_params_rcpt(arg + used, len - used);
+}
+
+void
+smtp_cmd_rcpt(struct smtp_session *s, char *arg)
+{
+	const struct conf *conf = s->settings->conf;
+	struct smtp_path path;
+	enum smtp_reply r;
+	const char *domain;
+	char *rcpt;
+
+	if (!str_istarts(arg, "TO:")) {
+		smtp_reply(s, SMTP_R_RCPT_SYNTAX);
+		return;
+	}
+	if ((r = rcpt_parse(arg + strlen("TO:"), &path)) != SMTP_R_NONE) {
+		rcpt_refuse(s, r, NULL);
+		return;
+	}
+	if (s->tx->n_rcpts >= conf->recipient_limit) {
+		rcpt_refuse(s, SMTP_R_TOO_MANY_RCPTS, NULL);
+		return;
+	}
+	rcpt = strdup(path.postmaster ? "postmaster" : path.mailbox.text);
+	if (rcpt == NULL) {
+		rcpt_refuse(s, SMTP_R_TRY_LATER, NULL);
+		return;
+	}
+	domain = path.postmaster ? NULL : mailbox_domain(path.mailbox.canon);
+	if (domain == NULL || conf_is_local_domain(conf, domain)) {
+		rcpt_ask(s, rcpt);
+	} else if (conf->next_hop == NULL) {
+		rcpt_refuse(s, SMTP_R_NO_ROUTE, rcpt);
+		free(rcpt);
+	} else {
+		rcpt_take(s, rcpt);
+	}
+}

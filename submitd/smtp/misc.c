@@ -1,0 +1,81 @@
+/*
+ * misc.c - the commands that need nobody else: RSET NOOP VRFY EXPN HELP QUIT,
+ * and those that have no place on this port. Runs in submitd-smtp.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "submitd/smtp/command.h"
+
+void
+smtp_cmd_rset(struct smtp_session *s, char *arg)
+{
+	(void)arg;
+	smtp_tx_drop(s);
+	smtp_session_enter(s, smtp_session_rest(s));
+	smtp_reply(s, SMTP_R_OK);
+}
+
+void
+smtp_cmd_noop(struct smtp_session *s, char *arg)
+{
+	(void)arg;
+	smtp_reply(s, SMTP_R_OK);
+}
+
+void
+smtp_cmd_vrfy(struct smtp_session *s, char *arg)
+{
+	(void)arg;
+	smtp_reply(s, SMTP_R_CANNOT_VRFY);
+}
+
+void
+smtp_cmd_help(struct smtp_session *s, char *arg)
+{
+	const struct smtp_command *c;
+	char text[256] = "Commands:";
+
+	(void)arg;
+	for (size_t i = 0; (c = smtp_command_row(i)) != NULL; i++) {
+		if (c->flags & SMTP_CMD_HIDDEN)
+			continue;
+		strncat(text, " ", sizeof(text) - strlen(text) - 1);
+		strncat(text, c->verb, sizeof(text) - strlen(text) - 1);
+	}
+	smtp_reply_with(s, SMTP_R_HELP, text);
+}
+
+void
+smtp_cmd_quit(struct smtp_session *s, char *arg)
+{
+	(void)arg;
+	smtp_tx_drop(s);
+	smtp_reply(s, SMTP_R_BYE);
+}
+
+void
+smtp_cmd_not_here(struct smtp_session *s, char *arg)
+{
+	(void)arg;
+	smtp_reply(s, SMTP_R_NOT_HERE);
+}
+
+/* CHUNKING is not offered, but who sends BDAT sends its octets too: they must
+ * not run as commands. */
+void
+smtp_cmd_bdat(struct smtp_session *s, char *arg)
+{
+	size_t len = strcspn(arg, " ");
+	uint64_t octets;
+
+	if (str_u64_n(arg, len, 0, s->settings->conf->message_size_limit,
+	    &octets) != 0) {
+		smtp_reply(s, SMTP_R_PARAM_VALUE);
+		smtp_session_close(s, "bdat");
+		return;
+	}
+	s->waste = octets;
+	smtp_reply(s, s->tls == NULL ? SMTP_R_NEEDS_TLS : SMTP_R_NOT_HERE);
+}

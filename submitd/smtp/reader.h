@@ -1,0 +1,42 @@
+/*
+ * reader.h - the content behind DATA: finds its end and takes the dot stuffing
+ * out (RFC 5321 section 4.5.2), however the octets are cut into pieces.
+ *
+ * CR LF . CR LF and nothing else ends it. A bare CR, a bare LF or a NUL makes
+ * it broken: it is read to its true end, but nothing of it may be kept, for
+ * the next server could find another end in it (SMTP smuggling). Pure; fuzzed.
+ */
+#ifndef SUBMITD_SMTP_READER_H
+#define SUBMITD_SMTP_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum smtp_reader_state {
+	SMTP_READER_START = 0,	/* at the start of a line */
+	SMTP_READER_TEXT,	/* in a line */
+	SMTP_READER_CR,		/* in a line, behind a CR */
+	SMTP_READER_DOT,	/* behind a dot that began the line */
+	SMTP_READER_DOT_CR,
+	SMTP_READER_END,	/* all read */
+};
+
+struct smtp_reader {			/* zeroed is the start */
+	enum smtp_reader_state	 state;
+	bool			 broken;
+	uint64_t		 octets;	/* given out so far */
+};
+
+struct smtp_run {
+	const uint8_t	*p;		/* to be kept; len may be 0 */
+	size_t		 len;
+};
+
+/* Takes octets from `p` and says which of them are to be kept. Returns how
+ * many were used: 1 to len; the rest is for the next call. Behind the end
+ * (state SMTP_READER_END) nothing is used. */
+size_t	smtp_reader_next(struct smtp_reader *r, const uint8_t *p, size_t len,
+	    struct smtp_run *ret);
+
+#endif

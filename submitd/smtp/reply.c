@@ -1,0 +1,195 @@
+/*
+ * reply.c - see reply.h. Pure; runs in submitd-smtp.
+ */
+#include "config.h"
+#include "submitd/smtp/reply.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define REPLY_LINE_MAX 510u	/* RFC 5321 section 4.5.3.1.5, without CR LF */
+
+#define E SMTP_R_ERROR
+#define P SMTP_R_PERSON
+#define C SMTP_R_CLOSE
+
+/* clang-format off */
+static const struct smtp_reply_row reply_rows[] = {
+	[SMTP_R_NONE] =			{ 250, "2.0.0", "OK", 0 },
+	[SMTP_R_GREETING] =		{ 220, NULL, "", 0 },
+	[SMTP_R_READY_TLS] =		{ 220, "2.0.0", "Ready to start TLS", 0 },
+	[SMTP_R_BYE] =			{ 221, "2.0.0", "Bye", C },
+	[SMTP_R_AUTH_OK] =		{ 235, "2.7.0", "Authentication successful", 0 },
+	[SMTP_R_HELLO] =		{ 250, NULL, "", 0 },
+	[SMTP_R_OK] =			{ 250, "2.0.0", "OK", 0 },
+	[SMTP_R_SENDER_OK] =		{ 250, "2.1.0", "Sender OK", 0 },
+	[SMTP_R_RCPT_OK] =		{ 250, "2.1.5", "Recipient OK", 0 },
+	[SMTP_R_QUEUED] =		{ 250, "2.0.0", "queued as ", 0 },
+	[SMTP_R_HELP] =			{ 214, "2.0.0", "", P },
+	[SMTP_R_CANNOT_VRFY] =		{ 252, "2.0.0", "Cannot say whether that "
+	    "address exists; send to it and see", 0 },
+	[SMTP_R_GO_AHEAD] =		{ 354, NULL, "End data with <CR><LF>.<CR><LF>", 0 },
+
+	[SMTP_R_FULL] =			{ 421, "4.3.2", "Too many sessions; try again later", C },
+	[SMTP_R_STOPPING] =		{ 421, "4.3.2", "The service is stopping; try again soon", C },
+	[SMTP_R_NO_MEMORY] =		{ 421, "4.3.0", "Out of memory; try again later", C },
+	[SMTP_R_IDLE] =			{ 421, "4.4.2", "Nothing was heard for too long", C },
+	[SMTP_R_TOO_MANY_ERRORS] =	{ 421, "4.7.0", "Too many errors", C },
+	[SMTP_R_TOO_MANY_LOGINS] =	{ 421, "4.7.0", "Too many failed logins", P | C },
+	[SMTP_R_TOO_MANY_CHEAP] =	{ 421, "4.7.0", "Too many commands without a message", C },
+	[SMTP_R_VOID] =			{ 421, "4.7.0", "Your login does not hold any more; "
+	    "connect and log in again", P | C },
+
+	[SMTP_R_TRY_LATER] =		{ 451, "4.3.0", "Temporary failure on this server; "
+	    "try again later", 0 },
+	[SMTP_R_AUTH_LATER] =		{ 454, "4.7.0", "Temporary authentication failure; "
+	    "try again later", 0 },
+	[SMTP_R_NO_SPACE] =		{ 452, "4.3.1", "No room for the message now; "
+	    "try again later", 0 },
+	[SMTP_R_TOO_MANY_RCPTS] =	{ 452, "4.5.3", "Too many recipients; send to the "
+	    "others in another message", 0 },
+	[SMTP_R_NO_TLS] =		{ 454, "4.7.0", "TLS is not available: this server "
+	    "has no usable certificate", P },
+
+	[SMTP_R_LONG_LINE] =		{ 500, "5.5.2", "Line too long", E },
+	[SMTP_R_LONG_RESPONSE] =	{ 500, "5.5.6", "Authentication exchange line is "
+	    "too long", E },
+	[SMTP_R_BARE_LINE] =		{ 500, "5.5.2", "Lines end with CR LF and hold no "
+	    "other CR, LF or NUL", E },
+	[SMTP_R_UNKNOWN_COMMAND] =	{ 500, "5.5.2", "Unknown command", E },
+	[SMTP_R_NOT_HERE] =		{ 502, "5.5.1", "Not offered on a submission port", E },
+	[SMTP_R_NO_ARGUMENT] =		{ 501, "5.5.4", "This command takes no argument", E },
+	[SMTP_R_NEEDS_ARGUMENT] =	{ 501, "5.5.4", "An argument is missing", E },
+	[SMTP_R_MAIL_SYNTAX] =		{ 501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]", E },
+	[SMTP_R_RCPT_SYNTAX] =		{ 501, "5.5.4", "Syntax: RCPT TO:<address>", E },
+	[SMTP_R_SENDER_SYNTAX] =	{ 501, "5.1.7", "Bad syntax of the sender's address", E | P },
+	[SMTP_R_ADDRESS_SYNTAX] =	{ 501, "5.1.3", "Bad syntax of the recipient's address", E | P },
+	[SMTP_R_SENDER_UNQUALIFIED] =	{ 554, "5.1.8", "The sender's domain is not "
+	    "fully qualified", E | P },
+	[SMTP_R_ADDRESS_UNQUALIFIED] =	{ 554, "5.1.2", "The recipient's domain is not "
+	    "fully qualified", E | P },
+	[SMTP_R_UTF8] =			{ 553, "5.6.7", "Addresses with other than ASCII "
+	    "characters are not supported here", E | P },
+	[SMTP_R_PARAM_SYNTAX] =		{ 501, "5.5.4", "Bad syntax of the parameters", E },
+	[SMTP_R_PARAM_UNKNOWN] =	{ 555, "5.5.4", "Unknown parameter", E },
+	[SMTP_R_PARAM_TWICE] =		{ 501, "5.5.4", "A parameter is given twice", E },
+	[SMTP_R_PARAM_VALUE] =		{ 501, "5.5.4", "Bad value of a parameter", E },
+	[SMTP_R_BAD_SEQUENCE] =		{ 503, "5.5.1", "Bad sequence of commands", E },
+	[SMTP_R_HELLO_FIRST] =		{ 503, "5.5.1", "Send EHLO first", E },
+	[SMTP_R_MAIL_FIRST] =		{ 503, "5.5.1", "Send MAIL first", E },
+	[SMTP_R_RCPT_FIRST] =		{ 503, "5.5.1", "Send RCPT first", E },
+	[SMTP_R_NO_VALID_RCPT] =	{ 554, "5.5.1", "No valid recipients", 0 },
+	[SMTP_R_TLS_ACTIVE] =		{ 503, "5.5.1", "TLS is already active", E },
+	[SMTP_R_AUTH_DONE] =		{ 503, "5.5.1", "Already authenticated", E },
+	[SMTP_R_AUTH_IN_TX] =		{ 503, "5.5.1", "AUTH is not permitted during a "
+	    "mail transaction", E },
+	[SMTP_R_NESTED_MAIL] =		{ 503, "5.5.1", "A mail transaction is already "
+	    "under way", E },
+	[SMTP_R_INJECTION] =		{ 503, "5.5.1", "Nothing may follow STARTTLS before "
+	    "the handshake", C },
+	[SMTP_R_PIPELINED_RESPONSE] =	{ 503, "5.5.1", "Wait for the challenge before you "
+	    "answer it", C },
+
+	[SMTP_R_AUTH_SYNTAX] =		{ 501, "5.5.4", "Syntax: AUTH mechanism "
+	    "[initial-response]", E },
+	[SMTP_R_AUTH_CANCELLED] =	{ 501, "5.0.0", "Authentication cancelled", E },
+	[SMTP_R_AUTH_BASE64] =		{ 501, "5.5.2", "Cannot decode the response", E },
+	[SMTP_R_AUTH_MECH] =		{ 504, "5.5.4", "Unrecognised authentication "
+	    "mechanism", E },
+	[SMTP_R_AUTH_NO_INITIAL] =	{ 501, "5.7.0", "The server speaks first in this "
+	    "mechanism", E },
+	[SMTP_R_AUTH_FAILED] =		{ 535, "5.7.8", "User name or password is wrong", P },
+
+	[SMTP_R_NEEDS_TLS] =		{ 530, "5.7.0", "Must issue a STARTTLS command first", E | P },
+	[SMTP_R_NEEDS_AUTH] =		{ 530, "5.7.0", "Authentication required: switch on "
+	    "authentication (SMTP AUTH) in your mail program, with the user name and "
+	    "password you fetch mail with", E | P },
+	[SMTP_R_NOT_SENDER] =		{ 553, "5.7.1", "You may not send with this sender "
+	    "address: ", P },
+	[SMTP_R_NO_USER] =		{ 550, "5.1.1", "No such user here: ", P },
+	[SMTP_R_NO_ROUTE] =		{ 550, "5.4.4", "no next_hop is set on this server, so it "
+	    "sends to its own domains only; not to ", P },
+
+	[SMTP_R_TOO_BIG] =		{ 552, "5.3.4", "The message is larger than this server "
+	    "takes, in octets: ", P },
+	[SMTP_R_BARE_CONTENT] =		{ 550, "5.6.0", "Message refused: it holds a bare CR, "
+	    "a bare LF or a NUL; lines end with CR LF", P },
+	[SMTP_R_LOOP] =			{ 554, "5.4.6", "Too many Received fields: the message "
+	    "goes round in a loop", P },
+};
+/* clang-format on */
+
+_Static_assert(sizeof(reply_rows) / sizeof(reply_rows[0]) == SMTP_R__COUNT,
+    "each reply has its row");
+
+const struct smtp_reply_row *
+smtp_reply_row(enum smtp_reply r)
+{
+	return &reply_rows[r];
+}
+
+struct reply_out {
+	char	*dst;
+	size_t	 len;		/* so far */
+	size_t	 line;		/* where the current line began */
+};
+
+/* Appends what has room on the line; only printable ASCII gets through, so
+ * that no text can begin a line of its own. */
+static void
+reply_put(struct reply_out *o, const char *s)
+{
+	for (; *s != '\0' && o->len - o->line < REPLY_LINE_MAX; s++)
+		o->dst[o->len++] = *s >= ' ' && *s <= '~' ? *s : '?';
+}
+
+static void
+reply_head(struct reply_out *o, const struct smtp_reply_row *row, char sep)
+{
+	char head[24];
+
+	o->line = o->len;
+	snprintf(head, sizeof(head), "%03u%c%s%s", row->code, sep,
+	    row->enhanced != NULL ? row->enhanced : "",
+	    row->enhanced != NULL ? " " : "");
+	reply_put(o, head);
+}
+
+static void
+reply_end(struct reply_out *o)
+{
+	o->dst[o->len++] = '\r';
+	o->dst[o->len++] = '\n';
+}
+
+size_t
+smtp_reply_format(char dst[SMTP_REPLY_SIZE], enum smtp_reply r,
+    const char *detail, const char *help)
+{
+	const struct smtp_reply_row *row = &reply_rows[r];
+	struct reply_out o = { .dst = dst };
+	size_t room;
+
+	if (detail == NULL)
+		detail = "";
+	if (help == NULL || *help == '\0' || !(row->flags & SMTP_R_PERSON)) {
+		reply_head(&o, row, ' ');
+		reply_put(&o, row->text);
+		reply_put(&o, detail);
+		reply_end(&o);
+		return o.len;
+	}
+	room = 16 + strlen(row->text) + strlen(detail) + strlen(help);
+	reply_head(&o, row, room < REPLY_LINE_MAX ? ' ' : '-');
+	reply_put(&o, row->text);
+	reply_put(&o, detail);
+	if (room < REPLY_LINE_MAX) {
+		reply_put(&o, "; ");
+	} else {
+		reply_end(&o);
+		reply_head(&o, row, ' ');
+	}
+	reply_put(&o, help);
+	reply_end(&o);
+	return o.len;
+}

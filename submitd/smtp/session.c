@@ -1,0 +1,459 @@
+/*
+ * session.c - the session object: its life, its lines, its answers.
+ *
+ * Runs in submitd-smtp, on the loop. Close marks, the reaper frees: after
+ * smtp_session_close() the struct lives to the end of the turn, so every caller
+ * may still look at its state.
+ */
+#include "config.h"
+#include "submitd/smtp/session.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "submitd/smtp/command.h"
+
+static void session_input(void *ctx);
+static void session_secured(void *ctx);
+static void session_gone(void *ctx, const char *why);
+
+static const struct conn_ops session_conn_ops = {
+	.input = session_input,
+	.secured = session_secured,
+	.gone = session_gone,
+};
+
+const char *
+smtp_state_name(enum smtp_state st)
+{
+	static const char *const names[] = {
+		"greet", "clear", "handshake", "secure", "hello", "auth",
+		"ready", "mail", "rcpt", "data", "closed",
+	};
+	_Static_assert(sizeof(names) / sizeof(names[0]) == SMTP_ST__COUNT,
+	    "each state has a name");
+
+	return names[st];
+}
+
+void
+smtp_session_enter(struct smtp_session *s, enum smtp_state next)
+{
+	LOG_EV(LOG_DEBUG, "smtp.state", s->sid,
+	    KV_A("from", smtp_state_name(s->state)),
+	    KV_A("to", smtp_state_name(next)));
+	s->state = next;
+	switch (next) {
+	case SMTP_ST_HANDSHAKE:
+		conn_deadline(s->conn, SMTP_HANDSHAKE_MS);
+		break;
+	case SMTP_ST_GREET:
+	case SMTP_ST_SECURE:
+		/* Clients that never authorise themselves do not stay. */
+		conn_deadline(s->conn, SMTP_STRANGER_MS);
+		break;
+	case SMTP_ST_READY:
+	case SMTP_ST_MAIL:
+		conn_deadline(s->conn, 0);
+		break;
+	default:
+		break;
+	}
+}
+
+enum smtp_state
+smtp_session_rest(const struct smtp_session *s)
+{
+	if (s->tls == NULL)
+		return s->hello == NULL ? SMTP_ST_GREET : SMTP_ST_CLEAR;
+	if (s->hello == NULL)
+		return SMTP_ST_SECURE;
+	return s->ticket == NULL ? SMTP_ST_HELLO : SMTP_ST_READY;
+}
+
+/* --------------------------------------------------------------- answers -- */
+
+void
+smtp_send(struct smtp_session *s, const void *p, size_t len)
+{
+	if (s->state != SMTP_ST_CLOSED && conn_write(s->conn, p, len) != 0)
+		smtp_session_close(s, "output");
+}
+
+static void
+session_send_reply(struct smtp_session *s, enum smtp_reply r,
+    const char *detail)
+{
+	char text[SMTP_REPLY_SIZE];
+	size_t len;
+
+	len = smtp_reply_format(text, r, detail, s->settings->conf->help_text);
+	smtp_send(s, text, len);
+}
+
+static const char *
+session_close_word(enum smtp_reply r)
+{
+	switch (r) {
+	case SMTP_R_BYE:
+		return "quit";
+	case SMTP_R_STOPPING:
+		return "stop";
+	case SMTP_R_IDLE:
+		return "timeout";
+	case SMTP_R_INJECTION:
+		return "injection";
+	case SMTP_R_PIPELINED_RESPONSE:
+		return "pipelining";
+	case SMTP_R_TOO_MANY_ERRORS:
+		return "errors";
+	case SMTP_R_TOO_MANY_LOGINS:
+		return "logins";
+	case SMTP_R_TOO_MANY_CHEAP:
+		return "idling";
+	case SMTP_R_VOID:
+		return "void";
+	default:
+		return "refused";
+	}
+}
+
+void
+smtp_reply_with(struct smtp_session *s, enum smtp_reply r, const char *detail)
+{
+	const struct smtp_reply_row *row = smtp_reply_row(r);
+
+	if (s->state == SMTP_ST_CLOSED)
+		return;
+	session_send_reply(s, r, detail);
+	if ((row->flags & SMTP_R_ERROR) && ++s->sums.errors >= SMTP_ERRORS_MAX) {
+		r = SMTP_R_TOO_MANY_ERRORS;
+		session_send_reply(s, r, NULL);
+		row = smtp_reply_row(r);
+	}
+	if (row->flags & SMTP_R_CLOSE)
+		smtp_session_close(s, session_close_word(r));
+}
+
+void
+smtp_reply(struct smtp_session *s, enum smtp_reply r)
+{
+	smtp_reply_with(s, r, NULL);
+}
+
+void
+smtp_refuse(struct smtp_session *s, enum smtp_reply r, const char *command,
+    const char *address)
+{
+	const struct smtp_reply_row *row = smtp_reply_row(r);
+	char ip[ADDR_STRLEN], limit[24];
+	const char *detail = NULL;
+
+	if (r == SMTP_R_TOO_BIG && str_format(limit, sizeof(limit), "%" PRIu64,
+	    s->settings->conf->message_size_limit) == 0)
+		detail = limit;
+	else if (row->text[strlen(row->text) - 1] == ' ')
+		detail = address;
+	LOG_EV(LOG_INFO, "smtp.refused", s->sid,
+	    KV_A("rip", addr_ip_text(&s->peer, ip)), KV_A("cmd", command),
+	    KV_U("code", row->code), KV_A("status", row->enhanced),
+	    KV_S("user", s->user), KV_S("address", address));
+	smtp_reply_with(s, r, detail);
+}
+
+/* ----------------------------------------------------------------- input -- */
+
+void
+smtp_wait(struct smtp_session *s)
+{
+	s->waiting = true;
+	conn_pause(s->conn);
+}
+
+void
+smtp_go_on(struct smtp_session *s)
+{
+	if (s->state == SMTP_ST_CLOSED)
+		return;
+	s->waiting = false;
+	if (s->worker->stopping) {
+		smtp_reply(s, SMTP_R_STOPPING);
+		return;
+	}
+	conn_resume(s->conn);
+}
+
+void
+smtp_line_done(struct smtp_session *s)
+{
+	struct buf *in = conn_input(s->conn);
+
+	if (s->line_used == 0)
+		return;
+	if (s->secret_line)
+		explicit_bzero(buf_data(in), s->line_used);
+	buf_consume(in, s->line_used);
+	s->line_used = 0;
+	s->secret_line = false;
+}
+
+static void
+session_long_line(struct smtp_session *s, const struct line *ln)
+{
+	bool first = !s->skipping;
+
+	s->skipping = !ln->ended;
+	if (!first)
+		return;
+	if (s->state == SMTP_ST_AUTH) {
+		smtp_auth_long_line(s);
+	} else {
+		s->sums.commands++;
+		smtp_reply(s, SMTP_R_LONG_LINE);
+	}
+}
+
+/* A line holding a bare CR, a bare LF or a NUL: nothing of it runs. */
+static void
+session_bare_line(struct smtp_session *s, const struct line *ln)
+{
+	if (s->state == SMTP_ST_AUTH) {
+		smtp_auth_line(s, ln->text, ln->len);
+	} else {
+		s->sums.commands++;
+		smtp_reply(s, SMTP_R_BARE_LINE);
+	}
+}
+
+/* One line; false when there is none yet. */
+static bool
+session_line(struct smtp_session *s)
+{
+	struct line ln;
+	enum line_result r;
+
+	r = line_next(conn_input(s->conn), SMTP_AUTH_LINE_MAX, s->skipping,
+	    &ln);
+	if (r == LINE_MORE)
+		return false;
+	s->line_used = ln.used;
+	s->secret_line = s->state == SMTP_ST_AUTH;
+	if (r == LINE_LONG)
+		session_long_line(s, &ln);
+	else if (r == LINE_BARE)
+		session_bare_line(s, &ln);
+	else if (s->state == SMTP_ST_AUTH)
+		smtp_auth_line(s, ln.text, ln.len);
+	else
+		smtp_command_line(s, ln.text, ln.len, ln.used);
+	if (s->state != SMTP_ST_CLOSED)
+		smtp_line_done(s);
+	return true;
+}
+
+/* The octets of a chunk that BDAT announced and that nobody wanted. */
+static bool
+session_waste(struct smtp_session *s)
+{
+	struct buf *in = conn_input(s->conn);
+	size_t n = buf_len(in);
+
+	if (n > s->waste)
+		n = (size_t)s->waste;
+	buf_consume(in, n);
+	s->waste -= n;
+	return n > 0;
+}
+
+static bool
+session_step(struct smtp_session *s)
+{
+	if (s->waiting)
+		return false;
+	switch (s->state) {
+	case SMTP_ST_CLOSED:
+	case SMTP_ST_HANDSHAKE:
+		return false;
+	case SMTP_ST_DATA:
+		return smtp_data_input(s);
+	default:
+		return s->waste > 0 ? session_waste(s) : session_line(s);
+	}
+}
+
+static void
+session_input(void *ctx)
+{
+	struct smtp_session *s = ctx;
+
+	while (session_step(s))
+		;
+	/* An idle session keeps no buffer. */
+	if (s->state != SMTP_ST_CLOSED)
+		buf_release(conn_input(s->conn));
+}
+
+/* ------------------------------------------------------------------ life -- */
+
+static void
+session_log_open(const struct smtp_session *s)
+{
+	char rip[ADDR_STRLEN], lip[ADDR_STRLEN];
+
+	LOG_EV(LOG_INFO, "smtp.open", s->sid,
+	    KV_A("rip", addr_ip_text(&s->peer, rip)),
+	    KV_U("rport", s->peer.port),
+	    KV_A("lip", addr_ip_text(conn_local(s->conn), lip)),
+	    KV_U("lport", conn_local(s->conn)->port));
+}
+
+static void
+session_log_close(const struct smtp_session *s, const char *why)
+{
+	char ip[ADDR_STRLEN];
+
+	LOG_EV(LOG_INFO, "smtp.close", s->sid,
+	    KV_A("rip", addr_ip_text(&s->peer, ip)), KV_A("why", why),
+	    KV_A("state", smtp_state_name(s->state)), KV_S("user", s->user),
+	    KV_U("msgs", s->sums.messages), KV_U("cmds", s->sums.commands),
+	    KV_U("errors", s->sums.errors), KV_U("logins", s->sums.logins),
+	    KV_U("in", conn_octets_in(s->conn)),
+	    KV_U("out", conn_octets_out(s->conn)),
+	    KV_I("ms", clock_mono_ms() - s->opened_ms));
+}
+
+static void
+session_greet(struct smtp_session *s)
+{
+	char text[300];
+
+	if (str_format(text, sizeof(text), "%s ESMTP submitd",
+	    s->settings->conf->hostname) != 0)
+		text[0] = '\0';
+	smtp_reply_with(s, SMTP_R_GREETING, text);
+}
+
+static void
+session_secured(void *ctx)
+{
+	struct smtp_session *s = ctx;
+	char desc[TLS_DESC_SIZE], ip[ADDR_STRLEN];
+
+	tls_describe(conn_ssl(s->conn), desc);
+	if ((s->tls = strdup(desc)) == NULL) {
+		smtp_session_close(s, "memory");
+		return;
+	}
+	LOG_EV(LOG_INFO, "smtp.tls", s->sid,
+	    KV_A("rip", addr_ip_text(&s->peer, ip)), KV_A("tls", s->tls));
+	smtp_session_enter(s, SMTP_ST_SECURE);
+	if (s->service == SMTP_SUBMISSIONS)
+		session_greet(s);
+}
+
+static void
+session_gone(void *ctx, const char *why)
+{
+	struct smtp_session *s = ctx;
+
+	if (s->state != SMTP_ST_HANDSHAKE && strcmp(why, "timeout") == 0)
+		smtp_reply(s, SMTP_R_IDLE);
+	smtp_session_close(s, why);
+}
+
+static void
+session_free(void *ctx)
+{
+	struct smtp_session *s = ctx;
+
+	free(s->hello);
+	free(s->tls);
+	free(s->ticket);
+	free(s->user);
+	free(s->mech);
+	smtp_settings_unref(s->settings);
+	free(s);
+}
+
+static void
+session_unlink(struct smtp_session *s)
+{
+	*s->prev = s->next;
+	if (s->next != NULL)
+		s->next->prev = s->prev;
+	acceptor_left(s->worker->acceptor, &s->peer);
+	if (s->worker->stopping && s->worker->sessions == NULL)
+		smtp_worker_idle(s->worker);
+}
+
+void
+smtp_session_close(struct smtp_session *s, const char *why)
+{
+	if (s->state == SMTP_ST_CLOSED)
+		return;
+	session_log_close(s, why);
+	if (s->line_used > 0 && s->secret_line)
+		explicit_bzero(buf_data(conn_input(s->conn)), s->line_used);
+	smtp_tx_drop(s);
+	s->state = SMTP_ST_CLOSED;
+	if (s->has_call)
+		authc_cancel(s->worker->authc, s->call);
+	s->has_call = false;
+	exchange_free(s->exchange);
+	s->exchange = NULL;
+	conn_close(s->conn, true);
+	s->conn = NULL;
+	session_unlink(s);
+	loop_defer(s->worker->loop, session_free, s);
+}
+
+static void
+session_link(struct smtp_session *s)
+{
+	struct smtp_worker *w = s->worker;
+
+	s->next = w->sessions;
+	if (s->next != NULL)
+		s->next->prev = &s->next;
+	s->prev = &w->sessions;
+	w->sessions = s;
+}
+
+int
+smtp_session_new(struct smtp_worker *w, int fd, const struct addr *peer,
+    enum smtp_service service)
+{
+	SSL_CTX *tls = w->settings->tls[service];
+	struct smtp_session *s;
+
+	if (service == SMTP_SUBMISSIONS && tls == NULL)
+		return ERR_CONFIG;
+	if ((s = calloc(1, sizeof(*s))) == NULL)
+		return ERR_NOMEM;
+	s->worker = w;
+	s->peer = *peer;
+	s->service = service;
+	s->opened_ms = clock_mono_ms();
+	str_id(s->sid);
+	s->conn = conn_new(w->loop, fd, SMTP_IN_MAX, &session_conn_ops, s);
+	if (s->conn == NULL) {
+		free(s);
+		return ERR_NOMEM;
+	}
+	s->settings = smtp_settings_ref(w->settings);
+	session_link(s);
+	session_log_open(s);
+	conn_idle_timeout(s->conn, SMTP_IDLE_MS);
+	if (service == SMTP_SUBMISSION) {
+		smtp_session_enter(s, SMTP_ST_GREET);
+		session_greet(s);
+	} else if (conn_start_server_tls(s->conn, tls) == 0) {
+		smtp_session_enter(s, SMTP_ST_HANDSHAKE);
+	} else {
+		smtp_session_close(s, "memory");
+	}
+	return 0;
+}

@@ -1,0 +1,50 @@
+/*
+ * worker.h - what belongs to the process and not to one session.
+ */
+#ifndef SUBMITD_SMTP_WORKER_H
+#define SUBMITD_SMTP_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "auth/authc.h"
+#include "lib/acceptor.h"
+#include "lib/conf.h"
+#include "lib/err.h"
+#include "lib/loop.h"
+#include "lib/tls.h"
+#include "submitd/spool/client.h"
+
+enum smtp_service { SMTP_SUBMISSION, SMTP_SUBMISSIONS, SMTP_SERVICE__COUNT };
+
+/* The configuration that a session began with, and what was made of it. A
+ * reload makes a new one; the old lives as long as a session has it. */
+struct smtp_settings {
+	unsigned int	 refs;
+	struct conf	*conf;			/* referenced */
+	SSL_CTX		*tls[SMTP_SERVICE__COUNT];	/* NULL: no pair */
+};
+
+struct smtp_session;
+
+struct smtp_worker {
+	struct loop		*loop;
+	struct authc		*authc;
+	struct spoolc		*spoolc;
+	struct acceptor		*acceptor;
+	struct smtp_settings	*settings;	/* for new sessions */
+	struct smtp_settings	*next;		/* between prepare and commit */
+	struct smtp_session	*sessions;	/* all, doubly linked */
+	bool			 stopping;
+	struct timer		 stop;
+};
+
+struct smtp_settings *smtp_settings_new(struct conf *conf,
+	    struct err *reterr);
+struct smtp_settings *smtp_settings_ref(struct smtp_settings *st);
+void	smtp_settings_unref(struct smtp_settings *st);	/* NULL is fine */
+
+/* The last session has gone while the worker stops. */
+void	smtp_worker_idle(struct smtp_worker *w);
+
+#endif
