@@ -7,12 +7,12 @@ lib_librun_a_SOURCES = \
 	lib/loop.c lib/loop.h lib/tls.c lib/tls.h lib/conn.c lib/conn.h \
 	lib/acceptor.c lib/acceptor.h lib/beneath.c lib/beneath.h lib/ipc.c lib/ipc_client.c lib/ipc.h lib/pool.c lib/pool.h \
 	lib/priv.c lib/priv.h lib/child.c lib/child.h lib/proc.h \
-	lib/conf.c lib/conf_private.h lib/conf.h
+	lib/conf.c lib/conf_key.c lib/conf_private.h lib/conf.h
 
 # What only parents and submitctl link: libconfuse, jansson, libsystemd.
 noinst_LIBRARIES += lib/libparent.a
 lib_libparent_a_SOURCES = \
-	lib/conf_file.c lib/parent.c lib/parent_dirs.c lib/parent_kids.c \
+	lib/conf_file.c lib/conf_scan.c lib/conf_scan.h lib/parent.c lib/parent_dirs.c lib/parent_kids.c \
 	lib/parent.h lib/parent_private.h
 lib_libparent_a_CFLAGS = $(AM_CFLAGS) $(CONFUSE_CFLAGS) $(SYSTEMD_CFLAGS) \
 	$(JANSSON_CFLAGS)

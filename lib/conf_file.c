@@ -1,0 +1,358 @@
+/*
+ * conf_file.c - reads the configuration file (libconfuse), -o arguments and
+ * certificates. Runs in parents and submitctl, before any client is served;
+ * children never link it.
+ */
+#include "lib/conf_private.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <confuse.h>
+
+#include "lib/conf_scan.h"
+#include "lib/str.h"
+
+/* libconfuse has one lexer for all and no argument for its callbacks. */
+static struct err *conf_file_err;
+
+static void
+conf_file_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	char text[200];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	err_set(conf_file_err, ERR_CONFIG, "%.100s:%d: %s", cfg->filename == NULL
+	    ? "configuration" : cfg->filename, cfg->line, text);
+}
+
+/* conf_scan() has been here before and bounded the depth. */
+static int
+conf_file_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
+{
+	char path[1024];
+	const char *name = path;
+
+	if (argc != 1 || cfg->filename == NULL ||
+	    conf_scan_path(cfg->filename, argv[0], path, sizeof(path)) != 0)
+		return 1;
+	return cfg_include(cfg, opt, 1, &name);
+}
+
+static cfg_t *
+conf_file_cfg(void)
+{
+	cfg_opt_t trusted[] = {
+		CFG_STR_LIST("senders", NULL, CFGF_NONE),
+		CFG_STR("owner", NULL, CFGF_NONE),
+		CFG_END()
+	};
+	cfg_opt_t str = CFG_STR("", NULL, CFGF_NONE);
+	cfg_opt_t list = CFG_STR_LIST("", NULL, CFGF_NONE);
+	cfg_opt_t section = CFG_SEC("", trusted, CFGF_MULTI | CFGF_TITLE |
+	    CFGF_NO_TITLE_DUPES);
+	cfg_opt_t include = CFG_FUNC("include", conf_file_include);
+	cfg_opt_t end = CFG_END(), *opts;
+	size_t i, n = conf_key_count();
+	cfg_t *cfg;
+
+	opts = calloc(n + 2, sizeof(*opts));
+	if (opts == NULL)
+		return NULL;
+	for (i = 0; i < n; i++) {
+		opts[i] = conf_keys[i].type->parse == NULL ? section :
+		    conf_keys[i].type->list ? list : str;
+		opts[i].name = conf_keys[i].name;
+	}
+	opts[n] = include;
+	opts[n + 1] = end;
+	cfg = cfg_init(opts, CFGF_NONE);
+	free(opts);
+	if (cfg != NULL)
+		cfg_set_error_function(cfg, conf_file_error);
+	return cfg;
+}
+
+static int
+conf_file_parse(cfg_t *cfg, const char *path, char *text, size_t len,
+    struct err *reterr)
+{
+	FILE *fp;
+	int r;
+
+	if (len == 0)
+		return 0;
+	free(cfg->filename);
+	cfg->filename = strdup(path);
+	fp = fmemopen(text, len, "r");
+	if (cfg->filename == NULL || fp == NULL) {
+		if (fp != NULL)
+			fclose(fp);
+		return err_set(reterr, ERR_NOMEM, "%s: no memory", path);
+	}
+	err_set(reterr, ERR_CONFIG, "%s: expected key = value lines", path);
+	conf_file_err = reterr;
+	r = cfg_parse_fp(cfg, fp);
+	conf_file_err = NULL;
+	fclose(fp);
+	return r == CFG_SUCCESS ? 0 : ERR_CONFIG;
+}
+
+/* Puts "ORIGIN: " in front. */
+static int
+conf_file_at(const char *origin, int r, struct err *reterr)
+{
+	char text[sizeof(reterr->text)];
+
+	if (r == 0 || reterr == NULL)
+		return r;
+	str_copy(text, sizeof(text), reterr->text);
+	return err_set(reterr, r, "%s: %s", origin, text);
+}
+
+/* The texts stay libconfuse's. */
+static const char **
+conf_file_strs(cfg_t *cfg, const char *name, size_t *ret_n)
+{
+	unsigned int i, n = cfg_size(cfg, name);
+	const char **v = calloc((size_t)n + 1, sizeof(*v));
+
+	*ret_n = n;
+	for (i = 0; v != NULL && i < n; i++) {
+		v[i] = cfg_getnstr(cfg, name, i);
+		if (v[i] == NULL)
+			v[i] = "";
+	}
+	return v;
+}
+
+static int
+conf_file_key(struct conf *c, cfg_t *cfg, size_t key, const char *origin,
+    struct err *reterr)
+{
+	size_t n;
+	const char **v = conf_file_strs(cfg, conf_keys[key].name, &n);
+	int r;
+
+	if (v == NULL)
+		return err_set(reterr, ERR_NOMEM, "configuration: no memory");
+	r = conf_file_at(origin, conf_set(c, key, v, n, origin, reterr),
+	    reterr);
+	free(v);
+	return r;
+}
+
+/* "a, b" in one string counts as two senders. */
+static int
+conf_file_senders(struct conf *c, cfg_t *sec, struct err *reterr)
+{
+	static const char gaps[] = ", \t\r\n";
+	const char *owner = cfg_getstr(sec, "owner");
+	char *v[256], *copy, *save, *word;
+	size_t n = 0, used = 0;
+	unsigned int i;
+	int r = 0;
+
+	for (i = 0; i < cfg_size(sec, "senders") && r == 0; i++) {
+		copy = strdup(cfg_getnstr(sec, "senders", i));
+		word = copy == NULL ? NULL : strtok_r(copy, gaps, &save);
+		for (; word != NULL && n < 256; n++) {
+			v[n] = strdup(word);
+			word = strtok_r(NULL, gaps, &save);
+		}
+		free(copy);
+		if (word != NULL)
+			r = err_set(reterr, ERR_CONFIG,
+			    "senders: expected at most 256");
+	}
+	for (used = 0; used < n && r == 0; used++) {
+		if (v[used] == NULL)
+			r = err_set(reterr, ERR_NOMEM, "senders: no memory");
+	}
+	if (r == 0)
+		r = conf_add_trusted(c, cfg_title(sec),
+		    (const char *const *)v, n, owner, reterr);
+	for (used = 0; used < n; used++)
+		free(v[used]);
+	return r;
+}
+
+static int
+conf_file_trusted(struct conf *c, cfg_t *cfg, const struct conf_scan *scan,
+    struct err *reterr)
+{
+	static const char name[] = "trusted_networks";
+	unsigned int i, seen = 0;
+	size_t p;
+	int r = 0;
+
+	/* The scan met the sections in the same order. */
+	for (p = 0, i = 0; i < cfg_size(cfg, name) && r == 0; i++) {
+		for (; p < scan->n; p++) {
+			if (strcmp(scan->places[p].name, name) == 0 &&
+			    seen++ == i)
+				break;
+		}
+		r = conf_file_at(p < scan->n ? scan->places[p].origin : name,
+		    conf_file_senders(c, cfg_getnsec(cfg, name, i), reterr),
+		    reterr);
+		p++;
+	}
+	return r;
+}
+
+static int
+conf_file_values(struct conf *c, cfg_t *cfg, const struct conf_scan *scan,
+    struct err *reterr)
+{
+	const char *origin;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < conf_key_count() && r == 0; i++) {
+		if (conf_keys[i].type->parse == NULL)
+			continue;
+		origin = conf_scan_find(scan, conf_keys[i].name);
+		if (origin != NULL)
+			r = conf_file_key(c, cfg, i, origin, reterr);
+	}
+	return r == 0 ? conf_file_trusted(c, cfg, scan, reterr) : r;
+}
+
+static int
+conf_file_read(struct conf *c, const char *path, struct err *reterr)
+{
+	struct conf_scan scan = { NULL, 0 };
+	cfg_t *cfg = NULL;
+	char *text;
+	size_t len;
+	int r;
+
+	r = conf_scan_read(path, &text, &len, reterr);
+	if (r != 0) {
+		/* A file that is missing is a wrong configuration too. */
+		reterr->code = r == ERR_NOMEM ? r : ERR_CONFIG;
+		return reterr->code;
+	}
+	r = conf_scan(&scan, path, text, reterr);
+	if (r == 0 && (cfg = conf_file_cfg()) == NULL)
+		r = err_set(reterr, ERR_NOMEM, "%s: no memory", path);
+	if (r == 0)
+		r = conf_file_parse(cfg, path, text, len, reterr);
+	if (r == 0)
+		r = conf_file_values(c, cfg, &scan, reterr);
+	if (cfg != NULL)
+		cfg_free(cfg);
+	conf_scan_free(&scan);
+	free(text);
+	return r;
+}
+
+static int
+conf_file_override(struct conf *c, const char *arg, struct err *reterr)
+{
+	const char *eq = strchr(arg, '='), *value, *near;
+	char name[64];
+	size_t key;
+
+	if (eq == NULL || str_copy_n(name, sizeof(name), arg,
+	    (size_t)(eq - arg)) != 0)
+		return err_set(reterr, ERR_CONFIG,
+		    "-o %.64s: expected key=value", arg);
+	key = conf_key_find(name);
+	near = conf_key_nearest(name);
+	if (key == CONF_NO_KEY)
+		return err_set(reterr, ERR_CONFIG, "-o %s: unknown key%s%s%s",
+		    name, near == NULL ? "" : "; did you mean ",
+		    near == NULL ? "" : near, near == NULL ? "" : "?");
+	value = eq + 1;
+	if (conf_set(c, key, &value, 1, "-o", reterr) != 0) {
+		char text[300];
+
+		snprintf(text, sizeof(text), "%.299s",
+		    reterr == NULL ? "" : reterr->text);
+		return err_set(reterr, ERR_CONFIG, "-o %s", text);
+	}
+	return 0;
+}
+
+/* The folder that relative paths lie below, and the file, both absolute. */
+static int
+conf_file_places(const struct conf_args *args, char *file, char *base,
+    struct err *reterr)
+{
+	char given[PATH_MAX], *slash;
+
+	if (args->root != NULL && realpath(args->root, base) == NULL)
+		return err_sys(reterr, "--root %s", args->root);
+	if (args->file == NULL ?
+	    conf_default_file(args->root == NULL ? NULL : base, file,
+	    PATH_MAX) != 0 : str_copy(file, PATH_MAX, args->file) != 0)
+		return err_set(reterr, ERR_CONFIG, "the path is too long");
+	if (file[0] != '/') {
+		if (getcwd(given, sizeof(given)) == NULL ||
+		    str_format(file, PATH_MAX, "%s/%s", given,
+		    args->file) != 0)
+			return err_set(reterr, ERR_CONFIG,
+			    "%s: the path is too long", args->file);
+	}
+	if (args->root == NULL) {
+		str_copy(base, PATH_MAX, file);
+		slash = strrchr(base, '/');
+		slash[slash == base] = '\0';
+	}
+	return 0;
+}
+
+int
+conf_load(const struct conf_args *args, struct conf **ret, struct err *reterr)
+{
+	char file[PATH_MAX], base[PATH_MAX];
+	struct err dummy;
+	struct conf *c;
+	size_t i;
+	int r;
+
+	*ret = NULL;
+	if (reterr == NULL)
+		reterr = &dummy;
+	r = conf_file_places(args, file, base, reterr);
+	if (r != 0)
+		return ERR_CONFIG;
+	c = conf_new(base, args->root == NULL ? NULL : base);
+	if (c == NULL)
+		return err_set(reterr, ERR_NOMEM, "configuration: no memory");
+	r = conf_file_read(c, file, reterr);
+	for (i = 0; i < args->n_overrides && r == 0; i++)
+		r = conf_file_override(c, args->overrides[i], reterr);
+	if (r == 0)
+		r = conf_complete(c, file, reterr);
+	if (r != 0) {
+		conf_unref(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+int
+conf_load_tls(struct conf *c, int64_t *ret_not_after, struct err *reterr)
+{
+	int64_t end;
+	size_t i;
+	int r;
+
+	*ret_not_after = 0;
+	for (i = 0; i < c->tls_cert.n; i++) {
+		r = tls_pair_read(c->tls_cert.v[i], c->tls_key.v[i],
+		    &c->tls[i], &end, reterr);
+		if (r != 0)
+			return r;
+		c->n_tls = i + 1;
+		if (i == 0 || end < *ret_not_after)
+			*ret_not_after = end;
+	}
+	return 0;
+}

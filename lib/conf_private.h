@@ -1,0 +1,74 @@
+/*
+ * conf_private.h - the table of keys, for conf*.c only.
+ */
+#ifndef SUBMITD_CONF_PRIVATE_H
+#define SUBMITD_CONF_PRIVATE_H
+
+#include "lib/conf.h"
+
+struct conf_key;
+
+/* How values of a key are read; the field's C type goes with it. */
+struct conf_type {
+	/* Reads v[0..n-1] into the field, which is empty before. NULL: this key
+	 * is a section. */
+	int		(*parse)(void *field, const struct conf_key *k,
+			    char *const *v, size_t n);
+	void		(*clear)(void *field);
+	bool		 list;		/* several values, split at , and space */
+	bool		 path;		/* relative ones lie below the base */
+	const char	*expected;	/* NULL: made from the bounds */
+};
+
+struct conf_key {
+	const char	*name;
+	const struct conf_type *type;
+	size_t		 offset;
+	const char	*dflt;		/* NULL: found out, conf_default() */
+	const char	*root_dflt;	/* below --root, or NULL */
+	uint64_t	 min, max;
+	const char	*unit;		/* "s", "octets", … or NULL */
+	const char	*help;
+};
+
+struct conf_value {
+	char	**v;
+	size_t	  n;
+	bool	  set;			/* by the file or -o: no default */
+	char	 *origin;		/* "FILE:LINE", "-o", NULL: a default */
+};
+
+struct conf_values {
+	struct conf_value *key;		/* one for each row of conf_keys */
+	char	*base;			/* where relative paths begin */
+	char	*root;			/* --root, or NULL */
+};
+
+extern const struct conf_key conf_keys[];	/* ends with a NULL name */
+#define CONF_NO_KEY ((size_t)-1)
+
+size_t	conf_key_count(void);
+size_t	conf_key_find(const char *name);	/* CONF_NO_KEY: none */
+/* The key most like `name`, or NULL when none is. */
+const char *conf_key_nearest(const char *name);
+
+/* "name: expected …, not "value"" with ERR_CONFIG. */
+int	conf_key_error(const struct conf_key *k, char *const *v, size_t n,
+	    struct err *reterr);
+/* The default as text; malloc'ed, NULL without memory. */
+char	*conf_default(const struct conf_values *vals, const struct conf_key *k);
+
+/* `base` and `root` may be NULL. */
+struct conf *conf_new(const char *base, const char *root);
+/* Reads the values, keeps their text, and frees nothing of the caller's.
+ * On failure the text says "key: expected …". */
+int	conf_set(struct conf *c, size_t key, const char *const *v, size_t n,
+	    const char *origin, struct err *reterr);
+/* One trusted_networks section. */
+int	conf_add_trusted(struct conf *c, const char *net,
+	    const char *const *senders, size_t n, const char *owner,
+	    struct err *reterr);
+/* Defaults for what is not set, then what must fit together. */
+int	conf_complete(struct conf *c, const char *file, struct err *reterr);
+
+#endif
