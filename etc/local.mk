@@ -1,1 +1,34 @@
-# what etc/ makes
+# What etc/ makes: units, users, folders, the example configuration. Paths are
+# known to make only, so they are put in here and not by configure.
+etc_edit = $(SED) -e 's|@sbindir[@]|$(sbindir)|g' \
+	-e 's|@sysconfdir[@]|$(sysconfdir)|g' \
+	-e 's|@localstatedir[@]|$(localstatedir)|g' \
+	-e 's|@runstatedir[@]|$(runstatedir)|g'
+etc_made = etc/systemd/authd.service etc/systemd/submitd.service \
+	etc/systemd/popd.service etc/tmpfiles.d/submitd.conf
+
+etc/systemd/authd.service: $(srcdir)/etc/systemd/authd.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) etc/systemd && \
+	$(etc_edit) $(srcdir)/etc/systemd/authd.service.in >$@
+etc/systemd/submitd.service: $(srcdir)/etc/systemd/submitd.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) etc/systemd && \
+	$(etc_edit) $(srcdir)/etc/systemd/submitd.service.in >$@
+etc/systemd/popd.service: $(srcdir)/etc/systemd/popd.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) etc/systemd && \
+	$(etc_edit) $(srcdir)/etc/systemd/popd.service.in >$@
+etc/tmpfiles.d/submitd.conf: $(srcdir)/etc/tmpfiles.d/submitd.conf.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) etc/tmpfiles.d && \
+	$(etc_edit) $(srcdir)/etc/tmpfiles.d/submitd.conf.in >$@
+
+systemdsystemunit_DATA = etc/systemd/authd.service \
+	etc/systemd/submitd.service etc/systemd/popd.service \
+	etc/systemd/submitd.target
+sysusers_DATA = etc/sysusers.d/submitd.conf
+tmpfiles_DATA = etc/tmpfiles.d/submitd.conf
+# An example only: a configuration is the administrator's own.
+dist_doc_DATA = etc/submitd.conf
+CLEANFILES += $(etc_made)
+EXTRA_DIST += etc/quickstart etc/common.sh etc/systemd/submitd.target \
+	etc/systemd/authd.service.in etc/systemd/submitd.service.in \
+	etc/systemd/popd.service.in etc/tmpfiles.d/submitd.conf.in \
+	etc/sysusers.d/submitd.conf .ci/run .clang-format

@@ -182,9 +182,9 @@ static const struct ipc_ops kid_ipc_ops = {
 };
 
 static void
-kid_exec(const char *path, const char *name, int fd)
+kid_exec(const char *path, int fd)
 {
-	char *argv[] = { strdup(name), NULL };
+	char *argv[] = { strdup(path), NULL };	/* ps shows whose it is */
 	sigset_t none;
 
 	/* dup2 onto itself would keep the close-on-exec flag. */
@@ -217,7 +217,7 @@ kid_fork(struct kid *k, int *ret_fd)
 		return -1;
 	k->pid = fork();
 	if (k->pid == 0)
-		kid_exec(path, name, sv[1]);
+		kid_exec(path, sv[1]);
 	close(sv[1]);
 	if (k->pid < 0) {
 		k->pid = 0;

@@ -1,3 +1,4 @@
 # what tests/ makes
 include tests/unit/ipc_conn.mk
 include tests/unit/db.mk
+include tests/e2e/local.mk

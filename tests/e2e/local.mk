@@ -1,0 +1,15 @@
+# What proves the design, and the end-to-end tests (tests/run).
+EXTRA_DIST += tests/deps tests/run tests/e2e/run.py tests/e2e/next_hop.py \
+	tests/e2e/submitd_instance.py tests/e2e/t_auth.py \
+	tests/e2e/t_clients.py tests/e2e/t_submission.py
+
+check-deps: all
+	srcdir=$(srcdir) $(srcdir)/tests/deps
+# Each header stands alone.
+check-headers:
+	@bad=0; for h in $(srcdir)/lib/*.h $(srcdir)/db/*.h $(srcdir)/auth/*.h \
+	    $(srcdir)/submitd/*/*.h $(srcdir)/popd/*/*.h; do \
+		$(COMPILE) -fsyntax-only -x c $$h || bad=1; done; exit $$bad
+check-local: check-headers
+.PHONY: check-deps check-headers
+dist_man_MANS += submitd/submitd.conf.5
