@@ -1,0 +1,76 @@
+/*
+ * attempt.h - one attempt to deliver one message to those of its recipients
+ * that share a destination and are due, from its start until all results are
+ * durable and the report, if there is one, is queued.
+ */
+#ifndef SUBMITD_SEND_ATTEMPT_H
+#define SUBMITD_SEND_ATTEMPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "submitd/send/outcome.h"
+#include "submitd/send/route.h"
+#include "submitd/send/smtp_client.h"
+
+struct sched;
+struct sched_entry;
+struct spoolq_msg;
+
+enum attempt_stage {
+	ATTEMPT_OPENING,	/* waiting for the descriptor */
+	ATTEMPT_WORKING,	/* with the destination */
+	ATTEMPT_REPORT_OPENING,
+	ATTEMPT_REPORTING,	/* waiting until the report is durable */
+};
+
+struct attempt {
+	struct sched		*sched;
+	struct sched_entry	*entry;		/* NULL: cancelled */
+	enum route		 route;
+	enum attempt_stage	 stage;
+	struct outcome_rcpt	*rcpts;
+	size_t			 n_rcpts;
+	int			 fd;		/* of the message; -1: not open */
+	uint64_t		 offset;
+	size_t			 reported;	/* failures in the report that
+						 * is on its way */
+
+	/* The destination's to set. */
+	void			*worker;
+	char			 relay[SMTP_CLIENT_RELAY_SIZE];
+	char			 tls[TLS_DESC_SIZE];
+	bool			 held;		/* the destination failed, not
+						 * the message */
+	bool			 went_away;	/* the other process did */
+	bool			 went_away_before;
+};
+
+/* What a destination can do. `ctx` is its own. */
+struct attempt_dest {
+	/* The time (clock_ms) from which on it takes another attempt: 0, or
+	 * INT64_MAX while it first has to call sched_wake(). */
+	int64_t	(*ready_ms)(void *ctx);
+	void	(*start)(void *ctx, struct attempt *a);
+	/* The descriptor is there: a->fd. */
+	void	(*opened)(void *ctx, struct attempt *a);
+	/* Forget it, at any time between start and attempt_done(). */
+	void	(*cancel)(void *ctx, struct attempt *a);
+	/* The administrator asks to try now. May be NULL. */
+	void	(*flush)(void *ctx);
+};
+
+/* Begins with the due recipients of `e` on `route`; NULL: no memory. */
+struct attempt *attempt_new(struct sched *s, struct sched_entry *e,
+	    enum route route, int64_t now_ms);
+/* The message; not once it is cancelled. */
+const struct spoolq_msg *attempt_msg(const struct attempt *a);
+/* Asks for the descriptor, then tells the destination. */
+void	attempt_open(struct attempt *a);
+/* From the destination: each recipient has its outcome. */
+void	attempt_done(struct attempt *a);
+/* The message is gone; no results are given any more. */
+void	attempt_cancel(struct attempt *a);
+
+#endif

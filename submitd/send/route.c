@@ -1,0 +1,32 @@
+/*
+ * route.c - where a recipient's mail goes.
+ *
+ * Runs in submitd-send. The session has checked the recipient already; this
+ * only looks at its domain, anew at each reload.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "submitd/send/route.h"
+
+#include "lib/mailbox.h"
+#include "lib/str.h"
+
+enum route
+route_of(const struct conf *conf, const char *address)
+{
+	const char *at = strrchr(address, '@');
+	char domain[MAILBOX_DOMAIN_MAX + 1];
+
+	/* RFC 5321 section 4.5.1: the one recipient without a domain. */
+	if (at == NULL)
+		return str_ieq(address, "postmaster") ? ROUTE_LOCAL :
+		    ROUTE_NOWHERE;
+	if (str_copy(domain, sizeof(domain), at + 1) == 0) {
+		str_lower(domain);
+		if (conf_is_local_domain(conf, domain))
+			return ROUTE_LOCAL;
+	}
+	return conf->next_hop != NULL ? ROUTE_HOP : ROUTE_NOWHERE;
+}

@@ -1,0 +1,452 @@
+/*
+ * smtp_client.c - one connection to a next hop: addresses, greeting, EHLO, TLS.
+ *
+ * Runs in submitd-send. What comes from the next hop is never trusted: each
+ * state has its reply, its bound and its time-out (RFC 5321 section 4.5.3.2);
+ * all else ends the connection, which is a failure for now and never one for
+ * good. See smtp_client_private.h for the states.
+ */
+#include "config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "submitd/send/smtp_client_private.h"
+
+#include "lib/log.h"
+#include "lib/str.h"
+
+#define SMTP_CLIENT_IN_MAX	8192u
+
+static void smtp_client_on_greeting(struct smtp_client *c);
+static void smtp_client_on_ehlo(struct smtp_client *c);
+static void smtp_client_on_helo(struct smtp_client *c);
+static void smtp_client_on_starttls(struct smtp_client *c);
+static void smtp_client_on_rset(struct smtp_client *c);
+static void smtp_client_on_quit(struct smtp_client *c);
+
+/* clang-format off */
+static const struct smtp_client_step {
+	const char	*doing;
+	int64_t		 timeout_ms;	/* RFC 5321 section 4.5.3.2 */
+	void		(*reply)(struct smtp_client *c);
+} smtp_client_steps[] = {
+	[SMTP_CLIENT_CONNECT]	= { "connecting",		 30000, NULL },
+	[SMTP_CLIENT_GREETING]	= { "waiting for the greeting",	300000, smtp_client_on_greeting },
+	[SMTP_CLIENT_EHLO]	= { "waiting for the reply to EHLO", 300000, smtp_client_on_ehlo },
+	[SMTP_CLIENT_HELO]	= { "waiting for the reply to HELO", 300000, smtp_client_on_helo },
+	[SMTP_CLIENT_STARTTLS]	= { "waiting for the reply to STARTTLS", 120000, smtp_client_on_starttls },
+	[SMTP_CLIENT_HANDSHAKE]	= { "shaking hands (TLS)",	 60000, NULL },
+	[SMTP_CLIENT_READY]	= { "idle",			     0, NULL },
+	[SMTP_CLIENT_CHECK]	= { "idle",			     0, NULL },
+	[SMTP_CLIENT_ENVELOPE]	= { "waiting for the reply to MAIL or RCPT", 300000, smtp_client_on_envelope },
+	[SMTP_CLIENT_DATA]	= { "waiting for the reply to DATA", 120000, smtp_client_on_data },
+	[SMTP_CLIENT_CONTENT]	= { "sending the message",	180000, smtp_client_on_content },
+	[SMTP_CLIENT_END]	= { "waiting for the reply to the message", 600000, smtp_client_on_end },
+	[SMTP_CLIENT_RSET]	= { "waiting for the reply to RSET", 30000, smtp_client_on_rset },
+	[SMTP_CLIENT_QUIT]	= { "saying QUIT",		 10000, smtp_client_on_quit },
+	[SMTP_CLIENT_CLOSED]	= { "closed",			     0, NULL },
+};
+/* clang-format on */
+_Static_assert(sizeof(smtp_client_steps) / sizeof(smtp_client_steps[0]) ==
+    SMTP_CLIENT__COUNT, "a step for each state");
+
+void
+smtp_client_rearm(struct smtp_client *c)
+{
+	conn_deadline(c->conn, smtp_client_steps[c->state].timeout_ms);
+}
+
+void
+smtp_client_enter(struct smtp_client *c, enum smtp_client_state next)
+{
+	c->state = next;
+	hop_reply_init(&c->reply);
+	if (c->conn != NULL)
+		smtp_client_rearm(c);
+}
+
+void
+smtp_client_command(struct smtp_client *c, const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof(line) - 2, fmt, ap);
+	va_end(ap);
+	/* An address has at most 254 octets, a name 255. */
+	if (n < 0 || (size_t)n >= sizeof(line) - 2)
+		n = 0;
+	memcpy(line + n, "\r\n", 2);
+	/* A failure shows as the time-out; there are no large outputs here. */
+	(void)conn_write(c->conn, line, (size_t)n + 2);
+}
+
+/* ------------------------------------------------------------ the ending -- */
+
+static void
+smtp_client_reap(void *ctx)
+{
+	free(ctx);
+}
+
+static void
+smtp_client_drop(struct smtp_client *c)
+{
+	conn_close(c->conn, false);
+	c->conn = NULL;
+	c->state = SMTP_CLIENT_CLOSED;
+	timer_free(&c->soon);
+	SSL_CTX_free(c->tls_ctx);
+	c->tls_ctx = NULL;
+	if (loop_defer(c->loop, smtp_client_reap, c) != 0)
+		return;		/* leaked: there is no memory for the reaper */
+}
+
+void
+smtp_client_abort(struct smtp_client *c)
+{
+	if (c != NULL && c->state != SMTP_CLIENT_CLOSED)
+		smtp_client_drop(c);
+}
+
+void
+smtp_client_lost(struct smtp_client *c, bool remote, const char *why)
+{
+	char text[OUTCOME_TEXT_MAX + 1];
+
+	str_copy(text, sizeof(text), why);	/* it may lie in c->reply */
+	conn_close(c->conn, false);
+	c->conn = NULL;
+	c->tls[0] = '\0';
+	if (!c->was_ready) {
+		/* A broken handshake gets one more chance without TLS. */
+		if (c->state == SMTP_CLIENT_HANDSHAKE && !c->no_tls) {
+			LOG_EV(LOG_WARNING, "hop.tls", NULL,
+			    KV_S("relay", c->relay), KV_T("why", text));
+			c->no_tls = true;
+		} else {
+			c->no_tls = false;
+			c->addr_at++;
+		}
+		if (c->addr_at < c->n_addrs) {
+			smtp_client_enter(c, SMTP_CLIENT_CONNECT);
+			timer_arm(&c->soon, 0);
+			return;
+		}
+		c->addr_at = c->n_addrs - 1;
+	}
+	if (c->txn != NULL)
+		smtp_client_txn_lost(c, remote, text);
+	c->ops->closed(c->ctx, c->was_ready, remote, text);
+	smtp_client_drop(c);
+}
+
+void
+smtp_client_lost_here(struct smtp_client *c, const char *why)
+{
+	char all[1024], text[OUTCOME_TEXT_MAX + 1];
+	int n = snprintf(all, sizeof(all), "4.4.2 %s: %s while %s%s", c->relay,
+	    why, smtp_client_steps[c->state].doing,
+	    c->state == SMTP_CLIENT_END ? "; it may come twice" : "");
+
+	outcome_print(text, sizeof(text), all, n < 0 ? 0 : strlen(all));
+	smtp_client_lost(c, false, text);
+}
+
+/* --------------------------------------------------------------- replies -- */
+
+static void
+smtp_client_refused(struct smtp_client *c)
+{
+	/* RFC 5321 section 3.1: 554 instead of a greeting. It is the host's
+	 * state, not the message's: for now, whatever the code. */
+	smtp_client_lost(c, true, c->reply.text);
+}
+
+static void
+smtp_client_ehlo(struct smtp_client *c)
+{
+	c->ext = 0;
+	c->size_limit = 0;
+	smtp_client_enter(c, SMTP_CLIENT_EHLO);
+	smtp_client_command(c, "EHLO %s", c->hostname);
+}
+
+static void
+smtp_client_on_greeting(struct smtp_client *c)
+{
+	if (c->reply.code / 100 != 2)
+		smtp_client_refused(c);
+	else
+		smtp_client_ehlo(c);
+}
+
+/* One line of the reply to EHLO (RFC 5321 section 4.1.1.1). */
+static void
+smtp_client_keyword(void *ctx, unsigned int line, char *text)
+{
+	struct smtp_client *c = ctx;
+	char *argument = strchr(text, ' ');
+
+	if (line == 1)
+		return;
+	if (argument != NULL)
+		*argument++ = '\0';
+	if (str_ieq(text, "PIPELINING")) {
+		c->ext |= SMTP_EXT_PIPELINING;
+	} else if (str_ieq(text, "8BITMIME")) {
+		c->ext |= SMTP_EXT_8BITMIME;
+	} else if (str_ieq(text, "STARTTLS")) {
+		c->ext |= SMTP_EXT_STARTTLS;
+	} else if (str_ieq(text, "SIZE")) {
+		c->ext |= SMTP_EXT_SIZE;
+		if (argument == NULL || str_u64(argument, 0, UINT64_MAX,
+		    &c->size_limit) != 0)
+			c->size_limit = 0;
+	}
+}
+
+void
+smtp_client_set_ready(struct smtp_client *c)
+{
+	c->was_ready = true;
+	smtp_client_enter(c, SMTP_CLIENT_READY);
+	c->ops->ready(c->ctx);
+}
+
+static void
+smtp_client_on_ehlo(struct smtp_client *c)
+{
+	int class = c->reply.code / 100;
+
+	if (class == 5) {
+		/* RFC 5321 section 3.2: an old server knows HELO only. */
+		smtp_client_enter(c, SMTP_CLIENT_HELO);
+		c->ext = 0;
+		smtp_client_command(c, "HELO %s", c->hostname);
+	} else if (class != 2) {
+		smtp_client_refused(c);
+	} else if ((c->ext & SMTP_EXT_STARTTLS) != 0 && !c->no_tls &&
+	    c->tls_ctx != NULL && !conn_is_tls(c->conn)) {
+		smtp_client_enter(c, SMTP_CLIENT_STARTTLS);
+		smtp_client_command(c, "STARTTLS");
+	} else {
+		smtp_client_set_ready(c);
+	}
+}
+
+static void
+smtp_client_on_helo(struct smtp_client *c)
+{
+	if (c->reply.code / 100 != 2)
+		smtp_client_refused(c);
+	else
+		smtp_client_set_ready(c);
+}
+
+static void
+smtp_client_on_starttls(struct smtp_client *c)
+{
+	struct addr literal;
+	bool named = c->host[0] != '[' && addr_parse_ip(c->host, &literal) != 0;
+
+	if (c->reply.code == 421) {
+		smtp_client_refused(c);
+		return;
+	}
+	if (c->reply.code != 220) {
+		smtp_client_set_ready(c);	/* without, then */
+		return;
+	}
+	/* RFC 3207 section 5: what came in clear behind the 220 must not be
+	 * taken for the peer's words under TLS. */
+	if (buf_len(conn_input(c->conn)) > 0) {
+		smtp_client_lost_here(c, "unexpected octets");
+		return;
+	}
+	smtp_client_enter(c, SMTP_CLIENT_HANDSHAKE);
+	if (conn_start_client_tls(c->conn, c->tls_ctx,
+	    named ? c->host : NULL) != 0)
+		smtp_client_lost_here(c, "TLS did not start");
+}
+
+static void
+smtp_client_on_rset(struct smtp_client *c)
+{
+	if (c->reply.code / 100 != 2)
+		smtp_client_lost(c, true, c->reply.text);
+	else
+		smtp_client_set_ready(c);
+}
+
+static void
+smtp_client_on_quit(struct smtp_client *c)
+{
+	smtp_client_lost(c, true, c->reply.text);
+}
+
+/* ------------------------------------------------------ the conn's events -- */
+
+static void
+smtp_client_input(void *ctx)
+{
+	struct smtp_client *c = ctx;
+
+	while (c->conn != NULL && buf_len(conn_input(c->conn)) > 0) {
+		enum smtp_client_state was = c->state;
+
+		if (was == SMTP_CLIENT_CHECK)
+			return;		/* for the envelope to look at */
+		if (smtp_client_steps[was].reply == NULL) {
+			smtp_client_lost_here(c, "unexpected octets");
+			return;
+		}
+		switch (hop_reply_read(&c->reply, conn_input(c->conn),
+		    was == SMTP_CLIENT_EHLO ? smtp_client_keyword : NULL, c)) {
+		case HOP_REPLY_MORE:
+			return;
+		case HOP_REPLY_BAD:
+			smtp_client_lost_here(c, "garbage instead of a reply");
+			return;
+		case HOP_REPLY_DONE:
+			smtp_client_steps[was].reply(c);
+			hop_reply_init(&c->reply);
+		}
+	}
+}
+
+static void
+smtp_client_connected(void *ctx)
+{
+	smtp_client_enter(ctx, SMTP_CLIENT_GREETING);
+}
+
+static void
+smtp_client_secured(void *ctx)
+{
+	struct smtp_client *c = ctx;
+
+	/* RFC 3207 section 4.2: what was said before is forgotten. */
+	tls_describe(conn_ssl(c->conn), c->tls);
+	smtp_client_ehlo(c);
+}
+
+static void
+smtp_client_drained(void *ctx)
+{
+	struct smtp_client *c = ctx;
+
+	if (c->state == SMTP_CLIENT_CONTENT) {
+		smtp_client_rearm(c);
+		smtp_client_pump(c);
+	}
+}
+
+static void
+smtp_client_gone(void *ctx, const char *why)
+{
+	struct smtp_client *c = ctx;
+
+	if (strcmp(why, "eof") == 0)
+		why = "the connection was closed";
+	else if (strcmp(why, "reset") == 0)
+		why = "the connection was reset";
+	else if (strcmp(why, "timeout") == 0)
+		why = "time-out";
+	smtp_client_lost_here(c, why);
+}
+
+static const struct conn_ops smtp_client_conn_ops = {
+	.input = smtp_client_input,
+	.drained = smtp_client_drained,
+	.secured = smtp_client_secured,
+	.connected = smtp_client_connected,
+	.gone = smtp_client_gone,
+};
+
+static void
+smtp_client_connect(struct smtp_client *c)
+{
+	const struct addr *a = &c->addrs[c->addr_at];
+	char ip[ADDR_STRLEN];
+	struct err e;
+
+	snprintf(c->relay, sizeof(c->relay), "%s[%s]:%u", c->host,
+	    addr_ip_text(a, ip), a->port);
+	c->conn = conn_connect(c->loop, a, SMTP_CLIENT_IN_MAX,
+	    &smtp_client_conn_ops, c, &e);
+	if (c->conn == NULL)
+		smtp_client_lost_here(c, e.text);
+	else
+		smtp_client_enter(c, SMTP_CLIENT_CONNECT);
+}
+
+static void
+smtp_client_soon(void *ctx)
+{
+	struct smtp_client *c = ctx;
+
+	if (c->state == SMTP_CLIENT_CONNECT)
+		smtp_client_connect(c);
+	else if (c->state == SMTP_CLIENT_CHECK)
+		smtp_client_on_check(c);
+}
+
+struct smtp_client *
+smtp_client_new(struct loop *l, const struct smtp_client_target *to,
+    const struct smtp_client_ops *ops, void *ctx)
+{
+	struct smtp_client *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->loop = l;
+	c->ops = ops;
+	c->ctx = ctx;
+	c->n_addrs = to->n_addrs < SMTP_CLIENT_ADDRS_MAX ? to->n_addrs :
+	    SMTP_CLIENT_ADDRS_MAX;
+	memcpy(c->addrs, to->addrs, c->n_addrs * sizeof(c->addrs[0]));
+	if (str_copy(c->hostname, sizeof(c->hostname), to->hostname) != 0 ||
+	    str_copy(c->host, sizeof(c->host), to->host) != 0 ||
+	    timer_init(&c->soon, l, smtp_client_soon, c) != 0) {
+		free(c);
+		return NULL;
+	}
+	if (to->tls != NULL && SSL_CTX_up_ref(to->tls) == 1)
+		c->tls_ctx = to->tls;
+	c->state = SMTP_CLIENT_CONNECT;
+	timer_arm(&c->soon, 0);
+	return c;
+}
+
+void
+smtp_client_quit(struct smtp_client *c)
+{
+	if (c->state != SMTP_CLIENT_READY)
+		return;
+	smtp_client_enter(c, SMTP_CLIENT_QUIT);
+	smtp_client_command(c, "QUIT");
+}
+
+const char *
+smtp_client_relay(const struct smtp_client *c)
+{
+	return c->relay;
+}
+
+const char *
+smtp_client_tls(const struct smtp_client *c)
+{
+	return c->tls;
+}
+
+const struct addr *
+smtp_client_addr(const struct smtp_client *c)
+{
+	return &c->addrs[c->addr_at];
+}
