@@ -7,3 +7,4 @@ dist_man_MANS += submitd/submitd.8
 include submitd/send/local.mk
 include submitd/spool/local.mk
 include submitd/smtp/local.mk
+include submitd/local/local.mk

@@ -3,12 +3,14 @@
  *
  * Runs in submitd-smtp. Octets are gathered to SPOOL_CHUNK, and no more than
  * SPOOL_WINDOW of a message is on its way at a time, so that a slow disk stops
- * the client that fills it and no other. Never claims that a message is safe
- * unless submitd-spool said so.
+ * the client that fills it and no other. Nothing is given to a full connection:
+ * many sessions together must not make it overflow. Never claims that a message
+ * is safe unless submitd-spool said so.
  */
 #include "config.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "submitd/spool/client.h"
 
@@ -18,9 +20,12 @@
 #include "lib/msg.h"
 #include "submitd/spool/protocol.h"
 
+#define SPOOLC_BUF_MAX (1024u * 1024)	/* of one call of spoolc_data() */
+
 enum spoolc_state {
 	SPOOLC_BEGINNING,	/* BEGIN is on its way */
 	SPOOLC_OPEN,
+	SPOOLC_WAITING,		/* to be committed once the rest is sent */
 	SPOOLC_COMMITTING,	/* COMMIT is on its way */
 	SPOOLC_LOST,		/* submitd-spool went away, or wants no more:
 				 * `verdict` is what commit will hear */
@@ -53,6 +58,9 @@ struct spoolc {
 	struct msg_out		 msg;
 };
 
+static int spoolc_reply(void *ctx, int rc, struct msg_in *m, int fd);
+static void spoolc_send_abort(struct spoolc_txn *t);
+
 static void
 spoolc_txn_free(struct spoolc_txn *t)
 {
@@ -79,14 +87,90 @@ spoolc_txn_lose(struct spoolc_txn *t, enum spoolc_verdict v)
 	buf_free(&t->buf);
 }
 
-/* Says that reading may go on, once it may. The txn may be gone after it. */
+/* Tells the commit of a lost txn why. */
 static void
-spoolc_txn_resume(struct spoolc_txn *t)
+spoolc_answer_lost(struct spoolc_txn *t)
 {
-	if (!t->full)
+	spoolc_fn *fn = t->fn;
+	void *fn_ctx = t->ctx;
+	enum spoolc_verdict v = t->verdict;
+
+	spoolc_send_abort(t);
+	spoolc_txn_free(t);
+	fn(fn_ctx, v, "");
+}
+
+static void
+spoolc_send_data(struct spoolc_txn *t)
+{
+	struct msg_out *m = &t->s->msg;
+
+	msg_begin(m, SPOOL_DATA, 0);
+	msg_put_u32(m, t->slot);
+	msg_put_blob(m, buf_data(&t->buf), SPOOL_CHUNK);
+	buf_consume(&t->buf, SPOOL_CHUNK);
+	t->unacked += SPOOL_CHUNK;
+	if (ipc_client_send(t->s->ipc, m, -1) != 0)
+		spoolc_txn_lose(t, SPOOLC_TEMP);
+}
+
+static void
+spoolc_send_abort(struct spoolc_txn *t)
+{
+	struct msg_out *m = &t->s->msg;
+
+	msg_begin(m, SPOOL_ABORT, 0);
+	msg_put_u32(m, t->slot);
+	(void)ipc_client_send(t->s->ipc, m, -1);
+}
+
+static void
+spoolc_send_commit(struct spoolc_txn *t)
+{
+	struct msg_out *m = &t->s->msg;
+
+	t->call = ipc_client_id(t->s->ipc);
+	msg_begin(m, SPOOL_COMMIT, t->call);
+	msg_put_u32(m, t->slot);
+	msg_put_blob(m, buf_data(&t->buf), buf_len(&t->buf));
+	t->state = SPOOLC_COMMITTING;
+	if (ipc_client_call(t->s->ipc, m, -1, spoolc_reply, t) == 0)
+		buf_free(&t->buf);
+	else
+		spoolc_txn_lose(t, SPOOLC_TEMP);
+}
+
+/* Sends what may be sent now. */
+static void
+spoolc_pump(struct spoolc_txn *t)
+{
+	while ((t->state == SPOOLC_OPEN || t->state == SPOOLC_WAITING) &&
+	    !ipc_client_full(t->s->ipc)) {
+		if (buf_len(&t->buf) >= SPOOL_CHUNK) {
+			if (t->unacked + SPOOL_CHUNK > SPOOL_WINDOW)
+				return;
+			spoolc_send_data(t);
+		} else if (t->state == SPOOLC_WAITING) {
+			spoolc_send_commit(t);
+		} else {
+			return;
+		}
+	}
+}
+
+/* The connection can take more, or the txn was lost: goes on with it. It may be
+ * gone afterwards. */
+static void
+spoolc_go_on(struct spoolc_txn *t)
+{
+	bool committing = t->state == SPOOLC_WAITING;
+
+	spoolc_pump(t);
+	if (committing && t->state == SPOOLC_LOST) {
+		spoolc_answer_lost(t);
 		return;
-	if (t->state != SPOOLC_LOST && (t->unacked + SPOOL_CHUNK >
-	    SPOOL_WINDOW || ipc_client_full(t->s->ipc)))
+	}
+	if (!t->full || buf_len(&t->buf) >= SPOOL_CHUNK)
 		return;
 	t->full = false;
 	if (t->drained != NULL)
@@ -100,7 +184,22 @@ spoolc_drained(void *ctx)
 
 	for (uint32_t i = 0; i < s->n_slots; i++)
 		if (s->slots[i] != NULL)
-			spoolc_txn_resume(s->slots[i]);
+			spoolc_go_on(s->slots[i]);
+}
+
+/* Nothing more is wanted of it; a commit that waits hears why. */
+static void
+spoolc_fail(struct spoolc_txn *t, enum spoolc_verdict v)
+{
+	bool committing = t->state == SPOOLC_WAITING;
+
+	if (t->state != SPOOLC_OPEN && !committing)
+		return;
+	spoolc_txn_lose(t, v);
+	if (committing)
+		spoolc_answer_lost(t);
+	else
+		spoolc_go_on(t);
 }
 
 /* BEGINNING and COMMITTING have heard ERR_AWAY by now. */
@@ -109,12 +208,9 @@ spoolc_down(void *ctx)
 {
 	struct spoolc *s = ctx;
 
-	for (uint32_t i = 0; i < s->n_slots; i++) {
-		if (s->slots[i] == NULL)
-			continue;
-		spoolc_txn_lose(s->slots[i], SPOOLC_TEMP);
-		spoolc_txn_resume(s->slots[i]);
-	}
+	for (uint32_t i = 0; i < s->n_slots; i++)
+		if (s->slots[i] != NULL)
+			spoolc_fail(s->slots[i], SPOOLC_TEMP);
 }
 
 /* Only ACKs come unasked. */
@@ -126,11 +222,8 @@ spoolc_packet(void *ctx, struct msg_in *m, int fd)
 	uint32_t slot, begin, octets;
 	uint8_t verdict;
 
-	(void)fd;
-	/* The late reply to a commit that was given up. */
-	if (m->type == (SPOOL_COMMIT | SPOOL_REPLY) ||
-	    m->type == (SPOOL_BEGIN | SPOOL_REPLY))
-		return 0;
+	if (fd >= 0)
+		close(fd);
 	msg_get_u32(m, &slot);
 	msg_get_u32(m, &begin);
 	msg_get_u32(m, &octets);
@@ -143,9 +236,10 @@ spoolc_packet(void *ctx, struct msg_in *m, int fd)
 	if (t == NULL || t->begin != begin)
 		return 0;
 	t->unacked -= octets < t->unacked ? octets : t->unacked;
-	if (verdict != SPOOLC_OK && t->state == SPOOLC_OPEN)
-		spoolc_txn_lose(t, verdict);
-	spoolc_txn_resume(t);
+	if (verdict != SPOOLC_OK)
+		spoolc_fail(t, verdict);
+	else
+		spoolc_go_on(t);
 	return 0;
 }
 
@@ -207,7 +301,8 @@ spoolc_reply(void *ctx, int rc, struct msg_in *m, int fd)
 	spoolc_fn *fn = t->fn;
 	void *fn_ctx = t->ctx;
 
-	(void)fd;
+	if (fd >= 0)
+		close(fd);
 	if (rc == 0) {
 		msg_get_u8(m, &v);
 		msg_get_str(m, &id, STR_ID_SIZE - 1);
@@ -218,10 +313,12 @@ spoolc_reply(void *ctx, int rc, struct msg_in *m, int fd)
 	}
 	if (rc != 0)
 		v = SPOOLC_TEMP;
-	if (beginning && v == SPOOLC_OK)
+	if (beginning && v == SPOOLC_OK) {
 		t->state = SPOOLC_OPEN;
-	else
+		spoolc_pump(t);
+	} else {
 		spoolc_txn_free(t);
+	}
 	fn(fn_ctx, v, v == SPOOLC_OK ? id : "");
 	return rc == ERR_AWAY ? 0 : rc;
 }
@@ -284,7 +381,8 @@ spoolc_begin(struct spoolc *s, const struct spoolc_envelope *env,
 	struct spoolc_txn *t;
 	uint32_t slot = 0;
 
-	if (!ipc_client_is_up(s->ipc) || env->n_rcpts > SPOOL_RCPTS_MAX)
+	if (!ipc_client_is_up(s->ipc) || ipc_client_full(s->ipc) ||
+	    env->n_rcpts > SPOOL_RCPTS_MAX)
 		return NULL;
 	while (slot < SPOOL_SLOTS && s->slots[slot] != NULL)
 		slot++;
@@ -296,7 +394,7 @@ spoolc_begin(struct spoolc *s, const struct spoolc_envelope *env,
 	t->fn = begun;
 	t->drained = drained;
 	t->ctx = ctx;
-	buf_init(&t->buf, SPOOL_CHUNK);
+	buf_init(&t->buf, SPOOLC_BUF_MAX);
 	s->slots[slot] = t;
 	if (slot >= s->n_slots)
 		s->n_slots = slot + 1;
@@ -308,44 +406,19 @@ spoolc_begin(struct spoolc *s, const struct spoolc_envelope *env,
 	return t;
 }
 
-static void
-spoolc_send_data(struct spoolc_txn *t)
-{
-	struct msg_out *m = &t->s->msg;
-	size_t len = buf_len(&t->buf);
-
-	msg_begin(m, SPOOL_DATA, 0);
-	msg_put_u32(m, t->slot);
-	msg_put_blob(m, buf_data(&t->buf), len);
-	buf_clear(&t->buf);
-	t->unacked += (uint32_t)len;
-	if (ipc_client_send(t->s->ipc, m, -1) != 0)
-		spoolc_txn_lose(t, SPOOLC_TEMP);
-}
-
 void
 spoolc_data(struct spoolc_txn *t, const void *p, size_t len)
 {
-	const uint8_t *q = p;
-
-	while (len > 0 && t->state != SPOOLC_LOST) {
-		size_t n = SPOOL_CHUNK - buf_len(&t->buf);
-
-		if (n > len)
-			n = len;
-		t->octets += n;
-		if (t->octets > t->s->limit)
-			spoolc_txn_lose(t, SPOOLC_TOOBIG);
-		else if (buf_append(&t->buf, q, n) != 0)
-			spoolc_txn_lose(t, SPOOLC_TEMP);
-		else if (buf_len(&t->buf) == SPOOL_CHUNK)
-			spoolc_send_data(t);
-		q += n;
-		len -= n;
-	}
-	if (t->state != SPOOLC_LOST && (t->unacked + SPOOL_CHUNK >
-	    SPOOL_WINDOW || ipc_client_full(t->s->ipc)))
-		t->full = true;
+	if (t->state != SPOOLC_BEGINNING && t->state != SPOOLC_OPEN)
+		return;
+	t->octets += len;
+	if (t->octets > t->s->limit)
+		spoolc_txn_lose(t, SPOOLC_TOOBIG);
+	else if (buf_append(&t->buf, p, len) != 0)
+		spoolc_txn_lose(t, SPOOLC_TEMP);
+	else
+		spoolc_pump(t);
+	t->full = t->state != SPOOLC_LOST && buf_len(&t->buf) >= SPOOL_CHUNK;
 }
 
 bool
@@ -354,55 +427,31 @@ spoolc_full(const struct spoolc_txn *t)
 	return t->full;
 }
 
-static void
-spoolc_send_abort(struct spoolc_txn *t)
-{
-	struct msg_out *m = &t->s->msg;
-
-	msg_begin(m, SPOOL_ABORT, 0);
-	msg_put_u32(m, t->slot);
-	ipc_client_send(t->s->ipc, m, -1);
-}
-
-/* The answer to a commit that failed before it was sent. */
+/* The answer to a commit that failed at once. */
 static void
 spoolc_txn_late(void *ctx)
 {
 	struct spoolc_txn *t = ctx;
-	spoolc_fn *fn = t->fn;
-	void *fn_ctx = t->ctx;
-	enum spoolc_verdict v = t->verdict;
-	bool dead = t->state == SPOOLC_DEAD;
 
 	t->deferred = false;
-	spoolc_txn_free(t);
-	if (!dead)
-		fn(fn_ctx, v, "");
+	if (t->state == SPOOLC_DEAD)
+		spoolc_txn_free(t);
+	else
+		spoolc_answer_lost(t);
 }
 
 void
 spoolc_commit(struct spoolc_txn *t, spoolc_fn *committed)
 {
-	struct msg_out *m = &t->s->msg;
-
 	t->fn = committed;
 	if (t->state == SPOOLC_OPEN) {
-		t->call = ipc_client_id(t->s->ipc);
-		msg_begin(m, SPOOL_COMMIT, t->call);
-		msg_put_u32(m, t->slot);
-		msg_put_blob(m, buf_data(&t->buf), buf_len(&t->buf));
-		t->state = SPOOLC_COMMITTING;
-		if (ipc_client_call(t->s->ipc, m, -1, spoolc_reply, t) == 0) {
-			buf_free(&t->buf);
-			return;
-		}
-		spoolc_txn_lose(t, SPOOLC_TEMP);
+		t->state = SPOOLC_WAITING;
+		spoolc_pump(t);
 	}
-	spoolc_send_abort(t);
-	t->state = SPOOLC_LOST;
-	t->deferred = loop_defer(t->s->loop, spoolc_txn_late, t) == 0;
 	/* Without memory for the deferred call the answer never comes; the
 	 * session's own timer ends it. */
+	if (t->state == SPOOLC_LOST)
+		t->deferred = loop_defer(t->s->loop, spoolc_txn_late, t) == 0;
 }
 
 void

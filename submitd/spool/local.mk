@@ -3,3 +3,21 @@ noinst_LIBRARIES += submitd/spool/libspoolc.a
 submitd_spool_libspoolc_a_SOURCES = \
 	submitd/spool/client.c submitd/spool/client_queue.c \
 	submitd/spool/client.h submitd/spool/protocol.h
+
+# What is pure or only files, for tests and fuzzers too
+noinst_LIBRARIES += submitd/spool/libstore.a
+submitd_spool_libstore_a_SOURCES = \
+	submitd/spool/envelope.c submitd/spool/envelope.h \
+	submitd/spool/header.c submitd/spool/header.h \
+	submitd/spool/store.c submitd/spool/store.h
+
+pkglibexec_PROGRAMS += submitd/spool/submitd-spool
+submitd_spool_submitd_spool_SOURCES = \
+	submitd/spool/main.c submitd/spool/spool.h \
+	submitd/spool/txn.c submitd/spool/sender.c \
+	submitd/spool/queue.c submitd/spool/queue.h \
+	submitd/spool/flush.c submitd/spool/flush.h \
+	submitd/spool/recover.c submitd/spool/control.c
+submitd_spool_submitd_spool_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+submitd_spool_submitd_spool_LDADD = submitd/spool/libstore.a \
+	auth/libauthc.a $(CONTROL_LIBS)

@@ -1,0 +1,231 @@
+/*
+ * header.c - the Received field (RFC 5321 section 4.4), and counting others.
+ *
+ * Runs in submitd-spool, the only one that writes this field: client address,
+ * user and TLS come from authd's word on the ticket, never from the worker.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "submitd/spool/header.h"
+
+#include "auth/authp.h"
+#include "lib/addr.h"
+#include "lib/err.h"
+#include "lib/mailbox.h"
+
+#define HEADER_WIDTH 76u	/* RFC 5322 section 2.1.1 recommends 78 */
+
+struct header_out {
+	char	*dst;
+	size_t	 size, len, col;
+	int	 error;
+};
+
+/* Adds a word, folding in front of it where the line would get long. */
+static void
+header_word(struct header_out *o, const char *word)
+{
+	size_t n = strlen(word);
+	const char *gap = o->len == 0 ? "" :
+	    o->col + 1 + n > HEADER_WIDTH ? "\r\n\t" : " ";
+
+	if (o->len + strlen(gap) + n + 3 > o->size) {
+		o->error = ERR_LIMIT;
+		return;
+	}
+	o->col = gap[0] == '\r' ? 8 : o->col + strlen(gap);
+	memcpy(o->dst + o->len, gap, strlen(gap));
+	o->len += strlen(gap);
+	memcpy(o->dst + o->len, word, n);
+	o->len += n;
+	o->col += n;
+	o->dst[o->len] = '\0';
+}
+
+/* The content of a comment: ctext, the rest quoted (RFC 5322 section 3.2.2);
+ * what is not printable ASCII becomes '?'. */
+static void
+header_ctext(char *dst, size_t size, const char *s)
+{
+	size_t n = 0;
+
+	for (; *s != '\0' && n + 3 < size; s++) {
+		if (*s == '(' || *s == ')' || *s == '\\')
+			dst[n++] = '\\';
+		dst[n++] = *s > ' ' && *s < 127 ? *s : '?';
+	}
+	dst[n] = '\0';
+}
+
+static const char *
+header_helo(const char *helo)
+{
+	size_t n = strlen(helo);
+
+	if (mailbox_is_domain(helo, n))
+		return helo;
+	if (n > 2 && n < 64 && helo[0] == '[' && helo[n - 1] == ']' &&
+	    strspn(helo + 1, "0123456789abcdefABCDEFIPv:.") == n - 2)
+		return helo;
+	return "unknown";
+}
+
+/* Who answers for the message, whatever way it was authorised. */
+static void
+header_user(struct header_out *o, const struct envelope *e)
+{
+	static const char *const what[] = {
+		[AUTHP_KIND_SASL] = "authenticated as ",
+		[AUTHP_KIND_GRANT] = "relay grant of ",
+		[AUTHP_KIND_NETWORK] = "trusted network, owner ",
+	};
+	char user[2 * AUTHP_USER_MAX + 4], text[sizeof(user) + 40];
+
+	if (e->kind < AUTHP_KIND_SASL || e->kind > AUTHP_KIND_NETWORK)
+		return;
+	header_ctext(user, sizeof(user), e->user);
+	snprintf(text, sizeof(text), "(%s%s)",
+	    user[0] == '\0' ? "trusted network" : what[e->kind], user);
+	header_word(o, text);
+}
+
+/* "TLSv1.3:TLS_AES_256_GCM_SHA384:X25519" as the clause of RFC 8314 section
+ * 4.3: tls CIPHER [group GROUP]. */
+static void
+header_tls(struct header_out *o, const char *tls)
+{
+	char copy[AUTHP_TLS_MAX + 1], *cipher, *group;
+
+	if (tls[0] == '\0' || strlen(tls) >= sizeof(copy) ||
+	    tls[strspn(tls, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:")] != '\0')
+		return;
+	memcpy(copy, tls, strlen(tls) + 1);
+	if ((cipher = strchr(copy, ':')) == NULL || *++cipher == '\0')
+		return;
+	if ((group = strchr(cipher, ':')) != NULL)
+		*group++ = '\0';
+	header_word(o, "tls");
+	header_word(o, cipher);
+	if (group != NULL && *group != '\0') {
+		header_word(o, "group");
+		header_word(o, group);
+	}
+}
+
+static void
+header_date(struct header_out *o, int64_t when_s)
+{
+	static const char days[] = "SunMonTueWedThuFriSat";
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	char text[64];
+	time_t t = (time_t)when_s;
+	struct tm tm;
+
+	/* UTC, so that neither chroot nor a zone file matters; not strftime,
+	 * so that no locale does. */
+	if (gmtime_r(&t, &tm) == NULL) {
+		o->error = ERR_FORMAT;
+		return;
+	}
+	snprintf(text, sizeof(text), "%.3s, %d %.3s %d %02d:%02d:%02d +0000",
+	    days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon,
+	    tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	header_word(o, text);
+}
+
+int
+header_received(const struct envelope *e, const char *hostname, char *dst,
+    size_t size)
+{
+	struct header_out o = { .dst = dst, .size = size };
+	char text[MAILBOX_SIZE + 8], literal[ADDR_STRLEN];
+	struct mailbox box;
+	struct addr peer;
+
+	header_word(&o, "Received: from");
+	header_word(&o, header_helo(e->helo));
+	if (addr_parse_ip(e->peer, &peer) == 0) {
+		snprintf(text, sizeof(text), "(%s)",
+		    addr_literal(&peer, literal));
+		header_word(&o, text);
+	}
+	header_word(&o, "by");
+	header_word(&o, hostname);
+	/* RFC 3848: the A stands for a successful AUTH and nothing else. */
+	header_word(&o, "with");
+	header_word(&o, e->kind == AUTHP_KIND_SASL ? "ESMTPSA" : "ESMTPS");
+	header_word(&o, "id");
+	header_word(&o, e->id);
+	header_user(&o, e);
+	/* Only where it tells nobody of another recipient (section 7.2). */
+	if (e->n_rcpts == 1 && mailbox_parse(e->rcpts[0], strlen(e->rcpts[0]),
+	    &box) == 0) {
+		snprintf(text, sizeof(text), "<%s>", box.text);
+		header_word(&o, "for");
+		header_word(&o, text);
+	}
+	header_tls(&o, e->tls);
+	if (o.error == 0)
+		o.dst[o.len++] = ';';
+	o.col++;
+	header_date(&o, e->arrived_s);
+	if (o.error != 0)
+		return o.error;
+	memcpy(dst + o.len, "\r\n", 3);
+	return (int)(o.len + 2);
+}
+
+void
+header_scan_init(struct header_scan *h)
+{
+	memset(h, 0, sizeof(*h));
+	h->empty = true;
+}
+
+static void
+header_scan_octet(struct header_scan *h, char c)
+{
+	static const char name[] = "received:";
+
+	if (c == '\n') {
+		h->body = h->empty;
+		h->col = 0;
+		h->other = false;
+		h->empty = true;
+		return;
+	}
+	if (c == '\r')
+		return;
+	h->empty = false;
+	if (h->other)
+		return;
+	if ((c == ' ' || c == '\t') && h->col == sizeof(name) - 2)
+		return;			/* "Received :" is read by some */
+	if ((c >= 'A' && c <= 'Z' ? c + 32 : c) != name[h->col]) {
+		h->other = true;
+		return;
+	}
+	if (++h->col == sizeof(name) - 1) {
+		h->received++;
+		h->other = true;
+	}
+}
+
+void
+header_scan_feed(struct header_scan *h, const void *p, size_t len)
+{
+	const char *q = p, *end = q + len;
+
+	while (q < end && !h->body) {
+		/* The rest of a line that is another field's goes at once. */
+		if (h->other && (q = memchr(q, '\n', (size_t)(end - q))) ==
+		    NULL)
+			return;
+		header_scan_octet(h, *q++);
+	}
+}

@@ -1,0 +1,378 @@
+/*
+ * queue.c - the queue in memory, and the order of what is written of it.
+ *
+ * Runs in submitd-spool, on the loop. Each message has at most one operation on
+ * its way, so that records are written in order at one known offset (S4 of
+ * store.c). An operation that fails is tried again until it succeeds: nothing
+ * was acknowledged for it that a repetition would hurt.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "submitd/spool/queue.h"
+
+#include "lib/log.h"
+
+#define QUEUE_BUCKETS 16384u
+#define QUEUE_RECORDS_MAX (64u * 1024 * 1024)
+#define QUEUE_STUCK_MS 5000
+
+struct queue {
+	struct flush			*flush;
+	const struct queue_hooks	*hooks;
+	void				*ctx;
+	struct timer			 retry;
+	TAILQ_HEAD(, queue_msg)		 msgs;
+	TAILQ_HEAD(, queue_msg)		 tell;
+	TAILQ_HEAD(, queue_msg)		 stuck;
+	LIST_HEAD(, queue_msg)		 buckets[QUEUE_BUCKETS];
+	size_t				 n;
+};
+
+static void queue_kick(struct queue_msg *m);
+
+static uint32_t
+queue_bucket(const char *id)
+{
+	uint32_t h = 2166136261u;	/* FNV-1a */
+
+	for (; *id != '\0'; id++)
+		h = (h ^ (uint8_t)*id) * 16777619u;
+	return h % QUEUE_BUCKETS;
+}
+
+static void
+queue_retry(void *ctx)
+{
+	struct queue *q = ctx;
+	struct queue_msg *m;
+
+	while ((m = TAILQ_FIRST(&q->stuck)) != NULL) {
+		TAILQ_REMOVE(&q->stuck, m, again);
+		m->stuck = false;
+		queue_kick(m);
+	}
+}
+
+struct queue *
+queue_new(struct loop *l, struct flush *f, const struct queue_hooks *hooks,
+    void *ctx)
+{
+	struct queue *q = calloc(1, sizeof(*q));
+
+	if (q == NULL)
+		return NULL;
+	q->flush = f;
+	q->hooks = hooks;
+	q->ctx = ctx;
+	TAILQ_INIT(&q->msgs);
+	TAILQ_INIT(&q->tell);
+	TAILQ_INIT(&q->stuck);
+	if (timer_init(&q->retry, l, queue_retry, q) != 0) {
+		free(q);
+		return NULL;
+	}
+	return q;
+}
+
+void
+queue_free(struct queue *q)
+{
+	struct queue_msg *m;
+
+	if (q == NULL)
+		return;
+	while ((m = TAILQ_FIRST(&q->stuck)) != NULL) {
+		TAILQ_REMOVE(&q->stuck, m, again);
+		if (m->removing)
+			queue_msg_free(m);
+	}
+	while ((m = TAILQ_FIRST(&q->msgs)) != NULL) {
+		TAILQ_REMOVE(&q->msgs, m, order);
+		queue_msg_free(m);
+	}
+	timer_free(&q->retry);
+	free(q);
+}
+
+struct queue_msg *
+queue_msg_new(struct envelope *e)
+{
+	struct queue_msg *m = calloc(1, sizeof(*m));
+
+	if (m == NULL)
+		return NULL;
+	if ((m->rcpts = calloc(e->n_rcpts, sizeof(*m->rcpts))) == NULL) {
+		free(m);
+		return NULL;
+	}
+	memcpy(m->id, e->id, sizeof(m->id));
+	m->sender = e->sender;
+	m->user = e->user;
+	e->sender = e->user = NULL;
+	m->arrived_s = e->arrived_s;
+	m->eightbit = e->eightbit;
+	m->n_rcpts = m->n_pending = e->n_rcpts;
+	for (size_t i = 0; i < e->n_rcpts; i++) {
+		m->rcpts[i].address = e->rcpts[i];
+		e->rcpts[i] = NULL;
+	}
+	buf_init(&m->records, QUEUE_RECORDS_MAX);
+	buf_init(&m->flight, QUEUE_RECORDS_MAX);
+	return m;
+}
+
+void
+queue_msg_free(struct queue_msg *m)
+{
+	if (m == NULL)
+		return;
+	for (size_t i = 0; i < m->n_rcpts; i++) {
+		free(m->rcpts[i].address);
+		free(m->rcpts[i].last);
+	}
+	free(m->rcpts);
+	free(m->sender);
+	free(m->user);
+	buf_free(&m->records);
+	buf_free(&m->flight);
+	free(m);
+}
+
+/* ----------------------------------------------------------- operations -- */
+
+static void
+queue_op_done(struct store_op *op)
+{
+	struct queue_msg *m = op->ctx;
+	struct queue *q = m->queue;
+
+	m->busy = false;
+	if (op->r != 0) {
+		LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", m->id),
+		    KV_A("op", op->kind == STORE_REMOVE ? "remove" : "result"),
+		    KV_T("why", op->err.text));
+		/* Whoever waits for the removal hears of the failure; it is
+		 * tried again all the same. */
+		if (op->kind == STORE_REMOVE && m->gone != NULL) {
+			m->gone(m->gone_ctx, m->id, op->r);
+			m->gone = NULL;
+		}
+		m->stuck = true;
+		TAILQ_INSERT_TAIL(&q->stuck, m, again);
+		timer_arm(&q->retry, QUEUE_STUCK_MS);
+		return;
+	}
+	if (op->kind == STORE_REMOVE) {
+		if (m->gone != NULL)
+			m->gone(m->gone_ctx, m->id, 0);
+		queue_msg_free(m);
+		return;
+	}
+	m->end += op->len;
+	buf_free(&m->flight);
+	queue_kick(m);
+}
+
+/* Starts what is to be written of the message, if anything is. */
+static void
+queue_kick(struct queue_msg *m)
+{
+	if (m->busy || m->stuck)
+		return;
+	memset(&m->op, 0, sizeof(m->op));
+	memcpy(m->op.id, m->id, sizeof(m->op.id));
+	m->op.done = queue_op_done;
+	m->op.ctx = m;
+	if (m->removing) {
+		m->op.kind = STORE_REMOVE;
+	} else {
+		if (buf_len(&m->flight) == 0) {
+			struct buf empty = m->flight;
+
+			m->flight = m->records;
+			m->records = empty;
+		}
+		if (buf_len(&m->flight) == 0)
+			return;
+		m->op.kind = STORE_RESULTS;
+		m->op.data = buf_data(&m->flight);
+		m->op.len = buf_len(&m->flight);
+		m->op.offset = m->end;
+	}
+	m->busy = true;
+	flush_add(m->queue->flush, &m->op);
+}
+
+/* Takes it out of the queue and off the disk. */
+static void
+queue_remove(struct queue_msg *m)
+{
+	struct queue *q = m->queue;
+
+	TAILQ_REMOVE(&q->msgs, m, order);
+	LIST_REMOVE(m, bucket);
+	if (m->to_tell)
+		TAILQ_REMOVE(&q->tell, m, tell);
+	m->to_tell = false;
+	q->n--;
+	m->removing = true;
+	q->hooks->left(q->ctx, m);
+	queue_kick(m);
+}
+
+/* -------------------------------------------------------------- telling -- */
+
+static void
+queue_tell(struct queue_msg *m)
+{
+	if (m->to_tell)
+		return;
+	m->to_tell = true;
+	TAILQ_INSERT_TAIL(&m->queue->tell, m, tell);
+}
+
+void
+queue_tell_all(struct queue *q)
+{
+	struct queue_msg *m;
+
+	TAILQ_FOREACH(m, &q->msgs, order)
+		queue_tell(m);
+	q->hooks->told(q->ctx);
+}
+
+void
+queue_tell_none(struct queue *q)
+{
+	struct queue_msg *m;
+
+	while ((m = TAILQ_FIRST(&q->tell)) != NULL) {
+		TAILQ_REMOVE(&q->tell, m, tell);
+		m->to_tell = false;
+	}
+}
+
+struct queue_msg *
+queue_take_to_tell(struct queue *q)
+{
+	struct queue_msg *m = TAILQ_FIRST(&q->tell);
+
+	if (m != NULL) {
+		TAILQ_REMOVE(&q->tell, m, tell);
+		m->to_tell = false;
+	}
+	return m;
+}
+
+void
+queue_try_now(struct queue_msg *m)
+{
+	for (size_t i = 0; i < m->n_rcpts; i++)
+		m->rcpts[i].next_try_s = 0;
+	queue_tell(m);
+	m->queue->hooks->told(m->queue->ctx);
+}
+
+/* -------------------------------------------------------------- changes -- */
+
+void
+queue_add(struct queue *q, struct queue_msg *m, uint64_t offset,
+    uint64_t octets, uint64_t end)
+{
+	m->queue = q;
+	m->content_offset = offset;
+	m->octets = octets;
+	m->end = end;
+	TAILQ_INSERT_TAIL(&q->msgs, m, order);
+	LIST_INSERT_HEAD(&q->buckets[queue_bucket(m->id)], m, bucket);
+	q->n++;
+	if (m->n_pending == 0) {
+		queue_remove(m);
+		return;
+	}
+	queue_tell(m);
+	q->hooks->told(q->ctx);
+}
+
+bool
+queue_msg_apply(struct queue_msg *m, const struct envelope_result *r)
+{
+	struct queue_rcpt *rcpt;
+
+	if (r->rcpt >= m->n_rcpts)
+		return false;
+	rcpt = &m->rcpts[r->rcpt];
+	if (rcpt->state != ENVELOPE_PENDING)
+		return false;
+	rcpt->state = r->state;
+	rcpt->tries = r->tries;
+	rcpt->next_try_s = r->next_try_s;
+	free(rcpt->last);
+	/* Without memory the last answer is not shown, that is all. */
+	rcpt->last = strdup(r->text);
+	if (r->state != ENVELOPE_PENDING)
+		m->n_pending--;
+	return true;
+}
+
+bool
+queue_result(struct queue_msg *m, const struct envelope_result *r)
+{
+	uint8_t record[ENVELOPE_RESULT_MAX];
+
+	if (!queue_msg_apply(m, r))
+		return false;
+	if (m->n_pending == 0) {
+		/* Its removal says more than the record would. */
+		queue_remove(m);
+		return true;
+	}
+	if (buf_append(&m->records, record,
+	    envelope_result_pack(r, record)) != 0)
+		LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", m->id),
+		    KV_A("op", "result"), KV_T("why", "no memory for it"));
+	queue_kick(m);
+	return true;
+}
+
+void
+queue_delete(struct queue_msg *m, queue_gone_fn *gone, void *ctx)
+{
+	m->gone = gone;
+	m->gone_ctx = ctx;
+	queue_remove(m);
+}
+
+/* -------------------------------------------------------------- looking -- */
+
+struct queue_msg *
+queue_find(struct queue *q, const char *id)
+{
+	struct queue_msg *m;
+
+	LIST_FOREACH(m, &q->buckets[queue_bucket(id)], bucket)
+		if (strcmp(m->id, id) == 0)
+			return m;
+	return NULL;
+}
+
+struct queue_msg *
+queue_first(struct queue *q)
+{
+	return TAILQ_FIRST(&q->msgs);
+}
+
+struct queue_msg *
+queue_next(struct queue_msg *m)
+{
+	return TAILQ_NEXT(m, order);
+}
+
+size_t
+queue_count(const struct queue *q)
+{
+	return q->n;
+}

@@ -1,0 +1,102 @@
+/*
+ * queue.h - the queue in memory: what is in the spool, and how far it is.
+ *
+ * On the loop only. What changes is made durable through flush.h; memory is
+ * ahead of the disk by what has not been answered yet.
+ */
+#ifndef SUBMITD_SPOOL_QUEUE_H
+#define SUBMITD_SPOOL_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "lib/buf.h"
+#include "lib/loop.h"
+#include "submitd/spool/envelope.h"
+#include "submitd/spool/flush.h"
+
+struct queue;
+struct queue_msg;
+
+struct queue_rcpt {
+	char	*address;
+	uint8_t	 state;		/* enum envelope_state */
+	uint32_t tries;
+	int64_t	 next_try_s;
+	char	*last;		/* the last answer, or NULL */
+};
+
+/* Said when a message was removed: r as of the flush. */
+typedef void queue_gone_fn(void *ctx, const char *id, int r);
+
+struct queue_msg {
+	char			 id[STR_ID_SIZE];
+	char			*sender;
+	char			*user;
+	int64_t			 arrived_s;
+	bool			 eightbit;
+	uint64_t		 content_offset;
+	uint64_t		 octets;
+	struct queue_rcpt	*rcpts;
+	size_t			 n_rcpts;
+	size_t			 n_pending;
+	/* Private to queue.c */
+	struct queue		*queue;
+	TAILQ_ENTRY(queue_msg)	 order;
+	TAILQ_ENTRY(queue_msg)	 tell;
+	TAILQ_ENTRY(queue_msg)	 again;
+	LIST_ENTRY(queue_msg)	 bucket;
+	bool			 to_tell;
+	bool			 removing;	/* not in the queue any more */
+	bool			 busy;		/* op is on its way */
+	bool			 stuck;		/* op failed; tried again */
+	struct buf		 records;	/* not yet in an op */
+	struct buf		 flight;	/* what op writes */
+	uint64_t		 end;		/* where records go */
+	struct store_op		 op;
+	queue_gone_fn		*gone;
+	void			*gone_ctx;
+};
+
+struct queue_hooks {
+	void	(*told)(void *ctx);	/* queue_to_tell() has something */
+	/* It left the queue; `m` is good for the call. */
+	void	(*left)(void *ctx, struct queue_msg *m);
+};
+
+struct queue *queue_new(struct loop *l, struct flush *f,
+	    const struct queue_hooks *hooks, void *ctx);
+void	queue_free(struct queue *q);
+
+/* A message that is not queued yet; takes sender, user and recipients out of
+ * the envelope. NULL: no memory (the envelope is whole). */
+struct queue_msg *queue_msg_new(struct envelope *e);
+void	queue_msg_free(struct queue_msg *m);	/* one never added */
+/* It is on stable storage: queued from now on, and told. `end` is where its
+ * first new record goes. With nothing pending it is removed instead. */
+void	queue_add(struct queue *q, struct queue_msg *m, uint64_t offset,
+	    uint64_t octets, uint64_t end);
+/* What a record says, in memory only (recovery). False: no such recipient. */
+bool	queue_msg_apply(struct queue_msg *m, const struct envelope_result *r);
+
+struct queue_msg *queue_find(struct queue *q, const char *id);
+struct queue_msg *queue_first(struct queue *q);		/* by arrival */
+struct queue_msg *queue_next(struct queue_msg *m);
+size_t	queue_count(const struct queue *q);
+
+/* Notes a result and makes it durable; removes the message when it was the last.
+ * False: no such recipient, or one that is not pending. */
+bool	queue_result(struct queue_msg *m, const struct envelope_result *r);
+/* Removes it whatever is pending. gone(ctx, id, r) later; NULL is fine. */
+void	queue_delete(struct queue_msg *m, queue_gone_fn *gone, void *ctx);
+/* All that is pending may be tried now; tells it anew. */
+void	queue_try_now(struct queue_msg *m);
+
+/* What submitd-send is to be told, oldest first. */
+void	queue_tell_all(struct queue *q);
+void	queue_tell_none(struct queue *q);
+struct queue_msg *queue_take_to_tell(struct queue *q);
+
+#endif

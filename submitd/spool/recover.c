@@ -1,0 +1,181 @@
+/*
+ * recover.c - what the spool finds at its start.
+ *
+ * Runs in submitd-spool before it serves anybody. Reads files that a crash may
+ * have cut anywhere: one that is damaged goes to bad/ with a line in the log,
+ * and never keeps the rest from being delivered.
+ */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "submitd/spool/spool.h"
+
+#include "lib/log.h"
+
+static void
+recover_list_free(char **names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+}
+
+/* The names in a folder, sorted: queue ids sort by age. *ret is the caller's,
+ * each name and the array. */
+static int
+recover_list(int dir, char ***ret, size_t *ret_n, struct err *reterr)
+{
+	struct dirent **found;
+	int n = scandirat(dir, ".", &found, NULL, alphasort);
+	char **names;
+	int r = 0;
+
+	if (n < 0)
+		return err_sys(reterr, "cannot read the spool's folders");
+	if ((names = calloc((size_t)n + 1, sizeof(*names))) == NULL)
+		return err_set(reterr, ERR_NOMEM, "no memory");
+	*ret_n = 0;
+	for (int i = 0; i < n; i++) {
+		const char *name = found[i]->d_name;
+
+		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0) {
+			names[*ret_n] = strdup(name);
+			r |= names[(*ret_n)++] == NULL;
+		}
+		free(found[i]);
+	}
+	free(found);
+	if (r != 0) {
+		recover_list_free(names, *ret_n);
+		return err_set(reterr, ERR_NOMEM, "no memory");
+	}
+	*ret = names;
+	return 0;
+}
+
+/* S1: what is in tmp/ belongs to nobody. */
+static int
+recover_empty_tmp(struct spool *sp, struct err *reterr)
+{
+	char **names;
+	size_t n;
+	int r;
+
+	if ((r = recover_list(sp->store.tmp, &names, &n, reterr)) != 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		if (unlinkat(sp->store.tmp, names[i], 0) != 0)
+			LOG_EV(LOG_WARNING, "spool.fault", NULL,
+			    KV_S("file", names[i]), KV_A("op", "clean"),
+			    KV_T("why", strerror(errno)));
+	recover_list_free(names, n);
+	return 0;
+}
+
+static void
+recover_apply(void *ctx, const struct envelope_result *r)
+{
+	(void)queue_msg_apply(ctx, r);
+}
+
+/* Reads one file and queues it. */
+static int
+recover_read(struct spool *sp, int fd, const char *name, struct err *reterr)
+{
+	struct envelope_header h;
+	struct envelope e;
+	struct queue_msg *m;
+	uint64_t end;
+	struct stat sb;
+	int r;
+
+	if (fstat(fd, &sb) != 0)
+		return err_sys(reterr, "cannot look at it");
+	if (!S_ISREG(sb.st_mode))
+		return err_set(reterr, ERR_CORRUPT, "not a file");
+	if ((r = store_read_envelope(fd, &h, &e, reterr)) != 0)
+		return r;
+	if (strcmp(e.id, name) != 0)
+		r = err_set(reterr, ERR_CORRUPT, "it is named %s inside", e.id);
+	m = r == 0 ? queue_msg_new(&e) : NULL;
+	if (r == 0 && m == NULL)
+		r = err_set(reterr, ERR_NOMEM, "no memory");
+	envelope_free(&e);
+	if (r == 0)
+		r = store_read_results(fd, &h, recover_apply, m, &end, reterr);
+	if (r != 0) {
+		queue_msg_free(m);
+		return r;
+	}
+	queue_add(sp->queue, m, h.content_offset, h.content_len, end);
+	return 0;
+}
+
+static void
+recover_set_aside(struct spool *sp, const char *name, const char *why)
+{
+	struct err err = { .text = "" };
+	int r = store_set_aside(&sp->store, name, &err);
+
+	LOG_EV(LOG_ERR, "spool.bad", NULL, KV_S("file", name),
+	    KV_A("moved", r == 0 ? "bad" : "no"), KV_T("why", why),
+	    KV_T("fault", r == 0 ? NULL : err.text));
+}
+
+static int
+recover_file(struct spool *sp, const char *name, struct err *reterr)
+{
+	struct err err;
+	int fd, r;
+
+	if (!str_is_id(name)) {
+		recover_set_aside(sp, name, "its name is no queue id");
+		return 0;
+	}
+	/* O_NONBLOCK: somebody may have put a FIFO there. */
+	fd = openat(sp->store.queue, name,
+	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 && (errno == ELOOP || errno == ENXIO))
+		r = err_set(&err, ERR_CORRUPT, "not a file");
+	else if (fd < 0)
+		r = err_sys(&err, "cannot open it");
+	else
+		r = recover_read(sp, fd, name, &err);
+	if (fd >= 0)
+		close(fd);
+	if (r == ERR_NOMEM)
+		return err_set(reterr, ERR_NOMEM, "no memory for the queue");
+	if (r == ERR_CORRUPT)
+		recover_set_aside(sp, name, err.text);
+	else if (r != 0)
+		/* Perhaps it can be read another time: it stays. */
+		LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", name),
+		    KV_A("op", "recover"), KV_T("why", err.text));
+	return 0;
+}
+
+int
+recover_run(struct spool *sp, struct err *reterr)
+{
+	char **names;
+	size_t n;
+	int r;
+
+	if ((r = recover_empty_tmp(sp, reterr)) != 0 ||
+	    (r = recover_list(sp->store.queue, &names, &n, reterr)) != 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = recover_file(sp, names[i], reterr);
+	recover_list_free(names, n);
+	if (r == 0 && queue_count(sp->queue) > 0)
+		LOG_EV(LOG_INFO, "spool.recovered", NULL,
+		    KV_U("messages", queue_count(sp->queue)));
+	return r;
+}

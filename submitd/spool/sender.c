@@ -1,0 +1,408 @@
+/*
+ * sender.c - submitd-send: it is told the queue, opens messages to read them,
+ * and gives results and bounces.
+ *
+ * Runs in submitd-spool, on the loop. There is one submitd-send; a new one takes
+ * the place of an old one. It cannot begin a message of its own: a bounce goes
+ * from <> to the sender of a message that is queued, and nowhere else.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "submitd/spool/spool.h"
+
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "submitd/spool/protocol.h"
+
+struct sender {
+	struct spool		*sp;
+	struct ipc		*ipc;
+	struct queue_msg	*telling;	/* partly told, or NULL */
+	size_t			 told;		/* its recipients so far */
+	unsigned int		 holds;		/* bounces on their way to the
+						 * disk, and the reaper */
+	bool			 closed;	/* freed after the last of them */
+};
+
+struct sender_bounce {
+	struct sender		*s;
+	uint32_t		 call;
+	char			 of[STR_ID_SIZE];
+	struct envelope		 env;
+	struct queue_msg	*msg;
+	uint8_t			*text;
+	struct store_op		 op;
+};
+
+/* ---------------------------------------------------------------- telling -- */
+
+/* One packet of s->telling. */
+static int
+sender_tell_part(struct sender *s)
+{
+	struct queue_msg *q = s->telling;
+	struct msg_out *m = &s->sp->msg;
+	size_t n;
+
+	msg_begin(m, SPOOLQ_ENTRY, 0);
+	msg_put_str(m, q->id);
+	msg_put_str(m, q->sender);
+	msg_put_str(m, q->user);
+	msg_put_u64(m, (uint64_t)q->arrived_s);
+	msg_put_u64(m, q->octets);
+	msg_put_u8(m, q->eightbit);
+	msg_put_u32(m, (uint32_t)q->n_rcpts);
+	msg_put_u32(m, (uint32_t)s->told);
+	n = (msg_room(m) - 2) / (SPOOL_ADDRESS_MAX + 5 + 13);
+	if (n > q->n_rcpts - s->told)
+		n = q->n_rcpts - s->told;
+	msg_put_u16(m, (uint16_t)n);
+	for (size_t i = 0; i < n; i++) {
+		const struct queue_rcpt *r = &q->rcpts[s->told + i];
+
+		msg_put_str(m, r->address);
+		msg_put_u8(m, r->state);
+		msg_put_u32(m, r->tries);
+		msg_put_u64(m, (uint64_t)r->next_try_s);
+	}
+	s->told += n;
+	if (s->told == q->n_rcpts)
+		s->telling = NULL;
+	return ipc_send(s->ipc, m, -1);
+}
+
+static void
+sender_tell(struct sender *s)
+{
+	while (!ipc_full(s->ipc)) {
+		if (s->telling == NULL) {
+			s->telling = queue_take_to_tell(s->sp->queue);
+			s->told = 0;
+		}
+		if (s->telling == NULL || sender_tell_part(s) != 0)
+			return;
+	}
+}
+
+void
+sender_told(void *ctx)
+{
+	struct spool *sp = ctx;
+
+	if (sp->sender != NULL)
+		sender_tell(sp->sender);
+}
+
+void
+sender_left(void *ctx, struct queue_msg *m)
+{
+	struct spool *sp = ctx;
+
+	/* The part that was told is dropped when the next entry begins. */
+	if (sp->sender != NULL && sp->sender->telling == m)
+		sp->sender->telling = NULL;
+}
+
+void
+sender_say_gone(struct spool *sp, const char *id)
+{
+	if (sp->sender == NULL)
+		return;
+	msg_begin(&sp->msg, SPOOLQ_GONE, 0);
+	msg_put_str(&sp->msg, id);
+	(void)ipc_send(sp->sender->ipc, &sp->msg, -1);
+}
+
+/* --------------------------------------------------------------- requests -- */
+
+static int
+sender_on_open(struct sender *s, struct msg_in *in)
+{
+	struct msg_out *m = &s->sp->msg;
+	struct queue_msg *q;
+	struct err err;
+	const char *id;
+	int fd = -1, r;
+
+	if (msg_get_str(in, &id, STR_ID_SIZE - 1) != 0 ||
+	    msg_get_end(in) != 0)
+		return ERR_FORMAT;
+	if ((q = queue_find(s->sp->queue, id)) != NULL &&
+	    (fd = store_read_fd(&s->sp->store, q->id, &err)) < 0)
+		LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", q->id),
+		    KV_A("op", "open"), KV_T("why", err.text));
+	msg_begin(m, SPOOLQ_OPEN | SPOOL_REPLY, in->id);
+	msg_put_u8(m, fd >= 0);
+	msg_put_u64(m, fd >= 0 ? q->content_offset : 0);
+	r = ipc_send(s->ipc, m, fd >= 0 ? fd : -1);
+	if (fd >= 0)
+		close(fd);
+	return r == ERR_AWAY ? 0 : r;
+}
+
+static int
+sender_on_result(struct sender *s, struct msg_in *in)
+{
+	static const uint8_t states[] = {
+		[SPOOLQ_KIND_DONE] = ENVELOPE_DONE,
+		[SPOOLQ_KIND_DEFER] = ENVELOPE_PENDING,
+		[SPOOLQ_KIND_FAIL] = ENVELOPE_FAILED,
+	};
+	struct envelope_result res;
+	struct queue_msg *q;
+	const char *id, *text;
+	uint64_t next;
+	uint8_t kind;
+
+	msg_get_str(in, &id, STR_ID_SIZE - 1);
+	msg_get_u32(in, &res.rcpt);
+	msg_get_u8(in, &kind);
+	msg_get_u64(in, &next);
+	msg_get_str(in, &text, SPOOL_TEXT_MAX);
+	if (msg_get_end(in) != 0 || kind < SPOOLQ_KIND_DONE ||
+	    kind > SPOOLQ_KIND_FAIL)
+		return ERR_FORMAT;
+	/* It may have been deleted meanwhile. */
+	if ((q = queue_find(s->sp->queue, id)) == NULL)
+		return 0;
+	if (res.rcpt >= q->n_rcpts)
+		return ERR_FORMAT;
+	res.state = states[kind];
+	res.tries = q->rcpts[res.rcpt].tries +
+	    (kind == SPOOLQ_KIND_DEFER ? 1 : 0);
+	res.next_try_s = (int64_t)next;
+	(void)str_copy(res.text, sizeof(res.text), text);
+	(void)queue_result(q, &res);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- bounces -- */
+
+static void
+sender_free(struct sender *s)
+{
+	if (s->closed && s->holds == 0)
+		free(s);
+}
+
+static int
+sender_reply_bounce(struct sender *s, uint32_t call, bool ok)
+{
+	struct msg_out *m = &s->sp->msg;
+
+	if (s->closed)
+		return 0;
+	msg_begin(m, SPOOLQ_BOUNCE | SPOOL_REPLY, call);
+	msg_put_u8(m, ok);
+	return ipc_send(s->ipc, m, -1);
+}
+
+static void
+sender_bounce_free(struct sender_bounce *b)
+{
+	if (b->op.file != NULL)
+		store_file_discard(&b->s->sp->store, b->op.file);
+	queue_msg_free(b->msg);
+	envelope_free(&b->env);
+	free(b->text);
+	free(b);
+}
+
+static void
+sender_bounced(struct store_op *op)
+{
+	struct sender_bounce *b = op->ctx;
+	struct sender *s = b->s;
+
+	if (op->r != 0) {
+		LOG_EV(LOG_ERR, op->r == ERR_NOSPACE ? "spool.nospace" :
+		    "spool.fault", NULL, KV_A("qid", b->of),
+		    KV_A("op", "bounce"), KV_T("why", op->err.text));
+	} else {
+		LOG_EV(LOG_INFO, "msg.bounced", NULL, KV_A("qid", b->of),
+		    KV_A("bounce", b->msg->id),
+		    KV_S("to", b->msg->rcpts[0].address));
+		queue_add(s->sp->queue, b->msg, op->content_offset,
+		    op->content_len, op->content_offset + op->content_len);
+		b->msg = NULL;
+	}
+	(void)sender_reply_bounce(s, b->call, op->r == 0);
+	sender_bounce_free(b);
+	s->holds--;
+	sender_free(s);
+}
+
+/* The envelope of a message from <> to the sender of `of`. */
+static int
+sender_bounce_envelope(struct envelope *e, const struct queue_msg *of)
+{
+	char **const empty[] = { &e->sender, &e->user, &e->peer, &e->tls,
+	    &e->mech, &e->sid, &e->helo };
+
+	str_id(e->id);
+	e->arrived_s = clock_now_s();
+	/* The headers it quotes may be 8-bit. */
+	e->eightbit = true;
+	for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++)
+		if ((*empty[i] = strdup("")) == NULL)
+			return ERR_NOMEM;
+	if ((e->rcpts = calloc(1, sizeof(*e->rcpts))) == NULL ||
+	    (e->rcpts[0] = strdup(of->sender)) == NULL)
+		return ERR_NOMEM;
+	e->n_rcpts = 1;
+	return 0;
+}
+
+static int
+sender_bounce_make(struct sender_bounce *b, const struct queue_msg *of,
+    const void *text, size_t len)
+{
+	int r;
+
+	if ((r = sender_bounce_envelope(&b->env, of)) != 0 ||
+	    (r = store_file_new(&b->env, "", 0, &b->op.file)) != 0)
+		return r;
+	if ((b->text = malloc(len + 1)) == NULL ||
+	    (b->msg = queue_msg_new(&b->env)) == NULL)
+		return ERR_NOMEM;
+	memcpy(b->text, text, len);
+	b->op.kind = STORE_COMMIT;
+	memcpy(b->op.id, b->op.file->id, sizeof(b->op.id));
+	b->op.data = b->text;
+	b->op.len = len;
+	b->op.done = sender_bounced;
+	b->op.ctx = b;
+	return 0;
+}
+
+static int
+sender_on_bounce(struct sender *s, struct msg_in *in)
+{
+	struct sender_bounce *b;
+	struct queue_msg *q;
+	const char *id;
+	const void *text;
+	size_t len;
+
+	msg_get_str(in, &id, STR_ID_SIZE - 1);
+	msg_get_blob(in, &text, &len, SPOOL_BOUNCE_MAX);
+	if (msg_get_end(in) != 0)
+		return ERR_FORMAT;
+	q = queue_find(s->sp->queue, id);
+	/* RFC 5321 section 6.1: no bounce for a bounce. */
+	if (q == NULL || q->sender[0] == '\0' ||
+	    (b = calloc(1, sizeof(*b))) == NULL)
+		return sender_reply_bounce(s, in->id, false);
+	b->s = s;
+	b->call = in->id;
+	memcpy(b->of, q->id, sizeof(b->of));
+	if (sender_bounce_make(b, q, text, len) != 0) {
+		sender_bounce_free(b);
+		return sender_reply_bounce(s, in->id, false);
+	}
+	s->holds++;
+	flush_add(s->sp->flush, &b->op);
+	return 0;
+}
+
+/* ------------------------------------------------------------- connection -- */
+
+static int
+sender_packet(void *ctx, struct ipc *ipc, struct msg_in *m, int fd)
+{
+	struct sender *s = ctx;
+
+	(void)ipc;
+	if (fd >= 0) {
+		close(fd);
+		return ERR_FORMAT;
+	}
+	switch (m->type) {
+	case SPOOLQ_OPEN:
+		return sender_on_open(s, m);
+	case SPOOLQ_RESULT:
+		return sender_on_result(s, m);
+	case SPOOLQ_BOUNCE:
+		return sender_on_bounce(s, m);
+	default:
+		return ERR_FORMAT;
+	}
+}
+
+void
+sender_close(struct spool *sp)
+{
+	struct sender *s = sp->sender;
+
+	if (s == NULL)
+		return;
+	sp->sender = NULL;
+	queue_tell_none(sp->queue);
+	ipc_close(s->ipc);
+	s->closed = true;
+	sender_free(s);
+}
+
+static void
+sender_reap(void *ctx)
+{
+	struct sender *s = ctx;
+
+	s->holds--;
+	if (s->sp->sender == s)
+		sender_close(s->sp);
+	else
+		sender_free(s);
+}
+
+/* Perhaps from within a reply of ours: not freed under its feet. */
+static void
+sender_gone(void *ctx, struct ipc *ipc)
+{
+	struct sender *s = ctx;
+
+	(void)ipc;
+	s->holds++;
+	if (loop_defer(s->sp->loop, sender_reap, s) != 0)
+		abort();	/* the parent starts us again, nothing is lost */
+}
+
+static void
+sender_drained(void *ctx, struct ipc *ipc)
+{
+	(void)ipc;
+	sender_tell(ctx);
+}
+
+static const struct ipc_ops sender_ops = {
+	.packet = sender_packet,
+	.gone = sender_gone,
+	.drained = sender_drained,
+};
+
+void
+sender_accepted(void *ctx, int fd, uid_t uid, pid_t pid)
+{
+	struct spool *sp = ctx;
+	struct sender *s = calloc(1, sizeof(*s));
+
+	(void)uid;
+	(void)pid;
+	if (s != NULL) {
+		s->sp = sp;
+		s->ipc = ipc_new(sp->loop, fd, "submitd-send", &sender_ops, s);
+	}
+	if (s == NULL || s->ipc == NULL) {
+		close(fd);
+		free(s);
+		return;
+	}
+	sender_close(sp);
+	sp->sender = s;
+	queue_tell_all(sp->queue);
+}

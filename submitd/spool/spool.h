@@ -1,0 +1,67 @@
+/*
+ * spool.h - what the files of submitd-spool share: the process itself.
+ */
+#ifndef SUBMITD_SPOOL_SPOOL_H
+#define SUBMITD_SPOOL_SPOOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "auth/authc.h"
+#include "lib/child.h"
+#include "lib/control.h"
+#include "lib/ipc.h"
+#include "lib/pool.h"
+#include "submitd/spool/flush.h"
+#include "submitd/spool/queue.h"
+#include "submitd/spool/store.h"
+
+struct txn_peer;
+struct sender;
+
+struct spool {
+	struct loop		*loop;
+	struct child		*child;
+	struct conf		*conf;		/* borrowed; the current one */
+	struct store		 store;
+	struct pool		*writers;
+	struct flush		*flush;
+	struct queue		*queue;
+	struct authc		*auth;
+	struct control		*control;
+	struct sender		*sender;	/* submitd-send, or NULL */
+	TAILQ_HEAD(, txn_peer)	 peers;		/* submitd-smtp's */
+	size_t			 n_txns;	/* open, of all peers */
+	uint64_t		 reserved;	/* octets they may still need */
+	bool			 nospace;	/* it was refused last time */
+	bool			 stopping;
+	uint64_t		 n_committed;
+	uint64_t		 n_refused;
+	struct msg_out		 msg;		/* for replies, one at a time */
+};
+
+#define SPOOL_TXNS_MAX 4096u	/* of all peers */
+
+/* 0, or ERR_NOSPACE when `need` octets do not fit beside the reserve and what
+ * open transactions may still need. Logs when it begins and when it ends. */
+int	spool_space(struct spool *sp, uint64_t need);
+
+/* Reads the folders at start: empties tmp/, queues what is whole, sets aside
+ * what is not. */
+int	recover_run(struct spool *sp, struct err *reterr);
+
+/* Serves a connected submitd-smtp / submitd-send. Takes over fd. */
+void	txn_accepted(void *ctx, int fd, uid_t uid, pid_t pid);
+void	sender_accepted(void *ctx, int fd, uid_t uid, pid_t pid);
+/* Hooks of the queue. */
+void	sender_told(void *ctx);
+void	sender_left(void *ctx, struct queue_msg *m);
+void	sender_close(struct spool *sp);
+void	txn_close_all(struct spool *sp);
+/* The administrator deleted it. */
+void	sender_say_gone(struct spool *sp, const char *id);
+
+extern const struct control_verb control_verbs[];
+
+#endif

@@ -1,0 +1,502 @@
+/*
+ * store.c - the files of the spool, and what makes them durable.
+ *
+ * Runs in submitd-spool, the only process that writes here. Invariants:
+ *
+ * S1  A message is one file, in one folder: tmp/ (coming in; belongs to nobody
+ *     after a crash), queue/ (queued), bad/ (damaged, for the administrator).
+ * S2  A commit is OK only after: all octets and the header written, fsync(file),
+ *     close checked, rename to queue/, fsync(queue/), in this order.
+ * S3  A commit that is not OK leaves no file in queue/: when the flush of the
+ *     folder fails, what was renamed is removed again.
+ * S4  Once in queue/ envelope and content never change. Records are appended
+ *     behind them, at an offset that grows only when a flush succeeded; one
+ *     that failed is written again, whole, at the same place. A record counts
+ *     only when its CRC fits, and nothing behind one that does not.
+ * S5  A message is removed only when no recipient is pending, or when the
+ *     administrator deletes it. A crash before that is durable repeats results,
+ *     and loses none.
+ * S6  One process holds the lock of the folder, and one flush runs at a time:
+ *     two operations on one file never cross.
+ *
+ * The flush is shared: write-out of all files is started before the first is
+ * waited for, so that their journal commits are one, and the folder is flushed
+ * once. It was measured at 20 small files a flush: 4,700 messages a second that
+ * way, 2,800 without sync_file_range, 1,950 one by one (ext4 on virtio).
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "submitd/spool/store.h"
+
+#include "lib/fio.h"
+
+#define STORE_LOCK_WAIT_MS 10000
+#define STORE_LOCK_STEP_MS 50
+#define STORE_FREE_MAX (1024ull * 1024 * 1024)	/* of the default reserve */
+#define STORE_FREE_SHARE 20u			/* 5 % */
+#define STORE_INODES_MIN 64u			/* kept free for others */
+
+static int
+store_lock(int fd, const char *path, struct err *reterr)
+{
+	struct timespec step = { .tv_nsec = STORE_LOCK_STEP_MS * 1000000L };
+
+	for (int ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0;
+	    ms += STORE_LOCK_STEP_MS) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_sys(reterr, "cannot lock %s", path);
+		if (ms >= STORE_LOCK_WAIT_MS)
+			return err_set(reterr, ERR_EXISTS,
+			    "%s is in use by another submitd-spool", path);
+		nanosleep(&step, NULL);
+	}
+	return 0;
+}
+
+/* Opens a folder below `dir`, making it where it is missing. */
+static int
+store_folder(int dir, const char *name, uid_t uid, gid_t gid,
+    struct err *reterr)
+{
+	int fd;
+
+	if (mkdirat(dir, name, 0700) == 0) {
+		if (fchownat(dir, name, uid, gid, AT_SYMLINK_NOFOLLOW) != 0)
+			return err_sys(reterr, "cannot give away %s", name);
+	} else if (errno != EEXIST) {
+		return err_sys(reterr, "cannot make folder %s", name);
+	}
+	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? err_sys(reterr, "cannot open folder %s", name) : fd;
+}
+
+int
+store_open(struct store *st, const char *path, uid_t uid, gid_t gid,
+    struct err *reterr)
+{
+	struct stat sb;
+	int r;
+
+	st->dir = st->tmp = st->queue = st->bad = -1;
+	if (stat(path, &sb) != 0) {
+		if ((r = fio_mkdir(path, 0700, reterr)) != 0)
+			return r;
+		if (chown(path, uid, gid) != 0)
+			return err_sys(reterr, "cannot give away %s", path);
+	}
+	st->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (st->dir < 0)
+		return err_sys(reterr, "cannot open spool_dir %s", path);
+	if ((r = store_lock(st->dir, path, reterr)) != 0 ||
+	    (r = st->tmp = store_folder(st->dir, "tmp", uid, gid,
+	    reterr)) < 0 ||
+	    (r = st->queue = store_folder(st->dir, "queue", uid, gid,
+	    reterr)) < 0 ||
+	    (r = st->bad = store_folder(st->dir, "bad", uid, gid,
+	    reterr)) < 0 ||
+	    (r = fio_sync(st->dir, "spool_dir", reterr)) != 0) {
+		store_close(st);
+		return r;
+	}
+	return 0;
+}
+
+int
+store_check_access(const struct store *st, struct err *reterr)
+{
+	const int fds[] = { st->tmp, st->queue, st->bad };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (faccessat(fds[i], ".", R_OK | W_OK | X_OK, AT_EACCESS) != 0)
+			return err_sys(reterr, "spool_dir: its folders are to "
+			    "belong to the user of submitd-spool");
+	return 0;
+}
+
+void
+store_close(struct store *st)
+{
+	int *const fds[] = { &st->tmp, &st->queue, &st->bad, &st->dir };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+int
+store_space(const struct store *st, uint64_t min_free, uint64_t need,
+    uint64_t files, struct err *reterr)
+{
+	struct statvfs v;
+	uint64_t avail, unit;
+
+	if (fstatvfs(st->queue, &v) != 0)
+		return err_sys(reterr, "cannot ask for free space");
+	unit = v.f_frsize != 0 ? v.f_frsize : v.f_bsize;
+	avail = v.f_bavail * unit;
+	if (min_free == 0) {
+		min_free = v.f_blocks * unit / STORE_FREE_SHARE;
+		if (min_free > STORE_FREE_MAX)
+			min_free = STORE_FREE_MAX;
+	}
+	if (avail < min_free || avail - min_free < need)
+		return err_set(reterr, ERR_NOSPACE, "%llu octets are free, "
+		    "%llu are asked for and %llu kept in reserve",
+		    (unsigned long long)avail, (unsigned long long)need,
+		    (unsigned long long)min_free);
+	/* No count at all: a file system that makes inodes as it needs them. */
+	if (v.f_files != 0 && v.f_favail < STORE_INODES_MIN + files)
+		return err_set(reterr, ERR_NOSPACE, "%llu inodes are free",
+		    (unsigned long long)v.f_favail);
+	return 0;
+}
+
+int
+store_file_new(const struct envelope *e, const char *top, size_t top_len,
+    struct store_file **ret)
+{
+	struct store_file *f;
+	uint8_t *env;
+	size_t len;
+	int r;
+
+	if ((r = envelope_pack(e, &env, &len)) != 0)
+		return r;
+	f = calloc(1, sizeof(*f));
+	if (f != NULL)
+		f->front = malloc(ENVELOPE_HEADER_SIZE + len + top_len);
+	if (f == NULL || f->front == NULL) {
+		free(f);
+		free(env);
+		return ERR_NOMEM;
+	}
+	memcpy(f->id, e->id, sizeof(f->id));
+	f->fd = -1;
+	f->front_len = ENVELOPE_HEADER_SIZE + len + top_len;
+	memset(f->front, 0, ENVELOPE_HEADER_SIZE);
+	memcpy(f->front + ENVELOPE_HEADER_SIZE, env, len);
+	memcpy(f->front + ENVELOPE_HEADER_SIZE + len, top, top_len);
+	f->h.envelope_len = (uint32_t)len;
+	f->h.envelope_crc = envelope_crc(env, len);
+	f->h.content_offset = ENVELOPE_HEADER_SIZE + len;
+	f->h.content_len = top_len;
+	free(env);
+	*ret = f;
+	return 0;
+}
+
+static int
+store_file_create(const struct store *st, struct store_file *f,
+    struct err *reterr)
+{
+	int r;
+
+	f->fd = fio_openat(st->tmp, f->id, O_RDWR | O_CREAT | O_EXCL, 0600,
+	    reterr);
+	if (f->fd < 0)
+		return f->fd;
+	r = fio_write_all(f->fd, f->front, f->front_len, f->id, reterr);
+	if (r == 0)
+		f->written = f->front_len;
+	return r;
+}
+
+int
+store_file_write(const struct store *st, struct store_file *f, const void *p,
+    size_t len, struct err *reterr)
+{
+	int r;
+
+	if (f->fd < 0 && (r = store_file_create(st, f, reterr)) != 0)
+		return r;
+	if (len == 0)
+		return 0;
+	if ((r = fio_write_all(f->fd, p, len, f->id, reterr)) != 0)
+		return r;
+	f->h.content_len += len;
+	f->written += len;
+	return 0;
+}
+
+/* The rest of the content and the header; write-out is started. */
+static int
+store_file_finish(const struct store *st, struct store_file *f, const void *p,
+    size_t len, struct err *reterr)
+{
+	uint8_t header[ENVELOPE_HEADER_SIZE];
+	struct envelope_header h = f->h;
+	int r;
+
+	h.content_len += len;
+	envelope_header_pack(&h, header);
+	if (f->fd < 0) {
+		/* All of it is here: the header is right at once. */
+		memcpy(f->front, header, sizeof(header));
+		if ((r = store_file_write(st, f, p, len, reterr)) != 0)
+			return r;
+	} else if ((r = store_file_write(st, f, p, len, reterr)) != 0 ||
+	    (r = fio_pwrite_all(f->fd, header, sizeof(header), 0, f->id,
+	    reterr)) != 0) {
+		return r;
+	}
+	/* A hint only: fsync decides. */
+	(void)sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	return 0;
+}
+
+static void
+store_file_free(struct store_file *f)
+{
+	free(f->front);
+	free(f);
+}
+
+void
+store_file_discard(const struct store *st, struct store_file *f)
+{
+	if (f == NULL)
+		return;
+	if (f->fd >= 0) {
+		close(f->fd);
+		/* What cannot be removed now is at the next start (S1). */
+		(void)unlinkat(st->tmp, f->id, 0);
+	}
+	store_file_free(f);
+}
+
+static int
+store_results_write(const struct store *st, struct store_op *op)
+{
+	int r;
+
+	op->fd = fio_openat(st->queue, op->id, O_WRONLY, 0, &op->err);
+	if (op->fd < 0)
+		return op->fd;
+	r = fio_pwrite_all(op->fd, op->data, op->len, (off_t)op->offset,
+	    op->id, &op->err);
+	if (r == 0)
+		(void)sync_file_range(op->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	return r;
+}
+
+/* What needs no waiting. */
+static void
+store_op_start(const struct store *st, struct store_op *op)
+{
+	op->fd = -1;
+	op->moved = false;
+	op->r = 0;
+	switch (op->kind) {
+	case STORE_COMMIT:
+		op->r = store_file_finish(st, op->file, op->data, op->len,
+		    &op->err);
+		break;
+	case STORE_RESULTS:
+		op->r = store_results_write(st, op);
+		break;
+	case STORE_REMOVE:
+		break;
+	}
+}
+
+/* Waits until the file itself is on stable storage. */
+static void
+store_op_sync(struct store_op *op)
+{
+	int *fd = op->kind == STORE_COMMIT ? &op->file->fd : &op->fd;
+
+	if (op->kind == STORE_REMOVE || *fd < 0)
+		return;
+	if (op->r == 0)
+		op->r = op->kind == STORE_COMMIT ?
+		    fio_sync(*fd, op->id, &op->err) :
+		    fio_datasync(*fd, op->id, &op->err);
+	if (op->r == 0)
+		op->r = fio_close(*fd, op->id, &op->err);
+	else
+		close(*fd);
+	*fd = -1;
+}
+
+/* Changes the folder; returns whether it is to be flushed. */
+static bool
+store_op_move(const struct store *st, struct store_op *op)
+{
+	if (op->r != 0 || op->kind == STORE_RESULTS)
+		return false;
+	if (op->kind == STORE_COMMIT)
+		op->r = fio_renameat(st->tmp, op->id, st->queue, op->id,
+		    &op->err);
+	else if ((op->r = fio_unlinkat(st->queue, op->id, &op->err)) != 0 &&
+	    errno == ENOENT)
+		op->r = 0;	/* a second try, after the flush had failed */
+	op->moved = op->r == 0;
+	return op->moved;
+}
+
+/* The folder's flush failed: nothing of it was done (S3). */
+static void
+store_op_undo(const struct store *st, struct store_op *op,
+    const struct err *why)
+{
+	if (!op->moved)
+		return;
+	op->r = why->code;
+	op->err = *why;
+	if (op->kind == STORE_COMMIT)
+		(void)unlinkat(st->queue, op->id, 0);
+}
+
+static void
+store_op_end(const struct store *st, struct store_op *op)
+{
+	struct store_file *f = op->file;
+
+	if (op->kind != STORE_COMMIT)
+		return;
+	op->content_offset = f->h.content_offset;
+	op->content_len = f->h.content_len;
+	if (op->r != 0 && !op->moved)
+		(void)unlinkat(st->tmp, f->id, 0);
+	store_file_free(f);
+	op->file = NULL;
+}
+
+void
+store_flush(const struct store *st, struct store_ops *ops)
+{
+	struct store_op *op;
+	struct err err;
+	bool moved = false;
+
+	TAILQ_FOREACH(op, ops, link)
+		store_op_start(st, op);
+	TAILQ_FOREACH(op, ops, link)
+		store_op_sync(op);
+	TAILQ_FOREACH(op, ops, link)
+		if (store_op_move(st, op))
+			moved = true;
+	if (moved && fio_sync(st->queue, "queue", &err) != 0)
+		TAILQ_FOREACH(op, ops, link)
+			store_op_undo(st, op, &err);
+	TAILQ_FOREACH(op, ops, link)
+		store_op_end(st, op);
+}
+
+int
+store_read_fd(const struct store *st, const char *id, struct err *reterr)
+{
+	return fio_openat(st->queue, id, O_RDONLY | O_NOFOLLOW, 0, reterr);
+}
+
+/* ERR_CORRUPT where the file is shorter. */
+static int
+store_pread_all(int fd, void *p, size_t len, uint64_t offset,
+    struct err *reterr)
+{
+	uint8_t *q = p;
+
+	while (len > 0) {
+		ssize_t n = pread(fd, q, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(reterr, "cannot read");
+		if (n == 0)
+			return err_set(reterr, ERR_CORRUPT, "the file is cut");
+		q += n;
+		len -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return 0;
+}
+
+int
+store_read_envelope(int fd, struct envelope_header *ret_h,
+    struct envelope *ret_e, struct err *reterr)
+{
+	uint8_t header[ENVELOPE_HEADER_SIZE], *env;
+	int r;
+
+	r = store_pread_all(fd, header, sizeof(header), 0, reterr);
+	if (r != 0)
+		return r;
+	if (envelope_header_unpack(header, ret_h) != 0)
+		return err_set(reterr, ERR_CORRUPT, "the header is damaged");
+	if ((env = malloc(ret_h->envelope_len + 1)) == NULL)
+		return err_set(reterr, ERR_NOMEM, "no memory");
+	r = store_pread_all(fd, env, ret_h->envelope_len,
+	    ENVELOPE_HEADER_SIZE, reterr);
+	if (r == 0 && envelope_crc(env, ret_h->envelope_len) !=
+	    ret_h->envelope_crc)
+		r = err_set(reterr, ERR_CORRUPT, "the envelope is damaged");
+	if (r == 0 && (r = envelope_unpack(env, ret_h->envelope_len,
+	    ret_e)) != 0)
+		r = err_set(reterr, r == ERR_NOMEM ? r : ERR_CORRUPT,
+		    "the envelope cannot be read");
+	free(env);
+	return r;
+}
+
+int
+store_read_results(int fd, const struct envelope_header *h,
+    store_result_fn *each, void *ctx, uint64_t *ret_end, struct err *reterr)
+{
+	struct envelope_result *res;
+	uint8_t buf[8 * ENVELOPE_RESULT_MAX];
+	uint64_t at = h->content_offset + h->content_len;
+	struct stat sb;
+	int n = 0;
+
+	if (fstat(fd, &sb) != 0)
+		return err_sys(reterr, "cannot look at the file");
+	if ((uint64_t)sb.st_size < at)
+		return err_set(reterr, ERR_CORRUPT, "the message is cut");
+	if ((res = malloc(sizeof(*res))) == NULL)
+		return err_set(reterr, ERR_NOMEM, "no memory");
+	while (n >= 0) {
+		ssize_t got = pread(fd, buf, sizeof(buf), (off_t)at);
+		size_t used = 0;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			free(res);
+			return err_sys(reterr, "cannot read results");
+		}
+		while ((n = envelope_result_unpack(buf + used,
+		    (size_t)got - used, res)) > 0) {
+			each(ctx, res);
+			used += (size_t)n;
+		}
+		/* The last one may only have been cut by our buffer. */
+		if (used > 0 && (size_t)got == sizeof(buf))
+			n = 0;
+		at += used;
+	}
+	free(res);
+	*ret_end = at;
+	return 0;
+}
+
+int
+store_set_aside(const struct store *st, const char *name, struct err *reterr)
+{
+	if (renameat(st->queue, name, st->bad, name) != 0)
+		return err_sys(reterr, "cannot move it to bad");
+	return 0;
+}

@@ -1,0 +1,104 @@
+/*
+ * store.h - the files of the spool. All of it blocks: pool threads only, but
+ * for store_open(), store_space() and store_read_fd(). Nothing here logs.
+ */
+#ifndef SUBMITD_SPOOL_STORE_H
+#define SUBMITD_SPOOL_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "lib/err.h"
+#include "submitd/spool/envelope.h"
+
+struct store {
+	int	dir;		/* spool_dir, locked */
+	int	tmp;
+	int	queue;
+	int	bad;
+};
+
+/* Opens `path`, making it and its folders with the owner given where they are
+ * missing, and locks it (waiting up to 10 s for a predecessor that is ending).
+ * ERR_EXISTS: another submitd-spool has it. */
+int	store_open(struct store *st, const char *path, uid_t uid, gid_t gid,
+	    struct err *reterr);
+void	store_close(struct store *st);
+/* The folders are ours to write, as the user that we are now. */
+int	store_check_access(const struct store *st, struct err *reterr);
+
+/* ERR_NOSPACE unless `need` octets and `files` files fit and `min_free` octets
+ * (0: 1 GiB or 5 % of the file system, the less) stay free beside them. */
+int	store_space(const struct store *st, uint64_t min_free, uint64_t need,
+	    uint64_t files, struct err *reterr);
+
+/* A message on its way in; nobody else's until it is committed. */
+struct store_file {
+	char		 id[STR_ID_SIZE];
+	int		 fd;		/* -1: nothing is on disk yet */
+	uint8_t		*front;		/* header, envelope, Received */
+	size_t		 front_len;
+	struct envelope_header h;	/* content_len grows */
+	uint64_t	 written;	/* octets in the file */
+};
+
+/* `top` of `top_len` octets is put in front of the content. ERR_NOMEM,
+ * ERR_LIMIT. */
+int	store_file_new(const struct envelope *e, const char *top,
+	    size_t top_len, struct store_file **ret);
+/* Appends to the content. After a failure only discard is allowed. */
+int	store_file_write(const struct store *st, struct store_file *f,
+	    const void *p, size_t len, struct err *reterr);
+/* Removes what there is of it and frees. NULL is fine. */
+void	store_file_discard(const struct store *st, struct store_file *f);
+
+enum store_op_kind {
+	STORE_COMMIT,		/* file and the rest of its content */
+	STORE_RESULTS,		/* records behind the content */
+	STORE_REMOVE,		/* the message is done with */
+};
+
+struct store_op {
+	TAILQ_ENTRY(store_op) link;
+	enum store_op_kind kind;
+	char		 id[STR_ID_SIZE];
+	struct store_file *file;	/* COMMIT: gone afterwards */
+	const void	*data;		/* COMMIT: rest; RESULTS: records */
+	size_t		 len;
+	uint64_t	 offset;	/* RESULTS: where they go */
+	/* Filled in for the caller */
+	int		 r;		/* 0, or why it is not done */
+	struct err	 err;
+	uint64_t	 content_offset, content_len;	/* COMMIT */
+	/* Private to store_flush() */
+	int		 fd;
+	bool		 moved;
+	/* The caller's */
+	void		(*done)(struct store_op *op);
+	void		*ctx;
+};
+TAILQ_HEAD(store_ops, store_op);
+
+/* Does all of them and makes them durable; each has its own r. */
+void	store_flush(const struct store *st, struct store_ops *ops);
+
+/* A read-only descriptor of a queued message. */
+int	store_read_fd(const struct store *st, const char *id,
+	    struct err *reterr);
+/* Reads and checks header and envelope. ERR_CORRUPT, ERR_SYSTEM, ERR_NOMEM. */
+int	store_read_envelope(int fd, struct envelope_header *ret_h,
+	    struct envelope *ret_e, struct err *reterr);
+/* Calls `each` for the records in their order; *ret_end is the offset behind
+ * the last whole one. ERR_CORRUPT: the content itself is cut. */
+typedef void store_result_fn(void *ctx, const struct envelope_result *r);
+int	store_read_results(int fd, const struct envelope_header *h,
+	    store_result_fn *each, void *ctx, uint64_t *ret_end,
+	    struct err *reterr);
+/* Moves a damaged file of queue/ to bad/. */
+int	store_set_aside(const struct store *st, const char *name,
+	    struct err *reterr);
+
+#endif

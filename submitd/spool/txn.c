@@ -1,0 +1,711 @@
+/*
+ * txn.c - messages on their way in from submitd-smtp.
+ *
+ * Runs in submitd-spool, on the loop; octets are written on pool threads, one
+ * job a transaction at a time. A worker may have been taken over: it gets
+ * nothing but begin, data, commit and abort, everything it says about user,
+ * address and TLS is authd's word on the ticket, and whatever it breaks costs it
+ * its connection.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "submitd/spool/client.h"
+#include "submitd/spool/spool.h"
+
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/mailbox.h"
+#include "submitd/spool/header.h"
+#include "submitd/spool/protocol.h"
+
+#define TXN_WRITE_MIN 65536u	/* less is written when the message is whole */
+
+/*
+ *	RCPTS -> ASKING		the last recipient came
+ *	ASKING -> OPEN		authd took the ticket: BEGIN is answered
+ *	OPEN -> CHECKING	COMMIT came: authd is asked again
+ *	CHECKING -> CHECKED	it still holds; a write is awaited
+ *	CHECKED -> FLUSHING	the flush has it now: too late to give it up
+ *	any but FLUSHING -> DEAD given up while a job held it; it frees it
+ */
+enum txn_state {
+	TXN_RCPTS,
+	TXN_ASKING,
+	TXN_OPEN,
+	TXN_CHECKING,
+	TXN_CHECKED,
+	TXN_FLUSHING,
+	TXN_DEAD,
+};
+
+struct txn {
+	struct spool		*sp;
+	struct txn_peer		*peer;		/* NULL: nobody wants to hear */
+	enum txn_state		 state;
+	enum spoolc_verdict	 verdict;	/* not OK: no data are kept */
+	uint32_t		 slot;
+	uint32_t		 begin;		/* id of BEGIN */
+	uint32_t		 commit;	/* id of COMMIT */
+	uint32_t		 auth_call;	/* 0: none is open */
+	struct authc_blob	 ticket;
+	struct envelope		 env;
+	size_t			 rcpts_want;
+	size_t			 rcpts_room;
+	uint64_t		 announced;	/* by SIZE */
+	uint64_t		 octets;	/* that came */
+	uint64_t		 written;	/* of them, by write jobs */
+	uint64_t		 reserved;	/* our part of sp->reserved */
+	uint32_t		 unacked;
+	struct header_scan	 scan;
+	struct buf		 in;		/* not yet written */
+	struct buf		 out;		/* the write job's */
+	bool			 writing;
+	struct store_file	*file;
+	struct queue_msg	*msg;		/* ready before it is needed */
+	struct store_op		 op;
+	int			 r;		/* of the write job */
+	struct err		 err;
+};
+
+struct txn_peer {
+	TAILQ_ENTRY(txn_peer)	 link;
+	struct spool		*sp;
+	struct ipc		*ipc;
+	size_t			 n;
+	struct txn		*slots[SPOOL_SLOTS];
+};
+
+/* --------------------------------------------------------------- the end -- */
+
+static void
+txn_free(struct txn *t)
+{
+	t->sp->reserved -= t->reserved;
+	t->sp->n_txns--;
+	store_file_discard(&t->sp->store, t->file);
+	queue_msg_free(t->msg);
+	envelope_free(&t->env);
+	buf_free(&t->in);
+	buf_free(&t->out);
+	explicit_bzero(&t->ticket, sizeof(t->ticket));
+	free(t);
+}
+
+static void
+txn_free_done(void *ctx)
+{
+	txn_free(ctx);
+}
+
+static void
+txn_discard_work(void *ctx)
+{
+	struct txn *t = ctx;
+
+	store_file_discard(&t->sp->store, t->file);
+	t->file = NULL;
+}
+
+/* The slot is free again; what still holds the txn will free it. */
+static void
+txn_end(struct txn *t)
+{
+	if (t->peer != NULL) {
+		t->peer->slots[t->slot] = NULL;
+		t->peer->n--;
+		t->peer = NULL;
+	}
+	if (t->auth_call != 0)
+		authc_cancel(t->sp->auth, t->auth_call);
+	t->auth_call = 0;
+	if (t->state == TXN_FLUSHING)
+		return;
+	t->state = TXN_DEAD;
+	if (t->writing)
+		return;
+	/* Removing a large file takes its time: not on the loop. */
+	if (t->file == NULL || t->file->fd < 0 || pool_submit(t->sp->writers,
+	    txn_discard_work, txn_free_done, t) != 0)
+		txn_free(t);
+}
+
+static void
+txn_reply(struct txn *t, uint16_t type, uint32_t id, enum spoolc_verdict v)
+{
+	struct msg_out *m = &t->sp->msg;
+
+	if (t->peer == NULL)
+		return;
+	msg_begin(m, type | SPOOL_REPLY, id);
+	msg_put_u8(m, (uint8_t)v);
+	msg_put_str(m, v == SPOOLC_OK ? t->env.id : "");
+	(void)ipc_send(t->peer->ipc, m, -1);
+}
+
+/* Answers whatever is to be answered with a refusal, and ends. */
+static void
+txn_refuse(struct txn *t, enum spoolc_verdict v)
+{
+	t->sp->n_refused++;
+	if (t->state == TXN_RCPTS || t->state == TXN_ASKING)
+		txn_reply(t, SPOOL_BEGIN, t->begin, v);
+	else
+		txn_reply(t, SPOOL_COMMIT, t->commit, v);
+	txn_end(t);
+}
+
+static enum spoolc_verdict
+txn_verdict(int r)
+{
+	return r == 0 ? SPOOLC_OK :
+	    r == ERR_NOSPACE ? SPOOLC_NOSPACE : SPOOLC_TEMP;
+}
+
+static void
+txn_log_fault(const struct txn *t, const struct err *e)
+{
+	LOG_EV(LOG_ERR, e->code == ERR_NOSPACE ? "spool.nospace" :
+	    "spool.fault", t->env.sid, KV_A("qid", t->env.id),
+	    KV_T("why", e->text));
+}
+
+/* ---------------------------------------------------------------- writing -- */
+
+static void txn_flush(struct txn *t);
+
+/* Keeps our part of the reserve at what may still have to be written. */
+static void
+txn_reserve(struct txn *t)
+{
+	uint64_t want = t->octets > t->announced ? t->octets : t->announced;
+
+	want -= t->written;
+	t->sp->reserved -= t->reserved;
+	t->sp->reserved += want;
+	t->reserved = want;
+}
+
+static void
+txn_ack(struct txn *t, size_t octets)
+{
+	struct msg_out *m = &t->sp->msg;
+	uint32_t n = octets < t->unacked ? (uint32_t)octets : t->unacked;
+
+	t->unacked -= n;
+	if (t->peer == NULL || (n == 0 && t->verdict == SPOOLC_OK))
+		return;
+	msg_begin(m, SPOOL_ACK, 0);
+	msg_put_u32(m, t->slot);
+	msg_put_u32(m, t->begin);
+	msg_put_u32(m, n);
+	msg_put_u8(m, (uint8_t)t->verdict);
+	(void)ipc_send(t->peer->ipc, m, -1);
+}
+
+/* Nothing of it is wanted any more; commit will say why. */
+static void
+txn_fail(struct txn *t, enum spoolc_verdict v)
+{
+	t->verdict = v;
+	buf_free(&t->in);
+	txn_ack(t, t->unacked);
+}
+
+static void
+txn_write_work(void *ctx)
+{
+	struct txn *t = ctx;
+
+	t->r = store_file_write(&t->sp->store, t->file, buf_data(&t->out),
+	    buf_len(&t->out), &t->err);
+}
+
+static void txn_write(struct txn *t);
+
+static void
+txn_write_done(void *ctx)
+{
+	struct txn *t = ctx;
+	size_t n = buf_len(&t->out);
+
+	t->writing = false;
+	buf_clear(&t->out);
+	if (t->state == TXN_DEAD) {
+		txn_end(t);
+		return;
+	}
+	t->written += n;
+	txn_reserve(t);
+	if (t->r != 0) {
+		txn_log_fault(t, &t->err);
+		txn_fail(t, txn_verdict(t->r));
+	} else {
+		txn_ack(t, n);
+	}
+	if (t->state == TXN_CHECKED)
+		txn_flush(t);
+	else
+		txn_write(t);
+}
+
+/* Writes what has gathered, when it is worth a job. */
+static void
+txn_write(struct txn *t)
+{
+	struct buf empty;
+
+	if (t->writing || t->verdict != SPOOLC_OK || t->file == NULL ||
+	    buf_len(&t->in) < TXN_WRITE_MIN)
+		return;
+	/* What was announced is reserved; more has to fit. */
+	if (t->octets > t->announced && spool_space(t->sp, 0) != 0) {
+		txn_fail(t, SPOOLC_NOSPACE);
+		return;
+	}
+	empty = t->out;
+	t->out = t->in;
+	t->in = empty;
+	t->writing = true;
+	if (pool_submit(t->sp->writers, txn_write_work, txn_write_done,
+	    t) != 0) {
+		t->writing = false;
+		txn_fail(t, SPOOLC_TEMP);
+	}
+}
+
+/* Octets of the message came. */
+static void
+txn_take(struct txn *t, const void *p, size_t len)
+{
+	if (t->verdict != SPOOLC_OK) {
+		txn_ack(t, len);
+		return;
+	}
+	t->octets += len;
+	txn_reserve(t);
+	if (t->octets > t->sp->conf->message_size_limit) {
+		txn_fail(t, SPOOLC_TOOBIG);
+		return;
+	}
+	header_scan_feed(&t->scan, p, len);
+	if (buf_append(&t->in, p, len) != 0) {
+		txn_fail(t, SPOOLC_TEMP);
+		return;
+	}
+	txn_write(t);
+}
+
+/* ----------------------------------------------------------------- commit -- */
+
+static void
+txn_flushed(struct store_op *op)
+{
+	struct txn *t = op->ctx;
+	struct spool *sp = t->sp;
+
+	t->file = NULL;
+	t->state = TXN_CHECKED;
+	if (op->r != 0) {
+		txn_log_fault(t, &op->err);
+		txn_refuse(t, txn_verdict(op->r));
+		return;
+	}
+	sp->n_committed++;
+	txn_reply(t, SPOOL_COMMIT, t->commit, SPOOLC_OK);
+	queue_add(sp->queue, t->msg, op->content_offset, op->content_len,
+	    op->content_offset + op->content_len);
+	t->msg = NULL;
+	txn_end(t);
+}
+
+static void
+txn_flush(struct txn *t)
+{
+	if (t->verdict == SPOOLC_OK && t->octets > t->announced &&
+	    spool_space(t->sp, 0) != 0)
+		t->verdict = SPOOLC_NOSPACE;
+	if (t->verdict == SPOOLC_OK &&
+	    (t->msg = queue_msg_new(&t->env)) == NULL)
+		t->verdict = SPOOLC_TEMP;
+	if (t->verdict != SPOOLC_OK) {
+		txn_refuse(t, t->verdict);
+		return;
+	}
+	t->state = TXN_FLUSHING;
+	t->op.kind = STORE_COMMIT;
+	memcpy(t->op.id, t->env.id, sizeof(t->op.id));
+	t->op.file = t->file;
+	t->op.data = buf_data(&t->in);
+	t->op.len = buf_len(&t->in);
+	t->op.done = txn_flushed;
+	t->op.ctx = t;
+	flush_add(t->sp->flush, &t->op);
+}
+
+static enum spoolc_verdict
+txn_auth_verdict(const struct authc_reply *r)
+{
+	switch (r->verdict) {
+	case AUTHP_OK:
+		return r->rc == 0 ? SPOOLC_OK : SPOOLC_TEMP;
+	case AUTHP_NOTSENDER:
+		return SPOOLC_NOTSENDER;
+	case AUTHP_VOID:
+	case AUTHP_NOAUTH:
+	case AUTHP_BADCRED:
+		return SPOOLC_VOID;
+	default:
+		return SPOOLC_TEMP;
+	}
+}
+
+static void
+txn_committable(void *ctx, const struct authc_reply *r)
+{
+	struct txn *t = ctx;
+	enum spoolc_verdict v = txn_auth_verdict(r);
+
+	t->auth_call = 0;
+	if (v != SPOOLC_OK || t->verdict != SPOOLC_OK) {
+		txn_refuse(t, v != SPOOLC_OK ? v : t->verdict);
+		return;
+	}
+	t->state = TXN_CHECKED;
+	if (!t->writing)
+		txn_flush(t);
+}
+
+/* ------------------------------------------------------------------ begin -- */
+
+/* Takes authd's word over into the envelope, and makes the file's front. */
+static int
+txn_make(struct txn *t, const struct authc_reply *r)
+{
+	char top[HEADER_RECEIVED_SIZE];
+	int n;
+
+	str_id(t->env.id);
+	t->env.arrived_s = clock_now_s();
+	t->env.kind = (uint8_t)r->kind;
+	t->env.user = strdup(r->user);
+	t->env.peer = strdup(r->peer);
+	t->env.tls = strdup(r->tls);
+	t->env.mech = strdup(r->mech);
+	t->env.sid = strdup(r->sid);
+	if (t->env.user == NULL || t->env.peer == NULL ||
+	    t->env.tls == NULL || t->env.mech == NULL || t->env.sid == NULL)
+		return ERR_NOMEM;
+	n = header_received(&t->env, t->sp->conf->hostname, top, sizeof(top));
+	if (n < 0)
+		return n;
+	return store_file_new(&t->env, top, (size_t)n, &t->file);
+}
+
+static void
+txn_begun(void *ctx, const struct authc_reply *r)
+{
+	struct txn *t = ctx;
+	enum spoolc_verdict v = txn_auth_verdict(r);
+
+	t->auth_call = 0;
+	if (v == SPOOLC_OK && txn_make(t, r) != 0)
+		v = SPOOLC_TEMP;
+	if (v != SPOOLC_OK) {
+		txn_refuse(t, v);
+		return;
+	}
+	t->state = TXN_OPEN;
+	txn_reply(t, SPOOL_BEGIN, t->begin, SPOOLC_OK);
+	txn_write(t);
+}
+
+static enum spoolc_verdict
+txn_may_begin(struct txn *t)
+{
+	if (t->sp->stopping || t->sp->n_txns > SPOOL_TXNS_MAX)
+		return SPOOLC_TEMP;
+	if (t->announced > t->sp->conf->message_size_limit)
+		return SPOOLC_TOOBIG;
+	return spool_space(t->sp, 0) != 0 ? SPOOLC_NOSPACE : SPOOLC_OK;
+}
+
+/* All recipients are here. */
+static void
+txn_ask(struct txn *t)
+{
+	enum spoolc_verdict v;
+
+	t->state = TXN_ASKING;
+	txn_reserve(t);
+	if ((v = txn_may_begin(t)) == SPOOLC_OK && authc_ticket(t->sp->auth,
+	    t->ticket.data, t->ticket.len, t->env.sender, AUTHP_BEGIN,
+	    txn_begun, t, &t->auth_call) != 0) {
+		t->auth_call = 0;
+		v = SPOOLC_TEMP;
+	}
+	if (v != SPOOLC_OK)
+		txn_refuse(t, v);
+}
+
+/* --------------------------------------------------------------- messages -- */
+
+/* What a session that follows the rules would never have taken. */
+static bool
+txn_address_ok(const char *s, bool rcpt)
+{
+	struct mailbox box;
+
+	return mailbox_parse(s, strlen(s), &box) == 0 ||
+	    (rcpt ? str_ieq(s, "postmaster") : s[0] == '\0');
+}
+
+static int
+txn_get_rcpts(struct txn *t, struct msg_in *m)
+{
+	uint16_t n;
+
+	if (msg_get_u16(m, &n) != 0 || n == 0 ||
+	    n > t->rcpts_want - t->env.n_rcpts)
+		return ERR_FORMAT;
+	while (n-- > 0) {
+		const char *address;
+		char *copy;
+
+		if (msg_get_str(m, &address, SPOOL_ADDRESS_MAX) != 0 ||
+		    !txn_address_ok(address, true))
+			return ERR_FORMAT;
+		if (t->env.n_rcpts == t->rcpts_room) {
+			size_t room = 2 * t->rcpts_room + 4;
+			char **grown = realloc(t->env.rcpts,
+			    room * sizeof(*grown));
+
+			if (grown == NULL)
+				return ERR_NOMEM;
+			t->env.rcpts = grown;
+			t->rcpts_room = room;
+		}
+		if ((copy = strdup(address)) == NULL)
+			return ERR_NOMEM;
+		t->env.rcpts[t->env.n_rcpts++] = copy;
+	}
+	return 0;
+}
+
+/* Reads BEGIN into a new txn. On failure the caller ends it. */
+static int
+txn_get_begin(struct txn *t, struct msg_in *m)
+{
+	const char *sender, *helo;
+	const void *ticket;
+	uint32_t n_rcpts;
+	uint8_t eightbit;
+	int r;
+
+	msg_get_blob(m, &ticket, &t->ticket.len, AUTHP_TICKET_MAX);
+	msg_get_str(m, &sender, SPOOL_ADDRESS_MAX);
+	msg_get_str(m, &helo, SPOOL_HELO_MAX);
+	msg_get_u64(m, &t->announced);
+	msg_get_u8(m, &eightbit);
+	if (msg_get_u32(m, &n_rcpts) != 0 || n_rcpts == 0 ||
+	    n_rcpts > SPOOL_RCPTS_MAX || eightbit > 1 ||
+	    !txn_address_ok(sender, false))
+		return ERR_FORMAT;
+	memcpy(t->ticket.data, ticket, t->ticket.len);
+	t->env.eightbit = eightbit != 0;
+	t->rcpts_want = n_rcpts;
+	t->env.sender = strdup(sender);
+	t->env.helo = strdup(helo);
+	if (t->env.sender == NULL || t->env.helo == NULL)
+		return ERR_NOMEM;
+	if ((r = txn_get_rcpts(t, m)) != 0)
+		return r;
+	return msg_get_end(m);
+}
+
+static int
+txn_on_begin(struct txn_peer *p, struct msg_in *m, uint32_t slot)
+{
+	struct txn *t;
+	int r;
+
+	if (p->slots[slot] != NULL)
+		return ERR_FORMAT;
+	if ((t = calloc(1, sizeof(*t))) == NULL)
+		return ERR_NOMEM;
+	t->sp = p->sp;
+	t->peer = p;
+	t->slot = slot;
+	t->begin = m->id;
+	buf_init(&t->in, SPOOL_WINDOW + SPOOL_CHUNK);
+	buf_init(&t->out, SPOOL_WINDOW + SPOOL_CHUNK);
+	header_scan_init(&t->scan);
+	p->slots[slot] = t;
+	p->n++;
+	p->sp->n_txns++;
+	if ((r = txn_get_begin(t, m)) != 0)
+		return r;	/* the peer is dropped, and this with it */
+	if (t->env.n_rcpts == t->rcpts_want)
+		txn_ask(t);
+	return 0;
+}
+
+static int
+txn_on_rcpts(struct txn *t, struct msg_in *m)
+{
+	int r;
+
+	if (t->state != TXN_RCPTS)
+		return ERR_FORMAT;
+	if ((r = txn_get_rcpts(t, m)) != 0 || (r = msg_get_end(m)) != 0)
+		return r;
+	if (t->env.n_rcpts == t->rcpts_want)
+		txn_ask(t);
+	return 0;
+}
+
+static int
+txn_on_data(struct txn *t, struct msg_in *m)
+{
+	const void *p;
+	size_t len;
+
+	if (msg_get_blob(m, &p, &len, SPOOL_CHUNK) != 0 ||
+	    msg_get_end(m) != 0 || t->state > TXN_OPEN ||
+	    t->unacked + len > SPOOL_WINDOW)
+		return ERR_FORMAT;
+	t->unacked += (uint32_t)len;
+	txn_take(t, p, len);
+	return 0;
+}
+
+static int
+txn_on_commit(struct txn *t, struct msg_in *m)
+{
+	const void *p;
+	size_t len;
+
+	if (msg_get_blob(m, &p, &len, SPOOL_CHUNK) != 0 ||
+	    msg_get_end(m) != 0 || t->state != TXN_OPEN)
+		return ERR_FORMAT;
+	t->commit = m->id;
+	if (len > 0)
+		txn_take(t, p, len);
+	if (t->verdict == SPOOLC_OK && t->scan.received > HEADER_RECEIVED_MAX)
+		t->verdict = SPOOLC_LOOP;
+	if (t->verdict == SPOOLC_OK && authc_ticket(t->sp->auth,
+	    t->ticket.data, t->ticket.len, t->env.sender, AUTHP_COMMIT,
+	    txn_committable, t, &t->auth_call) != 0) {
+		t->auth_call = 0;
+		t->verdict = SPOOLC_TEMP;
+	}
+	t->state = TXN_CHECKING;
+	if (t->verdict != SPOOLC_OK)
+		txn_refuse(t, t->verdict);
+	return 0;
+}
+
+static int
+txn_packet(void *ctx, struct ipc *ipc, struct msg_in *m, int fd)
+{
+	struct txn_peer *p = ctx;
+	struct txn *t;
+	uint32_t slot;
+
+	(void)ipc;
+	if (fd >= 0) {
+		close(fd);
+		return ERR_FORMAT;
+	}
+	if (msg_get_u32(m, &slot) != 0 || slot >= SPOOL_SLOTS)
+		return ERR_FORMAT;
+	if (m->type == SPOOL_BEGIN)
+		return txn_on_begin(p, m, slot);
+	t = p->slots[slot];
+	/* What crossed our refusal of its BEGIN is not wanted any more. */
+	if (t == NULL && (m->type == SPOOL_RCPTS || m->type == SPOOL_DATA ||
+	    m->type == SPOOL_ABORT))
+		return 0;
+	if (t == NULL)
+		return ERR_FORMAT;
+	switch (m->type) {
+	case SPOOL_RCPTS:
+		return txn_on_rcpts(t, m);
+	case SPOOL_DATA:
+		return txn_on_data(t, m);
+	case SPOOL_COMMIT:
+		return txn_on_commit(t, m);
+	case SPOOL_ABORT:
+		if (msg_get_end(m) != 0)
+			return ERR_FORMAT;
+		txn_end(t);
+		return 0;
+	default:
+		return ERR_FORMAT;
+	}
+}
+
+static void
+txn_peer_close(void *ctx)
+{
+	struct txn_peer *p = ctx;
+
+	for (uint32_t i = 0; i < SPOOL_SLOTS && p->n > 0; i++)
+		if (p->slots[i] != NULL)
+			txn_end(p->slots[i]);
+	TAILQ_REMOVE(&p->sp->peers, p, link);
+	ipc_close(p->ipc);
+	free(p);
+}
+
+/* It may have been a reply of ours that found the peer gone: what is on the
+ * stack still needs the txn. */
+static void
+txn_gone(void *ctx, struct ipc *ipc)
+{
+	struct txn_peer *p = ctx;
+
+	(void)ipc;
+	if (loop_defer(p->sp->loop, txn_peer_close, p) != 0)
+		abort();	/* the parent starts us again, nothing is lost */
+}
+
+static const struct ipc_ops txn_ops = {
+	.packet = txn_packet,
+	.gone = txn_gone,
+};
+
+void
+txn_accepted(void *ctx, int fd, uid_t uid, pid_t pid)
+{
+	struct spool *sp = ctx;
+	struct txn_peer *p = calloc(1, sizeof(*p));
+
+	(void)uid;
+	(void)pid;
+	if (p == NULL) {
+		close(fd);
+		return;
+	}
+	p->sp = sp;
+	p->ipc = ipc_new(sp->loop, fd, "submitd-smtp", &txn_ops, p);
+	if (p->ipc == NULL) {
+		close(fd);
+		free(p);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&sp->peers, p, link);
+}
+
+void
+txn_close_all(struct spool *sp)
+{
+	struct txn_peer *p;
+
+	while ((p = TAILQ_FIRST(&sp->peers)) != NULL)
+		txn_peer_close(p);
+}
