@@ -20,11 +20,12 @@ beneath_open(int root_fd, const char *path, int flags, mode_t mode,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
 		    RESOLVE_NO_MAGICLINKS,
 	};
+	int tries = 8;
 	long fd;
 
 	do	/* EAGAIN: a rename raced with RESOLVE_BENEATH (openat2(2)) */
 		fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-	while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+	while (fd < 0 && (errno == EINTR || errno == EAGAIN) && --tries > 0);
 	if (fd >= 0)
 		return (int)fd;
 	switch (errno) {

@@ -1,0 +1,67 @@
+/*
+ * maildrop.h - a Maildir as a POP3 session sees it: a fixed, sorted set of
+ * messages. Blocking; runs on pool threads, one thread at a time a maildrop.
+ *
+ * Messages are taken from new/ and cur/ and stay where they are: what a POP3
+ * client has fetched may still be new to another reader, and a login writes
+ * nothing. Regular files only, with one link and, as root, an owner that may
+ * write here; whatever else lies there is left alone and never shown.
+ */
+#ifndef SUBMITD_MAILDROP_H
+#define SUBMITD_MAILDROP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/err.h"
+#include "popd/mbox/client.h"
+
+struct maildrop;
+
+struct maildrop_root {
+	int	fd;			/* mail_root */
+	bool	check_owner;		/* else every file's owner will do */
+	uid_t	owners[2];		/* submitd-local, popd-mbox; the folder's
+					 * own owner is right too */
+	size_t	max;			/* messages shown; the oldest */
+};
+
+/* Reads the Maildir at `path` (relative). One that does not exist is empty.
+ * ERR_DENIED, ERR_SYSTEM, ERR_NOMEM. `root` is borrowed for its life. */
+int	maildrop_open(const struct maildrop_root *root, const char *path,
+	    struct maildrop **ret, struct err *reterr);
+void	maildrop_free(struct maildrop *d);		/* NULL is fine */
+
+size_t	maildrop_count(const struct maildrop *d);
+size_t	maildrop_skipped(const struct maildrop *d);	/* files not shown */
+uint64_t maildrop_octets(const struct maildrop *d, size_t i);
+void	maildrop_uidl(const struct maildrop *d, size_t i,
+	    char dst[MBOXC_UIDL_MAX + 1]);
+
+/* Opens message i, also when another program has renamed it meanwhile. Returns
+ * the descriptor or ERR_NOTFOUND (gone, or not what was listed), ERR_SYSTEM. */
+int	maildrop_fetch(struct maildrop *d, size_t i, struct err *reterr);
+
+/* Removes the messages whose bit is set and makes that durable. One that is
+ * gone already counts as removed. After an error some may remain. */
+int	maildrop_update(struct maildrop *d, const uint8_t *bits,
+	    struct err *reterr);
+
+/* The UIDL of a file name (RFC 1939 section 7: 1 to 70 octets of 0x21 to 0x7E):
+ * its unique part without sizes and flags; or, where that does not fit, its
+ * SHA-256 in hexadecimal. Pure. */
+void	maildrop_name_uidl(const char *name, char dst[MBOXC_UIDL_MAX + 1]);
+void	maildrop_hash_uidl(const char *text, size_t len,
+	    char dst[MBOXC_UIDL_MAX + 1]);
+/* Length of the part that is unique and never changes: up to the flags and
+ * without ",S=" and ",W=", which some programs add later. Pure. */
+size_t	maildrop_name_unique(const char *name);
+/* The number a name begins with (its time of delivery); 0 without. Pure. */
+uint64_t maildrop_name_time(const char *name);
+/* The octets on the wire that the name gives for a file of `size` octets;
+ * false when they are missing or cannot be true. Pure. */
+bool	maildrop_name_octets(const char *name, uint64_t size, uint64_t *ret);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * mbox.h - what the parts of popd-mbox share; private to popd/mbox/.
+ */
+#ifndef SUBMITD_MBOX_H
+#define SUBMITD_MBOX_H
+
+#include <sys/types.h>
+
+#include "auth/authc.h"
+#include "lib/loop.h"
+#include "lib/pool.h"
+#include "popd/mbox/maildrop.h"
+
+#define MBOX_BUCKETS 1024u
+
+struct mbox_drop;
+
+struct mbox {				/* the process; lives as long as it */
+	struct loop		*loop;
+	struct authc		*authc;
+	struct pool		*pool;
+	struct maildrop_root	 root;
+	struct mbox_drop	*locked[MBOX_BUCKETS];	/* by path */
+};
+
+/* Serves one connection of a popd-pop (an ipc_accepted_fn, ctx: the mbox). */
+void	mbox_accepted(void *ctx, int fd, uid_t uid, pid_t pid);
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * reply.c - see reply.h. Runs in popd-pop.
+ */
+#include "config.h"
+#include "popd/pop/reply.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "popd/pop/session.h"
+
+static const char *const pop_code_texts[POP_CODE__COUNT] = {
+	[POP_CODE_NONE] = "",
+	[POP_CODE_AUTH] = " [AUTH]",
+	[POP_CODE_IN_USE] = " [IN-USE]",
+	[POP_CODE_SYS_TEMP] = " [SYS/TEMP]",
+};
+
+size_t
+pop_reply_format(char dst[], size_t size, const char *status,
+    enum pop_code code, const char *text, const char *help)
+{
+	size_t used = strlen(status) + strlen(pop_code_texts[code]) + 1 +
+	    strlen(text) + 2;
+	int n;
+
+	if (help != NULL && used + 1 + strlen(help) >= size)
+		help = NULL;
+	n = snprintf(dst, size - 2, "%s%s %s%s%s", status,
+	    pop_code_texts[code], text, help == NULL ? "" : " ",
+	    help == NULL ? "" : help);
+	used = (size_t)n < size - 2 ? (size_t)n : size - 3;
+	memcpy(dst + used, "\r\n", 3);
+	return used + 2;
+}
+
+void
+pop_write(struct pop_session *s, const void *p, size_t len)
+{
+	if (s->state != POP_ST_CLOSED && conn_write(s->conn, p, len) != 0)
+		pop_session_close(s, "nomem", false);
+}
+
+void
+pop_line(struct pop_session *s, const char *text)
+{
+	pop_write(s, text, strlen(text));
+	pop_write(s, "\r\n", 2);
+}
+
+static void
+pop_reply(struct pop_session *s, const char *status, enum pop_code code,
+    const char *help, const char *fmt, va_list ap)
+{
+	char text[POP_REPLY_MAX], line[POP_REPLY_MAX + 1];
+	size_t len;
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	len = pop_reply_format(line, sizeof(line), status, code, text, help);
+	pop_write(s, line, len);
+}
+
+void
+pop_ok(struct pop_session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	pop_reply(s, "+OK", POP_CODE_NONE, NULL, fmt, ap);
+	va_end(ap);
+}
+
+void
+pop_err(struct pop_session *s, enum pop_code code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	pop_reply(s, "-ERR", code, NULL, fmt, ap);
+	va_end(ap);
+}
+
+void
+pop_err_help(struct pop_session *s, enum pop_code code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	pop_reply(s, "-ERR", code, s->conf->help_text, fmt, ap);
+	va_end(ap);
+}

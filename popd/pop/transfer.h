@@ -1,0 +1,24 @@
+/*
+ * transfer.h - replies of many lines, made piece by piece as the client takes
+ * them: memory stays bounded however long they are and however slowly they are
+ * read. Private to popd/pop/.
+ */
+#ifndef SUBMITD_POP_TRANSFER_H
+#define SUBMITD_POP_TRANSFER_H
+
+#include <stdint.h>
+
+struct pop_session;
+
+enum pop_listing { POP_LISTING_SIZES, POP_LISTING_UIDLS };
+
+/* The first line was sent; sends the rest, and the session goes on after it.
+ * It waits (pop_session_wait()) already. */
+void	pop_transfer_listing(struct pop_session *s, enum pop_listing what);
+/* `fd` is taken over. `lines` < 0: the whole message, else its top. */
+void	pop_transfer_message(struct pop_session *s, int fd, int64_t lines);
+/* The output has run empty. */
+void	pop_transfer_drained(struct pop_session *s);
+void	pop_transfer_free(struct pop_session *s);
+
+#endif
