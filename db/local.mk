@@ -5,3 +5,11 @@ db_libstore_a_SOURCES = \
 	db/userdb.c db/userdb.h db/relay_cache.c db/relay_cache.h
 
 STORE_LIBS = db/libstore.a lib/librun.a $(DB_LIBS)
+
+# The administrator's command: it never links the database.
+sbin_PROGRAMS += db/submitctl
+db_submitctl_SOURCES = db/submitctl.c db/submitctl.h db/submitctl_output.c \
+	db/submitctl_password.c db/submitctl_user.c db/submitctl_queue.c \
+	db/submitctl_service.c
+db_submitctl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+db_submitctl_LDADD = $(PARENT_LIBS)

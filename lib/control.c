@@ -285,6 +285,7 @@ control_new(struct loop *l, int fd, const char *name,
 
 	if (t == NULL)
 		return NULL;
+	control_zero_json();
 	*t = (struct control){ .loop = l, .name = name, .verbs = verbs,
 		.ctx = ctx };
 	if (ipc_listen(l, fd, uid, name, control_accepted, t) == NULL) {

@@ -48,6 +48,10 @@ uid_t	control_uid(const struct control_call *c);
 /* A string argument, or NULL when it is missing or no string. */
 const char *control_arg(const json_t *args, const char *name);
 
+/* From now on JSON values are zeroed as they are freed: a password may be among
+ * them. control_new() does it; a caller does it first of all. */
+void	control_zero_json(void);
+
 /*
  * The caller's side, blocking: used by submitctl.
  * Sends `request` (borrowed) to the socket `path`; each(ctx, record) for every

@@ -1,0 +1,156 @@
+/*
+ * control_grant.c - the verbs on grants. On pool threads of authd-core.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "auth/control_private.h"
+#include "auth/policy.h"
+#include "lib/str.h"
+
+static const char *const control_source_names[] = {
+	[GRANT_POP] = "pop", [GRANT_CONTROL] = "control",
+	[GRANT_NOTIFY] = "notify",
+};
+
+static const char *const control_protocol_names[] = {
+	[GRANT_PROTO_NONE] = "none", [GRANT_PROTO_POP3] = "pop3",
+};
+
+_Static_assert(sizeof(control_source_names) / sizeof(char *) ==
+    GRANT_SOURCE__END, "each source has a name");
+_Static_assert(sizeof(control_protocol_names) / sizeof(char *) ==
+    GRANT_PROTO__END, "each protocol has a name");
+
+/* Why a record that is there gives no right, or NULL: as auth/mail.c sees it
+ * when mail comes. */
+static const char *
+control_grant_flaw(const struct control_job *j, const struct grant_record *g)
+{
+	struct user_record rec;
+	struct addr a = { 0 };
+	const char *flaw = NULL;
+
+	memcpy(a.ip, g->ip, sizeof(a.ip));
+	if (!relay_cache_is_live(g, j->now_s))
+		return "expired";
+	if (policy_grant_excluded(j->conf, &a))
+		return "excluded address";
+	if (userdb_get(j->core->userdb, g->user, &rec, NULL) != 0)
+		return "no such user";
+	if ((rec.flags & USER_DISABLED) != 0)
+		flaw = "user disabled";
+	else if ((rec.flags & USER_MAY_SUBMIT) == 0)
+		flaw = "user may not submit";
+	else if (rec.generation != g->generation)
+		flaw = "password changed";
+	record_user_clear(&rec);
+	return flaw;
+}
+
+static json_t *
+control_grant_json(const struct control_job *j, const struct grant_record *g)
+{
+	const char *flaw = control_grant_flaw(j, g);
+	struct net n = { .bits = g->bits };
+	char text[ADDR_STRLEN];
+	json_t *o;
+
+	memcpy(n.ip, g->ip, sizeof(n.ip));
+	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:b, s:I, s:s, "
+	    "s:b}", "address", net_text(&n, text), "user", g->user,
+	    "granted_s", (json_int_t)g->granted_s,
+	    "refreshed_s", (json_int_t)g->refreshed_s,
+	    "expires_s", (json_int_t)g->expires_s,
+	    "left_s", (json_int_t)(flaw == NULL ? g->expires_s - j->now_s : 0),
+	    "protocol", control_protocol_names[g->protocol],
+	    "tls", (int)g->tls, "uses", (json_int_t)g->uses,
+	    "source", control_source_names[g->source], "live", flaw == NULL);
+	if (flaw != NULL)
+		(void)json_object_set_new(o, "why", json_string(flaw));
+	return o;
+}
+
+/* The records at the network and of the user that were named; those that give
+ * no right only with "all". Counts those that do. */
+static int
+control_grant_each(struct control_job *j, uint64_t *ret_live)
+{
+	struct grant_record g = { 0 };
+	struct addr a = { 0 };
+	json_t *o;
+	int r;
+
+	*ret_live = 0;
+	while ((r = relay_cache_next(j->core->relay, &g, &j->err)) == 0) {
+		struct net covers = { .bits = g.bits };
+
+		memcpy(a.ip, g.ip, sizeof(a.ip));
+		memcpy(covers.ip, g.ip, sizeof(covers.ip));
+		if (j->user[0] != '\0' && strcmp(j->user, g.user) != 0)
+			continue;
+		if (j->has_net && !net_has(&j->net, &a)) {
+			memcpy(a.ip, j->net.ip, sizeof(a.ip));
+			if (!net_has(&covers, &a))
+				continue;
+		}
+		o = control_grant_json(j, &g);
+		if (json_is_true(json_object_get(o, "live")))
+			++*ret_live;
+		else if (!j->all) {
+			json_decref(o);
+			continue;
+		}
+		(void)json_array_append_new(j->records, o);
+	}
+	return r == ERR_NOTFOUND ? 0 : r;
+}
+
+int
+control_grant_list(struct control_job *j)
+{
+	uint64_t live;
+
+	return control_grant_each(j, &live);
+}
+
+int
+control_grant_query(struct control_job *j)
+{
+	uint64_t live;
+	int r;
+
+	if (j->net.bits != 128)
+		return err_set(&j->err, ERR_FORMAT,
+		    "one address is wanted, not a network");
+	j->all = true;
+	if ((r = control_grant_each(j, &live)) != 0)
+		return r;
+	control_job_set(j, "allowed", json_boolean(live > 0));
+	return 0;
+}
+
+int
+control_grant_revoke(struct control_job *j)
+{
+	const struct relay_filter f = { .net = j->has_net ? &j->net : NULL,
+	    .user = j->user[0] != '\0' ? j->user : NULL };
+	uint64_t n = 0;
+	int r;
+
+	r = relay_cache_revoke(j->core->relay, &f, &n, &j->err);
+	control_job_set(j, "revoked", json_integer((json_int_t)n));
+	return r;
+}
+
+int
+control_grant_purge(struct control_job *j)
+{
+	uint64_t n = 0;
+	int r;
+
+	r = relay_cache_purge(j->core->relay, j->now_s, &n, &j->err);
+	control_job_set(j, "purged", json_integer((json_int_t)n));
+	return r;
+}

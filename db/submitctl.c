@@ -1,0 +1,386 @@
+/*
+ * submitctl.c - the administrator's command: options, the table of commands,
+ * help, and asking the daemons. Runs as whoever called it. It must never take
+ * a password from its arguments.
+ */
+#include "config.h"
+
+#include "db/submitctl.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "lib/clock.h"
+#include "lib/control.h"
+#include "lib/str.h"
+
+#define CTL_OVERRIDES_MAX	64
+#define CTL_WAIT_S		60
+
+const struct ctl_cmd ctl_cmds[] = {
+	{ "user add", "USER [KEY=VALUE]...",
+	  "add a user; asks for the password", 1, 4, CTL_STDIN, ctl_user_add },
+	{ "user passwd", "USER", "set another password; ends his grants",
+	  1, 1, CTL_STDIN, ctl_user_passwd },
+	{ "user list", "", "all users", 0, 0, 0, ctl_user_list },
+	{ "user show", "USER", "one user, with his addresses and Maildir",
+	  1, 1, 0, ctl_user_show },
+	{ "user set", "USER KEY=VALUE...",
+	  "set note=TEXT, submit=yes|no, pop=yes|no", 2, 4, 0, ctl_user_set },
+	{ "user disable", "USER", "no login and no sending from now on",
+	  1, 1, 0, ctl_user_disable },
+	{ "user enable", "USER", "the opposite of user disable",
+	  1, 1, 0, ctl_user_enable },
+	{ "user delete", "USER",
+	  "remove the user and his addresses; the Maildir stays", 1, 1, 0,
+	  ctl_user_delete },
+	{ "user alias add", "USER ADDRESS",
+	  "one more address that reaches the user, and that he may send as",
+	  2, 2, 0, ctl_alias_add },
+	{ "user alias delete", "ADDRESS", "remove such an address", 1, 1, 0,
+	  ctl_alias_delete },
+	{ "user alias list", "[USER]", "aliases of one user, or of all",
+	  0, 1, 0, ctl_alias_list },
+	{ "grant list", "[ADDRESS|NETWORK]",
+	  "who may send by POP-before-SMTP now; --all: expired ones too",
+	  0, 1, CTL_ALL | CTL_USER, ctl_grant_list },
+	{ "grant query", "ADDRESS",
+	  "may anybody send from this address? exits 0 if so, 1 if not",
+	  1, 1, CTL_USER, ctl_grant_query },
+	{ "grant revoke", "[ADDRESS|NETWORK|USER|ALL]",
+	  "end grants at once", 0, 1, CTL_USER, ctl_grant_revoke },
+	{ "grant purge", "", "remove the expired ones", 0, 0, 0,
+	  ctl_grant_purge },
+	{ "queue list", "", "messages that wait for delivery", 0, 0, 0,
+	  ctl_queue_list },
+	{ "queue show", "ID", "one message: recipients, tries, last answers",
+	  1, 1, 0, ctl_queue_show },
+	{ "queue flush", "[ID]...", "try these, or all, now", 0, 64, 0,
+	  ctl_queue_flush },
+	{ "queue delete", "ID...|ALL", "remove messages, without a bounce",
+	  1, 64, 0, ctl_queue_delete },
+	{ "config check", "", "is the configuration right? exits 0 or 78",
+	  0, 0, 0, ctl_config_check },
+	{ "config show", "[KEY]",
+	  "the values; -n: what differs from the defaults, -d: the defaults",
+	  0, 1, CTL_CHANGED | CTL_DEFAULTS,
+	  ctl_config_show },
+	{ "reload", "", "check the configuration and have all daemons take it",
+	  0, 0, 0, ctl_reload },
+	{ "status", "", "is all running? exits 0 healthy, 1 degraded, 2 down",
+	  0, 0, 0, ctl_status },
+	{ "help", "[WORD]", "this list, or what it says about a word", 0, 3, 0,
+	  ctl_help },
+	{ NULL, NULL, NULL, 0, 0, 0, NULL },
+};
+
+int
+ctl_fail(int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fputs("submitctl: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return code;
+}
+
+/* ------------------------------------------------------------------ help -- */
+
+static void
+ctl_help_row(const struct ctl_cmd *cmd, FILE *to)
+{
+	fprintf(to, "  %s%s%s\n\t%s\n", cmd->words,
+	    cmd->usage[0] != '\0' ? " " : "", cmd->usage, cmd->help);
+}
+
+static void
+ctl_help_options(FILE *to)
+{
+	fputs("\nOptions:\n"
+	    "  -c FILE           the configuration file\n"
+	    "  -o KEY=VALUE      overrides a value, may be repeated\n"
+	    "  --root DIR        an instance below DIR\n"
+	    "  -j                JSON, one object a line\n"
+	    "  --stdin           the password is the first line of the input\n"
+	    "  --user USER       only this user's grants\n"
+	    "  --all             expired grants too\n"
+	    "USER is a full address; a bare name is one in the first local "
+	    "domain.\nSee submitctl(8).\n", to);
+}
+
+/* Is it one of the words of the command, or in its help? */
+static bool
+ctl_help_fits(const struct ctl_cmd *cmd, int argc, char **argv)
+{
+	size_t len;
+	const char *p;
+
+	for (int i = 0; i < argc; i++) {
+		len = strlen(argv[i]);
+		for (p = cmd->words; p != NULL && len > 0; ) {
+			if (strncmp(p, argv[i], len) == 0 &&
+			    (p[len] == ' ' || p[len] == '\0'))
+				break;
+			p = strchr(p, ' ');
+			p = p != NULL ? p + 1 : NULL;
+		}
+		if (p == NULL || len == 0)
+			return false;
+	}
+	return true;
+}
+
+int
+ctl_help(struct ctl *c)
+{
+	bool found = false;
+
+	for (const struct ctl_cmd *cmd = ctl_cmds; cmd->words != NULL; cmd++) {
+		if (!ctl_help_fits(cmd, c->argc, c->argv))
+			continue;
+		if (!found)
+			puts("usage: submitctl [OPTION]... COMMAND\n");
+		found = true;
+		ctl_help_row(cmd, stdout);
+	}
+	if (!found)
+		return ctl_fail(EX_USAGE, "no command has the word \"%s\"; "
+		    "\"submitctl help\" lists them all", c->argv[0]);
+	ctl_help_options(stdout);
+	return EX_OK;
+}
+
+/* ---------------------------------------------------- configuration, asking -- */
+
+const char *
+ctl_conf_file(struct ctl *c, char *dst, size_t size)
+{
+	if (c->args.file != NULL)
+		return c->args.file;
+	if (conf_default_file(c->args.root, dst, size) != 0)
+		return "(path too long)";
+	return dst;
+}
+
+int
+ctl_conf(struct ctl *c)
+{
+	struct err e = { 0 };
+	int r;
+
+	if (c->conf != NULL)
+		return 0;
+	if ((r = conf_load(&c->args, &c->conf, &e)) == 0)
+		return 0;
+	c->conf = NULL;
+	if (e.sys_errno == ENOENT && c->args.file == NULL)
+		return ctl_fail(EX_CONFIG, "%s\nName the configuration with "
+		    "-c FILE, or the instance with --root DIR.", e.text);
+	return ctl_fail(r == ERR_NOMEM ? EX_OSERR : EX_CONFIG, "%s", e.text);
+}
+
+static void
+ctl_append(void *ctx, const json_t *record)
+{
+	(void)json_array_append_new(ctx, json_deep_copy(record));
+}
+
+int
+ctl_ask_quiet(struct ctl *c, const char *sock, json_t *request, int timeout_s,
+    json_t *records, struct err *reterr)
+{
+	char path[4096];
+	int code;
+
+	if (request == NULL)
+		return err_set(reterr, ERR_NOMEM, "the request cannot be made "
+		    "(no memory, or an argument is not UTF-8)"), EX_DATAERR;
+	if (str_format(path, sizeof(path), "%s/control/%s", c->conf->run_dir,
+	    sock) != 0) {
+		json_decref(request);
+		return err_set(reterr, ERR_LIMIT, "run_dir is too long"),
+		    EX_CONFIG;
+	}
+	code = control_ask(path, request, timeout_s, ctl_append, records,
+	    reterr);
+	json_decref(request);
+	return code;
+}
+
+int
+ctl_ask(struct ctl *c, const char *sock, json_t *request, json_t *records)
+{
+	const char *daemon = strcmp(sock, "queue") == 0 ? "submitd" : "authd";
+	struct err e = { 0 };
+	int code;
+
+	if ((code = ctl_conf(c)) != 0) {
+		json_decref(request);
+		return code;
+	}
+	code = ctl_ask_quiet(c, sock, request, CTL_WAIT_S, records, &e);
+	if (code == EX_UNAVAILABLE)
+		return ctl_fail(code, "%s does not answer: %s\n"
+		    "Is it running? See \"submitctl status\" and its log "
+		    "(journalctl -u %s).", daemon, e.text, daemon);
+	return code == 0 ? 0 : ctl_fail(code, "%s", e.text);
+}
+
+/* ------------------------------------------------------------------- main -- */
+
+/* How many of the words at argv are this command's; 0: it is another one. */
+static int
+ctl_words(const struct ctl_cmd *cmd, int argc, char **argv)
+{
+	const char *p = cmd->words;
+	size_t len;
+	int n = 0;
+
+	while (*p != '\0') {
+		len = strcspn(p, " ");
+		if (n >= argc || strlen(argv[n]) != len ||
+		    strncmp(argv[n], p, len) != 0)
+			return 0;
+		n++;
+		p += len + (p[len] == ' ');
+	}
+	return n;
+}
+
+static const struct ctl_cmd *
+ctl_find(int argc, char **argv, int *ret_words)
+{
+	for (const struct ctl_cmd *cmd = ctl_cmds; cmd->words != NULL; cmd++)
+		if ((*ret_words = ctl_words(cmd, argc, argv)) > 0)
+			return cmd;
+	return NULL;
+}
+
+static int
+ctl_usage(const struct ctl_cmd *cmd, const char *why)
+{
+	return ctl_fail(EX_USAGE, "%s\nusage: submitctl %s %s", why,
+	    cmd->words, cmd->usage);
+}
+
+static int
+ctl_dispatch(struct ctl *c, int argc, char **argv)
+{
+	const struct ctl_cmd *cmd;
+	char *words[] = { argc > 0 ? argv[0] : NULL };
+	int n;
+
+	if (argc == 0) {
+		fputs("usage: submitctl [OPTION]... COMMAND\n", stderr);
+		return ctl_fail(EX_USAGE,
+		    "which command? \"submitctl help\" lists them");
+	}
+	if ((cmd = ctl_find(argc, argv, &n)) == NULL) {
+		(void)ctl_fail(0, "no such command: %s%s%s", argv[0],
+		    argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+		for (cmd = ctl_cmds; cmd->words != NULL; cmd++)
+			if (ctl_help_fits(cmd, 1, words))
+				ctl_help_row(cmd, stderr);
+		fputs("\"submitctl help\" lists all commands.\n", stderr);
+		return EX_USAGE;
+	}
+	c->argc = argc - n;
+	c->argv = argv + n;
+	if ((c->given & ~cmd->options) != 0)
+		return ctl_usage(cmd, "an option that this command has not");
+	if (c->argc < cmd->min)
+		return ctl_usage(cmd, "an argument is missing");
+	if (c->argc > cmd->max)
+		return ctl_usage(cmd, "too many arguments");
+	return cmd->run(c);
+}
+
+static const struct option ctl_longs[] = {
+	{ "root", required_argument, NULL, 'R' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "stdin", no_argument, NULL, 'S' },
+	{ "all", no_argument, NULL, 'A' },
+	{ "user", required_argument, NULL, 'U' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* -1: go on; else the exit code. */
+static int
+ctl_option(struct ctl *c, int o, const char **overrides)
+{
+	switch (o) {
+	case 'c':
+		c->args.file = optarg;
+		break;
+	case 'o':
+		if (c->args.n_overrides == CTL_OVERRIDES_MAX)
+			return ctl_fail(EX_USAGE, "too many -o");
+		overrides[c->args.n_overrides++] = optarg;
+		break;
+	case 'R':
+		c->args.root = optarg;
+		break;
+	case 'j':
+		c->json = true;
+		break;
+	case 'n':
+		c->given |= CTL_CHANGED;
+		break;
+	case 'd':
+		c->given |= CTL_DEFAULTS;
+		break;
+	case 'S':
+		c->given |= CTL_STDIN;
+		break;
+	case 'A':
+		c->given |= CTL_ALL;
+		break;
+	case 'U':
+		c->given |= CTL_USER;
+		c->user = optarg;
+		break;
+	case 'h':
+		return ctl_help(c);
+	case 'V':
+		puts("submitctl " PACKAGE_VERSION);
+		return EX_OK;
+	default:
+		fputs("\"submitctl help\" lists commands and options.\n",
+		    stderr);
+		return EX_USAGE;
+	}
+	return -1;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const char *overrides[CTL_OVERRIDES_MAX];
+	struct ctl c = { .args.overrides = overrides };
+	int code, o;
+
+	setlocale(LC_CTYPE, "");
+	control_zero_json();
+	clock_init();
+	while ((o = getopt_long(argc, argv, "c:o:jndhV", ctl_longs,
+	    NULL)) != -1)
+		if ((code = ctl_option(&c, o, overrides)) != -1)
+			return code;
+	code = ctl_dispatch(&c, argc - optind, argv + optind);
+	conf_unref(c.conf);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return code != 0 ? code : ctl_fail(EX_IOERR,
+		    "the output could not be written");
+	return code;
+}

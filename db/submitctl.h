@@ -1,0 +1,129 @@
+/*
+ * submitctl.h - what the parts of submitctl share. It links lib/ alone: all it
+ * knows of the service comes through the control sockets.
+ */
+#ifndef SUBMITD_DB_SUBMITCTL_H
+#define SUBMITD_DB_SUBMITCTL_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "lib/conf.h"
+
+enum {				/* options; each row says which it takes */
+	CTL_STDIN	= 1 << 0,	/* --stdin */
+	CTL_ALL		= 1 << 1,	/* --all */
+	CTL_USER	= 1 << 2,	/* --user USER */
+	CTL_CHANGED	= 1 << 3,	/* -n */
+	CTL_DEFAULTS	= 1 << 4	/* -d */
+};
+
+struct ctl {
+	struct conf_args	 args;
+	struct conf		*conf;		/* ctl_conf() */
+	bool			 json;		/* -j */
+	unsigned int		 given;		/* CTL_ */
+	const char		*user;		/* --user */
+	char			**argv;		/* behind the command's words */
+	int			 argc;
+};
+
+struct ctl_cmd {
+	const char	*words;		/* "user alias add" */
+	const char	*usage;		/* its arguments */
+	const char	*help;		/* one line */
+	int		 min, max;	/* arguments */
+	unsigned int	 options;	/* CTL_ that it takes */
+	int		(*run)(struct ctl *c);	/* the exit code */
+};
+
+/* The one table of commands, which also prints the help; NULL words end it. */
+extern const struct ctl_cmd ctl_cmds[];
+
+/* Loads the configuration once. 0, or the exit code after a message. */
+int	ctl_conf(struct ctl *c);
+/* The configuration's file, as named or by default. */
+const char *ctl_conf_file(struct ctl *c, char *dst, size_t size);
+
+/* Asks run_dir/control/SOCKET. `request` is stolen; the records are appended
+ * to `records`, the last packet's too where it says something. 0, or the exit
+ * code after a message that says what to do. */
+int	ctl_ask(struct ctl *c, const char *sock, json_t *request,
+	    json_t *records);
+/* As ctl_ask(), but silent: why it failed is in *reterr. */
+int	ctl_ask_quiet(struct ctl *c, const char *sock, json_t *request,
+	    int timeout_s, json_t *records, struct err *reterr);
+
+/* "submitctl: …" on stderr; returns `code`. */
+int	ctl_fail(int code, const char *fmt, ...)
+	    __attribute__((format(printf, 2, 3)));
+
+/* ---------------------------------------------------------------- output -- */
+
+enum ctl_format {
+	CTL_TEXT,
+	CTL_NUMBER,
+	CTL_TIME,		/* seconds since the epoch */
+	CTL_SPAN,		/* seconds */
+	CTL_YES_NO,
+	CTL_OCTETS
+};
+
+struct ctl_column {
+	const char	*title;
+	const char	*key;
+	enum ctl_format	 format;
+};
+
+/* The records as an aligned table, or as JSON lines. Columns end with a NULL
+ * title. */
+void	ctl_table(const struct ctl *c, const struct ctl_column *cols,
+	    const json_t *records);
+/* One record as "title: value" lines, or as a JSON line. */
+void	ctl_record(const struct ctl *c, const struct ctl_column *cols,
+	    const json_t *record);
+/* With -j the record alone, else the sentence; and its "warnings" (stderr). */
+void	ctl_say(const struct ctl *c, const json_t *record, const char *fmt, ...)
+	    __attribute__((format(printf, 3, 4)));
+/* A text from outside as a terminal may see it: controls become '?'. */
+const char *ctl_safe(const char *s, char *dst, size_t size);
+const char *ctl_str(const json_t *record, const char *key);
+json_int_t ctl_int(const json_t *record, const char *key);
+
+/* -------------------------------------------------------------- passwords -- */
+
+/* A new password: asked for twice without echo, or with --stdin its first
+ * line. *ret is malloc'ed: ctl_password_free(). 0, or the exit code. */
+int	ctl_password(struct ctl *c, const char *user, char **ret);
+void	ctl_password_free(char *password);
+
+/* --------------------------------------------------------------- commands -- */
+
+int	ctl_user_add(struct ctl *c);
+int	ctl_user_passwd(struct ctl *c);
+int	ctl_user_list(struct ctl *c);
+int	ctl_user_show(struct ctl *c);
+int	ctl_user_set(struct ctl *c);
+int	ctl_user_disable(struct ctl *c);
+int	ctl_user_enable(struct ctl *c);
+int	ctl_user_delete(struct ctl *c);
+int	ctl_alias_add(struct ctl *c);
+int	ctl_alias_delete(struct ctl *c);
+int	ctl_alias_list(struct ctl *c);
+int	ctl_grant_list(struct ctl *c);
+int	ctl_grant_query(struct ctl *c);
+int	ctl_grant_revoke(struct ctl *c);
+int	ctl_grant_purge(struct ctl *c);
+int	ctl_queue_list(struct ctl *c);
+int	ctl_queue_show(struct ctl *c);
+int	ctl_queue_flush(struct ctl *c);
+int	ctl_queue_delete(struct ctl *c);
+int	ctl_config_check(struct ctl *c);
+int	ctl_config_show(struct ctl *c);
+int	ctl_reload(struct ctl *c);
+int	ctl_status(struct ctl *c);
+int	ctl_help(struct ctl *c);
+
+#endif

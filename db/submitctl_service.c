@@ -1,0 +1,434 @@
+/*
+ * submitctl_service.c - the commands on the service as a whole: config, reload,
+ * status. `config` works while nothing runs.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "db/submitctl.h"
+#include "lib/clock.h"
+#include "lib/control.h"
+
+#define CTL_RELOAD_WAIT_S	120
+#define CTL_STATUS_WAIT_S	5
+#define CTL_TLS_DAYS_LOW	14
+
+/* In the order in which they depend on each other. */
+static const char *const ctl_daemons[] = { "authd", "submitd", "popd" };
+#define CTL_DAEMONS (sizeof(ctl_daemons) / sizeof(ctl_daemons[0]))
+
+/* ---------------------------------------------------------------- config -- */
+
+/* Values and certificates. EX_NOPERM where only the keys could not be read. */
+static int
+ctl_config_try(struct ctl *c, int64_t *ret_not_after)
+{
+	struct err e = { 0 };
+	int code;
+
+	*ret_not_after = 0;
+	if ((code = ctl_conf(c)) != 0)
+		return code;
+	if (conf_load_tls(c->conf, ret_not_after, &e) == 0)
+		return 0;
+	if (e.sys_errno == EACCES || e.sys_errno == EPERM)
+		return ctl_fail(EX_NOPERM, "%s\nThe rest of the configuration "
+		    "is fine; run it as root to check the keys too.", e.text);
+	return ctl_fail(EX_CONFIG, "%s", e.text);
+}
+
+int
+ctl_config_check(struct ctl *c)
+{
+	char file[4096];
+	int64_t not_after, left_s;
+	int code;
+
+	if ((code = ctl_config_try(c, &not_after)) != 0)
+		return code;
+	left_s = not_after - clock_now_s();
+	if (c->conf->n_tls == 0)
+		fputs("submitctl: warning: no tls_cert and tls_key: nobody can "
+		    "log in or send mail\n", stderr);
+	else if (left_s < 0)
+		fputs("submitctl: warning: a certificate has expired\n",
+		    stderr);
+	else if (left_s < CTL_TLS_DAYS_LOW * 86400)
+		fprintf(stderr, "submitctl: warning: a certificate expires in "
+		    "%lld days\n", (long long)(left_s / 86400));
+	printf("configuration %s is fine\n", ctl_conf_file(c, file,
+	    sizeof(file)));
+	return EX_OK;
+}
+
+/* "key = value" without the key; a word in quotes without them. In place. */
+static char *
+ctl_config_value(char *text)
+{
+	char *v = strstr(text, " = "), *from, *to;
+	size_t len;
+
+	v = v != NULL ? v + 3 : text;
+	len = strlen(v);
+	while (len > 0 && v[len - 1] == '\n')
+		v[--len] = '\0';
+	if (len < 2 || v[0] != '"' || v[len - 1] != '"')
+		return v;
+	v[len - 1] = '\0';
+	for (from = to = v + 1; *from != '\0'; from++) {
+		if (*from == '\\' && from[1] != '\0')
+			from++;
+		*to++ = *from;
+	}
+	*to = '\0';
+	return v + 1;
+}
+
+/* One value after another as JSON; a section is several lines, the last of
+ * them "}". */
+static void
+ctl_config_json(char *text)
+{
+	char *line = text, *end, *rest;
+	json_t *o;
+
+	while (*line != '\0') {
+		end = strchr(line, '\n');
+		if (end != NULL && end > line && end[-1] == '{')
+			end = strstr(end, "\n}\n") != NULL ?
+			    strstr(end, "\n}\n") + 2 : NULL;
+		rest = end != NULL ? end + 1 : line + strlen(line);
+		if (end != NULL)
+			*end = '\0';
+		o = json_object();
+		(void)json_object_set_new(o, "key", json_stringn(line,
+		    strcspn(line, " ")));
+		if (strchr(line, '\n') == NULL)
+			line = ctl_config_value(line);
+		else
+			line += strcspn(line, " ") + 1;
+		(void)json_object_set_new(o, "value", json_string(line));
+		(void)json_dumpf(o, stdout, JSON_COMPACT);
+		putchar('\n');
+		json_decref(o);
+		line = rest;
+	}
+}
+
+int
+ctl_config_show(struct ctl *c)
+{
+	const char *key = c->argc > 0 ? c->argv[0] : NULL;
+	enum conf_show what = (c->given & CTL_DEFAULTS) ? CONF_DEFAULTS :
+	    (c->given & CTL_CHANGED) ? CONF_CHANGED : CONF_ALL;
+	char *text = NULL;
+	size_t len;
+	FILE *mem;
+	int code, r;
+
+	if ((code = ctl_conf(c)) != 0)
+		return code;
+	if ((mem = open_memstream(&text, &len)) == NULL)
+		return ctl_fail(EX_OSERR, "no memory");
+	r = conf_show(c->conf, mem, what, key);
+	if (fclose(mem) != 0)
+		r = r != 0 ? r : ERR_NOMEM;
+	if (r == ERR_NOTFOUND)
+		code = ctl_fail(EX_USAGE, "there is no key %s; \"submitctl "
+		    "config show\" lists them", key);
+	else if (r != 0)
+		code = ctl_fail(EX_OSERR, "no memory");
+	else if (c->json)
+		ctl_config_json(text);
+	else if (key != NULL && strchr(text, '\n') == text + len - 1)
+		puts(ctl_config_value(text));
+	else
+		fputs(text, stdout);
+	free(text);
+	return code;
+}
+
+/* ---------------------------------------------------------------- reload -- */
+
+static void
+ctl_reload_print(const struct ctl *c, const char *daemon, int code,
+    const char *why)
+{
+	json_t *o;
+
+	if (!c->json) {
+		printf("%s: %s%s\n", daemon, code == 0 ? "reloaded" :
+		    code == EX_UNAVAILABLE ? "not running: " :
+		    code == EX_CONFIG ? "refused, the old configuration stays: "
+		    : "not reloaded: ", code == 0 ? "" : why);
+		return;
+	}
+	o = json_pack("{s:s, s:b}", "daemon", daemon, "reloaded", code == 0);
+	if (code != 0)
+		(void)json_object_set_new(o, "error", json_string(why));
+	(void)json_dumpf(o, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(o);
+}
+
+/* 78 before 77 before any other code before 69. */
+static int
+ctl_reload_worse(int a, int b)
+{
+	static const int order[] = { EX_CONFIG, EX_NOPERM, EX_TEMPFAIL };
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		if (a == order[i] || b == order[i])
+			return order[i];
+	return a != 0 && a != EX_UNAVAILABLE ? a : b != 0 ? b : a;
+}
+
+int
+ctl_reload(struct ctl *c)
+{
+	int64_t not_after;
+	int code, worst = 0;
+
+	code = ctl_config_try(c, &not_after);
+	if (code == EX_CONFIG || c->conf == NULL)
+		return code;
+	for (size_t i = 0; i < CTL_DAEMONS; i++) {
+		json_t *got = json_array();
+		struct err e = { 0 };
+
+		code = ctl_ask_quiet(c, ctl_daemons[i], json_pack("{s:s}",
+		    "verb", "reload"), CTL_RELOAD_WAIT_S, got, &e);
+		json_decref(got);
+		ctl_reload_print(c, ctl_daemons[i], code, e.text);
+		fflush(stdout);
+		worst = ctl_reload_worse(worst, code);
+	}
+	return worst;
+}
+
+/* ---------------------------------------------------------------- status -- */
+
+static const struct ctl_column ctl_status_columns[] = {
+	{ "PROCESS", "process", CTL_TEXT }, { "STATE", "state", CTL_TEXT },
+	{ "PID", "pid", CTL_NUMBER }, { "RESTARTS", "restarts", CTL_NUMBER },
+	{ "SINCE", "since_s", CTL_TIME }, { NULL, NULL, CTL_TEXT },
+};
+
+struct ctl_status {
+	struct ctl	*ctl;
+	json_t		*records;	/* what is printed */
+	json_t		*notes;		/* what is wrong */
+	size_t		 answered;
+	bool		 open_roles;	/* roles are not walls */
+	json_int_t	 tls_days;	/* the least, or TLS_NONE */
+	int		 code;		/* of what forbade us to look */
+};
+
+#define CTL_TLS_NONE INT32_MAX
+
+static void ctl_status_note(struct ctl_status *s, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+ctl_status_note(struct ctl_status *s, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	(void)json_array_append_new(s->notes, json_string(text));
+}
+
+/* One record of a parent: a process of its, or (the last one) itself. */
+static void
+ctl_status_record(struct ctl_status *s, json_t *r)
+{
+	const char *daemon = ctl_str(r, "daemon");
+	const json_t *walls = json_object_get(r, "roles_are_walls");
+	const json_t *days = json_object_get(r, "tls_days_left");
+
+	if (daemon[0] != '\0') {
+		(void)json_object_set_new(r, "process", json_string(daemon));
+		(void)json_object_set_new(r, "state", json_string(
+		    json_is_true(json_object_get(r, "ready")) ? "ready" :
+		    "starting"));
+	}
+	if (strcmp(ctl_str(r, "state"), "ready") != 0)
+		ctl_status_note(s, "%s is %s: see its log",
+		    ctl_str(r, "process"), ctl_str(r, "state"));
+	if (json_is_false(walls))
+		s->open_roles = true;
+	if (json_is_integer(days) && json_integer_value(days) < s->tls_days)
+		s->tls_days = json_integer_value(days);
+	(void)json_array_append(s->records, r);
+}
+
+static void
+ctl_status_daemon(struct ctl_status *s, const char *daemon)
+{
+	json_t *got = json_array(), *r;
+	struct err e = { 0 };
+	size_t n;
+	int code;
+
+	code = ctl_ask_quiet(s->ctl, daemon, json_pack("{s:s}", "verb",
+	    "status"), CTL_STATUS_WAIT_S, got, &e);
+	n = json_array_size(got);
+	if (code != 0) {
+		ctl_status_note(s, "%s does not answer: %s", daemon, e.text);
+		(void)json_array_append_new(s->records, json_pack(
+		    "{s:s, s:s}", "process", daemon, "state",
+		    code == EX_NOPERM ? "unknown" : "down"));
+		s->code = code == EX_NOPERM ? code : s->code;
+	} else {
+		s->answered++;
+		/* The parent's own record is the last, and stands first. */
+		if (n > 0)
+			ctl_status_record(s, json_array_get(got, n - 1));
+		for (size_t i = 0; i + 1 < n; i++) {
+			r = json_array_get(got, i);
+			ctl_status_record(s, r);
+		}
+	}
+	json_decref(got);
+}
+
+/* What a serving process says of its inside. */
+static json_t *
+ctl_status_inside(struct ctl_status *s, const char *sock)
+{
+	json_t *got = json_array(), *r, *v;
+	struct err e = { 0 };
+	size_t i;
+	int code;
+
+	code = ctl_ask_quiet(s->ctl, sock, json_pack("{s:s}", "verb",
+	    "status"), CTL_STATUS_WAIT_S, got, &e);
+	r = json_incref(json_array_get(got, 0));
+	json_decref(got);
+	if (code != 0) {
+		ctl_status_note(s, "control socket %s does not answer: %s",
+		    sock, e.text);
+		json_decref(r);
+		return NULL;
+	}
+	json_array_foreach(json_object_get(r, "warnings"), i, v)
+		if (json_is_string(v))
+			ctl_status_note(s, "%s", json_string_value(v));
+	return r;
+}
+
+static void
+ctl_status_queue(struct ctl_status *s)
+{
+	json_t *r = ctl_status_inside(s, "queue");
+
+	if (r == NULL)
+		return;
+	if (json_is_true(json_object_get(r, "nospace")))
+		ctl_status_note(s, "the spool has no space: mail is refused "
+		    "for now (452)");
+	if (json_is_false(json_object_get(r, "authd")))
+		ctl_status_note(s, "submitd-spool does not reach authd");
+	if (json_is_false(json_object_get(r, "send")))
+		ctl_status_note(s, "submitd-send is not connected to "
+		    "submitd-spool: nothing is delivered");
+	if (!s->ctl->json)
+		printf("queue: %lld messages, %lld recipients wait\n",
+		    (long long)ctl_int(r, "messages"),
+		    (long long)ctl_int(r, "recipients_pending"));
+	else
+		(void)json_array_append(s->records, r);
+	json_decref(r);
+}
+
+static void
+ctl_status_users(struct ctl_status *s)
+{
+	json_t *r = ctl_status_inside(s, "users");
+
+	if (r == NULL)
+		return;
+	if (!s->ctl->json)
+		printf("users: %lld\n", (long long)ctl_int(r, "users"));
+	json_decref(r);
+}
+
+static void
+ctl_status_tls(struct ctl_status *s)
+{
+	char days[24];
+
+	(void)snprintf(days, sizeof(days), "%lld", (long long)s->tls_days);
+	if (s->tls_days == CTL_TLS_NONE)
+		return;
+	if (!s->ctl->json)
+		printf("certificate: %s days left\n", days);
+	if (s->tls_days < 0)
+		ctl_status_note(s, "the certificate has expired");
+	else if (s->tls_days < CTL_TLS_DAYS_LOW)
+		ctl_status_note(s, "the certificate expires in %s days",
+		    days);
+}
+
+static void
+ctl_status_print(struct ctl_status *s, const char *verdict)
+{
+	char text[512];
+	json_t *v, *o;
+	size_t i;
+
+	if (s->ctl->json) {
+		o = json_pack("{s:s, s:b, s:O}", "status", verdict,
+		    "roles_are_walls", !s->open_roles, "notes", s->notes);
+		if (s->tls_days != CTL_TLS_NONE)
+			(void)json_object_set_new(o, "tls_days_left",
+			    json_integer(s->tls_days));
+		(void)json_array_append_new(s->records, o);
+		ctl_table(s->ctl, ctl_status_columns, s->records);
+		return;
+	}
+	if (s->open_roles)
+		puts("roles are not walls: the daemons run without root, all "
+		    "under one user");
+	json_array_foreach(s->notes, i, v)
+		printf("! %s\n", ctl_safe(json_string_value(v), text,
+		    sizeof(text)));
+	puts(verdict);
+}
+
+int
+ctl_status(struct ctl *c)
+{
+	struct ctl_status s = { .ctl = c, .tls_days = CTL_TLS_NONE };
+	int code;
+
+	if (ctl_conf(c) != 0)
+		return 2;
+	s.records = json_array();
+	s.notes = json_array();
+	for (size_t i = 0; i < CTL_DAEMONS; i++)
+		ctl_status_daemon(&s, ctl_daemons[i]);
+	if (!c->json)
+		ctl_table(c, ctl_status_columns, s.records);
+	if (s.answered > 0) {
+		ctl_status_users(&s);
+		ctl_status_queue(&s);
+	}
+	ctl_status_tls(&s);
+	code = s.answered == 0 ? 2 : json_array_size(s.notes) > 0 ? 1 : 0;
+	if (s.answered == 0 && s.code != 0)
+		code = s.code;
+	ctl_status_print(&s, code == 0 ? "healthy" : code == 1 ? "degraded" :
+	    code == 2 ? "down" : "unknown: you may not ask the daemons");
+	json_decref(s.records);
+	json_decref(s.notes);
+	return code;
+}
