@@ -2,3 +2,4 @@
 include tests/unit/ipc_conn.mk
 include tests/unit/db.mk
 include tests/e2e/local.mk
+include tests/unit/pop.mk
