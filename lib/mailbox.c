@@ -101,6 +101,7 @@ static int
 mailbox_literal(const char *s, size_t len, char dst[ADDR_STRLEN])
 {
 	char text[ADDR_STRLEN];
+	const char *ip;
 	struct addr a;
 	bool v6;
 
@@ -109,8 +110,8 @@ mailbox_literal(const char *s, size_t len, char dst[ADDR_STRLEN])
 	    strlen(text) != len - 2)
 		return ERR_FORMAT;
 	v6 = str_istarts(text, "IPv6:");
-	if (v6 != (strchr(text, ':') != NULL) ||
-	    addr_parse_ip(v6 ? text + 5 : text, &a) != 0)
+	ip = v6 ? text + 5 : text;
+	if (v6 != (strchr(ip, ':') != NULL) || addr_parse_ip(ip, &a) != 0)
 		return ERR_FORMAT;
 	addr_literal(&a, dst);
 	return 0;

@@ -6,6 +6,7 @@
 #include "lib/tls.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -106,6 +107,17 @@ tls_use_key(SSL_CTX *ctx, const char *pem)
 	return ok;
 }
 
+/* OpenSSL compares a key with the certificate as soon as it has both. */
+static bool
+tls_is_mismatch(void)
+{
+	unsigned long code = ERR_peek_last_error();
+
+	return ERR_GET_LIB(code) == ERR_LIB_X509 &&
+	    (ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH ||
+	    ERR_GET_REASON(code) == X509_R_KEY_TYPE_MISMATCH);
+}
+
 static int64_t
 tls_not_after(const X509 *cert)
 {
@@ -130,7 +142,7 @@ tls_pair_check(const struct tls_pair *p, const char *cert_file,
 		r = tls_fail(reterr, ERR_NOMEM, "TLS");
 	} else if (!tls_use_cert(ctx, p->cert)) {
 		r = tls_fail(reterr, ERR_CONFIG, cert_file);
-	} else if (!tls_use_key(ctx, p->key)) {
+	} else if (!tls_use_key(ctx, p->key) && !tls_is_mismatch()) {
 		r = tls_fail(reterr, ERR_CONFIG, key_file);
 	} else if (SSL_CTX_check_private_key(ctx) != 1) {
 		ERR_clear_error();

@@ -1,0 +1,412 @@
+/*
+ * t_conf.c - the configuration: values, messages with file and line, defaults,
+ * and the way to the children.
+ */
+#include "lib/conf.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/conf_private.h"
+#include "lib/str.h"
+#include "tests/unit/unit.h"
+
+#define HOST "hostname = mail.example.org\n"
+
+static char dir[] = "/tmp/t_conf.XXXXXX";
+
+static void
+put(const char *name, const char *text)
+{
+	char path[64];
+	FILE *fp;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fp = fopen(path, "w");
+	assert_non_null(fp);
+	fputs(text, fp);
+	fclose(fp);
+}
+
+static int
+setup(void **state)
+{
+	char path[64];
+
+	(void)state;
+	if (mkdtemp(dir) == NULL)
+		return -1;
+	snprintf(path, sizeof(path), "%s/etc", dir);
+	return mkdir(path, 0700);
+}
+
+static int
+teardown(void **state)
+{
+	static const char *const names[] = { "c", "inc", "loop",
+	    "etc/submitd.conf" };
+	char path[64];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ROWS(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/etc", dir);
+	rmdir(path);
+	return rmdir(dir);
+}
+
+static int
+load(const char *text, const char *override, struct conf **ret,
+    struct err *reterr)
+{
+	char path[64];
+	struct conf_args args = { .file = path, .overrides = &override,
+	    .n_overrides = override != NULL };
+
+	put("c", text);
+	snprintf(path, sizeof(path), "%s/c", dir);
+	return conf_load(&args, ret, reterr);
+}
+
+/* Each is an error; the text begins with "DIR/c" where the row has a colon. */
+static void
+test_errors(void **state)
+{
+	static const struct {
+		const char *name, *text, *override, *expected;
+	} rows[] = {
+		{ "short host", "hostname = box\n", NULL,
+		  ":1: hostname: expected a fully qualified name" },
+		{ "unknown", "\n\nhostnam = a.b\n", NULL,
+		  ":3: hostnam: unknown key; did you mean hostname?" },
+		{ "unknown, far", "zzz = a\n", NULL, ":1: zzz: unknown key" },
+		{ "twice", HOST "retry_min = 1s\nretry_min = 1s\n", NULL,
+		  ":3: retry_min: expected once, but it is set already at" },
+		{ "appended", HOST "tls_cert += a\n", NULL,
+		  ":2: tls_cert: expected = and one value" },
+		{ "list for one", HOST "retry_min = {1s}\n", NULL,
+		  ":2: retry_min: expected one value, no list" },
+		{ "after comment", "/*\n*/ grant_ttl = x\n", NULL,
+		  ":2: grant_ttl: expected a duration from 1s to 30d (units "
+		  "s m h d w), not \"x\"" },
+		{ "too small", HOST "retry_min = 0s\n", NULL,
+		  ":2: retry_min: expected a duration from 1s to 7d" },
+		{ "size", HOST "message_size_limit = 50MB\n", NULL,
+		  ":2: message_size_limit: expected a size from 1K to 4G" },
+		{ "number", HOST "grant_ipv6_prefix = 48\n", NULL,
+		  ":2: grant_ipv6_prefix: expected a number from 56 to 128, "
+		  "not \"48\"" },
+		{ "listener", HOST "listen_pop3 = {1.2.3.4}\n", NULL,
+		  ":2: listen_pop3: expected addresses with ports" },
+		{ "net", HOST "grant_exclude = 10.1.0.0/8\n", NULL,
+		  ":2: grant_exclude: expected networks" },
+		{ "domain", HOST "local_domains = \"a b.c\"\n", NULL,
+		  ":2: local_domains: expected domains" },
+		{ "next hop", HOST "next_hop = \"a:b\"\n", NULL,
+		  ":2: next_hop: expected host:port" },
+		{ "template", HOST "maildir = \"../%n\"\n", NULL,
+		  ":2: maildir: expected a path below mail_root" },
+		{ "template for all", HOST "maildir = \"%d\"\n", NULL,
+		  ":2: maildir: expected a path below mail_root" },
+		{ "policy", HOST "sender_policy = warn\n", NULL,
+		  ":2: sender_policy: expected reject or log, not \"warn\"" },
+		{ "postmaster", HOST "postmaster = anna\n", NULL,
+		  ":2: postmaster: expected a full address" },
+		{ "help", HOST "help_text = \"a\\nb\"\n", NULL,
+		  ":2: help_text: expected at most 200 printable" },
+		{ "open string", HOST "help_text = \"abc\n", NULL,
+		  ":2: the string that begins here is never closed" },
+		{ "open comment", HOST "/* x\n\n", NULL,
+		  ":2: the comment that begins here is never closed" },
+		{ "open list", HOST "tls_cert = { a,\n b\n", NULL,
+		  ":2: the list that begins here is never closed" },
+		{ "open section", HOST "trusted_networks 10.0.0.0/8 {\n"
+		  "owner = \"a@b.example\"\n", NULL,
+		  ":2: trusted_networks: the section that begins here is "
+		  "never closed" },
+		{ "section in section", "trusted_networks 10.0.0.0/8 {\n"
+		  "trusted_networks 11.0.0.0/8 {\n}\n}\n", NULL,
+		  ":1: trusted_networks: this section is not closed" },
+		{ "closed twice", HOST "}\n", NULL, ":2: a } that closes" },
+		{ "no value", "hostname =\n", NULL,
+		  ":1: hostname: expected a value behind the =" },
+		{ "no equal sign", "hostname mail.example.org\n", NULL,
+		  ":1: hostname: expected = and one value" },
+		{ "whole net", "\ntrusted_networks 0.0.0.0/0 "
+		  "{ owner = \"a@b.example\" }\n", NULL,
+		  ":2: trusted_networks: expected a network, not the whole" },
+		{ "whole net 6", "trusted_networks ::/0 "
+		  "{ owner = \"a@b.example\" }\n", NULL,
+		  ":1: trusted_networks: expected a network, not the whole" },
+		{ "neither", HOST "trusted_networks 10.0.0.0/8 {}\n", NULL,
+		  ":2: trusted_networks 10.0.0.0/8: expected either senders "
+		  "or an owner" },
+		{ "both", "trusted_networks 10.0.0.0/8 { owner = a@b.example\n"
+		  "senders = {a@b.example} }\n", NULL,
+		  ":1: trusted_networks 10.0.0.0/8: expected either" },
+		{ "owner", "trusted_networks 10.0.0.0/8 { owner = anna }\n",
+		  NULL, ":1: owner: expected a full address" },
+		{ "second section", "trusted_networks 10.0.0.0/8 { owner = "
+		  "a@b.example }\ntrusted_networks 11.0.0.0/8 { senders = x }",
+		  NULL, ":2: senders: expected addresses" },
+		{ "key in section", "trusted_networks 10.0.0.0/8 {\n"
+		  "hostname = a.b }\n", NULL,
+		  ":2: hostname: unknown key; expected senders or owner" },
+		{ "as a value", "trusted_networks = 10.0.0.0/8\n", NULL,
+		  ":1: trusted_networks: expected a section" },
+		{ "include", "include(\"none\")\n", NULL,
+		  ":1: include: cannot open" },
+		{ "include circle", "include(\"c\")\n", NULL,
+		  ":1: include: files include each other too deeply" },
+		{ "keys", HOST "tls_cert = {a, b}\ntls_key = a\n", NULL,
+		  ":3: tls_key: expected one key for each tls_cert (2), "
+		  "not 1" },
+		{ "TLS listener", HOST "listen_pop3s = 0.0.0.0:995\n", NULL,
+		  ":2: listen_pop3s: expected tls_cert and tls_key" },
+		{ "listener twice", HOST "listen_pop3 = 1.2.3.4:5\n"
+		  "listen_submission = 1.2.3.4:5\n", NULL,
+		  ":3: listen_submission: expected each address and port" },
+		{ "retry", HOST "retry_min = 2h\n", NULL,
+		  ":2: retry_min: expected at most retry_max" },
+		{ "-o value", HOST, "retry_min=x",
+		  "-o retry_min: expected a duration" },
+		{ "-o unknown", HOST, "retrymin=1",
+		  "-o retrymin: unknown key; did you mean retry_min?" },
+		{ "-o no value", HOST, "retry_min",
+		  "-o retry_min: expected key=value" },
+		{ "-o section", HOST, "trusted_networks=1.2.3.4",
+		  "-o trusted_networks: expected a section" },
+	};
+	char where[400];
+	struct conf *c;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ROWS(rows); i++) {
+		ROW_EQ(rows[i].name, load(rows[i].text, rows[i].override, &c,
+		    &e), ERR_CONFIG);
+		snprintf(where, sizeof(where), "%s%s%s",
+		    rows[i].expected[0] == ':' ? dir : "",
+		    rows[i].expected[0] == ':' ? "/c" : "", rows[i].expected);
+		e.text[strlen(e.text) < strlen(where) ? strlen(e.text) :
+		    strlen(where)] = '\0';
+		ROW_STR(rows[i].name, e.text, where);
+	}
+}
+
+static const char full[] = "# all kinds of values\n"
+    "hostname = 'mail.example.org'\n"
+    "local_domains = {Example.ORG, \"b.example, c.example\"}\n"
+    "next_hop = \"[2001:db8::1]\" // port 25\n"
+    "listen_submissions = \"\"\n"
+    "grant_exclude = {}\n"
+    "grant_ttl = 90\n"
+    "message_size_limit = 1M\n"
+    "postmaster = Anna@example.org\n"
+    "tls_cert = cert.pem\n"
+    "tls_key = /keys/key.pem\n"
+    "include(\"inc\")\n"
+    "trusted_networks 192.0.2.0/24 {\n"
+    "\tsenders = {\"a@b.example c@d.example\", \"@E.example\"}\n"
+    "}\n"
+    "trusted_networks \"192.0.2.128/25\" { owner = \"X+y@example.org\" }\n";
+
+static void
+check_full(const struct conf *c)
+{
+	char text[ADDR_STRLEN];
+	const struct conf_trusted *t;
+	struct addr a;
+
+	assert_string_equal(c->hostname, "mail.example.org");
+	assert_int_equal(c->local_domains.n, 3);
+	assert_string_equal(c->local_domains.v[0], "example.org");
+	assert_true(conf_is_local_domain(c, "c.example"));
+	assert_false(conf_is_local_domain(c, "d.example"));
+	assert_string_equal(c->next_hop, "[2001:db8::1]:25");
+	assert_int_equal(c->listen_submission.n, 2);
+	assert_string_equal(addr_text(&c->listen_submission.v[1], text),
+	    "[::]:587");
+	assert_int_equal(c->listen_submissions.n, 0);
+	assert_int_equal(c->listen_pop3s.n, 2);
+	assert_int_equal(c->grant_exclude.n, 0);
+	assert_int_equal(c->grant_ttl_s, 90);
+	assert_int_equal(c->message_size_limit, 1 << 20);
+	assert_string_equal(c->postmaster, "anna@example.org");
+	assert_string_equal(c->tls_key.v[0], "/keys/key.pem");
+	assert_true(strncmp(c->tls_cert.v[0], dir, strlen(dir)) == 0);
+	assert_int_equal(c->retry_min_s, 7);
+	assert_int_equal(c->retry_max_s, 8);
+	assert_null(c->help_text);
+	assert_int_equal(c->n_trusted, 2);
+	addr_parse_ip("192.0.2.1", &a);
+	t = conf_trusted_for(c, &a);
+	assert_non_null(t);
+	assert_int_equal(t->senders.n, 3);
+	assert_string_equal(t->senders.v[2], "@e.example");
+	addr_parse_ip("192.0.2.129", &a);
+	t = conf_trusted_for(c, &a);
+	assert_non_null(t);
+	assert_string_equal(t->owner, "x+y@example.org");
+	addr_parse_ip("192.0.3.1", &a);
+	assert_null(conf_trusted_for(c, &a));
+}
+
+static void
+test_values(void **state)
+{
+	struct conf *c, *copy, *other;
+	struct buf b;
+	struct err e;
+	uint8_t *cut;
+	size_t len;
+
+	(void)state;
+	put("inc", "retry_min = 7s\n");
+	if (load(full, "retry_max=8", &c, &e) != 0)
+		fail_msg("%s", e.text);
+	check_full(c);
+	buf_init(&b, 1 << 20);
+	assert_int_equal(conf_pack(c, &b, &e), 0);
+	assert_int_equal(conf_unpack(buf_data(&b), buf_len(&b), &copy, &e), 0);
+	check_full(copy);
+	for (len = 0; len < buf_len(&b); len++) {
+		cut = malloc(len + 1);
+		memcpy(cut, buf_data(&b), len);
+		assert_int_not_equal(conf_unpack(cut, len, &other, &e), 0);
+		free(cut);
+	}
+	assert_int_equal(conf_ref(copy)->refs, 2);
+	conf_unref(copy);
+	conf_unref(copy);
+	conf_unref(c);
+	conf_unref(NULL);
+	buf_free(&b);
+}
+
+static void
+test_root(void **state)
+{
+	struct conf_args args = { .root = dir };
+	char path[128], real[64];
+	char *resolved = realpath(dir, NULL);
+	struct conf *c;
+	struct err e;
+
+	(void)state;
+	assert_non_null(resolved);
+	assert_int_equal(str_copy(real, sizeof(real), resolved), 0);
+	free(resolved);
+	assert_int_equal(conf_load(&args, &c, &e), ERR_CONFIG);
+	snprintf(path, sizeof(path), "cannot open %s/etc/submitd.conf: No such "
+	    "file or directory", real);
+	assert_string_equal(e.text, path);
+	put("etc/submitd.conf", HOST "log_to = \"my.log\"\n");
+	assert_int_equal(conf_load(&args, &c, &e), 0);
+	snprintf(path, sizeof(path), "%s/spool", real);
+	assert_string_equal(c->spool_dir, path);
+	snprintf(path, sizeof(path), "%s/my.log", real);
+	assert_string_equal(c->log_to, path);
+	/* no certificate: what needs one is left out */
+	assert_int_equal(c->listen_submissions.n, 0);
+	assert_int_equal(c->listen_submission.n, 2);
+	assert_true(c->auth_threads >= 2);
+	conf_unref(c);
+}
+
+static char *
+shown(const struct conf *c, enum conf_show what, const char *only)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *fp = open_memstream(&text, &len);
+
+	assert_non_null(fp);
+	assert_int_equal(conf_show(c, fp, what, only), 0);
+	fclose(fp);
+	return text;
+}
+
+/* What is shown is a file that means the same. */
+static void
+test_show(void **state)
+{
+	struct conf *c, *again;
+	char *text, *text2;
+	struct err e;
+
+	(void)state;
+	put("inc", "retry_min = 7s\nhelp_text = \"see \\\"x\\\" \\${y} \\\\\"");
+	assert_int_equal(load(full, "retry_max=8s", &c, &e), 0);
+	text = shown(c, CONF_ALL, NULL);
+	if (load(text, NULL, &again, &e) != 0)
+		fail_msg("%s", e.text);
+	text2 = shown(again, CONF_ALL, NULL);
+	assert_string_equal(text, text2);
+	assert_string_equal(again->help_text, "see \"x\" ${y} \\");
+	free(text);
+	free(text2);
+	text = shown(c, CONF_CHANGED, NULL);
+	assert_null(strstr(text, "spool_dir"));
+	assert_non_null(strstr(text, "grant_exclude = {}\n"));
+	free(text);
+	text = shown(c, CONF_ALL, "retry_max");
+	assert_string_equal(text, "retry_max = 8s\n");
+	free(text);
+	text = shown(c, CONF_DEFAULTS, "retry_max");
+	assert_string_equal(text, "retry_max = 1h\n");
+	free(text);
+	assert_int_equal(conf_show(c, stdout, CONF_ALL, "none"), ERR_NOTFOUND);
+	conf_unref(c);
+	conf_unref(again);
+}
+
+/* Every default but the machine's name is a valid value, and bounded rows say
+ * their bounds. */
+static void
+test_table(void **state)
+{
+	struct conf *c;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(load(HOST, NULL, &c, &e), 0);
+	for (i = 0; conf_key_name(i) != NULL; i++) {
+		ROW_EQ(conf_key_name(i), conf_key_find(conf_key_name(i)), i);
+		ROW_EQ(conf_key_name(i), conf_keys[i].help != NULL, true);
+		ROW_EQ(conf_key_name(i), conf_keys[i].type->expected != NULL ||
+		    conf_keys[i].max > conf_keys[i].min, true);
+	}
+	assert_int_equal(i, conf_key_count());
+	assert_int_equal(c->grant_ttl_s, 1800);
+	assert_int_equal(c->grant_exclude.n, 5);
+	assert_int_equal(c->grant_ipv6_prefix, 128);
+	assert_int_equal(c->message_size_limit, 50 << 20);
+	assert_int_equal(c->recipient_limit, 1000);
+	assert_int_equal(c->queue_lifetime_s, 432000);
+	assert_int_equal(c->session_max_s, 86400);
+	assert_int_equal(c->spool_min_free, 0);
+	assert_int_equal(c->sender_policy, SENDER_REJECT);
+	conf_unref(c);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_root),
+		cmocka_unit_test(test_show),
+		cmocka_unit_test(test_table),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
