@@ -1,6 +1,8 @@
 # what tests/ makes
 include tests/unit/ipc_conn.mk
 include tests/unit/db.mk
+include tests/unit/smtp.mk
+include tests/fuzz/local.mk
 include tests/unit/lib.mk
 include tests/e2e/local.mk
 include tests/unit/pop.mk

@@ -7,12 +7,17 @@ submitd_smtp_libsmtpparse_a_SOURCES = \
 	submitd/smtp/header.c submitd/smtp/header.h \
 	submitd/smtp/reply.c submitd/smtp/reply.h
 
-pkglibexec_PROGRAMS += submitd/smtp/submitd-smtp
-submitd_smtp_submitd_smtp_SOURCES = \
-	submitd/smtp/main.c submitd/smtp/worker.h \
+# the sessions, which tests drive without a network
+noinst_LIBRARIES += submitd/smtp/libsmtp.a
+submitd_smtp_libsmtp_a_SOURCES = \
 	submitd/smtp/session.c submitd/smtp/session.h \
 	submitd/smtp/command.c submitd/smtp/command.h \
 	submitd/smtp/ehlo.c submitd/smtp/auth.c submitd/smtp/mail.c \
 	submitd/smtp/data.c submitd/smtp/misc.c
-submitd_smtp_submitd_smtp_LDADD = submitd/smtp/libsmtpparse.a \
-	submitd/spool/libspoolc.a auth/libauthc.a $(RUN_LIBS)
+
+pkglibexec_PROGRAMS += submitd/smtp/submitd-smtp
+submitd_smtp_submitd_smtp_SOURCES = submitd/smtp/main.c \
+	submitd/smtp/worker.c submitd/smtp/worker.h
+submitd_smtp_submitd_smtp_LDADD = submitd/smtp/libsmtp.a \
+	submitd/smtp/libsmtpparse.a submitd/spool/libspoolc.a \
+	auth/libauthc.a $(RUN_LIBS)

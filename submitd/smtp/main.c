@@ -7,165 +7,8 @@
  */
 #include "config.h"
 
-#include <stdlib.h>
-
 #include "lib/child.h"
-#include "lib/log.h"
-#include "submitd/smtp/session.h"
 #include "submitd/smtp/worker.h"
-
-#define WORKER_STOP_MS	5000	/* for messages that are being committed */
-#define WORKER_FLUSH_MS	300	/* for the last answers to leave */
-
-/* -------------------------------------------------------------- settings -- */
-
-struct smtp_settings *
-smtp_settings_ref(struct smtp_settings *st)
-{
-	st->refs++;
-	return st;
-}
-
-void
-smtp_settings_unref(struct smtp_settings *st)
-{
-	if (st == NULL || --st->refs > 0)
-		return;
-	for (int i = 0; i < SMTP_SERVICE__COUNT; i++)
-		SSL_CTX_free(st->tls[i]);
-	conf_unref(st->conf);
-	free(st);
-}
-
-struct smtp_settings *
-smtp_settings_new(struct conf *conf, struct err *reterr)
-{
-	/* Different ones, so that no TLS session goes over from one to the
-	 * other. */
-	static const char *const ids[] = { "submission", "submissions" };
-	struct smtp_settings *st = calloc(1, sizeof(*st));
-
-	if (st == NULL) {
-		err_set(reterr, ERR_NOMEM, "no memory");
-		return NULL;
-	}
-	st->refs = 1;
-	st->conf = conf_ref(conf);
-	if (conf->n_tls == 0)
-		return st;	/* no STARTTLS, and nobody gets in */
-	for (int i = 0; i < SMTP_SERVICE__COUNT; i++) {
-		if (tls_server_ctx(conf->tls, conf->n_tls, ids[i],
-		    &st->tls[i], reterr) != 0) {
-			smtp_settings_unref(st);
-			return NULL;
-		}
-	}
-	return st;
-}
-
-/* ---------------------------------------------------------------- worker -- */
-
-static int
-worker_accepted(void *ctx, int fd, const struct addr *peer,
-    const struct child_fd *service)
-{
-	return smtp_session_new(ctx, fd, peer, service->implicit_tls ?
-	    SMTP_SUBMISSIONS : SMTP_SUBMISSION);
-}
-
-static int
-worker_prepare(void *ctx, struct conf *next, struct err *reterr)
-{
-	struct smtp_worker *w = ctx;
-
-	w->next = smtp_settings_new(next, reterr);
-	return w->next != NULL ? 0 : reterr->code;
-}
-
-static void
-worker_abandon(void *ctx)
-{
-	struct smtp_worker *w = ctx;
-
-	smtp_settings_unref(w->next);
-	w->next = NULL;
-}
-
-static void
-worker_commit(void *ctx)
-{
-	struct smtp_worker *w = ctx;
-
-	smtp_settings_unref(w->settings);
-	w->settings = w->next;
-	w->next = NULL;
-	if (!w->stopping && acceptor_listen(w->acceptor) != 0)
-		LOG_EV(LOG_ERR, "listen.fail", NULL, KV_T("why", "no memory"));
-}
-
-static void
-worker_stop_now(void *ctx)
-{
-	struct smtp_worker *w = ctx;
-
-	loop_stop(w->loop);
-}
-
-void
-smtp_worker_idle(struct smtp_worker *w)
-{
-	timer_arm(&w->stop, WORKER_FLUSH_MS);
-}
-
-/* Who waits for an answer gets it first; the others hear 421 now. */
-static void
-worker_stop(void *ctx)
-{
-	struct smtp_worker *w = ctx;
-	struct smtp_session *s, *next;
-
-	if (w->stopping)
-		return;
-	w->stopping = true;
-	acceptor_stop(w->acceptor);
-	timer_arm(&w->stop, WORKER_STOP_MS);
-	for (s = w->sessions; s != NULL; s = next) {
-		next = s->next;
-		if (s->state == SMTP_ST_HANDSHAKE)
-			smtp_session_close(s, "stop");
-		else if (!s->waiting)
-			smtp_reply(s, SMTP_R_STOPPING);
-	}
-	if (w->sessions == NULL)
-		smtp_worker_idle(w);
-}
-
-static const struct child_ops worker_ops = {
-	.prepare = worker_prepare,
-	.commit = worker_commit,
-	.abandon = worker_abandon,
-	.stop = worker_stop,
-};
-
-/* What the worker needs once it is in its own root. */
-static int
-worker_open(struct smtp_worker *w, struct child *ch)
-{
-	static char full[SMTP_REPLY_SIZE + 1];
-
-	full[smtp_reply_format(full, SMTP_R_FULL, NULL, NULL)] = '\0';
-	w->loop = loop_new();
-	if (w->loop == NULL ||
-	    timer_init(&w->stop, w->loop, worker_stop_now, w) != 0)
-		return ERR_NOMEM;
-	w->authc = authc_new(w->loop, "auth");
-	w->spoolc = spoolc_new(w->loop, "spool",
-	    w->settings->conf->message_size_limit);
-	w->acceptor = acceptor_new(w->loop, ch, 1, full, worker_accepted, w);
-	if (w->authc == NULL || w->spoolc == NULL || w->acceptor == NULL)
-		return ERR_NOMEM;
-	return acceptor_listen(w->acceptor);
-}
 
 int
 main(int argc, char **argv)
@@ -178,11 +21,11 @@ main(int argc, char **argv)
 	if (w.settings == NULL)
 		child_fail(ch, &e);
 	child_drop(ch, ROLE_SMTP);
-	if (worker_open(&w, ch) != 0) {
+	if (smtp_worker_open(&w, ch) != 0) {
 		err_set(&e, ERR_NOMEM, "no memory");
 		child_fail(ch, &e);
 	}
-	child_ready(ch, w.loop, &worker_ops, &w);
+	child_ready(ch, w.loop, &smtp_worker_ops, &w);
 	loop_run(w.loop);
 	return 0;
 }

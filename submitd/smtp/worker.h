@@ -9,6 +9,7 @@
 
 #include "auth/authc.h"
 #include "lib/acceptor.h"
+#include "lib/child.h"
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/loop.h"
@@ -43,6 +44,10 @@ struct smtp_settings *smtp_settings_new(struct conf *conf,
 	    struct err *reterr);
 struct smtp_settings *smtp_settings_ref(struct smtp_settings *st);
 void	smtp_settings_unref(struct smtp_settings *st);	/* NULL is fine */
+
+/* Connects and listens; after child_drop(). w->settings is set. */
+int	smtp_worker_open(struct smtp_worker *w, struct child *ch);
+extern const struct child_ops smtp_worker_ops;
 
 /* The last session has gone while the worker stops. */
 void	smtp_worker_idle(struct smtp_worker *w);

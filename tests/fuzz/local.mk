@@ -1,0 +1,11 @@
+# Fuzz targets. With --enable-fuzz they are libFuzzer programs; else each is
+# linked with replay.c, and make check runs its corpus once.
+if FUZZ
+FUZZ_MAIN = $(LIB_FUZZING_ENGINE)
+else
+FUZZ_MAIN = tests/fuzz/libreplay.a
+check_LIBRARIES = tests/fuzz/libreplay.a
+tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
+endif
+
+include tests/fuzz/smtp.mk

@@ -1,0 +1,823 @@
+/*
+ * smtp_fake.c - see smtp_fake.h. Defines the functions of lib/conn.h,
+ * auth/authc.h, submitd/spool/client.h, lib/acceptor.h and submitd/smtp/worker.h
+ * that a session calls, so that the real ones are not linked.
+ */
+#include "config.h"
+#include "tests/unit/smtp_fake.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/authc.h"
+#include "lib/acceptor.h"
+#include "lib/conf.h"
+#include "lib/conn.h"
+#include "lib/log.h"
+#include "lib/tls.h"
+#include "submitd/smtp/session.h"
+#include "submitd/smtp/worker.h"
+
+#define FAKE_CALLS	64u
+
+struct fake_call {			/* what the loop will do */
+	void	(*run)(struct fake *f, struct fake_call *c);
+	loop_fn	*fn;
+	void	*ctx;
+	authc_fn *answer;
+	struct authc_reply reply;
+	char	*text;
+	spoolc_fn *spooled;
+	enum spoolc_verdict verdict;
+	uint32_t id;
+	bool	cancelled;
+};
+
+struct spoolc_txn {
+	struct buf	 data;
+	char		*rcpts;
+	spoolc_fn	*begun;
+	loop_fn		*drained;
+	void		*ctx;
+	bool		 full;
+	bool		 gone;		/* begin's callback is not wanted */
+};
+
+struct conn {
+	struct buf		 in;
+	const struct conn_ops	*ops;
+	void			*ctx;
+	bool			 paused, closed, tls, handshake;
+	struct addr		 local;
+};
+
+struct fake {
+	struct conf		 conf;
+	char			*local_domain;
+	struct smtp_settings	 settings;
+	struct smtp_worker	 worker;
+	struct conn		*conn;
+	struct buf		 out;
+	struct buf		 text;		/* of fake_output() and the like */
+	struct fake_call	 calls[FAKE_CALLS];
+	size_t			 n_calls;
+	uint32_t		 next_call;
+	enum authp_verdict	 authd;
+	bool			 granted;
+	unsigned int		 exchanges;
+	enum spoolc_verdict	 spool_begin, spool_commit;
+	bool			 slow_spool;
+	unsigned int		 commits, txns, left;
+	char			*message, *rcpts;
+};
+
+static struct fake *fake;		/* the one that runs */
+
+/* ------------------------------------------------------------------ loop -- */
+
+static struct fake_call *
+fake_later(void (*run)(struct fake *, struct fake_call *))
+{
+	struct fake_call *c;
+
+	if (fake->n_calls == FAKE_CALLS)
+		abort();
+	c = &fake->calls[fake->n_calls++];
+	memset(c, 0, sizeof(*c));
+	c->run = run;
+	c->id = ++fake->next_call;
+	return c;
+}
+
+static void
+fake_loop(struct fake *f)
+{
+	struct fake_call c;
+
+	while (f->n_calls > 0) {
+		c = f->calls[0];
+		memmove(f->calls, f->calls + 1,
+		    --f->n_calls * sizeof(f->calls[0]));
+		if (!c.cancelled)
+			c.run(f, &c);
+		free(c.text);
+	}
+}
+
+static void
+run_deferred(struct fake *f, struct fake_call *c)
+{
+	(void)f;
+	c->fn(c->ctx);
+}
+
+int
+loop_defer(struct loop *l, loop_fn *fn, void *ctx)
+{
+	struct fake_call *c = fake_later(run_deferred);
+
+	(void)l;
+	c->fn = fn;
+	c->ctx = ctx;
+	return 0;
+}
+
+/* ------------------------------------------------------------------ conn -- */
+
+struct conn *
+conn_new(struct loop *l, int fd, size_t in_max, const struct conn_ops *ops,
+    void *ctx)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	(void)l;
+	(void)fd;
+	if (c == NULL)
+		abort();
+	buf_init(&c->in, in_max);
+	c->ops = ops;
+	c->ctx = ctx;
+	fake->conn = c;
+	return c;
+}
+
+static void
+run_secured(struct fake *f, struct fake_call *call)
+{
+	struct conn *c = f->conn;
+
+	(void)call;
+	if (c->closed)
+		return;
+	c->handshake = false;
+	c->tls = true;
+	c->ops->secured(c->ctx);
+}
+
+int
+conn_start_server_tls(struct conn *c, SSL_CTX *ctx)
+{
+	(void)ctx;
+	if (buf_len(&c->in) > 0)
+		return ERR_FORMAT;
+	c->handshake = true;
+	fake_later(run_secured);
+	return 0;
+}
+
+SSL *
+conn_ssl(const struct conn *c)
+{
+	(void)c;
+	return NULL;
+}
+
+void
+tls_describe(SSL *ssl, char dst[TLS_DESC_SIZE])
+{
+	(void)ssl;
+	strcpy(dst, "TLSv1.3:TEST");
+}
+
+struct buf *
+conn_input(struct conn *c)
+{
+	return &c->in;
+}
+
+int
+conn_write(struct conn *c, const void *p, size_t len)
+{
+	if (c->closed)
+		abort();
+	return buf_append(&fake->out, p, len);
+}
+
+void
+conn_pause(struct conn *c)
+{
+	c->paused = true;
+}
+
+static void
+run_input(struct fake *f, struct fake_call *call)
+{
+	struct conn *c = f->conn;
+
+	(void)call;
+	if (!c->closed && !c->paused && !c->handshake)
+		c->ops->input(c->ctx);
+}
+
+void
+conn_resume(struct conn *c)
+{
+	c->paused = false;
+	if (buf_len(&c->in) > 0)
+		fake_later(run_input);
+}
+
+void
+conn_idle_timeout(struct conn *c, int64_t ms)
+{
+	(void)c;
+	(void)ms;
+}
+
+void
+conn_deadline(struct conn *c, int64_t ms)
+{
+	(void)c;
+	(void)ms;
+}
+
+void
+conn_close(struct conn *c, bool flush)
+{
+	(void)flush;
+	c->closed = true;
+}
+
+int
+conn_fd(const struct conn *c)
+{
+	(void)c;
+	return 0;
+}
+
+const struct addr *
+conn_local(const struct conn *c)
+{
+	return &c->local;
+}
+
+uint64_t
+conn_octets_in(const struct conn *c)
+{
+	(void)c;
+	return 0;
+}
+
+uint64_t
+conn_octets_out(const struct conn *c)
+{
+	(void)c;
+	return 0;
+}
+
+void
+acceptor_left(struct acceptor *a, const struct addr *peer)
+{
+	(void)a;
+	(void)peer;
+	fake->left++;
+}
+
+void
+smtp_worker_idle(struct smtp_worker *w)
+{
+	(void)w;
+}
+
+struct smtp_settings *
+smtp_settings_ref(struct smtp_settings *st)
+{
+	st->refs++;
+	return st;
+}
+
+void
+smtp_settings_unref(struct smtp_settings *st)
+{
+	st->refs--;
+}
+
+bool
+conf_is_local_domain(const struct conf *c, const char *domain)
+{
+	return strcmp(domain, c->local_domains.v[0]) == 0;
+}
+
+/* ----------------------------------------------------------------- authd -- */
+
+static void
+run_answer(struct fake *f, struct fake_call *c)
+{
+	if (c->reply.verdict == AUTHP_CONTINUE)
+		f->exchanges++;
+	c->answer(c->ctx, &c->reply);
+}
+
+static int
+fake_answer(authc_fn *fn, void *ctx, enum authp_verdict v, uint32_t *ret_call,
+    struct fake_call **ret)
+{
+	struct fake_call *c = fake_later(run_answer);
+
+	c->answer = fn;
+	c->ctx = ctx;
+	c->reply.verdict = fake->authd != AUTHP_OK ? fake->authd : v;
+	c->reply.blob = "ticket";
+	c->reply.blob_len = 6;
+	c->reply.user = "alice@example.org";
+	c->reply.kind = AUTHP_KIND_SASL;
+	if (ret_call != NULL)
+		*ret_call = c->id;
+	if (ret != NULL)
+		*ret = c;
+	return 0;
+}
+
+int
+authc_session(struct authc *a, int sock_fd, enum authp_service service,
+    const char *sid, authc_fn *fn, void *ctx, uint32_t *ret_call)
+{
+	(void)a;
+	(void)sock_fd;
+	if (service != AUTHP_SMTP || !str_is_id(sid))
+		abort();
+	return fake_answer(fn, ctx, AUTHP_OK, ret_call, NULL);
+}
+
+static bool
+fake_password_is_right(const void *ir, size_t len)
+{
+	static const char right[] = "\0alice\0secret";
+
+	return len == sizeof(right) - 1 && memcmp(ir, right, len) == 0;
+}
+
+/* authd asks for `prompt`. */
+static int
+fake_prompt(authc_fn *fn, void *ctx, uint32_t exchange, const char *prompt,
+    uint32_t *ret_call)
+{
+	struct fake_call *c;
+
+	fake_answer(fn, ctx, AUTHP_CONTINUE, ret_call, &c);
+	c->reply.exchange = exchange;
+	c->reply.blob = prompt;
+	c->reply.blob_len = strlen(prompt);
+	return 0;
+}
+
+enum { PROMPT_PLAIN = 1, PROMPT_USER, PROMPT_PASS };
+
+int
+authc_sasl_start(struct authc *a, const struct authc_blob *handle,
+    const char *tls, const char *mech, const void *ir, size_t ir_len,
+    authc_fn *fn, void *ctx, uint32_t *ret_call)
+{
+	(void)a;
+	if (handle == NULL || handle->len == 0 || *tls == '\0')
+		abort();
+	if (strcmp(mech, "LOGIN") == 0 && ir == NULL)
+		return fake_prompt(fn, ctx, PROMPT_USER, "Username:",
+		    ret_call);
+	if (strcmp(mech, "LOGIN") == 0)
+		return fake_prompt(fn, ctx, PROMPT_PASS, "Password:",
+		    ret_call);
+	if (ir == NULL)
+		return fake_prompt(fn, ctx, PROMPT_PLAIN, "", ret_call);
+	return fake_answer(fn, ctx, strcmp(mech, "PLAIN") == 0 &&
+	    fake_password_is_right(ir, ir_len) ? AUTHP_OK : AUTHP_BADCRED,
+	    ret_call, NULL);
+}
+
+int
+authc_sasl_step(struct authc *a, uint32_t exchange, const void *resp,
+    size_t len, authc_fn *fn, void *ctx, uint32_t *ret_call)
+{
+	bool right;
+
+	(void)a;
+	if (fake->exchanges == 0)
+		abort();
+	fake->exchanges--;
+	if (exchange == PROMPT_USER)
+		return fake_prompt(fn, ctx, PROMPT_PASS, "Password:",
+		    ret_call);
+	right = exchange == PROMPT_PASS ? len == 6 &&
+	    memcmp(resp, "secret", 6) == 0 : fake_password_is_right(resp, len);
+	return fake_answer(fn, ctx, right ? AUTHP_OK : AUTHP_BADCRED, ret_call,
+	    NULL);
+}
+
+void
+authc_sasl_cancel(struct authc *a, uint32_t exchange)
+{
+	(void)a;
+	(void)exchange;
+	if (fake->exchanges == 0)
+		abort();
+	fake->exchanges--;
+}
+
+int
+authc_mail(struct authc *a, const struct authc_blob *handle,
+    const struct authc_blob *ticket, const char *tls, const char *sender,
+    authc_fn *fn, void *ctx, uint32_t *ret_call)
+{
+	bool alice = *sender == '\0' ||
+	    strcmp(sender, "alice@example.org") == 0;
+	struct fake_call *c;
+
+	(void)a;
+	if (handle == NULL || handle->len == 0 || *tls == '\0')
+		abort();
+	fake_answer(fn, ctx, ticket->len == 0 && !fake->granted ?
+	    AUTHP_NOAUTH : alice ? AUTHP_OK : AUTHP_NOTSENDER, ret_call, &c);
+	c->reply.kind = ticket->len == 0 ? AUTHP_KIND_GRANT : AUTHP_KIND_SASL;
+	return 0;
+}
+
+int
+authc_rcpt(struct authc *a, const char *address, authc_fn *fn, void *ctx,
+    uint32_t *ret_call)
+{
+	bool known = strcmp(address, "alice@example.org") == 0 ||
+	    strcmp(address, "bob@example.org") == 0 ||
+	    strcmp(address, "postmaster") == 0;
+
+	(void)a;
+	return fake_answer(fn, ctx, known ? AUTHP_OK : AUTHP_NOUSER, ret_call,
+	    NULL);
+}
+
+void
+authc_cancel(struct authc *a, uint32_t call)
+{
+	(void)a;
+	for (size_t i = 0; i < fake->n_calls; i++)
+		if (fake->calls[i].id == call)
+			fake->calls[i].cancelled = true;
+}
+
+/* ----------------------------------------------------------------- spool -- */
+
+static void
+txn_free(struct spoolc_txn *t)
+{
+	buf_free(&t->data);
+	free(t->rcpts);
+	free(t);
+	fake->txns--;
+}
+
+static void
+run_begun(struct fake *f, struct fake_call *c)
+{
+	struct spoolc_txn *t = c->ctx;
+
+	(void)f;
+	if (t->gone) {
+		txn_free(t);
+		return;
+	}
+	t->begun(t->ctx, c->verdict, "aaaaaaaaaaaaaaaa");
+	if (c->verdict != SPOOLC_OK)
+		txn_free(t);
+	else
+		t->begun = NULL;
+}
+
+struct spoolc_txn *
+spoolc_begin(struct spoolc *s, const struct spoolc_envelope *env,
+    spoolc_fn *begun, loop_fn *drained, void *ctx)
+{
+	struct spoolc_txn *t = calloc(1, sizeof(*t));
+	struct fake_call *c;
+	size_t room = 1;
+
+	(void)s;
+	/* No message without a ticket, and none in clear. */
+	if (t == NULL || env->ticket_len == 0 || !fake->conn->tls ||
+	    env->n_rcpts == 0 || env->n_rcpts > fake->conf.recipient_limit)
+		abort();
+	for (size_t i = 0; i < env->n_rcpts; i++)
+		room += strlen(env->rcpts[i]) + 1;
+	if ((t->rcpts = calloc(1, room)) == NULL)
+		abort();
+	for (size_t i = 0; i < env->n_rcpts; i++) {
+		strcat(t->rcpts, i > 0 ? "," : "");
+		strcat(t->rcpts, env->rcpts[i]);
+	}
+	buf_init(&t->data, 1 << 24);
+	t->begun = begun;
+	t->drained = drained;
+	t->ctx = ctx;
+	fake->txns++;
+	c = fake_later(run_begun);
+	c->ctx = t;
+	c->verdict = fake->spool_begin;
+	return t;
+}
+
+static void
+run_drained(struct fake *f, struct fake_call *c)
+{
+	struct spoolc_txn *t = c->ctx;
+
+	(void)f;
+	t->full = false;
+	if (t->gone)
+		txn_free(t);
+	else
+		t->drained(t->ctx);
+}
+
+void
+spoolc_data(struct spoolc_txn *t, const void *p, size_t len)
+{
+	if (buf_append(&t->data, p, len) != 0)
+		abort();
+	if (fake->slow_spool && !t->full) {
+		t->full = true;
+		fake_later(run_drained)->ctx = t;
+	}
+}
+
+bool
+spoolc_full(const struct spoolc_txn *t)
+{
+	return t->full;
+}
+
+static void
+run_committed(struct fake *f, struct fake_call *c)
+{
+	struct spoolc_txn *t = c->ctx;
+
+	if (c->verdict == SPOOLC_OK) {
+		f->commits++;
+		free(f->message);
+		free(f->rcpts);
+		f->message = strndup(buf_len(&t->data) == 0 ? "" :
+		    (char *)buf_data(&t->data), buf_len(&t->data));
+		f->rcpts = strdup(t->rcpts);
+	}
+	if (!t->gone)
+		c->spooled(t->ctx, c->verdict, "aaaaaaaaaaaaaaaa");
+	txn_free(t);
+}
+
+void
+spoolc_commit(struct spoolc_txn *t, spoolc_fn *committed)
+{
+	struct fake_call *c = fake_later(run_committed);
+
+	c->ctx = t;
+	c->spooled = committed;
+	c->verdict = fake->spool_commit;
+}
+
+void
+spoolc_abort(struct spoolc_txn *t)
+{
+	bool waited_for = false;
+
+	if (t == NULL)
+		return;
+	t->gone = true;
+	for (size_t i = 0; i < fake->n_calls; i++)
+		waited_for |= fake->calls[i].ctx == t;
+	if (!waited_for)
+		txn_free(t);
+}
+
+/* ------------------------------------------------------------ the outside -- */
+
+struct fake *
+fake_new(enum fake_service service)
+{
+	struct fake *f = calloc(1, sizeof(*f));
+	struct addr peer = { .port = 12345 };
+
+	if (f == NULL)
+		abort();
+	log_set_debug(0);
+	fake = f;
+	f->local_domain = strdup("example.org");
+	f->conf.hostname = strdup("mail.example.org");
+	f->conf.local_domains.v = &f->local_domain;
+	f->conf.local_domains.n = 1;
+	f->conf.message_size_limit = 100000;
+	f->conf.recipient_limit = 10;
+	f->settings.conf = &f->conf;
+	f->settings.refs = 1;
+	f->settings.tls[0] = f->settings.tls[1] = (SSL_CTX *)&f->settings;
+	f->worker.settings = &f->settings;
+	buf_init(&f->out, 1 << 24);
+	buf_init(&f->text, 1 << 24);
+	if (smtp_session_new(&f->worker, 0, &peer, service == FAKE_SUBMISSION ?
+	    SMTP_SUBMISSION : SMTP_SUBMISSIONS) != 0)
+		abort();
+	fake_loop(f);
+	return f;
+}
+
+void
+fake_free(struct fake *f)
+{
+	if (!f->conn->closed)
+		fake_gone(f);
+	/* Whatever happened: nothing is left open anywhere. */
+	if (f->exchanges != 0 || f->txns != 0 || f->left != 1 ||
+	    f->settings.refs != 1 || f->worker.sessions != NULL)
+		abort();
+	buf_free(&f->conn->in);
+	free(f->conn);
+	buf_free(&f->out);
+	buf_free(&f->text);
+	free(f->local_domain);
+	free(f->conf.hostname);
+	free(f->conf.next_hop);
+	free(f->conf.help_text);
+	free(f->message);
+	free(f->rcpts);
+	free(f);
+	fake = NULL;
+}
+
+void
+fake_send(struct fake *f, const void *p, size_t len, size_t piece)
+{
+	const uint8_t *q = p;
+	size_t n, room;
+
+	while (len > 0 && !f->conn->closed) {
+		room = f->conn->in.max - buf_len(&f->conn->in);
+		n = len < piece ? len : piece;
+		if (n > room)
+			n = room;
+		/* Nothing runs any more and nothing can come in: stuck. */
+		if (n == 0 || buf_append(&f->conn->in, q, n) != 0)
+			abort();
+		q += n;
+		len -= n;
+		run_input(f, NULL);
+		fake_loop(f);
+	}
+}
+
+void
+fake_login(struct fake *f)
+{
+	static const char ehlo[] = "EHLO client.example\r\n";
+	static const char tls[] = "STARTTLS\r\n";
+	static const char auth[] = "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n";
+
+	if (!f->conn->tls)
+		fake_send(f, tls, sizeof(tls) - 1, 1000);
+	fake_send(f, ehlo, sizeof(ehlo) - 1, 1000);
+	fake_send(f, auth, sizeof(auth) - 1, 1000);
+	fake_clear(f);
+}
+
+void
+fake_gone(struct fake *f)
+{
+	f->conn->ops->gone(f->conn->ctx, "eof");
+	fake_loop(f);
+}
+
+const char *
+fake_output(struct fake *f)
+{
+	buf_clear(&f->text);
+	if (buf_append(&f->text, buf_data(&f->out), buf_len(&f->out)) != 0 ||
+	    buf_append(&f->text, "", 1) != 0)
+		abort();
+	return (const char *)buf_data(&f->text);
+}
+
+void
+fake_clear(struct fake *f)
+{
+	buf_clear(&f->out);
+}
+
+const char *
+fake_codes(struct fake *f)
+{
+	const char *p = (const char *)buf_data(&f->out);
+	const char *end = p + buf_len(&f->out);
+
+	buf_clear(&f->text);
+	while (p != NULL && p < end) {
+		if (p[3] == ' ' && buf_printf(&f->text, "%s%.3s",
+		    buf_len(&f->text) > 0 ? " " : "", p) != 0)
+			abort();
+		p = memchr(p, '\n', (size_t)(end - p));
+		p = p != NULL ? p + 1 : end;
+	}
+	if (buf_append(&f->text, "", 1) != 0)
+		abort();
+	return (const char *)buf_data(&f->text);
+}
+
+bool
+fake_is_closed(const struct fake *f)
+{
+	return f->conn->closed;
+}
+
+unsigned int
+fake_commits(const struct fake *f)
+{
+	return f->commits;
+}
+
+unsigned int
+fake_open_exchanges(const struct fake *f)
+{
+	return f->exchanges;
+}
+
+const char *
+fake_message(struct fake *f)
+{
+	return f->message != NULL ? f->message : "";
+}
+
+const char *
+fake_rcpts(struct fake *f)
+{
+	return f->rcpts != NULL ? f->rcpts : "";
+}
+
+void
+fake_set_grant(struct fake *f, bool granted)
+{
+	f->granted = granted;
+}
+
+void
+fake_set_authd(struct fake *f, enum authp_verdict all)
+{
+	f->authd = all;
+}
+
+void
+fake_set_spool(struct fake *f, enum spoolc_verdict begin,
+    enum spoolc_verdict commit)
+{
+	f->spool_begin = begin;
+	f->spool_commit = commit;
+}
+
+void
+fake_set_slow_spool(struct fake *f)
+{
+	f->slow_spool = true;
+}
+
+void
+fake_set_next_hop(struct fake *f, const char *next_hop)
+{
+	free(f->conf.next_hop);
+	f->conf.next_hop = strdup(next_hop);
+}
+
+void
+fake_set_help(struct fake *f, const char *text)
+{
+	free(f->conf.help_text);
+	f->conf.help_text = strdup(text);
+}
+
+void
+fake_set_limits(struct fake *f, uint64_t octets, uint64_t rcpts)
+{
+	f->conf.message_size_limit = octets;
+	f->conf.recipient_limit = rcpts;
+}
+
+void
+fake_set_no_tls(struct fake *f)
+{
+	f->settings.tls[0] = f->settings.tls[1] = NULL;
+}
+
+/* Each line of the output is a reply's line. */
+void
+fake_check(struct fake *f)
+{
+	const char *p = (const char *)buf_data(&f->out);
+	const char *end = p + buf_len(&f->out), *nl;
+
+	for (; p != NULL && p < end; p = nl + 1) {
+		if ((nl = memchr(p, '\n', (size_t)(end - p))) == NULL ||
+		    nl - p < 5 || nl[-1] != '\r' || !isdigit(p[0]) ||
+		    !isdigit(p[1]) || !isdigit(p[2]) ||
+		    (p[3] != ' ' && p[3] != '-'))
+			abort();
+		for (const char *q = p; q < nl - 1; q++)
+			if (*q < ' ' || *q > '~')
+				abort();
+		if (nl - p > 511 && strncmp(p, "334", 3) != 0)
+			abort();
+	}
+}

@@ -1,0 +1,62 @@
+/*
+ * smtp_fake.h - a submission session without a network: what it asks of the
+ * connection, the loop, authd and submitd-spool is answered here.
+ *
+ * authd knows alice@example.org and bob@example.org, both with the password
+ * "secret"; example.org is local. Answers come when the session is back in the
+ * loop, never from within the question, as the real ones do.
+ */
+#ifndef SUBMITD_TESTS_SMTP_FAKE_H
+#define SUBMITD_TESTS_SMTP_FAKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/authp.h"
+#include "lib/buf.h"
+#include "submitd/spool/client.h"
+
+enum fake_service { FAKE_SUBMISSION, FAKE_SUBMISSIONS };
+
+struct fake;
+
+/* A session that has been greeted (and has TLS where it begins with it). */
+struct fake *fake_new(enum fake_service service);
+void	fake_free(struct fake *f);
+/* EHLO and AUTH, as alice; the answers are thrown away. */
+void	fake_login(struct fake *f);
+
+/* The client sends; at most `piece` octets come in one turn. */
+void	fake_send(struct fake *f, const void *p, size_t len, size_t piece);
+/* The client goes away. */
+void	fake_gone(struct fake *f);
+
+/* What the session has sent since fake_new() or fake_clear(). */
+const char *fake_output(struct fake *f);
+void	fake_clear(struct fake *f);
+/* The codes of its replies: "220 250 530". */
+const char *fake_codes(struct fake *f);
+
+bool	fake_is_closed(const struct fake *f);
+unsigned int fake_commits(const struct fake *f);
+unsigned int fake_open_exchanges(const struct fake *f);
+/* The last committed message, and its recipients joined by commas. */
+const char *fake_message(struct fake *f);
+const char *fake_rcpts(struct fake *f);
+
+/* How the others behave from now on. */
+void	fake_set_grant(struct fake *f, bool granted);	/* alice's */
+void	fake_set_authd(struct fake *f, enum authp_verdict all); /* OK: normal */
+void	fake_set_spool(struct fake *f, enum spoolc_verdict begin,
+	    enum spoolc_verdict commit);
+void	fake_set_slow_spool(struct fake *f);	/* full after each piece */
+void	fake_set_next_hop(struct fake *f, const char *next_hop);
+void	fake_set_help(struct fake *f, const char *text);
+void	fake_set_limits(struct fake *f, uint64_t octets, uint64_t rcpts);
+void	fake_set_no_tls(struct fake *f);
+
+/* Aborts when something is not as it must always be. */
+void	fake_check(struct fake *f);
+
+#endif

@@ -1,0 +1,300 @@
+/*
+ * t_smtp_parse.c - paths and parameters of MAIL and RCPT, and the replies.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "submitd/smtp/address.h"
+#include "submitd/smtp/params.h"
+#include "submitd/smtp/reply.h"
+
+/* ------------------------------------------------------------------ paths -- */
+
+struct path_case {
+	const char		*name;
+	const char		*input;
+	enum smtp_path_result	 want;
+	const char		*address;	/* OK: "" is <>, "*" postmaster */
+	const char		*rest;		/* what is left */
+};
+
+static const struct path_case path_cases[] = {
+	{ "plain", "<a@b.example>", SMTP_PATH_OK, "a@b.example", "" },
+	{ "null", "<>", SMTP_PATH_OK, "", "" },
+	{ "spaces in front", "   <a@b.example>", SMTP_PATH_OK, "a@b.example", "" },
+	{ "parameters", "<a@b.example> SIZE=1", SMTP_PATH_OK, "a@b.example",
+	    " SIZE=1" },
+	{ "postmaster", "<PostMaster>", SMTP_PATH_OK, "*", "" },
+	{ "quoted", "<\"a>b\"@c.example>", SMTP_PATH_OK, "\"a>b\"@c.example", "" },
+	{ "quoted pair", "<\"a\\\"b\"@c.example>", SMTP_PATH_OK,
+	    "\"a\\\"b\"@c.example", "" },
+	{ "literal", "<a@[192.0.2.1]>", SMTP_PATH_OK, "a@[192.0.2.1]", "" },
+	{ "IPv6 literal", "<a@[IPv6:2001:db8::1]>", SMTP_PATH_OK,
+	    "a@[IPv6:2001:db8::1]", "" },
+	{ "source route", "<@x.example,@y.example:a@b.example>", SMTP_PATH_OK,
+	    "a@b.example", "" },
+	{ "route of literals", "<@[192.0.2.1]:a@b.example>", SMTP_PATH_OK,
+	    "a@b.example", "" },
+	{ "percent hack is a local part", "<a%x.example@b.example>",
+	    SMTP_PATH_OK, "a%x.example@b.example", "" },
+	{ "bang path is a local part", "<x!a@b.example>", SMTP_PATH_OK,
+	    "x!a@b.example", "" },
+	{ "nothing", "", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "no brackets", "a@b.example", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "not closed", "<a@b.example", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "closed in a quote", "<\"a@b.example>", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "text behind", "<a@b.example>x", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "two addresses", "<a@b.example,c@d.example>", SMTP_PATH_SYNTAX, NULL,
+	    NULL },
+	{ "space inside", "<a @b.example>", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "control inside", "<a\tb@c.example>", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "CR inside", "<a\rb@c.example>", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "two @", "<a@b@c.example>", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "no domain", "<alice>", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "empty domain", "<alice@>", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "empty local part", "<@b.example>", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "route without mailbox", "<@x.example:>", SMTP_PATH_SYNTAX, NULL,
+	    NULL },
+	{ "route of nothing", "<@:a@b.example>", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "route with a trailing comma", "<@x.example,:a@b.example>",
+	    SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "bad literal", "<a@[1.2.3]>", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "one label", "<a@localhost>", SMTP_PATH_UNQUALIFIED, NULL, NULL },
+	{ "one label behind a route", "<@x.example:a@localhost>",
+	    SMTP_PATH_UNQUALIFIED, NULL, NULL },
+	{ "UTF-8", "<\xc3\xa4@b.example>", SMTP_PATH_UTF8, NULL, NULL },
+	{ "angle in angle", "<<a@b.example>>", SMTP_PATH_SYNTAX, NULL, NULL },
+};
+
+static void
+path_check(const struct path_case *c, const char *s, size_t len)
+{
+	struct smtp_path p;
+	size_t used = 0;
+
+	print_message("path: %s\n", c->name);
+	assert_int_equal(smtp_path_parse(s, len, &p, &used), c->want);
+	if (c->want != SMTP_PATH_OK)
+		return;
+	assert_string_equal(p.null ? "" : p.postmaster ? "*" : p.mailbox.text,
+	    c->address);
+	assert_int_equal(len - used, strlen(c->rest));
+	assert_memory_equal(s + used, c->rest, len - used);
+}
+
+static void
+test_path(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(path_cases) / sizeof(path_cases[0]); i++) {
+		const struct path_case *c = &path_cases[i];
+		size_t len = strlen(c->input);
+		char *exact = malloc(len + 1);	/* no NUL behind it */
+		struct smtp_path p;
+		size_t used;
+
+		memcpy(exact, c->input, len);
+		path_check(c, exact, len);
+		/* Cut anywhere it must not read on, whatever it says. */
+		for (size_t cut = 0; cut < len; cut++) {
+			char *part = malloc(cut + 1);
+
+			memcpy(part, c->input, cut);
+			smtp_path_parse(part, cut, &p, &used);
+			free(part);
+		}
+		free(exact);
+	}
+}
+
+static void
+test_path_length(void **state)
+{
+	char s[700];
+	struct smtp_path p;
+	size_t used;
+
+	(void)state;
+	/* 64 octets of local part are taken, 65 are not. */
+	snprintf(s, sizeof(s), "<%064d@b.example>", 0);
+	assert_int_equal(smtp_path_parse(s, strlen(s), &p, &used),
+	    SMTP_PATH_OK);
+	snprintf(s, sizeof(s), "<%065d@b.example>", 0);
+	assert_int_equal(smtp_path_parse(s, strlen(s), &p, &used),
+	    SMTP_PATH_SYNTAX);
+	/* A NUL ends nothing. */
+	assert_int_equal(smtp_path_parse("<a@b.example\0>", 14, &p, &used),
+	    SMTP_PATH_SYNTAX);
+	snprintf(s, sizeof(s), "<a@%0600d.example>", 0);
+	assert_int_equal(smtp_path_parse(s, strlen(s), &p, &used),
+	    SMTP_PATH_SYNTAX);
+}
+
+static void
+test_helo(void **state)
+{
+	static const struct { const char *s; bool want; } cases[] = {
+		{ "client.example", true }, { "localhost", true },
+		{ "[192.0.2.1]", true }, { "[IPv6:2001:db8::1]", true },
+		{ "[2001:db8::1]", false }, { "[IPv6:192.0.2.1]", false },
+		{ "my pc", false }, { "", false }, { "a(b)", false },
+		{ "[127.0.0.1", false }, { "-x.example", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		print_message("helo: %s\n", cases[i].s);
+		assert_int_equal(smtp_helo_is_name(cases[i].s), cases[i].want);
+	}
+}
+
+/* ------------------------------------------------------------- parameters -- */
+
+struct param_case {
+	const char	*input;
+	enum smtp_reply	 want;
+	uint64_t	 size;
+	bool		 eightbit;
+};
+
+static const struct param_case param_cases[] = {
+	{ "", SMTP_R_NONE, 0, false },
+	{ "   ", SMTP_R_NONE, 0, false },
+	{ " SIZE=1000", SMTP_R_NONE, 1000, false },
+	{ " size=10  BODY=8bitmime ", SMTP_R_NONE, 10, true },
+	{ " BODY=7BIT SIZE=0", SMTP_R_NONE, 0, false },
+	{ " AUTH=<>", SMTP_R_NONE, 0, false },
+	{ " AUTH=a+2Bb@c.example BODY=8BITMIME", SMTP_R_NONE, 0, true },
+	{ " SIZE=1001", SMTP_R_TOO_BIG, 0, false },
+	{ " SIZE=18446744073709551615", SMTP_R_TOO_BIG, 0, false },
+	{ " SIZE=18446744073709551616", SMTP_R_TOO_BIG, 0, false },
+	{ " SIZE=99999999999999999999", SMTP_R_TOO_BIG, 0, false },
+	{ " SIZE=", SMTP_R_PARAM_VALUE, 0, false },
+	{ " SIZE", SMTP_R_PARAM_VALUE, 0, false },
+	{ " SIZE=-1", SMTP_R_PARAM_VALUE, 0, false },
+	{ " SIZE=+1", SMTP_R_PARAM_VALUE, 0, false },
+	{ " SIZE=1k", SMTP_R_PARAM_VALUE, 0, false },
+	{ " SIZE=1 SIZE=1", SMTP_R_PARAM_TWICE, 0, false },
+	{ " BODY=BINARYMIME", SMTP_R_PARAM_VALUE, 0, false },
+	{ " BODY=", SMTP_R_PARAM_VALUE, 0, false },
+	{ " AUTH=", SMTP_R_PARAM_VALUE, 0, false },
+	{ " AUTH=a+2", SMTP_R_PARAM_VALUE, 0, false },
+	{ " AUTH=a+2b", SMTP_R_PARAM_VALUE, 0, false },
+	{ " AUTH=a=b", SMTP_R_PARAM_VALUE, 0, false },
+	{ " RET=HDRS", SMTP_R_PARAM_UNKNOWN, 0, false },
+	{ " SMTPUTF8", SMTP_R_PARAM_UNKNOWN, 0, false },
+	{ " SIZEX=1", SMTP_R_PARAM_UNKNOWN, 0, false },
+	{ " =1", SMTP_R_PARAM_SYNTAX, 0, false },
+	{ " -A=1", SMTP_R_PARAM_SYNTAX, 0, false },
+	{ " \x01=1", SMTP_R_PARAM_SYNTAX, 0, false },
+};
+
+static void
+test_params(void **state)
+{
+	struct smtp_params p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(param_cases) / sizeof(param_cases[0]);
+	    i++) {
+		const struct param_case *c = &param_cases[i];
+
+		print_message("params:%s\n", c->input);
+		assert_int_equal(smtp_params_mail(c->input, strlen(c->input),
+		    1000, &p), c->want);
+		if (c->want != SMTP_R_NONE)
+			continue;
+		assert_int_equal(p.size, c->size);
+		assert_int_equal(p.eightbit, c->eightbit);
+	}
+	assert_int_equal(smtp_params_rcpt("  ", 2), SMTP_R_NONE);
+	assert_int_equal(smtp_params_rcpt(" SIZE=1", 7), SMTP_R_PARAM_UNKNOWN);
+	assert_int_equal(smtp_params_rcpt(" NOTIFY=NEVER", 13),
+	    SMTP_R_PARAM_UNKNOWN);
+}
+
+/* ---------------------------------------------------------------- replies -- */
+
+static const char *
+format(enum smtp_reply r, const char *detail, const char *help)
+{
+	static char dst[SMTP_REPLY_SIZE + 1];
+	size_t len = smtp_reply_format(dst, r, detail, help);
+
+	assert_true(len <= SMTP_REPLY_SIZE);
+	dst[len] = '\0';
+	return dst;
+}
+
+static void
+test_reply(void **state)
+{
+	char big[2000];
+
+	(void)state;
+	assert_string_equal(format(SMTP_R_OK, NULL, "help"), "250 2.0.0 OK\r\n");
+	assert_string_equal(format(SMTP_R_QUEUED, "xyz", NULL),
+	    "250 2.0.0 queued as xyz\r\n");
+	assert_string_equal(format(SMTP_R_NO_USER, "a@b.example", "call 123"),
+	    "550 5.1.1 No such user here: a@b.example; call 123\r\n");
+	/* No text begins a line of its own. */
+	assert_string_equal(format(SMTP_R_NO_USER, "a\r\nb\x80", NULL),
+	    "550 5.1.1 No such user here: a??b?\r\n");
+	memset(big, 'x', sizeof(big));
+	big[sizeof(big) - 1] = '\0';
+	assert_int_equal(strlen(format(SMTP_R_NO_USER, big, NULL)), 512);
+	assert_true(strlen(format(SMTP_R_NO_USER, big, big)) <= 1024);
+	assert_memory_equal(format(SMTP_R_NO_USER, big, "y"), "550-5.1.1 ", 10);
+	assert_non_null(strstr(format(SMTP_R_NO_USER, big, "y"),
+	    "\r\n550 5.1.1 y\r\n"));
+}
+
+/* RFC 2034: the enhanced code's class is the code's; 521 is never used (RFC
+ * 6409 section 7); a session is closed by 421, 221 and a few 503 only. */
+static void
+test_reply_rows(void **state)
+{
+	(void)state;
+	for (int i = 0; i < SMTP_R__COUNT; i++) {
+		const struct smtp_reply_row *row =
+		    smtp_reply_row((enum smtp_reply)i);
+
+		assert_true(row->code >= 200 && row->code < 600);
+		assert_int_not_equal(row->code, 521);
+		assert_non_null(row->text);
+		if (row->enhanced != NULL)
+			assert_int_equal(row->enhanced[0] - '0',
+			    row->code / 100);
+		else
+			assert_true(row->code == 220 || row->code == 250 ||
+			    row->code == 354);
+		if (row->code == 421)
+			assert_true(row->flags & SMTP_R_CLOSE);
+		if (row->flags & SMTP_R_ERROR)
+			assert_true(row->code >= 500);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_path),
+		cmocka_unit_test(test_path_length),
+		cmocka_unit_test(test_helo),
+		cmocka_unit_test(test_params),
+		cmocka_unit_test(test_reply),
+		cmocka_unit_test(test_reply_rows),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

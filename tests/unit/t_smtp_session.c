@@ -1,0 +1,501 @@
+/*
+ * t_smtp_session.c - dialogues with a whole session, without a network: what is
+ * answered, what is taken, what is left open.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/smtp_fake.h"
+
+#define PLAIN "AGFsaWNlAHNlY3JldA=="	/* \0alice\0secret */
+#define WRONG "AGFsaWNlAHdyb25n"	/* \0alice\0wrong */
+#define TX "MAIL FROM:<alice@example.org>\r\nRCPT TO:<bob@example.org>\r\n"
+#define MSG "Date: x\r\nMessage-ID: <y>\r\n\r\nhi\r\n.\r\n"
+
+enum begin { CLEAR, TLS, EHLOED, LOGGED_IN };
+
+#define WHOLE	1u	/* only in one piece: what it shows depends on that */
+#define CLOSED	2u	/* the session is over after it */
+#define SENDS	3u	/* turns a row may have */
+
+struct dialogue {
+	const char	*name;
+	enum begin	 begin;
+	const char	*send[SENDS];
+	const char	*want;
+	unsigned int	 flags;
+};
+
+static const struct dialogue dialogues[] = {
+	/* before TLS (RFC 3207 section 4) */
+	{ "EHLO in clear", CLEAR, { "EHLO a.example\r\n" }, "250", 0 },
+	{ "QUIT", CLEAR, { "QUIT\r\n" }, "221", CLOSED },
+	{ "NOOP", CLEAR, { "noop\r\nNOOP x\r\n" }, "250 250", 0 },
+	{ "AUTH in clear", CLEAR, { "EHLO a\r\nAUTH PLAIN " PLAIN "\r\n" },
+	    "250 530", 0 },
+	{ "all else in clear", CLEAR, { "MAIL FROM:<>\r\nRCPT TO:<a@b.example>"
+	    "\r\nDATA\r\nRSET\r\nVRFY a\r\nHELP\r\n" },
+	    "530 530 530 530 530 530", 0 },
+	{ "unknown in clear", CLEAR, { "FOO\r\n" }, "500", 0 },
+	/* STARTTLS */
+	{ "STARTTLS", CLEAR, { "STARTTLS\r\n", "EHLO a\r\nSTARTTLS\r\n" },
+	    "220 250 503", 0 },
+	{ "STARTTLS forgets EHLO", CLEAR, { "EHLO a\r\n", "STARTTLS\r\n",
+	    "MAIL FROM:<>\r\n" }, "250 220 503", 0 },
+	{ "STARTTLS with an argument", CLEAR, { "STARTTLS now\r\n" }, "501", 0 },
+	{ "injection", CLEAR, { "STARTTLS\r\nEHLO a\r\n" }, "503",
+	    WHOLE | CLOSED },
+	/* lines */
+	{ "empty line", EHLOED, { "\r\n" }, "500", 0 },
+	{ "space in front", EHLOED, { " NOOP\r\n" }, "500", 0 },
+	{ "spaces behind", EHLOED, { "RSET  \r\n" }, "250", 0 },
+	{ "bare LF", EHLOED, { "NOOP\nNOOP\r\nNOOP\r\n" }, "500 250", WHOLE },
+	{ "bare CR", EHLOED, { "NO\rOP\r\n" }, "500", 0 },
+	{ "too many errors", EHLOED, { "a\r\na\r\na\r\na\r\na\r\na\r\na\r\n"
+	    "a\r\na\r\na\r\na\r\n" },
+	    "500 500 500 500 500 500 500 500 500 500 421", CLOSED },
+	/* order */
+	{ "MAIL before EHLO", TLS, { "MAIL FROM:<alice@example.org>\r\n" },
+	    "503", 0 },
+	{ "EHLO without a name", TLS, { "EHLO\r\n" }, "501", 0 },
+	{ "RCPT before MAIL", LOGGED_IN, { "RCPT TO:<bob@example.org>\r\n" },
+	    "503", 0 },
+	{ "DATA before MAIL", LOGGED_IN, { "DATA\r\n" }, "503", 0 },
+	{ "DATA before RCPT", LOGGED_IN, {
+	    "MAIL FROM:<alice@example.org>\r\nDATA\r\n" }, "250 503", 0 },
+	{ "DATA with an argument", LOGGED_IN, { TX "DATA x\r\n" },
+	    "250 250 501", 0 },
+	{ "nested MAIL", LOGGED_IN, { TX TX }, "250 250 503 250", 0 },
+	{ "RSET ends a transaction", LOGGED_IN, { TX "RSET\r\nDATA\r\n" },
+	    "250 250 250 503", 0 },
+	{ "EHLO ends a transaction", LOGGED_IN, { TX "EHLO b\r\nDATA\r\n" },
+	    "250 250 250 503", 0 },
+	{ "the login stays after RSET and EHLO", LOGGED_IN, {
+	    "RSET\r\nEHLO b\r\n" TX }, "250 250 250 250", 0 },
+	/* AUTH (RFC 4954) */
+	{ "PLAIN", EHLOED, { "AUTH PLAIN " PLAIN "\r\n" }, "235", 0 },
+	{ "mechanism in any case", EHLOED, { "auth plain " PLAIN "\r\n" },
+	    "235", 0 },
+	{ "PLAIN in two steps", EHLOED, { "AUTH PLAIN\r\n", PLAIN "\r\n" },
+	    "334 235", 0 },
+	{ "LOGIN", EHLOED, { "AUTH LOGIN\r\n", "YWxpY2U=\r\n",
+	    "c2VjcmV0\r\n" }, "334 334 235", 0 },
+	{ "LOGIN with the name at once", EHLOED, { "AUTH LOGIN YWxpY2U=\r\n",
+	    "c2VjcmV0\r\n" }, "334 235", 0 },
+	{ "wrong password", EHLOED, { "AUTH PLAIN " WRONG "\r\n" }, "535", 0 },
+	{ "and then the right one", EHLOED, { "AUTH PLAIN " WRONG "\r\n"
+	    "AUTH PLAIN " PLAIN "\r\n" }, "535 235", 0 },
+	{ "too many logins", EHLOED, { "AUTH PLAIN " WRONG "\r\nAUTH PLAIN "
+	    WRONG "\r\nAUTH PLAIN " WRONG "\r\nAUTH PLAIN " WRONG
+	    "\r\nAUTH PLAIN " WRONG "\r\n" }, "535 535 535 535 535 421",
+	    CLOSED },
+	{ "cancelled", EHLOED, { "AUTH LOGIN\r\n", "*\r\n", "NOOP\r\n" },
+	    "334 501 250", 0 },
+	{ "bad base64", EHLOED, { "AUTH PLAIN !!!\r\n", "AUTH PLAIN YQ\r\n",
+	    "AUTH PLAIN Y=Q=\r\n" }, "501 501 501", 0 },
+	{ "bad base64 in an answer", EHLOED, { "AUTH LOGIN\r\n", "a b\r\n",
+	    "NOOP\r\n" }, "334 501 250", 0 },
+	{ "empty initial response", EHLOED, { "AUTH PLAIN =\r\n" }, "535", 0 },
+	{ "unknown mechanism", EHLOED, { "AUTH GSSAPI\r\n" }, "504", 0 },
+	{ "prefix of a mechanism", EHLOED, { "AUTH PLAI\r\n" }, "504", 0 },
+	{ "two mechanisms", EHLOED, { "AUTH PLAIN LOGIN x\r\n" }, "501", 0 },
+	{ "AUTH without a mechanism", EHLOED, { "AUTH\r\n" }, "501", 0 },
+	{ "second AUTH", LOGGED_IN, { "AUTH PLAIN " PLAIN "\r\n" }, "503", 0 },
+	{ "AUTH in a transaction", LOGGED_IN, { "MAIL FROM:<alice@example.org>"
+	    "\r\nAUTH PLAIN " PLAIN "\r\n" }, "250 503", 0 },
+	{ "answer sent before the challenge", EHLOED, {
+	    "AUTH LOGIN\r\nYWxpY2U=\r\n" }, "503", WHOLE | CLOSED },
+	{ "AUTH and MAIL in one group", EHLOED, { "AUTH PLAIN " PLAIN "\r\n"
+	    TX }, "235 250 250", 0 },
+	{ "AUTH before EHLO", TLS, { "AUTH PLAIN " PLAIN "\r\n" }, "503", 0 },
+	/* MAIL */
+	{ "MAIL without AUTH", EHLOED, { "MAIL FROM:<alice@example.org>\r\n"
+	    "MAIL FROM:<>\r\nMAIL FROM:<bob@other.example>\r\n"
+	    "MAIL FROM:<\xc3\xa4@x.example>\r\nMAIL FROM:<a@b\r\n"
+	    "MAIL FROM:<a@b.example> SIZE=999999999\r\n"
+	    "MAIL FROM:<@x.example:alice@example.org> AUTH=<>\r\n" },
+	    "530 530 530 530 530 530 530", 0 },
+	{ "another's sender", LOGGED_IN, { "MAIL FROM:<bob@example.org>\r\n" },
+	    "553", 0 },
+	{ "null sender", LOGGED_IN, { "MAIL FROM:<>\r\n" }, "250", 0 },
+	{ "space after the colon", LOGGED_IN, {
+	    "MAIL FROM: <alice@example.org> \r\nRCPT TO:  <bob@example.org>"
+	    "  \r\n" }, "250 250", 0 },
+	{ "no FROM", LOGGED_IN, { "MAIL <alice@example.org>\r\n" }, "501", 0 },
+	{ "bad sender", LOGGED_IN, { "MAIL FROM:alice@example.org\r\n"
+	    "MAIL FROM:<alice@example.org>x\r\n" }, "501 501", 0 },
+	{ "sender not qualified", LOGGED_IN, { "MAIL FROM:<alice@example>\r\n"
+	    "MAIL FROM:<postmaster>\r\n" }, "554 554", 0 },
+	{ "parameters", LOGGED_IN, { "MAIL FROM:<alice@example.org> SIZE=1000 "
+	    "BODY=8BITMIME AUTH=<>\r\n" }, "250", 0 },
+	{ "size over the limit", LOGGED_IN, {
+	    "MAIL FROM:<alice@example.org> SIZE=100001\r\n" }, "552", 0 },
+	{ "unknown parameter", LOGGED_IN, {
+	    "MAIL FROM:<alice@example.org> FOO=1\r\n" }, "555", 0 },
+	/* RCPT */
+	{ "unknown user", LOGGED_IN, { "MAIL FROM:<alice@example.org>\r\n"
+	    "RCPT TO:<nobody@example.org>\r\nDATA\r\n" }, "250 550 554", 0 },
+	{ "percent hack", LOGGED_IN, { "MAIL FROM:<alice@example.org>\r\n"
+	    "RCPT TO:<a%b.example@example.org>\r\n"
+	    "RCPT TO:<b.example!a@example.org>\r\n" }, "250 550 550", 0 },
+	{ "postmaster", LOGGED_IN, { "MAIL FROM:<alice@example.org>\r\n"
+	    "RCPT TO:<Postmaster>\r\n" }, "250 250", 0 },
+	{ "not local, no next_hop", LOGGED_IN, {
+	    "MAIL FROM:<alice@example.org>\r\nRCPT TO:<a@b.example>\r\n" },
+	    "250 550", 0 },
+	{ "source route goes nowhere else", LOGGED_IN, {
+	    "MAIL FROM:<alice@example.org>\r\n"
+	    "RCPT TO:<@example.org:a@b.example>\r\n" }, "250 550", 0 },
+	{ "null recipient", LOGGED_IN, { "MAIL FROM:<alice@example.org>\r\n"
+	    "RCPT TO:<>\r\n" }, "250 501", 0 },
+	{ "recipient parameter", LOGGED_IN, { "MAIL FROM:<alice@example.org>"
+	    "\r\nRCPT TO:<bob@example.org> NOTIFY=NEVER\r\n" }, "250 555", 0 },
+	/* DATA */
+	{ "a message", LOGGED_IN, { TX "DATA\r\n", MSG, "NOOP\r\n" },
+	    "250 250 354 250 250", 0 },
+	{ "two messages", LOGGED_IN, { TX "DATA\r\n", MSG TX "DATA\r\n", MSG },
+	    "250 250 354 250 250 250 354 250", 0 },
+	{ "bare LF in content", LOGGED_IN, { TX "DATA\r\n",
+	    "a\n.\nMAIL FROM:<x@y.example>\r\n.\r\n", "NOOP\r\n" },
+	    "250 250 354 550 250", 0 },
+	/* the rest */
+	{ "VRFY, EXPN, HELP", EHLOED, { "VRFY alice\r\nEXPN x\r\nHELP\r\n" },
+	    "252 252 214", 0 },
+	{ "not on this port", LOGGED_IN, { "ETRN a\r\nATRN a\r\nTURN\r\n"
+	    "SEND FROM:<a@b.example>\r\n" }, "502 502 502 502", 0 },
+	{ "octets of a refused BDAT do not run", LOGGED_IN, {
+	    "BDAT 12 LAST\r\nQUIT\r\nQUIT\r\nNOOP\r\n" }, "502 250", 0 },
+	{ "BDAT that overflows", LOGGED_IN, {
+	    "BDAT 18446744073709551617\r\n" }, "501", CLOSED },
+};
+
+static struct fake *
+session_begin(enum begin b)
+{
+	struct fake *f = fake_new(b == CLEAR ? FAKE_SUBMISSION :
+	    FAKE_SUBMISSIONS);
+
+	assert_string_equal(fake_codes(f), "220");
+	if (b == LOGGED_IN)
+		fake_login(f);
+	if (b == EHLOED)
+		fake_send(f, "EHLO a\r\n", 8, 8);
+	fake_clear(f);
+	return f;
+}
+
+static void
+dialogue_run(const struct dialogue *d, size_t piece)
+{
+	struct fake *f = session_begin(d->begin);
+
+	for (unsigned int i = 0; i < SENDS && d->send[i] != NULL; i++)
+		fake_send(f, d->send[i], strlen(d->send[i]), piece);
+	fake_check(f);
+	assert_string_equal(fake_codes(f), d->want);
+	assert_int_equal(fake_is_closed(f), (d->flags & CLOSED) != 0);
+	fake_free(f);
+}
+
+static void
+test_dialogues(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(dialogues) / sizeof(dialogues[0]); i++) {
+		const struct dialogue *d = &dialogues[i];
+
+		print_message("session: %s\n", d->name);
+		dialogue_run(d, 100000);
+		for (size_t piece = 1; !(d->flags & WHOLE) && piece < 8;
+		    piece++)
+			dialogue_run(d, piece);
+	}
+}
+
+static void
+say(struct fake *f, const char *text)
+{
+	fake_send(f, text, strlen(text), 100000);
+}
+
+static void
+test_ehlo(void **state)
+{
+	struct fake *f = session_begin(CLEAR);
+
+	(void)state;
+	say(f, "EHLO a\r\n");
+	assert_string_equal(fake_output(f), "250-mail.example.org\r\n"
+	    "250-PIPELINING\r\n250-SIZE 100000\r\n250-8BITMIME\r\n"
+	    "250-STARTTLS\r\n250 ENHANCEDSTATUSCODES\r\n");
+	say(f, "STARTTLS\r\n");
+	fake_clear(f);
+	say(f, "EHLO a\r\n");
+	assert_string_equal(fake_output(f), "250-mail.example.org\r\n"
+	    "250-PIPELINING\r\n250-SIZE 100000\r\n250-8BITMIME\r\n"
+	    "250-AUTH SCRAM-SHA-256 PLAIN LOGIN\r\n"
+	    "250 ENHANCEDSTATUSCODES\r\n");
+	fake_free(f);
+}
+
+static void
+test_no_certificate(void **state)
+{
+	struct fake *f = session_begin(CLEAR);
+
+	(void)state;
+	fake_set_no_tls(f);
+	say(f, "EHLO a\r\n");
+	assert_null(strstr(fake_output(f), "STARTTLS"));
+	fake_clear(f);
+	say(f, "STARTTLS\r\nMAIL FROM:<>\r\n");
+	assert_string_equal(fake_codes(f), "454 530");
+	fake_free(f);
+}
+
+static void
+test_prompts(void **state)
+{
+	struct fake *f = session_begin(EHLOED);
+
+	(void)state;
+	say(f, "AUTH LOGIN\r\n");
+	assert_string_equal(fake_output(f), "334 VXNlcm5hbWU6\r\n");
+	fake_clear(f);
+	say(f, "YWxpY2U=\r\n");
+	assert_string_equal(fake_output(f), "334 UGFzc3dvcmQ6\r\n");
+	say(f, "*\r\n");
+	assert_int_equal(fake_open_exchanges(f), 0);
+	fake_clear(f);
+	say(f, "AUTH PLAIN\r\n");
+	assert_string_equal(fake_output(f), "334 \r\n");
+	fake_free(f);		/* gone in the middle: nothing is left open */
+}
+
+static void
+test_long_lines(void **state)
+{
+	struct fake *f = session_begin(EHLOED);
+	static char line[20000];
+
+	(void)state;
+	/* 512 octets with CR LF work, 513 do not (RFC 5321 4.5.3.1.4). */
+	memset(line, 'x', sizeof(line));
+	memcpy(line, "NOOP ", 5);
+	memcpy(line + 510, "\r\n", 3);
+	say(f, line);
+	memset(line + 510, 'x', 3);
+	memcpy(line + 511, "\r\n", 3);
+	say(f, line);
+	assert_string_equal(fake_codes(f), "250 500");
+	/* Far too long: one answer, nothing of it runs. */
+	fake_clear(f);
+	memset(line + 511, 'x', 3);
+	memcpy(line + sizeof(line) - 9, "QUIT\r\n", 7);
+	say(f, line);
+	say(f, "NOOP\r\n");
+	assert_string_equal(fake_codes(f), "500 250");
+	/* In AUTH: 500 5.5.6, and the exchange is over. */
+	fake_clear(f);
+	say(f, "AUTH LOGIN\r\n");
+	memset(line, 'A', sizeof(line) - 9);
+	say(f, line);
+	say(f, "NOOP\r\n");
+	assert_string_equal(fake_codes(f), "334 500 250");
+	assert_non_null(strstr(fake_output(f), "500 5.5.6 "));
+	assert_int_equal(fake_open_exchanges(f), 0);
+	fake_free(f);
+}
+
+static void
+test_grant(void **state)
+{
+	struct fake *f = session_begin(EHLOED);
+
+	(void)state;
+	fake_set_grant(f, true);
+	say(f, "MAIL FROM:<bob@example.org>\r\n" TX "RSET\r\n");
+	assert_string_equal(fake_codes(f), "553 250 250 250");
+	/* It is asked anew at each MAIL. */
+	fake_set_grant(f, false);
+	fake_clear(f);
+	say(f, TX "DATA\r\n");
+	assert_string_equal(fake_codes(f), "530 503 503");
+	fake_free(f);
+}
+
+static void
+test_authd_away(void **state)
+{
+	struct fake *f = session_begin(EHLOED);
+
+	(void)state;
+	fake_set_authd(f, AUTHP_TEMP);
+	say(f, "AUTH PLAIN " PLAIN "\r\n" TX);
+	assert_string_equal(fake_codes(f), "454 451 503");
+	fake_set_authd(f, AUTHP_OK);	/* it is back; the session stayed */
+	fake_clear(f);
+	say(f, "AUTH PLAIN " PLAIN "\r\n" TX);
+	assert_string_equal(fake_codes(f), "235 250 250");
+	fake_set_authd(f, AUTHP_VOID);
+	fake_clear(f);
+	say(f, "RSET\r\nMAIL FROM:<alice@example.org>\r\nNOOP\r\n");
+	assert_string_equal(fake_codes(f), "250 421");
+	assert_true(fake_is_closed(f));
+	fake_free(f);
+}
+
+static void
+test_message(void **state)
+{
+	struct fake *f = session_begin(LOGGED_IN);
+
+	(void)state;
+	say(f, TX "RCPT TO:<bob@example.org>\r\nRCPT TO:<alice@example.org>\r\n"
+	    "DATA\r\n");
+	say(f, "Date: x\r\nMessage-ID: <y>\r\n\r\n..stuffed\r\n..\r\n.\r\n");
+	assert_int_equal(fake_commits(f), 1);
+	assert_string_equal(fake_message(f), "Date: x\r\nMessage-ID: <y>\r\n"
+	    "\r\n.stuffed\r\n.\r\n");
+	assert_string_equal(fake_rcpts(f), "bob@example.org,alice@example.org");
+	assert_non_null(strstr(fake_output(f),
+	    "250 2.0.0 queued as aaaaaaaaaaaaaaaa\r\n"));
+	/* A client that goes before the end of data leaves nothing. */
+	say(f, TX "DATA\r\n");
+	say(f, "Date: x\r\n\r\nhalf\r\n");
+	fake_gone(f);
+	assert_int_equal(fake_commits(f), 1);
+	fake_free(f);
+}
+
+static void
+test_limits(void **state)
+{
+	struct fake *f = session_begin(LOGGED_IN);
+	char line[64];
+
+	(void)state;
+	fake_set_limits(f, 300, 3);
+	fake_set_next_hop(f, "127.0.0.1:25");
+	say(f, "MAIL FROM:<alice@example.org>\r\n");
+	for (int i = 0; i < 5; i++) {
+		snprintf(line, sizeof(line), "RCPT TO:<u%d@b.example>\r\n", i);
+		say(f, line);
+	}
+	assert_string_equal(fake_codes(f), "250 250 250 250 452 452");
+	fake_clear(f);
+	say(f, "DATA\r\n");
+	for (int i = 0; i < 20; i++)
+		say(f, "012345678901234567890123456789\r\n");
+	say(f, ".\r\nNOOP\r\n");
+	assert_string_equal(fake_codes(f), "354 552 250");
+	assert_int_equal(fake_commits(f), 0);
+	fake_free(f);
+}
+
+static void
+test_spool_verdicts(void **state)
+{
+	static const struct {
+		enum spoolc_verdict	 begin, commit;
+		const char		*want;
+	} cases[] = {
+		{ SPOOLC_NOSPACE, SPOOLC_OK, "250 250 452" },
+		{ SPOOLC_TEMP, SPOOLC_OK, "250 250 451" },
+		{ SPOOLC_VOID, SPOOLC_OK, "250 250 421" },
+		{ SPOOLC_NOTSENDER, SPOOLC_OK, "250 250 553" },
+		{ SPOOLC_TOOBIG, SPOOLC_OK, "250 250 552" },
+		{ SPOOLC_OK, SPOOLC_NOSPACE, "250 250 354 452" },
+		{ SPOOLC_OK, SPOOLC_TEMP, "250 250 354 451" },
+		{ SPOOLC_OK, SPOOLC_VOID, "250 250 354 421" },
+		{ SPOOLC_OK, SPOOLC_LOOP, "250 250 354 554" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fake *f = session_begin(LOGGED_IN);
+
+		fake_set_spool(f, cases[i].begin, cases[i].commit);
+		say(f, TX "DATA\r\n");
+		if (cases[i].begin == SPOOLC_OK)
+			say(f, MSG);
+		assert_string_equal(fake_codes(f), cases[i].want);
+		assert_int_equal(fake_commits(f), 0);
+		fake_free(f);
+	}
+}
+
+static void
+test_slow_spool(void **state)
+{
+	struct fake *f = session_begin(LOGGED_IN);
+
+	(void)state;
+	fake_set_slow_spool(f);
+	say(f, TX "DATA\r\n");
+	for (int i = 0; i < 1000; i++)
+		fake_send(f, "0123456789 0123456789 0123456789\r\n", 34, 7);
+	say(f, ".\r\n");
+	assert_string_equal(fake_codes(f), "250 250 354 250");
+	assert_int_equal(fake_commits(f), 1);
+	assert_non_null(strstr(fake_message(f), "0123456789\r\n0123456789 "));
+	fake_free(f);
+}
+
+static void
+test_help_text(void **state)
+{
+	struct fake *f = session_begin(EHLOED);
+
+	(void)state;
+	fake_set_help(f, "https://example.org/mail");
+	say(f, "MAIL FROM:<alice@example.org>\r\n");
+	assert_non_null(strstr(fake_output(f),
+	    "530 5.7.0 Authentication required: switch on authentication "
+	    "(SMTP AUTH) in your mail program"));
+	assert_non_null(strstr(fake_output(f), "https://example.org/mail\r\n"));
+	fake_free(f);
+}
+
+static void
+test_idle_commands(void **state)
+{
+	struct fake *f = session_begin(EHLOED);
+
+	(void)state;
+	for (int i = 0; i < 200 && !fake_is_closed(f); i++)
+		say(f, "NOOP\r\n");
+	assert_true(fake_is_closed(f));
+	assert_non_null(strstr(fake_output(f), "\r\n421 4.7.0 "));
+	fake_free(f);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_dialogues),
+		cmocka_unit_test(test_ehlo),
+		cmocka_unit_test(test_no_certificate),
+		cmocka_unit_test(test_prompts),
+		cmocka_unit_test(test_long_lines),
+		cmocka_unit_test(test_grant),
+		cmocka_unit_test(test_authd_away),
+		cmocka_unit_test(test_message),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_spool_verdicts),
+		cmocka_unit_test(test_slow_spool),
+		cmocka_unit_test(test_help_text),
+		cmocka_unit_test(test_idle_commands),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
