@@ -37,6 +37,19 @@ clock_mono_ms(void)
 	return clock_us(CLOCK_MONOTONIC) / 1000;
 }
 
+void
+clock_date(int64_t when_s, char dst[CLOCK_DATE_SIZE])
+{
+	time_t t = (time_t)when_s;
+	struct tm tm = { 0 };
+
+	/* No program of ours leaves the C locale. */
+	gmtime_r(&t, &tm);
+	if (strftime(dst, CLOCK_DATE_SIZE, "%a, %d %b %Y %H:%M:%S +0000",
+	    &tm) == 0)
+		dst[0] = '\0';
+}
+
 #ifdef SUBMITD_TEST_BUILD
 
 static pthread_once_t clock_test_once = PTHREAD_ONCE_INIT;

@@ -16,6 +16,11 @@ int64_t	clock_now_s(void);	/* seconds since the epoch */
 int64_t	clock_now_us(void);	/* real time, microseconds; never the test's */
 int64_t	clock_mono_ms(void);	/* monotonic milliseconds */
 
+#define CLOCK_DATE_SIZE 64
+/* "Sun, 22 Nov 2026 05:13:48 +0000" (RFC 5322 section 3.3), in UTC, so that
+ * neither chroot nor a zone file matters. */
+void	clock_date(int64_t when_s, char dst[CLOCK_DATE_SIZE]);
+
 /* How long a timer may sleep at most before it must look at clock_now_s()
  * again: `ms` itself, and at most 100 in test builds that move the clock. */
 int64_t	clock_timer_ms(int64_t ms);

@@ -250,8 +250,10 @@ attempt_done(struct attempt *a)
 	int64_t now_ms = sched_now_ms();
 	uint32_t random = 0;
 
-	/* One for all, so that they stay together. */
-	(void)getrandom(&random, sizeof(random), 0);
+	/* One for all, so that they stay together; without it they try at the
+	 * plain time. */
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		random = 0;
 	a->worker = NULL;
 	for (size_t i = 0; i < a->n_rcpts; i++)
 		if (a->rcpts[i].outcome == OUTCOME_DONE)

@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "submitd/send/dsn.h"
 
+#include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/str.h"
 
@@ -25,23 +25,6 @@
 #define DSN_TAIL	200u		/* the closing boundary */
 
 /* ---------------------------------------------------------------- pieces -- */
-
-static void
-dsn_date(int64_t t, char *dst, size_t size)
-{
-	static const char days[7][4] = { "Sun", "Mon", "Tue", "Wed", "Thu",
-		"Fri", "Sat" };
-	static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May",
-		"Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
-	time_t when = (time_t)t;
-	struct tm tm;
-
-	memset(&tm, 0, sizeof(tm));
-	gmtime_r(&when, &tm);
-	snprintf(dst, size, "%s, %d %s %d %02d:%02d:%02d +0000",
-	    days[tm.tm_wday % 7], tm.tm_mday, months[tm.tm_mon % 12],
-	    tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
 
 /* Where the line that begins at `s` is best broken. */
 static size_t
@@ -225,9 +208,9 @@ dsn_put_rcpts(const struct dsn *d, struct buf *b, size_t n,
 static int
 dsn_put_top(const struct dsn *d, const char *boundary, struct buf *b)
 {
-	char date[64], id[STR_ID_SIZE];
+	char date[CLOCK_DATE_SIZE], id[STR_ID_SIZE];
 
-	dsn_date(d->now_s, date, sizeof(date));
+	clock_date(d->now_s, date);
 	str_id(id);
 	return buf_printf(b,
 	    "Date: %s\r\n"
@@ -249,10 +232,10 @@ static int
 dsn_put_text(const struct dsn *d, const char *boundary, struct buf *b,
     size_t *ret_covered)
 {
-	char date[64];
+	char date[CLOCK_DATE_SIZE];
 	int r;
 
-	dsn_date(d->arrived_s, date, sizeof(date));
+	clock_date(d->arrived_s, date);
 	if ((r = buf_printf(b,
 	    "\r\n--%s\r\n"
 	    "Content-Type: text/plain; charset=us-ascii\r\n"
@@ -282,10 +265,10 @@ static int
 dsn_put_statuses(const struct dsn *d, const char *boundary, struct buf *b,
     size_t *ret_covered)
 {
-	char date[64];
+	char date[CLOCK_DATE_SIZE];
 	int r;
 
-	dsn_date(d->arrived_s, date, sizeof(date));
+	clock_date(d->arrived_s, date);
 	if ((r = buf_printf(b,
 	    "\r\n--%s\r\n"
 	    "Content-Type: message/delivery-status\r\n"

@@ -8,29 +8,10 @@
 #include "config.h"
 #include "submitd/smtp/header.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/str.h"
-
-void
-smtp_date(char dst[SMTP_DATE_SIZE], int64_t now_s)
-{
-	static const char days[7][4] = { "Sun", "Mon", "Tue", "Wed", "Thu",
-		"Fri", "Sat" };
-	static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May",
-		"Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
-	time_t t = (time_t)now_s;
-	struct tm tm;
-
-	if (gmtime_r(&t, &tm) == NULL)
-		memset(&tm, 0, sizeof(tm));
-	/* UTC: in its root this process has no other time zone. */
-	snprintf(dst, SMTP_DATE_SIZE, "%s, %d %s %d %02d:%02d:%02d +0000",
-	    days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
-	    tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
 
 void
 smtp_header_begin(struct smtp_header *h, int64_t now_s, const char *id,
@@ -53,10 +34,10 @@ header_emit_str(struct smtp_header *h, const char *s)
 static void
 header_add_missing(struct smtp_header *h)
 {
-	char date[SMTP_DATE_SIZE];
+	char date[CLOCK_DATE_SIZE];
 
 	if (!h->has_date) {
-		smtp_date(date, h->now_s);
+		clock_date(h->now_s, date);
 		header_emit_str(h, "Date: ");
 		header_emit_str(h, date);
 		header_emit_str(h, "\r\n");

@@ -8,12 +8,12 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "submitd/spool/header.h"
 
 #include "auth/authp.h"
 #include "lib/addr.h"
+#include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/mailbox.h"
 
@@ -117,33 +117,13 @@ header_tls(struct header_out *o, const char *tls)
 	}
 }
 
-static void
-header_date(struct header_out *o, int64_t when_s)
-{
-	static const char days[] = "SunMonTueWedThuFriSat";
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	char text[64];
-	time_t t = (time_t)when_s;
-	struct tm tm;
-
-	/* UTC, so that neither chroot nor a zone file matters; not strftime,
-	 * so that no locale does. */
-	if (gmtime_r(&t, &tm) == NULL) {
-		o->error = ERR_FORMAT;
-		return;
-	}
-	snprintf(text, sizeof(text), "%.3s, %d %.3s %d %02d:%02d:%02d +0000",
-	    days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon,
-	    tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-	header_word(o, text);
-}
-
 int
 header_received(const struct envelope *e, const char *hostname, char *dst,
     size_t size)
 {
 	struct header_out o = { .dst = dst, .size = size };
 	char text[MAILBOX_SIZE + 8], literal[ADDR_STRLEN];
+	char date[CLOCK_DATE_SIZE];
 	struct mailbox box;
 	struct addr peer;
 
@@ -173,7 +153,8 @@ header_received(const struct envelope *e, const char *hostname, char *dst,
 	if (o.error == 0)
 		o.dst[o.len++] = ';';
 	o.col++;
-	header_date(&o, e->arrived_s);
+	clock_date(e->arrived_s, date);
+	header_word(&o, date);
 	if (o.error != 0)
 		return o.error;
 	memcpy(dst + o.len, "\r\n", 3);
