@@ -66,6 +66,7 @@ struct conn {
 	bool			 flushing;	/* conn_run_flush() is deferred */
 	bool			 wants_write;	/* TLS needs the socket writable */
 	bool			 gone;		/* told */
+	bool			 timed_out;	/* told that: it can still be told why */
 };
 
 static void conn_ready(void *ctx, int what);
@@ -176,6 +177,13 @@ conn_tls_failed(struct conn *c)
 /* ------------------------------------------------------------- time-outs -- */
 
 static void
+conn_time_is_over(struct conn *c)
+{
+	c->timed_out = !c->gone;
+	conn_gone(c, "timeout");
+}
+
+static void
 conn_idle_fired(void *ctx)
 {
 	struct conn *c = ctx;
@@ -187,13 +195,13 @@ conn_idle_fired(void *ctx)
 	if (quiet_ms < c->idle_ms)
 		timer_arm(&c->idle, c->idle_ms - quiet_ms);
 	else
-		conn_gone(c, "timeout");
+		conn_time_is_over(c);
 }
 
 static void
 conn_deadline_fired(void *ctx)
 {
-	conn_gone(ctx, "timeout");
+	conn_time_is_over(ctx);
 }
 
 void
@@ -441,7 +449,7 @@ conn_write(struct conn *c, const void *p, size_t len)
 {
 	int r;
 
-	if (c->gone || c->state >= CONN_CLOSING)
+	if ((c->gone && !c->timed_out) || c->state >= CONN_CLOSING)
 		return 0;		/* nobody is there to read it */
 	if ((r = buf_append(&c->out, p, len)) != 0)
 		return r;
@@ -727,6 +735,8 @@ conn_close(struct conn *c, bool flush)
 {
 	if (c == NULL || c->state >= CONN_CLOSING)
 		return;
+	if (c->timed_out)
+		c->gone = false;	/* its last words can go out */
 	if (!flush || c->gone || c->state == CONN_CONNECTING ||
 	    c->state == CONN_HANDSHAKE || c->state == CONN_FLUSH_THEN_TLS) {
 		conn_shut(c);

@@ -35,7 +35,8 @@ struct conn_ops {
 	void	(*connected)(void *ctx);
 	/* The peer is gone, or its time is over: `why` is a short word such as
 	 * "eof", "reset", "timeout", "tls:unknown_ca". Called at most once and
-	 * never after conn_close(); the owner then calls conn_close(). */
+	 * never after conn_close(); the owner then calls conn_close(), and
+	 * after "timeout" may conn_write() its reason first. */
 	void	(*gone)(void *ctx, const char *why);
 };
 

@@ -152,7 +152,7 @@ mail_answered(void *ctx, const struct authc_reply *r)
 		mail_refuse(s, SMTP_R_VOID);
 		break;
 	default:
-		mail_refuse(s, SMTP_R_TRY_LATER);
+		mail_refuse(s, SMTP_R_AUTH_LATER);
 		break;
 	}
 	smtp_go_on(s);
@@ -181,7 +181,7 @@ mail_known(void *ctx, const struct exchange_reply *r)
 
 	if (r->verdict == AUTHP_OK && mail_ask(s) == 0)
 		return;
-	mail_refuse(s, SMTP_R_TRY_LATER);
+	mail_refuse(s, SMTP_R_AUTH_LATER);
 	smtp_go_on(s);
 }
 
@@ -202,7 +202,7 @@ mail_begin(struct smtp_session *s)
 		r = exchange_hello(s->exchange, conn_fd(s->conn), mail_known,
 		    s);
 	if (r != 0)
-		mail_refuse(s, SMTP_R_TRY_LATER);
+		mail_refuse(s, SMTP_R_AUTH_LATER);
 	else
 		smtp_wait(s);
 }
