@@ -1,7 +1,21 @@
 # What proves the design, and the end-to-end tests (tests/run).
-EXTRA_DIST += tests/deps tests/run tests/e2e/run.py tests/e2e/next_hop.py \
-	tests/e2e/submitd_instance.py tests/e2e/t_auth.py \
-	tests/e2e/t_clients.py tests/e2e/t_submission.py
+EXTRA_DIST += tests/deps tests/run \
+	tests/e2e/next_hop.py \
+	tests/e2e/run.py \
+	tests/e2e/submitd_instance.py \
+	tests/e2e/t_auth.py \
+	tests/e2e/t_clients.py \
+	tests/e2e/t_delivery.py \
+	tests/e2e/t_disk.py \
+	tests/e2e/t_grants.py \
+	tests/e2e/t_kill.py \
+	tests/e2e/t_pop.py \
+	tests/e2e/t_quickstart.py \
+	tests/e2e/t_reload.py \
+	tests/e2e/t_rule.py \
+	tests/e2e/t_start.py \
+	tests/e2e/t_submission.py \
+	tests/e2e/t_submitctl.py
 
 check-deps: all
 	srcdir=$(srcdir) $(srcdir)/tests/deps
