@@ -9,23 +9,9 @@
 #include "submitd/smtp/header.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/str.h"
-
-void
-smtp_date(char dst[SMTP_DATE_SIZE], int64_t now_s)
-{
-	time_t t = (time_t)now_s;
-	struct tm tm;
-
-	/* UTC, for in its root this process has no other time zone; and names
-	 * in English, for it never calls setlocale(). */
-	if (gmtime_r(&t, &tm) == NULL ||
-	    strftime(dst, SMTP_DATE_SIZE, "%a, %d %b %Y %H:%M:%S +0000",
-	    &tm) == 0)
-		strcpy(dst, "Thu, 01 Jan 1970 00:00:00 +0000");
-}
 
 void
 smtp_header_begin(struct smtp_header *h, int64_t now_s, const char *id,
@@ -48,10 +34,10 @@ header_emit_str(struct smtp_header *h, const char *s)
 static void
 header_add_missing(struct smtp_header *h)
 {
-	char date[SMTP_DATE_SIZE];
+	char date[CLOCK_DATE_SIZE];
 
 	if (!h->has_date) {
-		smtp_date(date, h->now_s);
+		clock_date(h->now_s, date);
 		header_emit_str(h, "Date: ");
 		header_emit_str(h, date);
 		header_emit_str(h, "\r\n");

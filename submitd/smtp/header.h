@@ -43,8 +43,4 @@ void	smtp_header_put(struct smtp_header *h, const uint8_t *p, size_t len);
 /* The message has ended, perhaps within its header. */
 void	smtp_header_end(struct smtp_header *h);
 
-#define SMTP_DATE_SIZE 48
-/* "Sun, 22 Nov 2026 05:13:48 +0000" (RFC 5322 section 3.3). */
-void	smtp_date(char dst[SMTP_DATE_SIZE], int64_t now_s);
-
 #endif
