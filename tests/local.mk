@@ -6,3 +6,4 @@ include tests/fuzz/local.mk
 include tests/unit/lib.mk
 include tests/e2e/local.mk
 include tests/unit/pop.mk
+include tests/unit/spool.mk

@@ -76,6 +76,8 @@ deliver_maildir(const struct deliver_place *p, const char *path,
 	char part[NAME_MAX + 1];
 	int fd, next;
 
+	if (path[0] == '\0' || path[0] == '/')
+		return err_set(reterr, ERR_FORMAT, "a bad path");
 	fd = beneath_open(p->root, path, O_RDONLY | O_DIRECTORY, 0, reterr);
 	if (fd != ERR_NOTFOUND)
 		return fd;

@@ -20,6 +20,7 @@ struct flush {
 	struct store_ops	 waiting;
 	struct store_ops	 batch;		/* the thread's while running */
 	bool			 running;
+	bool			 ending;	/* the thread may be gone */
 	loop_fn			*idle;
 	void			*idle_ctx;
 };
@@ -48,7 +49,8 @@ flush_start(struct flush *f)
 	f->running = true;
 	/* One job in a queue of one always fits; without memory for it the
 	 * loop waits for the disk this once. */
-	if (pool_submit(f->pool, flush_work, flush_done, f) != 0) {
+	if (f->ending ||
+	    pool_submit(f->pool, flush_work, flush_done, f) != 0) {
 		flush_work(f);
 		flush_done(f);
 	}
@@ -100,9 +102,10 @@ flush_free(struct flush *f)
 {
 	if (f == NULL)
 		return;
+	/* What waits, and what that leads to, is done by us when the thread's
+	 * last flush calls back. */
+	f->ending = true;
 	pool_free(f->pool);
-	if (!TAILQ_EMPTY(&f->waiting))
-		store_flush(f->store, &f->waiting);
 	free(f);
 }
 

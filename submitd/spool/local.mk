@@ -11,13 +11,17 @@ submitd_spool_libstore_a_SOURCES = \
 	submitd/spool/header.c submitd/spool/header.h \
 	submitd/spool/store.c submitd/spool/store.h
 
-pkglibexec_PROGRAMS += submitd/spool/submitd-spool
-submitd_spool_submitd_spool_SOURCES = \
-	submitd/spool/main.c submitd/spool/spool.h \
+# The process but for its main, for tests
+noinst_LIBRARIES += submitd/spool/libspool.a
+submitd_spool_libspool_a_SOURCES = submitd/spool/spool.h \
 	submitd/spool/txn.c submitd/spool/sender.c \
 	submitd/spool/queue.c submitd/spool/queue.h \
 	submitd/spool/flush.c submitd/spool/flush.h \
 	submitd/spool/recover.c submitd/spool/control.c
+submitd_spool_libspool_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+
+pkglibexec_PROGRAMS += submitd/spool/submitd-spool
+submitd_spool_submitd_spool_SOURCES = submitd/spool/main.c
 submitd_spool_submitd_spool_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-submitd_spool_submitd_spool_LDADD = submitd/spool/libstore.a \
-	auth/libauthc.a $(CONTROL_LIBS)
+submitd_spool_submitd_spool_LDADD = submitd/spool/libspool.a \
+	submitd/spool/libstore.a auth/libauthc.a $(CONTROL_LIBS)

@@ -21,22 +21,6 @@
 #define SPOOL_WRITERS_QUEUE (2u * SPOOL_TXNS_MAX)
 #define SPOOL_STOP_MS 2000
 
-int
-spool_space(struct spool *sp, uint64_t need)
-{
-	struct err err;
-	int r = store_space(&sp->store, sp->conf->spool_min_free,
-	    sp->reserved + need, sp->n_txns, &err);
-
-	/* One line when it begins and one when it is over. */
-	if (r != 0 && !sp->nospace)
-		LOG_EV(LOG_ERR, "spool.nospace", NULL, KV_T("why", err.text));
-	if (r == 0 && sp->nospace)
-		LOG_EV(LOG_NOTICE, "spool.space", NULL);
-	sp->nospace = r != 0;
-	return r;
-}
-
 /* ----------------------------------------------------------------- reload -- */
 
 static int

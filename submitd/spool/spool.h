@@ -43,10 +43,6 @@ struct spool {
 
 #define SPOOL_TXNS_MAX 4096u	/* of all peers */
 
-/* 0, or ERR_NOSPACE when `need` octets do not fit beside the reserve and what
- * open transactions may still need. Logs when it begins and when it ends. */
-int	spool_space(struct spool *sp, uint64_t need);
-
 /* Reads the folders at start: empties tmp/, queues what is whole, sets aside
  * what is not. */
 int	recover_run(struct spool *sp, struct err *reterr);

@@ -190,6 +190,24 @@ txn_reserve(struct txn *t)
 	t->reserved = want;
 }
 
+/* 0, or ERR_NOSPACE when what open transactions may still need does not fit
+ * beside the reserve. */
+static int
+txn_space(struct spool *sp)
+{
+	struct err err;
+	int r = store_space(&sp->store, sp->conf->spool_min_free,
+	    sp->reserved, sp->n_txns, &err);
+
+	/* One line when it begins and one when it is over. */
+	if (r != 0 && !sp->nospace)
+		LOG_EV(LOG_ERR, "spool.nospace", NULL, KV_T("why", err.text));
+	if (r == 0 && sp->nospace)
+		LOG_EV(LOG_NOTICE, "spool.space", NULL);
+	sp->nospace = r != 0;
+	return r;
+}
+
 static void
 txn_ack(struct txn *t, size_t octets)
 {
@@ -263,7 +281,7 @@ txn_write(struct txn *t)
 	    buf_len(&t->in) < TXN_WRITE_MIN)
 		return;
 	/* What was announced is reserved; more has to fit. */
-	if (t->octets > t->announced && spool_space(t->sp, 0) != 0) {
+	if (t->octets > t->announced && txn_space(t->sp) != 0) {
 		txn_fail(t, SPOOLC_NOSPACE);
 		return;
 	}
@@ -327,7 +345,7 @@ static void
 txn_flush(struct txn *t)
 {
 	if (t->verdict == SPOOLC_OK && t->octets > t->announced &&
-	    spool_space(t->sp, 0) != 0)
+	    txn_space(t->sp) != 0)
 		t->verdict = SPOOLC_NOSPACE;
 	if (t->verdict == SPOOLC_OK &&
 	    (t->msg = queue_msg_new(&t->env)) == NULL)
@@ -431,7 +449,7 @@ txn_may_begin(struct txn *t)
 		return SPOOLC_TEMP;
 	if (t->announced > t->sp->conf->message_size_limit)
 		return SPOOLC_TOOBIG;
-	return spool_space(t->sp, 0) != 0 ? SPOOLC_NOSPACE : SPOOLC_OK;
+	return txn_space(t->sp) != 0 ? SPOOLC_NOSPACE : SPOOLC_OK;
 }
 
 /* All recipients are here. */

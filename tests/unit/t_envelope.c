@@ -1,0 +1,289 @@
+/*
+ * t_envelope.c - queue files' octets, the Received field, counting Received.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/authp.h"
+#include "lib/err.h"
+#include "submitd/spool/envelope.h"
+#include "submitd/spool/header.h"
+#include "tests/unit/unit.h"
+
+#define ID "abcdefghijklmnop"
+
+static struct envelope
+sample(char **rcpts, size_t n)
+{
+	static char sender[] = "a@example.org", user[] = "u@example.org",
+	    peer[] = "192.0.2.7", tls[] = "TLSv1.3:TLS_AES_256_GCM_SHA384:"
+	    "X25519", mech[] = "PLAIN", sid[] = "sidsidsidsidsid2",
+	    helo[] = "client.example.net";
+	struct envelope e = { .id = ID, .sender = sender, .user = user,
+		.kind = AUTHP_KIND_SASL, .peer = peer, .tls = tls,
+		.mech = mech, .sid = sid, .helo = helo,
+		.arrived_s = 1795000000, .eightbit = true, .rcpts = rcpts,
+		.n_rcpts = n };
+
+	return e;
+}
+
+static void
+test_envelope_round(void **state)
+{
+	static const size_t counts[] = { 1, 2, 240, 241, 5000 };
+
+	(void)state;
+	for (size_t c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
+		size_t n = counts[c], len;
+		char **rcpts = calloc(n, sizeof(*rcpts));
+		struct envelope e, back;
+		uint8_t *p;
+
+		for (size_t i = 0; i < n; i++) {
+			rcpts[i] = malloc(64);
+			snprintf(rcpts[i], 64, "rcpt%zu@example.com", i);
+		}
+		e = sample(rcpts, n);
+		assert_int_equal(envelope_pack(&e, &p, &len), 0);
+		assert_int_equal(envelope_unpack(p, len, &back), 0);
+		assert_string_equal(back.id, ID);
+		assert_string_equal(back.sender, e.sender);
+		assert_string_equal(back.user, e.user);
+		assert_string_equal(back.peer, e.peer);
+		assert_string_equal(back.tls, e.tls);
+		assert_int_equal(back.kind, e.kind);
+		assert_int_equal(back.arrived_s, e.arrived_s);
+		assert_true(back.eightbit);
+		assert_int_equal(back.n_rcpts, n);
+		for (size_t i = 0; i < n; i++)
+			assert_string_equal(back.rcpts[i], rcpts[i]);
+		envelope_free(&back);
+		/* Cut anywhere it is refused. */
+		for (size_t cut = 0; cut < len; cut += 1 + len / 500)
+			assert_int_not_equal(envelope_unpack(p, cut, &back), 0);
+		free(p);
+		for (size_t i = 0; i < n; i++)
+			free(rcpts[i]);
+		free(rcpts);
+	}
+}
+
+static void
+test_header_round(void **state)
+{
+	struct envelope_header h = { .envelope_len = 100,
+		.content_offset = ENVELOPE_HEADER_SIZE + 100,
+		.content_len = 5, .envelope_crc = 7 }, back;
+	uint8_t p[ENVELOPE_HEADER_SIZE];
+
+	(void)state;
+	envelope_header_pack(&h, p);
+	assert_int_equal(envelope_header_unpack(p, &back), 0);
+	assert_int_equal(back.content_len, 5);
+	assert_int_equal(back.envelope_crc, 7);
+	for (size_t i = 0; i < sizeof(p); i++) {
+		p[i] ^= 0x10;
+		assert_int_equal(envelope_header_unpack(p, &back), ERR_FORMAT);
+		p[i] ^= 0x10;
+	}
+	h.content_offset++;
+	envelope_header_pack(&h, p);
+	assert_int_equal(envelope_header_unpack(p, &back), ERR_FORMAT);
+}
+
+static void
+test_result_round(void **state)
+{
+	struct envelope_result r = { .rcpt = 3, .state = ENVELOPE_PENDING,
+		.tries = 4, .next_try_s = 1795000000,
+		.text = "451 4.3.0 try again" }, back;
+	uint8_t p[ENVELOPE_RESULT_MAX];
+	size_t n = envelope_result_pack(&r, p);
+
+	(void)state;
+	assert_int_equal(envelope_result_unpack(p, n, &back), n);
+	assert_int_equal(back.rcpt, 3);
+	assert_int_equal(back.tries, 4);
+	assert_int_equal(back.next_try_s, r.next_try_s);
+	assert_string_equal(back.text, r.text);
+	for (size_t cut = 0; cut < n; cut++)
+		assert_int_equal(envelope_result_unpack(p, cut, &back),
+		    ERR_FORMAT);
+	for (size_t i = 0; i < n; i++) {
+		p[i] ^= 1;
+		assert_int_equal(envelope_result_unpack(p, n, &back),
+		    ERR_FORMAT);
+		p[i] ^= 1;
+	}
+	memset(r.text, 'x', sizeof(r.text));	/* not even a NUL */
+	n = envelope_result_pack(&r, p);
+	assert_int_equal(envelope_result_unpack(p, n, &back), n);
+	assert_int_equal(strlen(back.text), SPOOL_TEXT_MAX);
+}
+
+struct received_case {
+	const char *name;
+	uint8_t kind;
+	const char *helo, *peer, *user, *rcpt, *tls;
+	const char *want;	/* unfolded, between "from" and the date */
+};
+
+static const struct received_case received_cases[] = {
+	{ "authenticated", AUTHP_KIND_SASL, "client.example.net", "192.0.2.7",
+	  "u@example.org", "b@example.com",
+	  "TLSv1.3:TLS_AES_256_GCM_SHA384:X25519",
+	  "client.example.net ([192.0.2.7]) by mx.example.org with ESMTPSA id "
+	  ID " (authenticated as u@example.org) for <b@example.com> tls "
+	  "TLS_AES_256_GCM_SHA384 group X25519" },
+	{ "grant, IPv6, no helo", AUTHP_KIND_GRANT, "", "2001:db8::1",
+	  "u@example.org", "b@example.com", "",
+	  "unknown ([IPv6:2001:db8::1]) by mx.example.org with ESMTPS id "
+	  ID " (relay grant of u@example.org) for <b@example.com>" },
+	{ "network without owner", AUTHP_KIND_NETWORK, "[192.0.2.7]",
+	  "192.0.2.7", "", "b@example.com", "",
+	  "[192.0.2.7] ([192.0.2.7]) by mx.example.org with ESMTPS id "
+	  ID " (trusted network) for <b@example.com>" },
+	{ "network with owner", AUTHP_KIND_NETWORK, "a.example",
+	  "192.0.2.7", "o@example.org", "b@example.com", "",
+	  "a.example ([192.0.2.7]) by mx.example.org with ESMTPS id "
+	  ID " (trusted network, owner o@example.org) for <b@example.com>" },
+	{ "helo that would add a line", AUTHP_KIND_SASL, "x\r\nBcc: y",
+	  "192.0.2.7", "u@example.org", "b@example.com", "",
+	  "unknown ([192.0.2.7]) by mx.example.org with ESMTPSA id "
+	  ID " (authenticated as u@example.org) for <b@example.com>" },
+	{ "user that would end the comment", AUTHP_KIND_SASL, "a.example",
+	  "192.0.2.7", "u)\r\n(@x", "postmaster", "evil\r\nX: y:z",
+	  "a.example ([192.0.2.7]) by mx.example.org with ESMTPSA id "
+	  ID " (authenticated as u\\)\?\?\\(@x)" },
+};
+
+/* Takes the folds out, which are white space before a tab. */
+static void
+unfold(char *s)
+{
+	char *d = s;
+
+	for (; *s != '\0'; s++) {
+		if (s[0] == '\r' && s[1] == '\n' && s[2] == '\t') {
+			*d++ = ' ';
+			s += 2;
+		} else {
+			*d++ = *s;
+		}
+	}
+	*d = '\0';
+}
+
+static void
+test_received(void **state)
+{
+	(void)state;
+	for (size_t i = 0;
+	    i < sizeof(received_cases) / sizeof(received_cases[0]); i++) {
+		const struct received_case *c = &received_cases[i];
+		char *rcpt = strdup(c->rcpt);
+		struct envelope e = sample(&rcpt, 1);
+		char got[HEADER_RECEIVED_SIZE], want[HEADER_RECEIVED_SIZE];
+		int n;
+
+		e.kind = c->kind;
+		e.helo = strdup(c->helo);
+		e.peer = strdup(c->peer);
+		e.user = strdup(c->user);
+		e.tls = strdup(c->tls);
+		n = header_received(&e, "mx.example.org", got, sizeof(got));
+		assert_int_equal(n, strlen(got));
+		unfold(got);
+		snprintf(want, sizeof(want), "Received: from %s; "
+		    "Wed, 18 Nov 2026 11:06:40 +0000\r\n", c->want);
+		ROW_STR(c->name, got, want);
+		assert_true(header_received(&e, "mx.example.org", got, 64) < 0);
+		free(rcpt);
+		free(e.helo);
+		free(e.peer);
+		free(e.user);
+		free(e.tls);
+	}
+}
+
+/* The longest that everything may be: folded, no line above 998. */
+static void
+test_received_long(void **state)
+{
+	char user[AUTHP_USER_MAX + 1], rcpt[AUTHP_USER_MAX + 1];
+	char helo[256], got[HEADER_RECEIVED_SIZE], *r = rcpt;
+	struct envelope e = sample(&r, 1);
+
+	(void)state;
+	memset(user, '(', sizeof(user) - 1);
+	user[sizeof(user) - 1] = '\0';
+	memset(helo, 'h', sizeof(helo) - 1);
+	helo[sizeof(helo) - 1] = '\0';
+	for (size_t i = 63; i < sizeof(helo) - 1; i += 64)
+		helo[i] = '.';
+	memcpy(rcpt, helo, sizeof(rcpt) - 1);
+	rcpt[sizeof(rcpt) - 1] = '\0';
+	rcpt[60] = '@';
+	rcpt[sizeof(rcpt) - 2] = 'x';
+	e.user = user;
+	e.helo = helo;
+	assert_true(header_received(&e, helo, got, sizeof(got)) > 0);
+	for (char *line = strtok(got, "\n"); line != NULL;
+	    line = strtok(NULL, "\n"))
+		assert_true(strlen(line) < 998);
+}
+
+struct scan_case {
+	const char *name, *text;
+	unsigned int want;
+};
+
+static const struct scan_case scan_cases[] = {
+	{ "none", "Subject: x\r\n\r\nReceived: body\r\n", 0 },
+	{ "two, in any case", "Received: a\r\nRECEIVED: b\r\n\r\n", 2 },
+	{ "a folded line is not one", "Subject: x\r\n Received: y\r\n\r\n", 0 },
+	{ "space before the colon", "Received : y\r\n\r\n", 1 },
+	{ "a longer name", "Received-SPF: y\r\nX-Received: z\r\n\r\n", 0 },
+	{ "no end of header", "Received: y", 1 },
+	{ "empty", "", 0 },
+};
+
+static void
+test_scan(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(scan_cases) / sizeof(scan_cases[0]);
+	    i++) {
+		const struct scan_case *c = &scan_cases[i];
+		size_t len = strlen(c->text);
+
+		for (size_t cut = 0; cut <= len; cut++) {
+			struct header_scan h;
+
+			header_scan_init(&h);
+			header_scan_feed(&h, c->text, cut);
+			header_scan_feed(&h, c->text + cut, len - cut);
+			if (h.received != c->want)
+				print_error("%s, cut at %zu\n", c->name, cut);
+			assert_int_equal(h.received, c->want);
+		}
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_envelope_round),
+		cmocka_unit_test(test_header_round),
+		cmocka_unit_test(test_result_round),
+		cmocka_unit_test(test_received),
+		cmocka_unit_test(test_received_long),
+		cmocka_unit_test(test_scan),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
