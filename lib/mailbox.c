@@ -60,6 +60,28 @@ mailbox_quoted(const char *s, size_t len, char *dst, size_t *ret_content)
 	return i == len || n == 0 ? 0 : i + 1;
 }
 
+/* The canonical local part: quotes and backslashes only where they are needed,
+ * so that it means the same when it is read again. Returns its length; it is
+ * never longer than what it was made from. */
+static size_t
+mailbox_local_canon(const char *content, size_t len, char *dst)
+{
+	size_t i, n = 0;
+
+	if (mailbox_dot_string(content, len) == len) {
+		memcpy(dst, content, len);
+		return len;
+	}
+	dst[n++] = '"';
+	for (i = 0; i < len; i++) {
+		if (content[i] == '"' || content[i] == '\\')
+			dst[n++] = '\\';
+		dst[n++] = content[i];
+	}
+	dst[n++] = '"';
+	return n;
+}
+
 bool
 mailbox_is_domain(const char *s, size_t len)
 {
@@ -140,7 +162,8 @@ mailbox_domain_part(const char *s, size_t len, struct mailbox *mb)
 static int
 mailbox_parse_into(const char *s, size_t len, struct mailbox *mb)
 {
-	size_t used;
+	char content[MAILBOX_LOCAL_MAX];
+	size_t used, n = 0;
 	int r;
 
 	if (len > MAILBOX_MAX)
@@ -148,17 +171,17 @@ mailbox_parse_into(const char *s, size_t len, struct mailbox *mb)
 	if (len == 0)
 		return ERR_FORMAT;
 	if (s[0] == '"') {
-		used = mailbox_quoted(s, len, mb->canon, &mb->local_len);
+		used = mailbox_quoted(s, len, content, &n);
 	} else {
-		used = mailbox_dot_string(s, len);
-		if (used <= MAILBOX_LOCAL_MAX)
-			memcpy(mb->canon, s, used);
-		mb->local_len = used;
+		n = used = mailbox_dot_string(s, len);
+		if (n <= MAILBOX_LOCAL_MAX)
+			memcpy(content, s, n);
 	}
 	if (used == 0 || used == len || s[used] != '@')
 		return ERR_FORMAT;
 	if (used > MAILBOX_LOCAL_MAX)
 		return ERR_LIMIT;
+	mb->local_len = mailbox_local_canon(content, n, mb->canon);
 	mb->canon[mb->local_len] = '@';
 	r = mailbox_domain_part(s + used + 1, len - used - 1, mb);
 	if (r != 0)

@@ -16,8 +16,9 @@
 
 struct mailbox {
 	char	text[MAILBOX_SIZE];	/* as given: what is relayed */
-	char	canon[MAILBOX_SIZE];	/* unquoted local part@domain, both in
-					 * lower case: what is compared */
+	char	canon[MAILBOX_SIZE];	/* local part, quoted only where it
+					 * must be, @domain, in lower case: what
+					 * is compared; read again it is itself */
 	size_t	local_len;		/* of canon, up to the @ */
 	bool	literal;		/* the domain is an address literal */
 };

@@ -9,3 +9,4 @@ tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
 endif
 
 include tests/fuzz/smtp.mk
+include tests/fuzz/lib.mk
