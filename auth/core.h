@@ -35,7 +35,7 @@ struct core_stats {			/* counted on the loop */
 	uint64_t grants_renewed;
 	uint64_t mail_ok;
 	uint64_t mail_refused;
-	uint64_t peers_dropped;
+	uint64_t peers_gone;
 };
 
 struct verify;				/* auth/verify.h */

@@ -5,3 +5,27 @@ noinst_LIBRARIES += auth/libauthc.a
 auth_libauthc_a_SOURCES = auth/authc.c auth/authc.h auth/authp.h \
 	auth/exchange.c auth/exchange.h
 EXTRA_DIST += auth/PROTOCOL
+
+# the parent
+sbin_PROGRAMS += auth/authd
+auth_authd_SOURCES = auth/authd.c
+auth_authd_LDADD = $(PARENT_LIBS)
+
+# the only program that links Cyrus SASL and Berkeley DB; what its unit tests
+# need of it is a library of its own
+noinst_LIBRARIES += auth/libcore.a
+auth_libcore_a_SOURCES = \
+	auth/address.c auth/core.h auth/guess.c auth/guess.h auth/keys.c \
+	auth/keys.h auth/login.c auth/mail.c auth/ops.c auth/ops.h \
+	auth/policy.c auth/policy.h auth/sasl.c auth/sasl.h auth/scram.c \
+	auth/scram.h auth/ticket.c auth/ticket.h auth/verify.c auth/verify.h
+auth_libcore_a_CFLAGS = $(AM_CFLAGS) $(SASL_CFLAGS) $(IDN_CFLAGS)
+CORE_LIBS = auth/libcore.a $(STORE_LIBS) $(RUN_LIBS) $(SASL_LIBS) $(IDN_LIBS)
+
+pkglibexec_PROGRAMS += auth/authd-core
+auth_authd_core_SOURCES = auth/main.c auth/control.c auth/control.h \
+	auth/control_grant.c auth/control_private.h auth/control_user.c
+auth_authd_core_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SASL_CFLAGS) \
+	$(IDN_CFLAGS)
+auth_authd_core_LDADD = auth/libcore.a lib/libcontrol.a $(CORE_LIBS) \
+	$(JANSSON_LIBS)

@@ -4,6 +4,7 @@ include tests/unit/db.mk
 include tests/unit/smtp.mk
 include tests/fuzz/local.mk
 include tests/unit/lib.mk
+include tests/unit/auth.mk
 include tests/e2e/local.mk
 include tests/unit/pop.mk
 include tests/unit/spool.mk

@@ -1,0 +1,534 @@
+/*
+ * login.c - a SASL exchange, from SASL_START to its last reply.
+ *
+ * Runs on the loop of authd-core; only saslx_check() of a password that is not
+ * in the success cache runs on a thread of the pool, and then the exchange is
+ * left alone until login_checked(). Every failure goes the same way, whatever
+ * it was: same verdict, same delay. Passwords are zeroed as soon as they were
+ * checked, and are in no log line.
+ *
+ *	START ──> WANT_FIRST, WANT_USER, WANT_PASS, WANT_NEXT ──> STEP …
+ *	  └─────────> CHECKING (thread) ──> reply, gone
+ *	                  └──> DELAYED (a failure waits) ──> reply, gone
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/guess.h"
+#include "auth/ops.h"
+#include "auth/policy.h"
+#include "auth/sasl.h"
+#include "auth/scram.h"
+#include "auth/verify.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+#define LOGIN_DELAYED_MAX 4096u		/* failures that wait, in all */
+
+/* States in which the client is to speak; then the others. */
+enum login_state {
+	LOGIN_WANT_FIRST,	/* the response that could have been initial */
+	LOGIN_WANT_USER,	/* LOGIN */
+	LOGIN_WANT_PASS,	/* LOGIN */
+	LOGIN_WANT_NEXT,	/* SCRAM goes on */
+	LOGIN_CHECKING,
+	LOGIN_DELAYED,
+};
+
+struct login {
+	struct peer		*peer;		/* NULL: gone while checking */
+	unsigned int		 slot;
+	uint32_t		 exchange;
+	enum login_state	 state;
+	uint16_t		 type;		/* request to be answered */
+	uint32_t		 id;
+	struct ticket_handle	 handle;
+	char			 tls[AUTHP_TLS_MAX + 1];
+	struct conf		*conf;
+	struct saslx		 x;
+	enum saslx_result	 result;
+	char			*password;	/* prepared */
+	struct timer		 delay;
+	int64_t			 born_ms;
+};
+
+static unsigned int login_n_delayed;
+
+static struct login *
+login_new(struct peer *p, enum saslx_mech mech)
+{
+	struct login *l;
+	unsigned int slot = 0;
+
+	if (p->n_logins >= AUTHP_EXCHANGES_MAX)
+		return NULL;
+	while (p->logins[slot] != NULL)
+		slot++;
+	l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		return NULL;
+	l->peer = p;
+	l->slot = slot;
+	l->exchange = ++p->serial * AUTHP_EXCHANGES_MAX + slot;
+	l->born_ms = clock_mono_ms();
+	l->conf = conf_ref(p->core->conf);
+	saslx_init(&l->x, p->core, l->conf, mech, p->role == ROLE_POP);
+	l->state = mech == SASLX_LOGIN ? LOGIN_WANT_USER : LOGIN_WANT_FIRST;
+	p->logins[slot] = l;
+	p->n_logins++;
+	return l;
+}
+
+static void
+login_free(struct login *l)
+{
+	if (l->peer != NULL) {
+		l->peer->logins[l->slot] = NULL;
+		l->peer->n_logins--;
+	}
+	if (l->state == LOGIN_DELAYED)
+		login_n_delayed--;
+	timer_free(&l->delay);
+	saslx_clear(&l->x);
+	scram_free_password(l->password);
+	conf_unref(l->conf);
+	free(l);
+}
+
+static struct login *
+login_find(struct peer *p, uint32_t exchange)
+{
+	struct login *l = p->logins[exchange % AUTHP_EXCHANGES_MAX];
+
+	return l != NULL && l->exchange == exchange ? l : NULL;
+}
+
+/* The last reply but the one of success. */
+static void
+login_end(struct login *l, enum authp_verdict v)
+{
+	if (l->peer != NULL)
+		ops_reply_verdict(l->peer, l->type, l->id, v);
+	login_free(l);
+}
+
+static void
+login_ask(struct login *l, enum login_state next, const void *challenge,
+    size_t len)
+{
+	struct msg_out m;
+
+	l->state = next;
+	ops_reply_begin(&m, l->type, l->id, AUTHP_CONTINUE);
+	msg_put_u32(&m, l->exchange);
+	msg_put_blob(&m, challenge, len);
+	ops_reply(l->peer, &m);
+}
+
+/* Failure */
+
+static void
+login_delay_over(void *ctx)
+{
+	login_end(ctx, AUTHP_BADCRED);
+}
+
+static bool
+login_is_exempt(const struct login *l)
+{
+	const struct conf_nets *nets = &l->x.core->conf->guessing_exempt;
+
+	for (size_t i = 0; i < nets->n; i++)
+		if (net_has(&nets->v[i], &l->handle.peer))
+			return true;
+	return false;
+}
+
+static void
+login_log(const struct login *l, int level, const char *ev, const char *why)
+{
+	char rip[ADDR_STRLEN];
+
+	LOG_EV(level, ev, l->handle.sid, KV_S("user", l->x.user),
+	    KV_A("method", saslx_mech_name(l->x.mech)),
+	    KV_A("rip", addr_ip_text(&l->handle.peer, rip)),
+	    KV_A("service", l->x.service), KV_A("why", why),
+	    KV_A("tls", why == NULL ? l->tls : NULL));
+}
+
+static void
+login_failed(struct login *l)
+{
+	struct core *core = l->x.core;
+	uint32_t ms;
+
+	core->stats.auth_fail++;
+	login_log(l, LOG_NOTICE, "auth.fail",
+	    l->x.why == NULL ? "badpass" : l->x.why);
+	ms = guess_failed(core->guess, &l->handle.peer, l->x.user,
+	    clock_now_s());
+	if (login_is_exempt(l))
+		ms = GUESS_BASE_MS;
+	if (l->peer == NULL || login_n_delayed >= LOGIN_DELAYED_MAX ||
+	    timer_init(&l->delay, core->loop, login_delay_over, l) != 0) {
+		login_end(l, AUTHP_TEMP);	/* says nothing, costs nothing */
+		return;
+	}
+	l->state = LOGIN_DELAYED;
+	login_n_delayed++;
+	timer_arm(&l->delay, ms);
+}
+
+/* Success */
+
+/* POP-before-SMTP: whoever has shown his password under TLS may, for a while,
+ * send from where he is. */
+static void
+login_grant(struct login *l, int64_t now_s)
+{
+	struct core *core = l->x.core;
+	struct relay_grant_args args = {
+		.ttl_s = core->conf->grant_ttl_s,
+		.generation = l->x.rec.generation,
+		.protocol = GRANT_PROTO_POP3, .source = GRANT_POP, .tls = true,
+	};
+	struct grant_record g;
+	struct err e = { 0 };
+	char rip[ADDR_STRLEN];
+	bool renewed;
+
+	addr_ip_text(&l->handle.peer, rip);
+	if (!(l->x.rec.flags & USER_MAY_SUBMIT) ||
+	    policy_grant_excluded(core->conf, &l->handle.peer))
+		return;
+	renewed = relay_cache_lookup(core->relay, &l->handle.peer, l->x.user,
+	    now_s, &g, NULL) == 0;
+	if (relay_cache_grant(core->relay, &l->handle.peer, l->x.user, &args,
+	    now_s, &g, &e) != 0) {
+		LOG_EV(LOG_ERR, "grant.fail", l->handle.sid,
+		    KV_S("user", l->x.user), KV_A("rip", rip),
+		    KV_T("why", e.text));
+		return;
+	}
+	if (renewed)
+		core->stats.grants_renewed++;
+	else
+		core->stats.grants_new++;
+	LOG_EV(LOG_INFO, renewed ? "grant.renew" : "grant.new",
+	    l->handle.sid, KV_S("user", l->x.user), KV_A("rip", rip),
+	    KV_U("ttl", args.ttl_s));
+}
+
+static int
+login_seal(const struct login *l, int64_t now_s, uint8_t *dst)
+{
+	struct ticket t = {
+		.kind = AUTHP_KIND_SASL, .service = l->handle.service,
+		.peer = l->handle.peer, .issued_s = now_s,
+		.generation = l->x.rec.generation,
+		.created_s = l->x.rec.created_s,
+	};
+
+	str_copy(t.user, sizeof(t.user), l->x.user);
+	str_copy(t.tls, sizeof(t.tls), l->tls);
+	str_copy(t.mech, sizeof(t.mech), saslx_mech_name(l->x.mech));
+	str_copy(t.sid, sizeof(t.sid), l->handle.sid);
+	return ticket_seal(l->x.core->keys.ticket, &t, dst);
+}
+
+static void
+login_succeeded(struct login *l)
+{
+	struct core *core = l->x.core;
+	uint8_t ticket[AUTHP_TICKET_MAX];
+	int64_t now_s = clock_now_s();
+	struct msg_out m;
+	int len = login_seal(l, now_s, ticket);
+
+	guess_succeeded(core->guess, &l->handle.peer, l->x.user, now_s);
+	if (len < 0 || l->peer == NULL) {
+		login_end(l, AUTHP_TEMP);
+		return;
+	}
+	core->stats.auth_ok++;
+	login_log(l, LOG_INFO, "auth.ok", NULL);
+	if (l->handle.service == AUTHP_POP)
+		login_grant(l, now_s);
+	ops_reply_begin(&m, l->type, l->id, AUTHP_OK);
+	msg_put_blob(&m, ticket, (size_t)len);
+	msg_put_str(&m, l->x.user);
+	ops_reply(l->peer, &m);
+	login_free(l);
+}
+
+static void
+login_finish(struct login *l)
+{
+	switch (l->result) {
+	case SASLX_OK:
+		login_succeeded(l);
+		return;
+	case SASLX_DENIED:
+		login_failed(l);
+		return;
+	case SASLX_MALFORMED:
+		login_log(l, LOG_NOTICE, "auth.malformed", "syntax");
+		login_end(l, AUTHP_MALFORMED);
+		return;
+	case SASLX_CONTINUE:
+	case SASLX_TEMP:
+		break;
+	}
+	l->x.core->stats.auth_temp++;
+	login_log(l, LOG_ERR, "auth.temp", "database");
+	login_end(l, AUTHP_TEMP);
+}
+
+/* PLAIN and LOGIN */
+
+static void
+login_check(void *ctx)			/* on a thread */
+{
+	struct login *l = ctx;
+
+	l->result = saslx_check(&l->x, l->password, strlen(l->password));
+}
+
+static void
+login_checked(void *ctx)
+{
+	struct login *l = ctx;
+
+	scram_free_password(l->password);
+	l->password = NULL;
+	login_finish(l);
+}
+
+static bool
+login_is_blocked(struct login *l)
+{
+	if (login_is_exempt(l) || !guess_is_blocked(l->x.core->guess,
+	    &l->handle.peer, l->x.user, clock_now_s()))
+		return false;
+	l->x.core->stats.auth_blocked++;
+	l->x.why = "blocked";
+	return true;
+}
+
+/* The names are set. Decides where the check runs, if at all. */
+static void
+login_password(struct login *l, const char *password, size_t len)
+{
+	struct core *core = l->x.core;
+	int r = scram_prepare(password, len, false, &l->password, NULL);
+
+	l->result = l->x.temp || r == ERR_NOMEM ? SASLX_TEMP : SASLX_DENIED;
+	if (l->result == SASLX_TEMP || login_is_blocked(l) || r != 0) {
+		login_finish(l);
+		return;
+	}
+	if (l->x.real && verify_is_cached(core->verify, l->x.user, &l->x.rec,
+	    l->password, strlen(l->password), clock_now_s())) {
+		core->stats.cache_hits++;
+		login_check(l);
+		login_checked(l);
+		return;
+	}
+	l->state = LOGIN_CHECKING;
+	if (pool_submit(core->pool, login_check, login_checked, l) == 0)
+		return;
+	core->stats.auth_temp++;
+	login_log(l, LOG_WARNING, "auth.temp", "queuefull");
+	login_end(l, AUTHP_TEMP);
+}
+
+static void
+login_feed_plain(struct login *l, const void *p, size_t len)
+{
+	struct saslx_plain parts;
+
+	if (p == NULL) {
+		login_ask(l, LOGIN_WANT_FIRST, NULL, 0);
+	} else if (saslx_plain_parse(p, len, &parts) != 0) {
+		l->result = SASLX_MALFORMED;
+		login_finish(l);
+	} else {
+		saslx_set_user(&l->x, parts.user, parts.user_len);
+		if (parts.authzid_len > 0)
+			saslx_set_authzid(&l->x, parts.authzid,
+			    parts.authzid_len);
+		login_password(l, parts.password, parts.password_len);
+	}
+}
+
+/* LOGIN never became an RFC; this is what its clients do: the initial response
+ * is the user name, the prompts are exactly these. */
+static void
+login_feed_login(struct login *l, const void *p, size_t len)
+{
+	if (p != NULL && memchr(p, '\0', len) != NULL) {
+		l->result = SASLX_MALFORMED;
+		login_finish(l);
+	} else if (l->state == LOGIN_WANT_PASS) {
+		login_password(l, p, len);
+	} else if (p == NULL) {
+		login_ask(l, LOGIN_WANT_USER, "Username:", 9);
+	} else {
+		saslx_set_user(&l->x, p, len);
+		login_ask(l, LOGIN_WANT_PASS, "Password:", 9);
+	}
+}
+
+static void
+login_feed_scram(struct login *l, const void *p, size_t len)
+{
+	const void *out;
+	size_t out_len;
+	bool first = l->state == LOGIN_WANT_FIRST;
+
+	if (p == NULL) {
+		login_ask(l, LOGIN_WANT_FIRST, NULL, 0);
+		return;
+	}
+	l->result = saslx_step(&l->x, p, len, &out, &out_len);
+	if (l->result != SASLX_TEMP && first && l->x.named &&
+	    login_is_blocked(l))
+		l->result = SASLX_DENIED;
+	if (l->result == SASLX_CONTINUE)
+		login_ask(l, LOGIN_WANT_NEXT, out, out_len);
+	else
+		login_finish(l);
+}
+
+/* `p` NULL: no initial response was given. */
+static void
+login_feed(struct login *l, const void *p, size_t len)
+{
+	switch (l->x.mech) {
+	case SASLX_PLAIN:
+		login_feed_plain(l, p, len);
+		return;
+	case SASLX_LOGIN:
+		login_feed_login(l, p, len);
+		return;
+	case SASLX_SCRAM_SHA_256:
+	case SASLX_MECH__COUNT:
+		login_feed_scram(l, p, len);
+	}
+}
+
+/* Requests */
+
+int
+login_op_start(struct peer *p, struct msg_in *m, int fd)
+{
+	const void *handle, *ir;
+	size_t handle_len, ir_len;
+	const char *tls, *name;
+	struct ticket_handle h;
+	struct login *l;
+	uint8_t has_ir;
+	int mech;
+
+	(void)fd;
+	msg_get_blob(m, &handle, &handle_len, AUTHP_HANDLE_MAX);
+	msg_get_str(m, &tls, AUTHP_TLS_MAX);
+	msg_get_str(m, &name, AUTHP_MECH_MAX);
+	msg_get_u8(m, &has_ir);
+	msg_get_blob(m, &ir, &ir_len, AUTHP_RESP_MAX);
+	if (msg_get_end(m) != 0 || !ops_is_tls_text(tls) || has_ir > 1 ||
+	    (!has_ir && ir_len != 0))
+		return ERR_FORMAT;
+	if (ops_get_handle(p, handle, handle_len, &h) != 0) {
+		ops_reply_verdict(p, m->type, m->id, AUTHP_VOID);
+		return 0;
+	}
+	mech = saslx_mech_find(name);
+	if (mech < 0 || tls[0] == '\0') {
+		ops_reply_verdict(p, m->type, m->id, AUTHP_BADMECH);
+		return 0;
+	}
+	if ((l = login_new(p, (enum saslx_mech)mech)) == NULL) {
+		ops_reply_verdict(p, m->type, m->id, AUTHP_TEMP);
+		return 0;
+	}
+	l->type = m->type;
+	l->id = m->id;
+	l->handle = h;
+	str_copy(l->tls, sizeof(l->tls), tls);
+	login_feed(l, has_ir ? (ir_len > 0 ? ir : "") : NULL, ir_len);
+	return 0;
+}
+
+int
+login_op_step(struct peer *p, struct msg_in *m, int fd)
+{
+	const void *resp;
+	size_t len;
+	uint32_t exchange;
+	struct login *l;
+
+	(void)fd;
+	msg_get_u32(m, &exchange);
+	msg_get_blob(m, &resp, &len, AUTHP_RESP_MAX);
+	if (msg_get_end(m) != 0)
+		return ERR_FORMAT;
+	if ((l = login_find(p, exchange)) == NULL) {
+		ops_reply_verdict(p, m->type, m->id, AUTHP_TEMP);
+		return 0;
+	}
+	if (l->state >= LOGIN_CHECKING)
+		return ERR_FORMAT;	/* one request at a time */
+	l->type = m->type;
+	l->id = m->id;
+	login_feed(l, len > 0 ? resp : "", len);
+	return 0;
+}
+
+int
+login_op_cancel(struct peer *p, struct msg_in *m, int fd)
+{
+	uint32_t exchange;
+	struct login *l;
+
+	(void)fd;
+	msg_get_u32(m, &exchange);
+	if (msg_get_end(m) != 0)
+		return ERR_FORMAT;
+	l = login_find(p, exchange);
+	/* One that is being checked goes on to its reply. */
+	if (l != NULL && l->state < LOGIN_CHECKING)
+		login_free(l);
+	return 0;
+}
+
+void
+login_end_all(struct peer *p)
+{
+	for (unsigned int i = 0; i < AUTHP_EXCHANGES_MAX; i++) {
+		struct login *l = p->logins[i];
+
+		if (l == NULL)
+			continue;
+		if (l->state != LOGIN_CHECKING) {
+			login_free(l);
+			continue;
+		}
+		p->logins[i] = NULL;
+		p->n_logins--;
+		l->peer = NULL;		/* login_checked() frees it */
+	}
+}
+
+void
+login_expire(struct peer *p, int64_t now_ms)
+{
+	for (unsigned int i = 0; i < AUTHP_EXCHANGES_MAX; i++) {
+		struct login *l = p->logins[i];
+
+		if (l != NULL && l->state < LOGIN_CHECKING &&
+		    now_ms - l->born_ms > AUTHP_EXCHANGE_S * 1000)
+			login_free(l);
+	}
+}

@@ -1,0 +1,238 @@
+/*
+ * main.c - authd-core: checks passwords, owns users and grants, issues tickets.
+ *
+ * Started by authd. Everything from the file system outside db_dir (plugins of
+ * Cyrus SASL, user ids) is fetched before the doors close; db_dir is then the
+ * current folder and, as root, the root. It never opens a network socket.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "auth/control.h"
+#include "auth/core.h"
+#include "auth/guess.h"
+#include "auth/keys.h"
+#include "auth/ops.h"
+#include "auth/sasl.h"
+#include "auth/verify.h"
+#include "lib/child.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define CORE_QUEUE_MAX		512u	/* password checks that wait */
+#define CORE_TICK_MS		5000
+#define CORE_CHECKPOINT_S	60
+#define CORE_SWEEP_BUDGET	2000u
+
+struct core_main {
+	struct core		 core;
+	struct child		*child;
+	struct pool		*upkeep;	/* one thread */
+	bool			 upkeep_runs;
+	int64_t			 checkpoint_ms;
+	struct timer		 tick;
+	uid_t			 uids[ROLE__COUNT];
+};
+
+/* Sweeping and checkpoints, on the upkeep thread. */
+
+static void
+core_upkeep(void *ctx)
+{
+	struct core_main *c = ctx;
+	struct err e = { 0 };
+	uint64_t removed;
+
+	if (relay_cache_sweep(c->core.relay, clock_now_s(), CORE_SWEEP_BUDGET,
+	    &removed, &e) != 0)
+		LOG_EV(LOG_ERR, "db.sweep.fail", NULL, KV_T("why", e.text));
+	if (clock_mono_ms() - c->checkpoint_ms < CORE_CHECKPOINT_S * 1000)
+		return;
+	c->checkpoint_ms = clock_mono_ms();
+	if (dbenv_checkpoint(c->core.dbenv, &e) != 0)
+		LOG_EV(LOG_ERR, "db.checkpoint.fail", NULL,
+		    KV_T("why", e.text));
+}
+
+static void
+core_upkeep_done(void *ctx)
+{
+	struct core_main *c = ctx;
+
+	c->upkeep_runs = false;
+}
+
+static void
+core_tick(void *ctx)
+{
+	struct core_main *c = ctx;
+
+	if (dbenv_is_broken(c->core.dbenv)) {
+		LOG_EV(LOG_ERR, "db.broken", NULL,
+		    KV_T("why", "the database gave up; starting anew"));
+		exit(EX_OSERR);	/* the next one recovers as it opens */
+	}
+	ops_tick(c->core.ops);
+	if (!c->upkeep_runs && pool_submit(c->upkeep, core_upkeep,
+	    core_upkeep_done, c) == 0)
+		c->upkeep_runs = true;
+	timer_arm(&c->tick, clock_timer_ms(CORE_TICK_MS));
+}
+
+/* Reload */
+
+static int
+core_prepare(void *ctx, struct conf *next, struct err *reterr)
+{
+	(void)ctx;
+	(void)next;
+	(void)reterr;
+	return 0;		/* nothing in it can fail here */
+}
+
+static void
+core_commit(void *ctx)
+{
+	struct core_main *c = ctx;
+
+	conf_unref(c->core.conf);
+	c->core.conf = conf_ref(child_conf(c->child));
+	relay_cache_set_prefix(c->core.relay,
+	    (unsigned int)c->core.conf->grant_ipv6_prefix);
+}
+
+static void
+core_abandon(void *ctx)
+{
+	(void)ctx;
+}
+
+static void
+core_stop(void *ctx)
+{
+	struct core_main *c = ctx;
+
+	loop_stop(c->core.loop);
+}
+
+static const struct child_ops core_child_ops = {
+	.prepare = core_prepare, .commit = core_commit,
+	.abandon = core_abandon, .stop = core_stop,
+};
+
+/* Start */
+
+/* What a peer's SO_PEERCRED must show; asked before chroot. */
+static void
+core_find_uids(struct core_main *c)
+{
+	struct err e = { 0 };
+	gid_t gid;
+
+	for (int role = 0; role < ROLE__COUNT; role++)
+		if (priv_ids((enum priv_role)role, &c->uids[role], &gid,
+		    &e) != 0)
+			child_fail(c->child, &e);
+}
+
+static int
+core_open_store(struct core *core, struct err *reterr)
+{
+	int r;
+
+	if ((r = dbenv_open(".", &core->dbenv, reterr)) != 0 ||
+	    (r = userdb_open(core->dbenv, &core->userdb, reterr)) != 0 ||
+	    (r = relay_cache_open(core->dbenv,
+	    (unsigned int)core->conf->grant_ipv6_prefix, &core->relay,
+	    reterr)) != 0)
+		return r;
+	/* Behind the environment's lock: nobody else makes keys meanwhile. */
+	return keys_open(&core->keys, reterr);
+}
+
+static int
+core_start(struct core_main *c, struct err *reterr)
+{
+	struct core *core = &c->core;
+
+	core->pool = pool_new(core->loop, (unsigned int)core->conf->auth_threads,
+	    CORE_QUEUE_MAX);
+	c->upkeep = pool_new(core->loop, 1, 4);
+	core->verify = verify_new();
+	core->guess = guess_new();
+	core->ops = ops_new(core);
+	if (core->pool == NULL || c->upkeep == NULL || core->verify == NULL ||
+	    core->guess == NULL || core->ops == NULL ||
+	    timer_init(&c->tick, core->loop, core_tick, c) != 0)
+		return err_set(reterr, ERR_NOMEM, "no memory");
+	return 0;
+}
+
+static int
+core_serve(struct core_main *c, struct err *reterr)
+{
+	size_t n;
+	const struct child_fd *fds = child_fds(c->child, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		int role = fds[i].client_role;
+
+		if (strcmp(fds[i].name, "auth") == 0 && role >= 0 &&
+		    role < ROLE__COUNT) {
+			if (ops_listen(c->core.ops, fds[i].fd,
+			    (enum priv_role)role, c->uids[role]) != 0)
+				return err_set(reterr, ERR_NOMEM, "no memory");
+		} else if (role == -1 && strcmp(fds[i].name, "users") == 0) {
+			if (control_new(c->core.loop, fds[i].fd, "users",
+			    core_verbs, &c->core) == NULL)
+				return err_set(reterr, ERR_NOMEM, "no memory");
+		}
+	}
+	return 0;
+}
+
+/* In good order: threads first, then what they use. */
+static void
+core_end(struct core_main *c)
+{
+	struct core *core = &c->core;
+
+	timer_free(&c->tick);
+	pool_free(core->pool);
+	pool_free(c->upkeep);
+	relay_cache_close(core->relay);
+	userdb_close(core->userdb);
+	dbenv_close(core->dbenv);
+	verify_free(core->verify);
+	guess_free(core->guess);
+	conf_unref(core->conf);
+	saslx_end();
+	explicit_bzero(&core->keys, sizeof(core->keys));
+	LOG_EV(LOG_INFO, "stop", NULL);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct core_main c;
+	struct err e = { 0 };
+
+	c.child = child_begin(ROLE_AUTHD_CORE, argc, argv);
+	c.core.conf = conf_ref(child_conf(c.child));
+	core_find_uids(&c);
+	if (saslx_setup(&e) != 0)
+		child_fail(c.child, &e);
+	child_drop_into(c.child, ROLE_AUTHD_CORE, c.core.conf->db_dir);
+	if (core_open_store(&c.core, &e) != 0)
+		child_fail(c.child, &e);
+	if ((c.core.loop = loop_new()) == NULL)
+		err_set(&e, ERR_NOMEM, "no memory");
+	if (e.code != 0 || core_start(&c, &e) != 0 || core_serve(&c, &e) != 0)
+		child_fail(c.child, &e);
+	timer_arm(&c.tick, clock_timer_ms(CORE_TICK_MS));
+	child_ready(c.child, c.core.loop, &core_child_ops, &c);
+	loop_run(c.core.loop);
+	core_end(&c);
+	return 0;
+}
