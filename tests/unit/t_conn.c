@@ -164,6 +164,34 @@ setup(void **state)
 }
 
 static void
+stop(void *ctx)
+{
+	loop_stop(ctx);
+}
+
+/* Lets both ends go before the loop does. */
+static int
+teardown(void **state)
+{
+	struct world *w = *state;
+	struct timer t;
+
+	if (w->server.conn != NULL)
+		conn_close(w->server.conn, false);
+	if (w->client.conn != NULL)
+		conn_close(w->client.conn, false);
+	assert_int_equal(timer_init(&t, w->loop, stop, w->loop), 0);
+	timer_arm(&t, 50);
+	loop_run(w->loop);
+	timer_free(&t);
+	loop_free(w->loop);
+	SSL_CTX_free(w->server_ctx);
+	SSL_CTX_free(w->client_ctx);
+	free(w);
+	return 0;
+}
+
+static void
 secure(struct world *w)
 {
 	w->secured_want = 2;
@@ -249,6 +277,7 @@ test_close_flushes(void **state)
 	w->want = sizeof block;
 	conn_write(w->client.conn, block, sizeof block);
 	conn_close(w->client.conn, true);
+	w->client.conn = NULL;
 	loop_run(w->loop);
 	assert_int_equal(w->server.got, sizeof block);
 	while (w->server.why[0] == '\0')
@@ -288,6 +317,7 @@ test_paused_end_is_told_later(void **state)
 	conn_pause(w->server.conn);
 	conn_write(w->client.conn, "QUIT\r\n", 6);
 	conn_close(w->client.conn, true);
+	w->client.conn = NULL;
 	w->want = 6;
 	conn_idle_timeout(w->server.conn, 0);
 	conn_resume(w->server.conn);
@@ -298,7 +328,7 @@ test_paused_end_is_told_later(void **state)
 	assert_string_equal(w->server.why, "eof");
 }
 
-#define ROW(t) cmocka_unit_test_setup(t, setup)
+#define ROW(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int
 main(void)
