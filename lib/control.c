@@ -19,6 +19,7 @@
 
 #include "lib/ipc.h"
 #include "lib/log.h"
+#include "lib/priv.h"
 
 #define CONTROL_PEERS_MAX	32u
 #define CONTROL_REQUEST_MAX	65536u
@@ -281,7 +282,7 @@ control_new(struct loop *l, int fd, const char *name,
     const struct control_verb *verbs, void *ctx)
 {
 	struct control *t = calloc(1, sizeof *t);
-	uid_t uid = geteuid() == 0 ? (uid_t)-1 : geteuid();
+	uid_t uid = priv_is_root() ? (uid_t)-1 : geteuid();
 
 	if (t == NULL)
 		return NULL;

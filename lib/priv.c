@@ -42,10 +42,12 @@ priv_role_user(enum priv_role role)
 	return priv_rows[role].user;
 }
 
+static bool priv_dropped;
+
 bool
 priv_is_root(void)
 {
-	return geteuid() == 0;
+	return priv_dropped || geteuid() == 0;
 }
 
 int
@@ -130,6 +132,7 @@ priv_drop(enum priv_role role, int dir_fd, struct err *reterr)
 	if (setuid(0) == 0 || setgid(0) == 0)
 		return err_set(reterr, ERR_SYSTEM, "%s: could become root again",
 		    row->name);
+	priv_dropped = true;
 	priv_seal();
 	return 0;
 }

@@ -28,7 +28,8 @@ const char *priv_role_name(enum priv_role role);
 /* "_submitauth" …: the user. */
 const char *priv_role_user(enum priv_role role);
 
-/* True when roles are walls: we run as root and each role has its user. */
+/* True when roles are walls: we run as root, or did before priv_drop(), and
+ * each role has its user. */
 bool	priv_is_root(void);
 
 /* The uid and gid of the role: as root from the user database (ERR_CONFIG:
