@@ -55,6 +55,7 @@ struct spoolc {
 	uint64_t		 limit;
 	struct spoolc_txn	*slots[SPOOL_SLOTS];
 	uint32_t		 n_slots;	/* all beyond are free */
+	uint32_t		 turn;		/* who is served first */
 	struct msg_out		 msg;
 };
 
@@ -182,9 +183,16 @@ spoolc_drained(void *ctx)
 {
 	struct spoolc *s = ctx;
 
-	for (uint32_t i = 0; i < s->n_slots; i++)
-		if (s->slots[i] != NULL)
-			spoolc_go_on(s->slots[i]);
+	uint32_t n = s->n_slots, first = s->turn;
+
+	/* Each time another is the first, and none is always the last. */
+	s->turn = n == 0 ? 0 : (first + 1) % n;
+	for (uint32_t i = 0; i < n; i++) {
+		struct spoolc_txn *t = s->slots[(first + i) % n];
+
+		if (t != NULL)
+			spoolc_go_on(t);
+	}
 }
 
 /* Nothing more is wanted of it; a commit that waits hears why. */
@@ -381,8 +389,9 @@ spoolc_begin(struct spoolc *s, const struct spoolc_envelope *env,
 	struct spoolc_txn *t;
 	uint32_t slot = 0;
 
-	if (!ipc_client_is_up(s->ipc) || ipc_client_full(s->ipc) ||
-	    env->n_rcpts > SPOOL_RCPTS_MAX)
+	/* A BEGIN is small, and each session waits for its answer: it goes even
+	 * to a full connection, or many large messages would shut others out. */
+	if (!ipc_client_is_up(s->ipc) || env->n_rcpts > SPOOL_RCPTS_MAX)
 		return NULL;
 	while (slot < SPOOL_SLOTS && s->slots[slot] != NULL)
 		slot++;

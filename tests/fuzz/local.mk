@@ -10,3 +10,4 @@ endif
 
 include tests/fuzz/smtp.mk
 include tests/fuzz/lib.mk
+include tests/fuzz/spool.mk
