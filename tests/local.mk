@@ -6,5 +6,6 @@ include tests/fuzz/local.mk
 include tests/unit/lib.mk
 include tests/unit/auth.mk
 include tests/e2e/local.mk
+include tests/unit/send.mk
 include tests/unit/pop.mk
 include tests/unit/spool.mk

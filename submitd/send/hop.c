@@ -221,6 +221,21 @@ hop_link_failed(struct hop_link *k, bool remote, const char *why)
 	sched_wake(h->sched);
 }
 
+/* A link that has nothing to do takes an attempt over from one that is still
+ * connecting: a next hop may greet slowly, or serve one client at a time. */
+static void
+hop_link_relieve(struct hop_link *k)
+{
+	struct hop_link *other;
+
+	TAILQ_FOREACH(other, &k->hop->links, link)
+		if (other->state == HOP_CONNECTING && other->attempt != NULL) {
+			k->attempt = hop_link_release(other);
+			k->attempt->worker = k;
+			return;
+		}
+}
+
 /* ----------------------------------------------------- the client's events -- */
 
 static void
@@ -247,6 +262,8 @@ hop_client_ready(void *ctx)
 		h->fails = 0;
 		sched_dest_up(h->sched, ROUTE_HOP);
 	}
+	if (k->attempt == NULL)
+		hop_link_relieve(k);
 	if (k->attempt != NULL) {
 		hop_link_send(k);
 		return;
@@ -334,7 +351,7 @@ hop_link_connect(struct hop_link *k)
 	struct hop *h = k->hop;
 
 	k->state = HOP_CONNECTING;
-	str_format(k->attempt->relay, sizeof(k->attempt->relay), "%s:%u",
+	(void)str_format(k->attempt->relay, sizeof(k->attempt->relay), "%s:%u",
 	    h->host, h->port);
 	k->query = resolve_host(h->resolve, h->host, hop_resolved, k);
 	if (k->query == NULL)

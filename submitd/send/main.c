@@ -55,20 +55,11 @@ send_abandon(void *ctx)
 	(void)ctx;
 }
 
-/* What is under way is cut off; it is still queued. */
-static void
-send_stop(void *ctx)
-{
-	struct send *s = ctx;
-
-	loop_stop(s->loop);
-}
-
 static const struct child_ops send_ops = {
 	.prepare = send_prepare,
 	.commit = send_commit,
 	.abandon = send_abandon,
-	.stop = send_stop,
+	.stop = NULL,		/* at once: what is under way stays queued */
 };
 
 /* What needs the file system: certificates' defaults, resolv.conf, hosts. */
@@ -108,18 +99,6 @@ send_connect(struct send *s)
 	sched_set_dest(s->sched, ROUTE_HOP, &hop_dest, s->hop);
 }
 
-static void
-send_free(struct send *s)
-{
-	sched_free(s->sched);
-	hop_free(s->hop);
-	local_client_free(s->local);
-	spoolq_free(s->spool);
-	resolve_free(s->resolve);
-	SSL_CTX_free(s->tls);
-	loop_free(s->loop);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -130,6 +109,5 @@ main(int argc, char **argv)
 	send_connect(&s);
 	child_ready(s.child, s.loop, &send_ops, &s);
 	loop_run(s.loop);
-	send_free(&s);
 	return 0;
 }

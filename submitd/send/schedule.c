@@ -319,18 +319,18 @@ sched_pump(void *ctx)
 		if (next < first)
 			first = next;
 	}
-	if (first == INT64_MAX)
-		timer_stop(&s->timer);
-	else
-		timer_arm(&s->timer, first <= now_ms ? 0 :
-		    clock_timer_ms(first - now_ms));
+	if (s->woken || first <= now_ms)
+		timer_arm(&s->timer, 0);
+	else if (first < INT64_MAX)
+		timer_arm(&s->timer, clock_timer_ms(first - now_ms));
 }
 
 void
 sched_wake(struct sched *s)
 {
-	if (!s->woken && loop_defer(s->loop, sched_pump, s) == 0)
-		s->woken = true;
+	if (!s->woken)
+		timer_arm(&s->timer, 0);
+	s->woken = true;
 }
 
 /* ---------------------------------------------------------- destinations -- */

@@ -30,7 +30,7 @@ void	sched_set_conf(struct sched *s, const struct conf *conf);
 /* For spoolq_new(); its ctx is the struct sched. */
 extern const struct spoolq_ops sched_spoolq_ops;
 
-/* A destination may have become ready. Looks at the end of this turn. */
+/* A destination may have become ready. Looks in the next turn. */
 void	sched_wake(struct sched *s);
 /* A destination has failed as such: what else is due there is deferred. */
 void	sched_dest_failed(struct sched *s, enum route route, bool remote,

@@ -40,7 +40,7 @@ struct sched {
 	const struct attempt_dest *dests[ROUTE__COUNT];
 	void			*dest_ctx[ROUTE__COUNT];
 	struct timer		 timer;
-	bool			 woken;		/* a pump is deferred */
+	bool			 woken;		/* the timer is at 0 */
 };
 
 /* Puts the entry's jobs where they belong now; frees it when no recipient is

@@ -272,7 +272,7 @@ class Bounce(Case):
             inst.clock(0)
 
     def test_a_hostile_reply_does_no_harm(self):
-        hop.rule("RCPT", "reply 550 5.1.1 <script>\x1b[2J\xff\xfe" + "A" * 4000
+        hop.rule("RCPT", "reply 550 5.1.1 <script>\x1b[2J\xff\xfe" + "A" * 1500
                  + "|Subject: evil|.|x", times=1)
         send(letter("x"))
         report, raw = self.bounce()

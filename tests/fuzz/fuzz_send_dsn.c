@@ -1,0 +1,103 @@
+/*
+ * fuzz_send_dsn.c - reports of failure: whatever a next hop says and a message
+ * has for headers, the report has 7-bit CR LF lines of bounded length, one group
+ * of fields a recipient, and no part that we did not write.
+ */
+#include "config.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "submitd/send/dsn.h"
+
+int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static size_t
+fuzz_count(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	while ((text = strstr(text, what)) != NULL) {
+		n++;
+		text += strlen(what);
+	}
+	return n;
+}
+
+static void
+fuzz_check_lines(const char *text)
+{
+	size_t column = 0;
+
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p == '\r' && p[1] == '\n') {
+			p++;
+			column = 0;
+			continue;
+		}
+		if ((*p < 0x20 || *p > 0x7e) && *p != '\t')
+			abort();
+		if (++column > 998)
+			abort();
+	}
+	if (column != 0)
+		abort();
+}
+
+/* The part of the report that the input can't have written by its headers. */
+static void
+fuzz_check_fields(char *text, size_t covered)
+{
+	char *end = strstr(text, "\r\nContent-Type: text/rfc822-headers\r\n");
+
+	if (end == NULL)
+		abort();
+	*end = '\0';
+	if (fuzz_count(text, "\r\nFinal-Recipient:") != covered ||
+	    fuzz_count(text, "\r\nAction:") != covered ||
+	    fuzz_count(text, "\r\n--") != 3)
+		abort();
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	/* The input: the reply, NUL, the headers. */
+	size_t n = len > 0 ? strnlen((const char *)data, len) : 0, covered;
+	char reply[OUTCOME_TEXT_MAX + 1], *raw = strndup((const char *)data, n);
+	char *headers = malloc(len - n + 1), *text;
+	struct outcome_rcpt rcpts[2] = {
+		{ .address = "a@there.test", .remote = true, .text = reply },
+		{ .address = "b@there.test", .remote = false, .text = raw },
+	};
+	struct dsn d = { .hostname = "mx.here.test", .queue_id = "q",
+		.sender = "s@here.test", .relay = "hop.test[192.0.2.1]:25",
+		.rcpts = rcpts, .n_rcpts = 2, .headers = headers,
+		.headers_len = len - n };
+	struct buf b;
+
+	if (raw == NULL || headers == NULL || len > DSN_HEADERS_MAX)
+		goto out;
+	if (len > n)
+		memcpy(headers, data + n, len - n);
+	outcome_print(reply, sizeof(reply), raw, n);
+	buf_init(&b, DSN_MAX);
+	/* Texts as they come from elsewhere than outcome_print() are not longer
+	 * than that either. */
+	if (n > OUTCOME_TEXT_MAX)
+		raw[OUTCOME_TEXT_MAX] = '\0';
+	if (dsn_build(&d, &b, &covered) != 0 || covered != 2)
+		abort();
+	text = strndup((const char *)buf_data(&b), buf_len(&b));
+	if (text == NULL || strlen(text) != buf_len(&b))
+		abort();
+	fuzz_check_lines(text);
+	fuzz_check_fields(text, covered);
+	free(text);
+	buf_free(&b);
+out:
+	free(raw);
+	free(headers);
+	return 0;
+}

@@ -1,0 +1,276 @@
+/*
+ * t_send_dsn.c - reports of failure: what they say, and that nothing from
+ * outside can add a line or a part to them.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/fio.h"
+#include "submitd/send/dsn.h"
+
+static char reply_1[] = "550 5.1.1 <nobody@there.test>: no such user here";
+static char reply_2[] = "4.4.7 given up after 120 hours; the last attempt: "
+    "4.4.2 hop.test[192.0.2.1]:25: Connection refused while connecting";
+static char reply_evil[] = "550 \r\n\r\n--=_x\r\nFinal-Recipient: rfc822; evil"
+    "\x80\x01";
+
+static char *
+dsn_run(const struct dsn *d, size_t *ret_covered)
+{
+	struct buf b;
+	char *text;
+
+	buf_init(&b, DSN_MAX);
+	assert_int_equal(dsn_build(d, &b, ret_covered), 0);
+	assert_true(buf_len(&b) <= DSN_MAX);
+	text = strndup((char *)buf_data(&b), buf_len(&b));
+	assert_non_null(text);
+	assert_int_equal(strlen(text), buf_len(&b));	/* no NUL */
+	buf_free(&b);
+	return text;
+}
+
+/* CR LF only, 7 bits, no line over 998. */
+static void
+dsn_check_lines(const char *text)
+{
+	const char *line = text;
+
+	for (const char *p = text; *p != '\0'; p++) {
+		assert_true((*p >= 0x20 && *p < 0x7f) || *p == '\t' ||
+		    *p == '\r' || *p == '\n');
+		if (*p == '\r')
+			assert_true(p[1] == '\n');
+		if (*p == '\n') {
+			assert_true(p > text && p[-1] == '\r');
+			assert_true(p - line <= 999);
+			line = p + 1;
+		}
+	}
+	assert_true(*line == '\0');
+}
+
+static size_t
+dsn_count(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	while ((text = strstr(text, what)) != NULL) {
+		n++;
+		text += strlen(what);
+	}
+	return n;
+}
+
+static const struct dsn dsn_plain = {
+	.hostname = "mx.here.test", .queue_id = "abcdefgh234567ab",
+	.sender = "alice@here.test", .arrived_s = 1700000000,
+	.now_s = 1700000300, .relay = "hop.test[192.0.2.1]:25",
+};
+
+static void
+test_text(void **state)
+{
+	static char headers[] = "Received: x\r\nSubject: hi\r\n there\r\n";
+	struct outcome_rcpt rcpts[] = {
+		{ .address = "nobody@there.test", .remote = true,
+		    .text = reply_1 },
+		{ .address = "late@there.test", .text = reply_2 },
+	};
+	struct dsn d = dsn_plain;
+	size_t covered;
+	char *text;
+
+	(void)state;
+	d.rcpts = rcpts;
+	d.n_rcpts = 2;
+	d.help_text = "https://help.test/";
+	d.headers = headers;
+	d.headers_len = strlen(headers);
+	text = dsn_run(&d, &covered);
+	dsn_check_lines(text);
+	assert_int_equal(covered, 2);
+	assert_non_null(strstr(text, "\r\nTo: <alice@here.test>\r\n"));
+	assert_non_null(strstr(text, "\r\nAuto-Submitted: auto-replied\r\n"));
+	assert_non_null(strstr(text, "Content-Type: multipart/report; "
+	    "report-type=delivery-status;\r\n"));
+	assert_non_null(strstr(text, "\r\nReporting-MTA: dns; mx.here.test\r\n"));
+	assert_non_null(strstr(text, "\r\nArrival-Date: Tue, 14 Nov 2023 "
+	    "22:13:20 +0000\r\n"));
+	assert_non_null(strstr(text, "\r\nFinal-Recipient: rfc822; "
+	    "nobody@there.test\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+	    "Remote-MTA: dns; hop.test\r\nDiagnostic-Code: smtp; 550 5.1.1 "));
+	assert_non_null(strstr(text, "\r\nFinal-Recipient: rfc822; "
+	    "late@there.test\r\nAction: failed\r\nStatus: 4.4.7\r\n"
+	    "Diagnostic-Code: x-submitd; 4.4.7 "));
+	assert_non_null(strstr(text, "\r\nReceived: x\r\nSubject: hi\r\n "
+	    "there\r\n"));
+	assert_non_null(strstr(text, "Help: https://help.test/\r\n"));
+	free(text);
+}
+
+static void
+test_injection(void **state)
+{
+	static char headers[] = "Subject: \xc3\xa4\r\nX: a\nbare\r\nY: \r\r\n"
+	    "\r\nbody\r\n";
+	struct outcome_rcpt rcpts[] = {
+		{ .address = "a@there.test", .remote = true,
+		    .text = reply_evil },
+	};
+	struct dsn d = dsn_plain;
+	size_t covered;
+	char *text;
+
+	(void)state;
+	d.rcpts = rcpts;
+	d.n_rcpts = 1;
+	d.headers = headers;
+	d.headers_len = strlen(headers);
+	text = dsn_run(&d, &covered);
+	dsn_check_lines(text);
+	assert_int_equal(dsn_count(text, "\r\nFinal-Recipient:"), 1);
+	assert_int_equal(dsn_count(text, "\r\n--"), 4);
+	assert_non_null(strstr(text, "\r\nSubject: ??\r\n"));
+	assert_null(strstr(text, "body"));
+	free(text);
+}
+
+/* More recipients than one report holds, with the longest texts and headers:
+ * it never exceeds its size, and the rest goes into further ones. */
+static void
+test_many(void **state)
+{
+	static struct outcome_rcpt rcpts[1000];
+	static char addresses[1000][255], text[OUTCOME_TEXT_MAX + 1];
+	static char headers[DSN_HEADERS_MAX];
+	struct dsn d = dsn_plain;
+	size_t done = 0, covered, reports = 0;
+
+	(void)state;
+	memset(text, 'x', OUTCOME_TEXT_MAX);
+	memset(headers, 'h', sizeof(headers));
+	for (size_t i = 0; i < sizeof(headers); i += 80)
+		memcpy(headers + i, "\r\nX-Test: ", 10);
+	memcpy(headers, "X-First: x", 10);
+	for (size_t i = 0; i < 1000; i++) {
+		memset(addresses[i], 'a', 254);
+		snprintf(addresses[i] + 230, 25, "%zu@there.test", i);
+		rcpts[i] = (struct outcome_rcpt){ .address = addresses[i],
+			.remote = true, .text = text };
+	}
+	while (done < 1000) {
+		char *report;
+
+		d.rcpts = rcpts + done;
+		d.n_rcpts = 1000 - done;
+		d.headers = headers;
+		d.headers_len = sizeof(headers);
+		report = dsn_run(&d, &covered);
+		dsn_check_lines(report);
+		assert_true(covered > 0 && covered <= 1000 - done);
+		assert_int_equal(dsn_count(report, "\r\nFinal-Recipient:"),
+		    covered);
+		assert_int_equal(dsn_count(report, "\r\n  <"), covered);
+		free(report);
+		done += covered;
+		reports++;
+	}
+	assert_true(reports > 1 && reports < 100);
+}
+
+static void
+test_headers(void **state)
+{
+	static const char message[] = "junkA: 1\r\nB: 2\r\n\r\nbody\r\n";
+	char big[DSN_HEADERS_MAX + 100];
+	size_t len;
+	char *p;
+	int fd;
+
+	(void)state;
+	fd = fio_memfd("message", message, sizeof(message) - 1);
+	assert_true(fd >= 0);
+	p = dsn_read_headers(fd, 4, sizeof(message) - 5, &len);
+	assert_non_null(p);
+	assert_int_equal(len, 12);
+	assert_memory_equal(p, "A: 1\r\nB: 2\r\n", 12);
+	free(p);
+	/* Fewer octets than said: what there is. */
+	p = dsn_read_headers(fd, 4, 100000, &len);
+	assert_int_equal(len, 12);
+	free(p);
+	memset(big, 'x', sizeof(big));
+	fd = fio_memfd("big", big, sizeof(big));
+	p = dsn_read_headers(fd, 0, sizeof(big), &len);
+	assert_int_equal(len, DSN_HEADERS_MAX);
+	free(p);
+}
+
+struct fold_row {
+	const char	*in;
+	const char	*want;
+};
+
+static const struct fold_row fold_rows[] = {
+	{ "", "\r\n" },
+	{ "short", "short\r\n" },
+	{ "a\r\nb", "a??b\r\n" },
+	{ "123456789 123456789 123456789 123456789 123456789 123456789 "
+	  "123456789",
+	  "123456789 123456789 123456789 123456789 123456789 123456789\r\n"
+	  "  123456789\r\n" },
+	{ "1234567890123456789012345678901234567890123456789012345678901234567"
+	  "890 x",
+	  "1234567890123456789012345678901234567890123456789012345678901234567"
+	  "890\r\n  x\r\n" },
+};
+
+static void
+test_fold(void **state)
+{
+	char word[3000];
+	struct buf b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(fold_rows) / sizeof(*fold_rows); i++) {
+		buf_init(&b, 4096);
+		assert_int_equal(dsn_put_folded(&b, fold_rows[i].in, "  "), 0);
+		assert_int_equal(buf_len(&b), strlen(fold_rows[i].want));
+		assert_memory_equal(buf_data(&b), fold_rows[i].want,
+		    buf_len(&b));
+		buf_free(&b);
+	}
+	/* A word longer than a line may be is cut. */
+	memset(word, 'w', sizeof(word) - 1);
+	word[sizeof(word) - 1] = '\0';
+	buf_init(&b, 8192);
+	assert_int_equal(dsn_put_folded(&b, word, "  "), 0);
+	buf_append(&b, "", 1);
+	dsn_check_lines((char *)buf_data(&b));
+	buf_free(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_injection),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_fold),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,782 @@
+/*
+ * t_send_hop.c - schedule, attempts, the next hop and the SMTP client together,
+ * against a scripted server in a thread and a spool that only takes notes.
+ *
+ * A script is a string of lines for the server:
+ *	N	accept a connection		X	close it
+ *	S text	send a line			R text	send it: | is CR LF, _ is LF
+ *	C text	read a line, which begins so	B	read the content
+ *	Z	read nothing more, and wait until the client is gone
+ * The notes are what the spool was told: "done 0", "defer 1 +N" …
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/clock.h"
+#include "lib/fio.h"
+#include "lib/log.h"
+#include "submitd/send/hop.h"
+#include "submitd/send/schedule.h"
+#include "submitd/spool/client.h"
+
+#define MESSAGE "Subject: x\r\n\r\n.dot\r\n..\r\nlast\r\n"
+#define EIGHT "Subject: x\r\n\r\n\xc3\xa4\r\n"
+
+/* ------------------------------------------------------------- the server -- */
+
+struct server {
+	const char	*script;
+	int		 listener, fd;
+	uint16_t	 port;
+	char		 in[65536];
+	size_t		 len;
+	char		 content[65536];
+	char		 error[512];
+	bool		 bytewise;
+};
+
+static struct server server;
+
+static void
+server_error(const char *what, const char *line)
+{
+	if (server.error[0] == '\0')
+		snprintf(server.error, sizeof(server.error), "%s: %.200s; "
+		    "got %.200s", what, line, server.in);
+}
+
+static bool
+server_fill(void)
+{
+	ssize_t n;
+
+	if (server.len + 1 >= sizeof(server.in))
+		return false;
+	n = recv(server.fd, server.in + server.len,
+	    sizeof(server.in) - 1 - server.len, 0);
+	if (n <= 0)
+		return false;
+	server.len += (size_t)n;
+	server.in[server.len] = '\0';
+	return true;
+}
+
+static void
+server_take(size_t n)
+{
+	memmove(server.in, server.in + n, server.len - n + 1);
+	server.len -= n;
+}
+
+static bool
+server_line(const char *want)
+{
+	char *end;
+
+	while ((end = strstr(server.in, "\r\n")) == NULL)
+		if (!server_fill())
+			return false;
+	if (strncmp(server.in, want, strlen(want)) != 0)
+		return false;
+	server_take((size_t)(end - server.in) + 2);
+	return true;
+}
+
+static bool
+server_content(void)
+{
+	char *end;
+
+	for (;;) {
+		if (strncmp(server.in, ".\r\n", 3) == 0) {
+			end = server.in;
+			break;
+		}
+		if ((end = strstr(server.in, "\r\n.\r\n")) != NULL) {
+			end += 2;
+			break;
+		}
+		if (!server_fill())
+			return false;
+	}
+	memcpy(server.content, server.in, (size_t)(end - server.in));
+	server.content[end - server.in] = '\0';
+	server_take((size_t)(end - server.in) + 3);
+	return true;
+}
+
+static void
+server_write(const char *p, size_t len)
+{
+	if (!server.bytewise) {
+		(void)!send(server.fd, p, len, MSG_NOSIGNAL);
+		return;
+	}
+	for (size_t i = 0; i < len; i++) {
+		(void)!send(server.fd, p + i, 1, MSG_NOSIGNAL);
+		usleep(50);
+	}
+}
+
+static void
+server_accept(void)
+{
+	struct timeval tv = { .tv_sec = 5 };
+
+	if (server.fd >= 0)
+		close(server.fd);
+	server.fd = accept(server.listener, NULL, NULL);
+	server.len = 0;
+	server.in[0] = '\0';
+	setsockopt(server.fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+}
+
+static void
+server_raw(const char *p)
+{
+	char text[1024];
+	size_t n = 0;
+
+	for (; *p != '\0' && n + 2 < sizeof(text); p++) {
+		if (*p == '|') {
+			text[n++] = '\r';
+			text[n++] = '\n';
+		} else {
+			text[n++] = *p == '_' ? '\n' : *p;
+		}
+	}
+	server_write(text, n);
+}
+
+static void
+server_step(const char *line)
+{
+	char text[1024];
+
+	switch (line[0]) {
+	case 'N':
+		server_accept();
+		break;
+	case 'X':
+		close(server.fd);
+		server.fd = -1;
+		break;
+	case 'S':
+		snprintf(text, sizeof(text), "%s\r\n", line + 2);
+		server_write(text, strlen(text));
+		break;
+	case 'R':
+		server_raw(line + 2);
+		break;
+	case 'C':
+		if (!server_line(line + 2))
+			server_error("wanted", line);
+		break;
+	case 'B':
+		if (!server_content())
+			server_error("wanted", "content");
+		break;
+	case 'Z':
+		while (server_fill())
+			server_take(server.len);
+		break;
+	default:
+		server_error("no such step", line);
+	}
+}
+
+static void *
+server_run(void *arg)
+{
+	char *script = strdup(server.script), *save = NULL;
+
+	(void)arg;
+	for (char *line = strtok_r(script, "\n", &save); line != NULL;
+	    line = strtok_r(NULL, "\n", &save))
+		server_step(line);
+	if (server.fd >= 0) {
+		/* The client says QUIT, or simply goes. */
+		while (server_fill())
+			server_take(server.len);
+		close(server.fd);
+	}
+	free(script);
+	return NULL;
+}
+
+static void
+server_open(const char *script, bool bytewise)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct timeval tv = { .tv_sec = 5 };
+	socklen_t len = sizeof(sin);
+
+	memset(&server, 0, sizeof(server));
+	server.script = script;
+	server.bytewise = bytewise;
+	server.fd = -1;
+	server.listener = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(server.listener, (struct sockaddr *)&sin, len),
+	    0);
+	assert_int_equal(listen(server.listener, 10), 0);
+	setsockopt(server.listener, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	assert_int_equal(getsockname(server.listener, (struct sockaddr *)&sin,
+	    &len), 0);
+	server.port = ntohs(sin.sin_port);
+}
+
+/* --------------------------------------------------------------- the spool -- */
+
+static struct {
+	struct loop	*loop;
+	const char	*message;
+	char		 notes[8192];
+	char		 texts[8192];	/* the last words of each note */
+	char		 bounce[70000];
+	size_t		 n;
+	size_t		 want;		/* notes; then the loop ends */
+	bool		 refuse_open;
+	bool		 refuse_bounce;
+	unsigned int	 opens;
+} spool;
+
+struct spool_call {
+	spoolq_open_fn	*open_fn;
+	spoolq_bounce_fn *bounce_fn;
+	void		*ctx;
+};
+
+/* The client's side of the spool, for once without a spool. */
+static void
+spool_note(const char *fmt, ...)
+{
+	size_t at = strlen(spool.notes);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(spool.notes + at, sizeof(spool.notes) - at, fmt, ap);
+	va_end(ap);
+	if (++spool.n >= spool.want)
+		loop_stop(spool.loop);
+}
+
+static void
+spool_answer(void *ctx)
+{
+	struct spool_call c = *(struct spool_call *)ctx;
+
+	free(ctx);
+	if (c.open_fn != NULL)
+		c.open_fn(c.ctx, spool.refuse_open ? -1 : fio_memfd("message",
+		    spool.message, strlen(spool.message)), 0);
+	else
+		c.bounce_fn(c.ctx, !spool.refuse_bounce);
+}
+
+static int
+spool_call(struct spool_call c)
+{
+	struct spool_call *copy = malloc(sizeof(c));
+
+	assert_non_null(copy);
+	*copy = c;
+	return loop_defer(spool.loop, spool_answer, copy);
+}
+
+int
+spoolq_open(struct spoolq *q, const char *id, spoolq_open_fn *fn, void *ctx)
+{
+	(void)q;
+	(void)id;
+	spool.opens++;
+	return spool_call((struct spool_call){ .open_fn = fn, .ctx = ctx });
+}
+
+int
+spoolq_bounce(struct spoolq *q, const char *id, const char *text, size_t len,
+    spoolq_bounce_fn *fn, void *ctx)
+{
+	(void)q;
+	(void)id;
+	assert_true(len < sizeof(spool.bounce));
+	memcpy(spool.bounce, text, len);
+	spool.bounce[len] = '\0';
+	spool_note("bounce;");
+	return spool_call((struct spool_call){ .bounce_fn = fn, .ctx = ctx });
+}
+
+static void
+spool_text(const char *text)
+{
+	strncat(spool.texts, text, sizeof(spool.texts) - strlen(spool.texts) -
+	    2);
+	strcat(spool.texts, "\n");
+}
+
+int
+spoolq_done(struct spoolq *q, const char *id, uint32_t rcpt, const char *text)
+{
+	(void)q;
+	(void)id;
+	spool_text(text);
+	spool_note("done %u;", rcpt);
+	return 0;
+}
+
+int
+spoolq_defer(struct spoolq *q, const char *id, uint32_t rcpt,
+    int64_t next_try_s, const char *text)
+{
+	(void)q;
+	(void)id;
+	assert_true(next_try_s > clock_now_s());
+	spool_text(text);
+	spool_note("defer %u;", rcpt);
+	return 0;
+}
+
+int
+spoolq_fail(struct spoolq *q, const char *id, uint32_t rcpt, const char *text)
+{
+	(void)q;
+	(void)id;
+	spool_text(text);
+	spool_note("fail %u;", rcpt);
+	return 0;
+}
+
+void
+spoolq_msg_free(struct spoolq_msg *m)
+{
+	for (size_t i = 0; i < m->n_rcpts; i++)
+		free(m->rcpts[i].address);
+	free(m->rcpts);
+	free(m->sender);
+	free(m->user);
+	free(m);
+}
+
+static struct spoolq_msg *
+spool_msg(const char *sender, const char *const *rcpts, bool eightbit,
+    int64_t arrived_s)
+{
+	struct spoolq_msg *m = calloc(1, sizeof(*m));
+
+	assert_non_null(m);
+	str_id(m->id);
+	m->sender = strdup(sender);
+	m->user = strdup("alice@here.test");
+	m->arrived_s = arrived_s;
+	m->octets = strlen(spool.message);
+	m->eightbit = eightbit;
+	while (rcpts[m->n_rcpts] != NULL)
+		m->n_rcpts++;
+	m->rcpts = calloc(m->n_rcpts, sizeof(*m->rcpts));
+	for (size_t i = 0; i < m->n_rcpts; i++)
+		m->rcpts[i].address = strdup(rcpts[i]);
+	return m;
+}
+
+/* --------------------------------------------------------------- the bench -- */
+
+struct bench {
+	struct loop	*loop;
+	struct resolve	*resolve;
+	struct sched	*sched;
+	struct hop	*hop;
+	struct conf	 conf;
+	pthread_t	 thread;
+	char		 next_hop[64];
+	struct timer	 timer;
+};
+
+static void
+bench_timeout(void *ctx)
+{
+	struct bench *b = ctx;
+
+	loop_stop(b->loop);
+}
+
+static void
+bench_open(struct bench *b, const char *script, bool bytewise)
+{
+	static char hostname[] = "mx.here.test", local[] = "here.test";
+	static char *domains[] = { local };
+
+	memset(b, 0, sizeof(*b));
+	memset(&spool, 0, sizeof(spool));
+	server_open(script, bytewise);
+	snprintf(b->next_hop, sizeof(b->next_hop), "127.0.0.1:%u", server.port);
+	b->conf = (struct conf){ .hostname = hostname,
+		.next_hop = b->next_hop, .local_domains = { domains, 1 },
+		.retry_min_s = 1, .retry_max_s = 2, .queue_lifetime_s = 3600 };
+	b->loop = spool.loop = loop_new();
+	spool.message = MESSAGE;
+	b->resolve = resolve_new(b->loop, NULL);
+	assert_non_null(b->resolve);
+	b->sched = sched_new(b->loop, &b->conf);
+	b->hop = hop_new(b->loop, &b->conf, NULL, b->resolve, b->sched);
+	sched_set_dest(b->sched, ROUTE_HOP, &hop_dest, b->hop);
+	assert_int_equal(timer_init(&b->timer, b->loop, bench_timeout, b), 0);
+	assert_int_equal(pthread_create(&b->thread, NULL, server_run, NULL), 0);
+}
+
+static void
+bench_add(struct bench *b, const char *sender, const char *const *rcpts,
+    bool eightbit, int64_t age_s)
+{
+	sched_spoolq_ops.entry(b->sched, spool_msg(sender, rcpts, eightbit,
+	    clock_now_s() - age_s));
+}
+
+/* Until the spool has so many notes, or `ms` are over. */
+static void
+bench_run(struct bench *b, size_t want, int64_t ms)
+{
+	spool.want = want;
+	if (spool.n < want) {
+		timer_arm(&b->timer, ms);
+		loop_run(b->loop);
+	}
+	timer_stop(&b->timer);
+}
+
+/* What is deferred frees itself in another turn or two. */
+static void
+bench_turns(struct bench *b)
+{
+	timer_arm(&b->timer, 10);
+	loop_run(b->loop);
+}
+
+static void
+bench_close(struct bench *b)
+{
+	spool.want = SIZE_MAX;
+	sched_spoolq_ops.reset(b->sched);
+	bench_turns(b);
+	sched_free(b->sched);
+	hop_free(b->hop);
+	bench_turns(b);
+	shutdown(server.listener, SHUT_RDWR);
+	pthread_join(b->thread, NULL);
+	close(server.listener);
+	resolve_free(b->resolve);
+	timer_free(&b->timer);
+	loop_free(b->loop);
+	if (server.error[0] != '\0')
+		print_error("server: %s\n", server.error);
+}
+
+/* ---------------------------------------------------------------- dialogs -- */
+
+#define EHLO "N\nS 220 hi\nC EHLO mx.here.test\nS 250 hop.test\n"
+#define EHLO_ALL "N\nS 220 hi\nC EHLO mx.here.test\nS 250-hop.test\n" \
+	"S 250-PIPELINING\nS 250-SIZE 1000\nS 250 8bitmime\n"
+#define MAIL "C MAIL FROM:<a@here.test>\nS 250 ok\n"
+#define RCPT1 "C RCPT TO:<x@there.test>\nS 250 ok\n"
+#define DATA "C DATA\nS 354 go\nB\n"
+
+struct dialog_row {
+	const char	*name;
+	const char	*script;
+	const char	*sender;	/* NULL: a@here.test */
+	const char	*rcpts[4];	/* none: x@there.test */
+	const char	*notes;
+	const char	*text;		/* stands in a result, or NULL */
+	const char	*bounce;	/* stands in the report, or NULL */
+	bool		 eightbit;
+	const char	*message;	/* NULL: MESSAGE */
+	const char	*content;	/* what the server got, or NULL */
+};
+
+#define TWO { "x@there.test", "y@there.test" }
+#define RCPT2 "C RCPT TO:<y@there.test>\nS 250 ok\n"
+
+/* clang-format off */
+static const struct dialog_row dialog_rows[] = {
+	{ .name = "a message, one command at a time",
+	  .script = EHLO MAIL RCPT1 DATA "S 250 queued as 7\n",
+	  .notes = "done 0;", .text = "250 queued as 7",
+	  .content = "Subject: x\r\n\r\n..dot\r\n...\r\nlast\r\n" },
+	{ .name = "pipelined, SIZE and BODY",
+	  .script = EHLO_ALL "C MAIL FROM:<a@here.test> SIZE=30 BODY=8BITMIME\nC RCPT TO:<x@there.test>\nC RCPT TO:<y@there.test>\nR 250 ok|250 ok|250 ok|\n" DATA "S 250 ok\n",
+	  .rcpts = TWO, .eightbit = true, .notes = "done 0;done 1;" },
+	{ .name = "HELO where EHLO is not known",
+	  .script = "N\nS 220 hi\nC EHLO\nS 500 what\nC HELO mx.here.test\nS 250 ok\n" MAIL RCPT1 DATA "S 250 ok\n",
+	  .notes = "done 0;" },
+	{ .name = "the null sender",
+	  .script = EHLO "C MAIL FROM:<>\nS 250 ok\n" RCPT1 DATA "S 250 ok\n",
+	  .sender = "", .notes = "done 0;" },
+	{ .name = "one of two refused for good",
+	  .script = EHLO MAIL "C RCPT TO:<x@there.test>\nS 550 5.1.1 nobody\n" RCPT2 DATA "S 250 ok\n",
+	  .rcpts = TWO, .notes = "done 1;bounce;fail 0;", .text = "550 5.1.1 nobody", .bounce = "Final-Recipient: rfc822; x@there.test\r\nAction: failed\r\nStatus: 5.1.1\r\n" },
+	{ .name = "both refused: one report",
+	  .script = EHLO MAIL "C RCPT\nS 550 5.1.1 nobody\nC RCPT\nS 551 5.1.6 gone\nC RSET\nS 250 ok\n",
+	  .rcpts = TWO, .notes = "bounce;fail 0;fail 1;", .bounce = "551 5.1.6 gone" },
+	{ .name = "refused for good, null sender: no report",
+	  .script = EHLO "C MAIL FROM:<>\nS 250 ok\nC RCPT\nS 550 no\nC RSET\nS 250 ok\n",
+	  .sender = "", .notes = "fail 0;" },
+	{ .name = "one refused for now",
+	  .script = EHLO MAIL "C RCPT\nS 450 4.2.1 greylisted\n" RCPT2 DATA "S 250 ok\n",
+	  .rcpts = TWO, .notes = "done 1;defer 0;", .text = "450 4.2.1 greylisted" },
+	{ .name = "too many recipients: the rest at once",
+	  .script = EHLO MAIL RCPT1 "C RCPT\nS 452 4.5.3 too many\n" DATA "S 250 ok\n" MAIL RCPT2 DATA "S 250 ok\n",
+	  .rcpts = TWO, .notes = "done 0;done 1;" },
+	{ .name = "too many recipients, and then deferred",
+	  .script = EHLO MAIL RCPT1 "C RCPT\nS 452 4.5.3 too many\n" DATA "S 451 later\n",
+	  .rcpts = TWO, .notes = "defer 0;defer 1;" },
+	{ .name = "5xx to MAIL", .script = EHLO "C MAIL\nS 550 5.7.1 not you\nC RSET\nS 250 ok\n",
+	  .rcpts = TWO, .notes = "bounce;fail 0;fail 1;" },
+	{ .name = "5xx to MAIL, pipelined",
+	  .script = EHLO_ALL "C MAIL\nC RCPT\nC RCPT\nS 550 5.7.1 not you\nS 503 no\nS 503 no\nC RSET\nS 250 ok\n",
+	  .rcpts = TWO, .notes = "bounce;fail 0;fail 1;", .text = "550 5.7.1 not you" },
+	{ .name = "4xx to MAIL", .script = EHLO "C MAIL\nS 451 later\nC RSET\nS 250 ok\n", .notes = "defer 0;" },
+	{ .name = "5xx to DATA", .script = EHLO MAIL RCPT1 "C DATA\nS 554 no\nC RSET\nS 250 ok\n", .notes = "bounce;fail 0;" },
+	{ .name = "4xx to DATA", .script = EHLO MAIL RCPT1 "C DATA\nS 451 no\nC RSET\nS 250 ok\n", .notes = "defer 0;" },
+	{ .name = "2xx to DATA", .script = EHLO MAIL RCPT1 "C DATA\nS 250 ok\n", .notes = "defer 0;", .text = "a reply out of place" },
+	{ .name = "5xx to the content", .script = EHLO MAIL RCPT1 DATA "S 554 5.6.0 spam\n", .notes = "bounce;fail 0;", .bounce = "554 5.6.0 spam" },
+	{ .name = "4xx to the content", .script = EHLO MAIL RCPT1 DATA "S 452 full\n", .notes = "defer 0;" },
+	{ .name = "354 to the content", .script = EHLO MAIL RCPT1 DATA "S 354 more\n", .notes = "defer 0;" },
+	{ .name = "no answer to the content", .script = EHLO MAIL RCPT1 DATA "X\n", .notes = "defer 0;", .text = "it may come twice" },
+	{ .name = "the answer before the content", .script = EHLO MAIL RCPT1 "C DATA\nR 354 go|250 ok|\nZ\n", .notes = "defer 0;" },
+	{ .name = "421 at RCPT", .script = EHLO MAIL RCPT1 "C RCPT\nS 421 4.3.2 going down\nX\n", .rcpts = TWO, .notes = "defer 0;defer 1;", .text = "421 4.3.2 going down" },
+	{ .name = "the connection drops at MAIL", .script = EHLO "C MAIL\nX\n", .notes = "defer 0;" },
+	{ .name = "554 as greeting", .script = "N\nS 554 no service\n", .notes = "defer 0;", .text = "554 no service" },
+	{ .name = "421 as greeting", .script = "N\nS 421 busy\nX\n", .notes = "defer 0;" },
+	{ .name = "no greeting", .script = "N\nX\n", .notes = "defer 0;", .text = "the connection was closed while waiting for the greeting" },
+	{ .name = "garbage as greeting", .script = "N\nS SSH-2.0-OpenSSH\n", .notes = "defer 0;", .text = "garbage instead of a reply" },
+	{ .name = "a bare LF", .script = "N\nR 220 hi_\nZ\n", .notes = "defer 0;" },
+	{ .name = "4xx to EHLO", .script = "N\nS 220 hi\nC EHLO\nS 450 later\n", .notes = "defer 0;" },
+	{ .name = "5xx to HELO", .script = "N\nS 220 hi\nC EHLO\nS 500 no\nC HELO\nS 550 no\n", .notes = "defer 0;" },
+	{ .name = "too large by SIZE",
+	  .script = "N\nS 220 hi\nC EHLO\nS 250-hop.test\nS 250 SIZE 10\n", .notes = "bounce;fail 0;", .text = "5.3.4 the message has 30 octets, the next hop takes 10" },
+	{ .name = "SIZE without a limit",
+	  .script = "N\nS 220 hi\nC EHLO\nS 250-hop.test\nS 250 SIZE 0\nC MAIL FROM:<a@here.test> SIZE=30\nS 250 ok\n" RCPT1 DATA "S 250 ok\n", .notes = "done 0;" },
+	{ .name = "8 bits without 8BITMIME", .script = EHLO, .eightbit = true, .message = EIGHT, .notes = "bounce;fail 0;", .text = "5.6.3 " },
+	{ .name = "said to have 8 bits, without 8BITMIME", .script = EHLO MAIL RCPT1 DATA "S 250 ok\n", .eightbit = true, .notes = "done 0;" },
+	{ .name = "nowhere to go: sender gets the report", .script = "N\n", .rcpts = { "postmaster-not-here" }, .notes = "bounce;fail 0;", .text = "5.4.4 " },
+};
+/* clang-format on */
+
+static void
+dialog_run(const struct dialog_row *row, bool bytewise)
+{
+	static const char *const one[] = { "x@there.test", NULL };
+	struct bench b;
+	size_t want = 0;
+
+	for (const char *p = row->notes; *p != '\0'; p++)
+		want += *p == ';';
+	bench_open(&b, row->script, bytewise);
+	if (row->message != NULL)
+		spool.message = row->message;
+	bench_add(&b, row->sender != NULL ? row->sender : "a@here.test",
+	    row->rcpts[0] != NULL ? row->rcpts : one, row->eightbit, 0);
+	bench_run(&b, want, 5000);
+	bench_close(&b);
+	if (strcmp(spool.notes, row->notes) != 0 || server.error[0] != '\0')
+		print_error("%s%s\n%s", row->name, bytewise ? ", bytewise" : "",
+		    spool.texts);
+	assert_string_equal(spool.notes, row->notes);
+	assert_string_equal(server.error, "");
+	if (row->text != NULL && strstr(spool.texts, row->text) == NULL) {
+		print_error("%s: no \"%s\" in %s", row->name, row->text,
+		    spool.texts);
+		fail();
+	}
+	if (row->bounce != NULL)
+		assert_non_null(strstr(spool.bounce, row->bounce));
+	if (row->content != NULL)
+		assert_string_equal(server.content, row->content);
+}
+
+static void
+test_dialogs(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(dialog_rows) / sizeof(*dialog_rows);
+	    i++) {
+		dialog_run(&dialog_rows[i], false);
+		dialog_run(&dialog_rows[i], true);
+	}
+}
+
+/* --------------------------------------------------------------- schedule -- */
+
+static const char *const to_x[] = { "x@there.test", NULL };
+
+/* Three messages over one connection. */
+static void
+test_reuse(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, EHLO MAIL RCPT1 DATA "S 250 1\n" MAIL RCPT1 DATA
+	    "S 250 2\n" MAIL RCPT1 DATA "S 250 3\nC QUIT\nS 221 bye\n", false);
+	for (int i = 0; i < 3; i++)
+		bench_add(&b, "a@here.test", to_x, false, 0);
+	bench_run(&b, 3, 5000);
+	bench_run(&b, SIZE_MAX, 1200);		/* QUIT after a second */
+	bench_close(&b);
+	assert_string_equal(server.error, "");
+	assert_string_equal(spool.notes, "done 0;done 0;done 0;");
+}
+
+/* A connection that was idle is gone: no failure, a new one. */
+static void
+test_reuse_lost(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, EHLO MAIL RCPT1 DATA "S 250 1\nC MAIL\nX\n"
+	    EHLO MAIL RCPT1 DATA "S 250 2\n", false);
+	bench_add(&b, "a@here.test", to_x, false, 10);
+	bench_add(&b, "a@here.test", to_x, false, 5);
+	bench_run(&b, 2, 5000);
+	bench_close(&b);
+	assert_string_equal(spool.notes, "done 0;done 0;");
+	assert_string_equal(server.error, "");
+}
+
+/* Deferred, and tried again after retry_min (1 s here). */
+static void
+test_retry(void **state)
+{
+	struct bench b;
+	int64_t start = clock_mono_ms(), took;
+
+	(void)state;
+	bench_open(&b, EHLO MAIL "C RCPT\nS 450 later\nC RSET\nS 250 ok\n"
+	    "C QUIT\nS 221 bye\nX\n" EHLO MAIL RCPT1 DATA "S 250 ok\n", false);
+	bench_add(&b, "a@here.test", to_x, false, 0);
+	bench_run(&b, 2, 5000);
+	took = clock_mono_ms() - start;
+	bench_close(&b);
+	assert_string_equal(spool.notes, "defer 0;done 0;");
+	assert_true(took >= 1000 && took < 2500);
+}
+
+/* The next hop is down: what is due is deferred with the one that was tried,
+ * by one connection, and all go out when it is back. */
+static void
+test_down_and_up(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "N\nS 421 down\nX\n" EHLO MAIL RCPT1 DATA "S 250 1\n"
+	    MAIL RCPT1 DATA "S 250 2\n" MAIL RCPT1 DATA "S 250 3\n", false);
+	b.conf.retry_max_s = 1;
+	sched_set_conf(b.sched, &b.conf);
+	for (int i = 0; i < 3; i++)
+		bench_add(&b, "a@here.test", to_x, false, 0);
+	bench_run(&b, 6, 8000);
+	bench_close(&b);
+	assert_string_equal(spool.notes, "defer 0;defer 0;defer 0;"
+	    "done 0;done 0;done 0;");
+	assert_string_equal(server.error, "");
+}
+
+/* Its time is over: for good, with the report; the null sender's is lost. */
+static void
+test_expired(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, "N\nS 421 down\nX\n", false);
+	bench_add(&b, "a@here.test", to_x, false, 3601);
+	bench_add(&b, "", to_x, false, 3601);
+	bench_run(&b, 3, 5000);
+	bench_close(&b);
+	/* In which order is no matter. */
+	assert_int_equal(strlen(spool.notes), strlen("bounce;fail 0;fail 0;"));
+	assert_non_null(strstr(spool.texts, "4.4.7 given up after 1 hours; "
+	    "the last attempt: 421 down"));
+	assert_non_null(strstr(spool.bounce, "Status: 4.4.7\r\n"));
+}
+
+/* The spool cannot queue the report: nothing is failed, it comes again. */
+static void
+test_bounce_refused(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, EHLO MAIL "C RCPT\nS 550 no\nC RSET\nS 250 ok\n"
+	    "C QUIT\nS 221 bye\nX\n"
+	    EHLO MAIL "C RCPT\nS 550 no\nC RSET\nS 250 ok\n", false);
+	spool.refuse_bounce = true;
+	bench_add(&b, "a@here.test", to_x, false, 0);
+	bench_run(&b, 2, 5000);
+	bench_close(&b);
+	assert_string_equal(spool.notes, "bounce;bounce;");
+}
+
+/* Gone or reset in the middle: no result, and no use after free. */
+static void
+test_cancel(void **state)
+{
+	static const char *const scripts[] = { "N\n", "N\nS 220 hi\n", EHLO,
+		EHLO MAIL, EHLO MAIL RCPT1, EHLO MAIL RCPT1 "C DATA\n",
+		EHLO MAIL RCPT1 DATA };
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(scripts) / sizeof(*scripts); i++) {
+		struct bench b;
+		struct spoolq_msg *m;
+		char id[STR_ID_SIZE];
+
+		bench_open(&b, scripts[i / 2], false);
+		m = spool_msg("a@here.test", to_x, false, clock_now_s());
+		memcpy(id, m->id, sizeof(id));
+		sched_spoolq_ops.entry(b.sched, m);
+		bench_run(&b, 1, 60);
+		if (i % 2 == 0)
+			sched_spoolq_ops.gone(b.sched, id);
+		else
+			sched_spoolq_ops.reset(b.sched);
+		sched_spoolq_ops.gone(b.sched, id);	/* does no harm */
+		bench_close(&b);
+		assert_string_equal(spool.notes, "");
+		}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_dialogs),
+		cmocka_unit_test(test_reuse),
+		cmocka_unit_test(test_reuse_lost),
+		cmocka_unit_test(test_retry),
+		cmocka_unit_test(test_down_and_up),
+		cmocka_unit_test(test_expired),
+		cmocka_unit_test(test_bounce_refused),
+		cmocka_unit_test(test_cancel),
+	};
+
+	clock_init();
+	log_open("t_send_hop", "submitd", "/dev/null");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
