@@ -18,7 +18,7 @@
 /* libconfuse has one lexer for all and no argument for its callbacks. */
 static struct err *conf_file_err;
 
-static void
+static void __attribute__((format(printf, 2, 0)))
 conf_file_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
 	char text[200];

@@ -6,6 +6,7 @@
  */
 #include "lib/conf_private.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -645,6 +646,18 @@ conf_default_found(const struct conf_key *k, char *dst, size_t size)
 	return str_format(dst, size, "%ld", cores);
 }
 
+/* A machine may have no IPv6 at all; nobody asked for [::] then. */
+static bool
+conf_has_ipv6(void)
+{
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return errno != EAFNOSUPPORT;
+	close(fd);
+	return true;
+}
+
 char *
 conf_default(const struct conf_values *vals, const struct conf_key *k)
 {
@@ -653,6 +666,8 @@ conf_default(const struct conf_values *vals, const struct conf_key *k)
 	if (vals->root != NULL && k->root_dflt != NULL)
 		return asprintf(&path, "%s/%s", vals->root, k->root_dflt) < 0 ?
 		    NULL : path;
+	if (k->type == &conf_addrs && !conf_has_ipv6())
+		return strndup(k->dflt, strcspn(k->dflt, ","));
 	if (k->dflt != NULL)
 		return strdup(k->dflt);
 	return conf_default_found(k, text, sizeof(text)) != 0 ? NULL :

@@ -62,7 +62,7 @@ wire_put_end(struct wire *w, uint8_t *out)
 	size_t n = w->prev == '\r' ? 1 : 2;
 
 	if (out != NULL)
-		memcpy(out, "\r\n" + (2 - n), n);
+		memcpy(out, &"\r\n"[2 - n], n);
 	w->octets += n;
 	wire_line_ended(w);
 	w->prev = '\n';
