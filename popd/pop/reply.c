@@ -49,7 +49,7 @@ pop_line(struct pop_session *s, const char *text)
 	pop_write(s, "\r\n", 2);
 }
 
-static void
+static void __attribute__((format(printf, 5, 0)))
 pop_reply(struct pop_session *s, const char *status, enum pop_code code,
     const char *help, const char *fmt, va_list ap)
 {
