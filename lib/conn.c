@@ -128,12 +128,24 @@ conn_update(struct conn *c)
 		    (conn_writes(c) ? WATCH_WRITE : 0));
 }
 
+/* close_notify (RFC 8314 section 3.4); we don't wait for theirs. */
+static void
+conn_close_notify(struct conn *c)
+{
+	if (c->ssl == NULL || !SSL_is_init_finished(c->ssl) ||
+	    (SSL_get_shutdown(c->ssl) & SSL_SENT_SHUTDOWN))
+		return;
+	ERR_clear_error();
+	SSL_shutdown(c->ssl);
+}
+
 /* The end, without further callbacks. */
 static void
 conn_shut(struct conn *c)
 {
 	if (c->state == CONN_CLOSED)
 		return;
+	conn_close_notify(c);
 	c->state = CONN_CLOSED;
 	timer_free(&c->idle);
 	timer_free(&c->deadline);
@@ -382,10 +394,7 @@ conn_finish_close(struct conn *c)
 {
 	int waiting = 0;
 
-	if (c->ssl != NULL && SSL_is_init_finished(c->ssl)) {
-		ERR_clear_error();
-		SSL_shutdown(c->ssl);	/* close_notify; we don't wait for theirs */
-	}
+	conn_close_notify(c);
 	shutdown(c->fd, SHUT_WR);
 	/* Unread octets would turn our close into a reset, which can eat the
 	 * last reply: read them away for a while. */
@@ -735,8 +744,10 @@ conn_close(struct conn *c, bool flush)
 {
 	if (c == NULL || c->state >= CONN_CLOSING)
 		return;
-	if (c->timed_out)
-		c->gone = false;	/* its last words can go out */
+	/* Our last words, and close_notify, can still go out: to a peer whose
+	 * time is over, and to one that has only ended its own half. */
+	if (c->timed_out || c->eof)
+		c->gone = false;
 	if (!flush || c->gone || c->state == CONN_CONNECTING ||
 	    c->state == CONN_HANDSHAKE || c->state == CONN_FLUSH_THEN_TLS) {
 		conn_shut(c);

@@ -41,9 +41,9 @@ static const struct smtp_command commands[] = {
 	{ "VRFY",     IN_TLS,      ARG | CHEAP,    LINE,      smtp_cmd_vrfy },
 	{ "HELP",     IN_TLS,      CHEAP,          LINE,      smtp_cmd_help },
 	{ "QUIT",     IN_ANY,      NOARG,          LINE,      smtp_cmd_quit },
-	/* Answered, not offered. RFC 5321 section 7.3 for EXPN; RFC 6409
-	 * section 7: no ETRN, no ATRN here, and 521 for none of them. */
-	{ "EXPN",     IN_TLS,      HIDDEN | CHEAP, LINE,      smtp_cmd_vrfy },
+	/* Answered, not offered. RFC 6409 section 7: no ETRN, no ATRN here,
+	 * and 521 for none of them. */
+	{ "EXPN",     IN_TLS,      HIDDEN,         LINE,      smtp_cmd_not_here },
 	{ "BDAT",     IN_ANY,      HIDDEN,         LINE,      smtp_cmd_bdat },
 	{ "ETRN",     IN_TLS,      HIDDEN,         LINE,      smtp_cmd_not_here },
 	{ "ATRN",     IN_TLS,      HIDDEN,         LINE,      smtp_cmd_not_here },
@@ -111,13 +111,15 @@ command_check(const struct smtp_session *s, const struct smtp_command *c,
 
 	if (octets > c->line_max)
 		return SMTP_R_LONG_LINE;
-	if ((r = smtp_command_refusal(c, s->state)) != SMTP_R_NONE)
+	r = smtp_command_refusal(c, s->state);
+	if (r == SMTP_R_NEEDS_TLS)
 		return r;
+	/* Syntax before sequence: it is wrong in any state. */
 	if ((c->flags & SMTP_CMD_NOARG) && *arg != '\0')
 		return SMTP_R_NO_ARGUMENT;
 	if ((c->flags & SMTP_CMD_ARG) && *arg == '\0')
 		return SMTP_R_NEEDS_ARGUMENT;
-	return SMTP_R_NONE;
+	return r;
 }
 
 void

@@ -278,6 +278,7 @@ rcpt_take(struct smtp_session *s, char *rcpt)
 		rcpt_refuse(s, SMTP_R_TRY_LATER, NULL);
 		return;
 	}
+	s->tx->taken++;
 	if (s->state == SMTP_ST_MAIL)
 		smtp_session_enter(s, SMTP_ST_RCPT);
 	smtp_reply(s, SMTP_R_RCPT_OK);
@@ -352,7 +353,7 @@ smtp_cmd_rcpt(struct smtp_session *s, char *arg)
 		rcpt_refuse(s, r, NULL);
 		return;
 	}
-	if (s->tx->n_rcpts >= conf->recipient_limit) {
+	if (s->tx->taken >= conf->recipient_limit) {
 		rcpt_refuse(s, SMTP_R_TOO_MANY_RCPTS, NULL);
 		return;
 	}

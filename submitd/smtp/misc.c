@@ -1,5 +1,5 @@
 /*
- * misc.c - the commands that need nobody else: RSET NOOP VRFY EXPN HELP QUIT,
+ * misc.c - the commands that need nobody else: RSET NOOP VRFY HELP QUIT,
  * and those that have no place on this port. Runs in submitd-smtp.
  */
 #include "config.h"

@@ -22,6 +22,16 @@ struct param_row {
 	param_fn	*set;
 };
 
+/* RFC 1870 has 20 digits at most; more of them are no smaller number. */
+static bool
+param_is_endless(const char *value, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (value[i] < '0' || value[i] > '9')
+			return false;
+	return len > 20;
+}
+
 static enum smtp_reply
 param_size(struct param_ctx *c, const char *value, size_t len)
 {
@@ -31,7 +41,8 @@ param_size(struct param_ctx *c, const char *value, size_t len)
 	case ERR_LIMIT:
 		return SMTP_R_TOO_BIG;
 	default:
-		return SMTP_R_PARAM_VALUE;
+		return param_is_endless(value, len) ? SMTP_R_TOO_BIG :
+		    SMTP_R_PARAM_VALUE;
 	}
 }
 

@@ -66,7 +66,7 @@ enum smtp_state {
 #define SMTP_STRANGER_MS	(1200 * 1000)	/* until authorised, in all */
 #define SMTP_ERRORS_MAX		10u
 #define SMTP_LOGINS_MAX		5u	/* failed; RFC 4954 section 9: >= 3 */
-#define SMTP_CHEAP_MAX		100u	/* commands since the last message */
+#define SMTP_CHEAP_MAX		1000u	/* commands since the last message */
 #define SMTP_HELO_MAX		255u
 
 struct smtp_ticket {
@@ -92,7 +92,8 @@ struct smtp_tx {
 	char			**rcpts;	/* as given */
 	size_t			 n_rcpts, cap_rcpts;
 	void			*seen;		/* tsearch(3) over rcpts */
-	unsigned int		 refused;	/* recipients */
+	uint64_t		 taken;		/* RCPT commands */
+	unsigned int		 refused;	/* RCPT commands */
 	char			*rcpt;		/* asked about right now */
 	struct spoolc_txn	*txn;		/* from DATA on */
 	struct smtp_content	*content;	/* from 354 on */

@@ -95,6 +95,7 @@ worker_commit(void *ctx)
 	smtp_settings_unref(w->settings);
 	w->settings = w->next;
 	w->next = NULL;
+	spoolc_set_limit(w->spoolc, w->settings->conf->message_size_limit);
 	if (!w->stopping && acceptor_listen(w->acceptor) != 0)
 		LOG_EV(LOG_ERR, "listen.fail", NULL, KV_T("why", "no memory"));
 }
