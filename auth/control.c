@@ -120,20 +120,24 @@ static void
 control_log(const struct control_job *j)
 {
 	char net[ADDR_STRLEN];
-	const char *removed[] = { "revoked", "purged" };
+	static const char *const removed[] = { "revoked", "purged" };
+	char count[24] = "";
 	json_t *n = NULL;
 
 	if (!(j->work->flags & JOB_CHANGES))
 		return;
 	for (size_t i = 0; i < 2 && n == NULL; i++)
 		n = json_object_get(j->last, removed[i]);
+	if (n != NULL)
+		(void)str_format(count, sizeof(count), "%lld",
+		    (long long)json_integer_value(n));
 	LOG_EV(j->code == 0 ? LOG_NOTICE : LOG_WARNING, j->work->verb, NULL,
 	    KV_S("user", j->user[0] != '\0' ? j->user : NULL),
 	    KV_S("address", j->address[0] != '\0' ? j->address : NULL),
 	    KV_A("network", j->has_net ? net_text(&j->net, net) : NULL),
 	    KV_U("uid", control_uid(j->call)),
 	    KV_A("result", j->code == 0 ? "ok" : err_name(j->err.code)),
-	    KV_U("grants", (uint64_t)json_integer_value(n)),
+	    KV_A("grants", n != NULL ? count : NULL),
 	    KV_T("why", j->code == 0 ? NULL : j->err.text));
 }
 

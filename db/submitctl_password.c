@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,17 +37,29 @@ ctl_password_free(char *password)
 	free(password);
 }
 
+/* Waits under `mask`, so that a signal that came just before is not slept
+ * through; NULL: reads at once. */
+static ssize_t
+ctl_read_octet(int fd, const sigset_t *mask, char *ret)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	if (mask != NULL && ppoll(&p, 1, NULL, mask) == -1)
+		return -1;
+	return read(fd, ret, 1);
+}
+
 /* One line, octet by octet: what stands behind it stays for others. 1: a line
  * (in dst); 0: the input ended; -1: it failed, was interrupted, is too long or
  * holds a NUL. */
 static int
-ctl_read_line(int fd, char dst[CTL_PASSWORD_SIZE])
+ctl_read_line(int fd, const sigset_t *mask, char dst[CTL_PASSWORD_SIZE])
 {
 	size_t len = 0;
 	ssize_t n;
 	char ch = 0;
 
-	while ((n = read(fd, &ch, 1)) == 1 && ch != '\n') {
+	while ((n = ctl_read_octet(fd, mask, &ch)) == 1 && ch != '\n') {
 		if (len == CTL_PASSWORD_SIZE - 1 || ch == '\0') {
 			errno = EMSGSIZE;
 			return -1;
@@ -59,16 +72,18 @@ ctl_read_line(int fd, char dst[CTL_PASSWORD_SIZE])
 	return n < 0 ? -1 : n == 0 && len == 0 ? 0 : 1;
 }
 
+static const int ctl_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
+#define CTL_SIGNALS (sizeof(ctl_signals) / sizeof(ctl_signals[0]))
+
 /* As ctl_read_line(), with echo off; a signal that comes meanwhile is
  * delivered once the terminal is as it was. */
 static int
 ctl_read_silent(int tty, const char *prompt, char dst[CTL_PASSWORD_SIZE])
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT,
-	    SIGTSTP };
 	const struct sigaction sa = { .sa_handler = ctl_on_signal };
-	struct sigaction old[sizeof(signals) / sizeof(signals[0])];
+	struct sigaction old[CTL_SIGNALS];
 	struct termios before, silent;
+	sigset_t block, mask;
 	int r;
 
 	if (tcgetattr(tty, &before) == -1)
@@ -76,17 +91,22 @@ ctl_read_silent(int tty, const char *prompt, char dst[CTL_PASSWORD_SIZE])
 	silent = before;
 	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
 	ctl_signal = 0;
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		sigaction(signals[i], &sa, &old[i]);
+	sigemptyset(&block);
+	for (size_t i = 0; i < CTL_SIGNALS; i++) {
+		sigaddset(&block, ctl_signals[i]);
+		sigaction(ctl_signals[i], &sa, &old[i]);
+	}
+	sigprocmask(SIG_BLOCK, &block, &mask);
 	r = tcsetattr(tty, TCSAFLUSH, &silent);
 	if (r == 0) {
 		dprintf(tty, "%s: ", prompt);
-		r = ctl_read_line(tty, dst);
+		r = ctl_read_line(tty, &mask, dst);
 		dprintf(tty, "\n");
 		tcsetattr(tty, TCSAFLUSH, &before);
 	}
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		sigaction(signals[i], &old[i], NULL);
+	for (size_t i = 0; i < CTL_SIGNALS; i++)
+		sigaction(ctl_signals[i], &old[i], NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	if (ctl_signal != 0)
 		raise(ctl_signal);
 	return r;
@@ -124,7 +144,7 @@ ctl_password(struct ctl *c, const char *user, char **ret)
 
 	if ((c->given & CTL_STDIN) == 0)
 		code = ctl_from_terminal(user, line);
-	else if (ctl_read_line(STDIN_FILENO, line) != 1)
+	else if (ctl_read_line(STDIN_FILENO, NULL, line) != 1)
 		code = ctl_fail(EX_DATAERR, "--stdin: standard input has no "
 		    "line of 1 to 1024 octets");
 	if (code == 0 && line[0] == '\0')

@@ -223,6 +223,7 @@ struct ctl_status {
 	struct ctl	*ctl;
 	json_t		*records;	/* what is printed */
 	json_t		*notes;		/* what is wrong */
+	json_t		*hints;		/* what is not, but may be missing */
 	size_t		 answered;
 	bool		 open_roles;	/* roles are not walls */
 	json_int_t	 tls_days;	/* the least, or TLS_NONE */
@@ -253,6 +254,7 @@ ctl_status_record(struct ctl_status *s, json_t *r)
 	const char *daemon = ctl_str(r, "daemon");
 	const json_t *walls = json_object_get(r, "roles_are_walls");
 	const json_t *days = json_object_get(r, "tls_days_left");
+	char name[64];
 
 	if (daemon[0] != '\0') {
 		(void)json_object_set_new(r, "process", json_string(daemon));
@@ -263,6 +265,11 @@ ctl_status_record(struct ctl_status *s, json_t *r)
 	if (strcmp(ctl_str(r, "state"), "ready") != 0)
 		ctl_status_note(s, "%s is %s: see its log",
 		    ctl_str(r, "process"), ctl_str(r, "state"));
+	if (daemon[0] == '\0' && !s->ctl->json) {
+		(void)snprintf(name, sizeof(name), "  %s",
+		    ctl_str(r, "process"));
+		(void)json_object_set_new(r, "process", json_string(name));
+	}
 	if (json_is_false(walls))
 		s->open_roles = true;
 	if (json_is_integer(days) && json_integer_value(days) < s->tls_days)
@@ -320,8 +327,7 @@ ctl_status_inside(struct ctl_status *s, const char *sock)
 		return NULL;
 	}
 	json_array_foreach(json_object_get(r, "warnings"), i, v)
-		if (json_is_string(v))
-			ctl_status_note(s, "%s", json_string_value(v));
+		(void)json_array_append(s->hints, v);
 	return r;
 }
 
@@ -386,8 +392,9 @@ ctl_status_print(struct ctl_status *s, const char *verdict)
 	size_t i;
 
 	if (s->ctl->json) {
-		o = json_pack("{s:s, s:b, s:O}", "status", verdict,
-		    "roles_are_walls", !s->open_roles, "notes", s->notes);
+		o = json_pack("{s:s, s:b, s:O, s:O}", "status", verdict,
+		    "roles_are_walls", !s->open_roles, "notes", s->notes,
+		    "hints", s->hints);
 		if (s->tls_days != CTL_TLS_NONE)
 			(void)json_object_set_new(o, "tls_days_left",
 			    json_integer(s->tls_days));
@@ -401,6 +408,9 @@ ctl_status_print(struct ctl_status *s, const char *verdict)
 	json_array_foreach(s->notes, i, v)
 		printf("! %s\n", ctl_safe(json_string_value(v), text,
 		    sizeof(text)));
+	json_array_foreach(s->hints, i, v)
+		printf("note: %s\n", ctl_safe(json_is_string(v) ?
+		    json_string_value(v) : "?", text, sizeof(text)));
 	puts(verdict);
 }
 
@@ -414,6 +424,7 @@ ctl_status(struct ctl *c)
 		return 2;
 	s.records = json_array();
 	s.notes = json_array();
+	s.hints = json_array();
 	for (size_t i = 0; i < CTL_DAEMONS; i++)
 		ctl_status_daemon(&s, ctl_daemons[i]);
 	if (!c->json)
@@ -430,5 +441,6 @@ ctl_status(struct ctl *c)
 	    code == 2 ? "down" : "unknown: you may not ask the daemons");
 	json_decref(s.records);
 	json_decref(s.notes);
+	json_decref(s.hints);
 	return code;
 }

@@ -32,7 +32,7 @@ scratch_remove(void)
 			continue;
 		(void)snprintf(path, sizeof(path), "%s/%s", scratch_dir,
 		    de->d_name);
-		(void)unlink(path);
+		(void)remove(path);
 	}
 	closedir(d);
 	return rmdir(scratch_dir);

@@ -1,0 +1,476 @@
+/*
+ * t_submitctl.c - submitctl against the verbs of auth/control*.c and against
+ * daemons that answer as told: what it prints, its exit codes, and what its
+ * changes do. The serving side is a process of its own.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+
+#include <cmocka.h>
+
+#include "auth/control.h"
+#include "auth/core.h"
+#include "lib/clock.h"
+#include "lib/ipc.h"
+#include "tests/unit/db_scratch.h"
+
+#define ALICE "alice@example.org"
+
+static pid_t server_pid;
+
+/* ---------------------------------------------------------------- serving -- */
+
+static struct core core;
+
+static void
+answer(void *ctx, struct control_call *call, const json_t *args)
+{
+	const char *verb = control_arg(args, "verb");
+	const char *id = control_arg(args, "id");
+
+	(void)ctx;
+	if (strcmp(verb, "queue.delete") == 0 && id != NULL &&
+	    strcmp(id, "aaaabbbbccccdddd") != 0) {
+		control_fail(call, EX_NOUSER, "no message %s is queued", id);
+		return;
+	}
+	if (strcmp(verb, "queue.list") == 0) {
+		control_record(call, json_pack("{s:s, s:s, s:s, s:I, s:I, s:i,"
+		    " s:i, s:[{s:s, s:s, s:i, s:i, s:s}]}",
+		    "id", "aaaabbbbccccdddd", "sender", ALICE, "user", ALICE,
+		    "octets", (json_int_t)3 * 1024 * 1024, "arrived_s",
+		    (json_int_t)1700000000, "n_recipients", 1, "n_pending", 1,
+		    "recipients", "address", "bob@example.net", "state",
+		    "pending", "tries", 2, "next_try_s", 1700000300,
+		    "last", "451 \033[31mlater"));
+		control_done(call);
+		return;
+	}
+	if (strcmp(verb, "queue.delete") == 0)
+		control_done_with(call, json_pack("{s:i}", "deleted", 1));
+	else
+		control_done_with(call, json_pack("{s:i, s:i, s:b, s:b, s:b}",
+		    "messages", 1, "recipients_pending", 1, "nospace", 0,
+		    "authd", 1, "send", 1));
+}
+
+static const struct control_verb queue_verbs[] = {
+	{ "queue.list", answer, false },
+	{ "queue.delete", answer, false },
+	{ "status", answer, false },
+	{ NULL, NULL, false },
+};
+
+static void
+parent_answer(void *ctx, struct control_call *call, const json_t *args)
+{
+	const char *name = ctx;
+
+	if (strcmp(control_arg(args, "verb"), "reload") == 0) {
+		if (strcmp(name, "popd") == 0)
+			control_fail(call, EX_CONFIG, "port is taken");
+		else
+			control_done(call);
+		return;
+	}
+	control_record(call, json_pack("{s:s, s:i, s:s, s:i, s:i}",
+	    "process", "some-child", "pid", 7, "state", "ready", "restarts",
+	    0, "since_s", 1700000000));
+	control_done_with(call, json_pack("{s:s, s:i, s:b, s:b, s:i, s:i}",
+	    "daemon", name, "pid", 6, "ready", 1, "roles_are_walls", 0,
+	    "since_s", 1700000000, "tls_days_left", 60));
+}
+
+static const struct control_verb parent_verbs[] = {
+	{ "status", parent_answer, false },
+	{ "reload", parent_answer, false },
+	{ NULL, NULL, false },
+};
+
+static void
+serve(int dir, const char *name, const struct control_verb *verbs, void *ctx)
+{
+	struct err e = { 0 };
+	int fd = ipc_bind(dir, name, 0600, getuid(), getgid(), &e);
+
+	if (fd < 0 || control_new(core.loop, fd, name, verbs, ctx) == NULL) {
+		fprintf(stderr, "%s: %s\n", name, e.text);
+		_exit(1);
+	}
+}
+
+/* SIGUSR1: alice logged in by POP3 at two places. */
+static void
+grant_now(void *ctx)
+{
+	const char *where[] = { "192.0.2.1", "2001:db8::1" };
+	struct relay_grant_args args = { .ttl_s = 1800, .protocol =
+	    GRANT_PROTO_POP3, .source = GRANT_POP, .tls = true };
+	struct user_record rec;
+	struct addr a;
+	struct err e;
+
+	(void)ctx;
+	if (userdb_get(core.userdb, ALICE, &rec, &e) != 0)
+		_exit(1);
+	args.generation = rec.generation;
+	for (size_t i = 0; i < 2; i++)
+		if (addr_parse_ip(where[i], &a) != 0 ||
+		    relay_cache_grant(core.relay, &a, ALICE, &args,
+		    clock_now_s(), NULL, &e) != 0)
+			_exit(1);
+}
+
+static void
+server_stop(void *ctx)
+{
+	loop_stop(ctx);
+}
+
+static void
+server(int ready, const char *conf_file)
+{
+	static char authd[] = "authd", submitd[] = "submitd", popd[] = "popd";
+	const struct conf_args args = { .file = conf_file };
+	struct err e = { 0 };
+	char path[64];
+	int dir;
+
+	(void)snprintf(path, sizeof(path), "%s/db", scratch_dir);
+	core.loop = loop_new();
+	core.pool = pool_new(core.loop, 2, 16);
+	if (conf_load(&args, &core.conf, &e) != 0 ||
+	    dbenv_open(path, &core.dbenv, &e) != 0 ||
+	    userdb_open(core.dbenv, &core.userdb, &e) != 0 ||
+	    relay_cache_open(core.dbenv, 128, &core.relay, &e) != 0) {
+		fprintf(stderr, "%s\n", e.text);
+		_exit(1);
+	}
+	(void)snprintf(path, sizeof(path), "%s/run/control", scratch_dir);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	serve(dir, "users", core_verbs, &core);
+	serve(dir, "queue", queue_verbs, NULL);
+	serve(dir, authd, parent_verbs, authd);
+	serve(dir, submitd, parent_verbs, submitd);
+	serve(dir, popd, parent_verbs, popd);
+	loop_signal(core.loop, SIGTERM, server_stop, core.loop);
+	loop_signal(core.loop, SIGUSR1, grant_now, NULL);
+	if (write(ready, "", 1) != 1)
+		_exit(1);
+	loop_run(core.loop);
+	pool_free(core.pool);
+	relay_cache_close(core.relay);
+	userdb_close(core.userdb);
+	dbenv_close(core.dbenv);
+	_exit(0);
+}
+
+/* ----------------------------------------------------------------- asking -- */
+
+static char out[65536];
+
+/* `submitctl -c CONF ARGS` with `input`; its output (both) is in `out`. */
+static int
+run(const char *args, const char *input)
+{
+	char cmd[1024];
+	size_t n;
+	FILE *p;
+	int status;
+
+	(void)snprintf(cmd, sizeof(cmd),
+	    "printf '%%s' '%s' | db/submitctl -c %s/submitd.conf %s 2>&1",
+	    input, scratch_dir, args);
+	assert_non_null(p = popen(cmd, "r"));
+	n = fread(out, 1, sizeof(out) - 1, p);
+	out[n] = '\0';
+	status = pclose(p);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+struct row {
+	const char	*args, *input;
+	int		 code;
+	const char	*want;		/* in the output */
+	const char	*never;		/* not in it, or NULL */
+};
+
+static void
+try_rows(const struct row *rows, size_t n)
+{
+	int code;
+
+	for (size_t i = 0; i < n; i++) {
+		code = run(rows[i].args, rows[i].input);
+		if (code != rows[i].code || strstr(out, rows[i].want) == NULL ||
+		    (rows[i].never != NULL &&
+		    strstr(out, rows[i].never) != NULL))
+			fail_msg("%s: exit %d\n%s", rows[i].args, code, out);
+	}
+}
+#define TRY(rows) try_rows(rows, sizeof(rows) / sizeof(rows[0]))
+
+static void
+t_usage(void **state)
+{
+	static const struct row rows[] = {
+		{ "", "", EX_USAGE, "which command", NULL },
+		{ "fly", "", EX_USAGE, "no such command: fly", NULL },
+		{ "user", "", EX_USAGE, "user alias list", "queue" },
+		{ "user show", "", EX_USAGE, "usage: submitctl user show",
+		    NULL },
+		{ "user list x", "", EX_USAGE, "too many", NULL },
+		{ "user list --stdin", "", EX_USAGE, "option", NULL },
+		{ "--fly", "", EX_USAGE, "help", NULL },
+		{ "help", "", 0, "queue delete ID...|ALL", NULL },
+		{ "help grant", "", 0, "grant purge", "queue" },
+		{ "help fly", "", EX_USAGE, "no command", NULL },
+		{ "--version", "", 0, PACKAGE_VERSION, NULL },
+	};
+
+	(void)state;
+	TRY(rows);
+}
+
+static void
+t_users(void **state)
+{
+	static const struct row rows[] = {
+		{ "user list", "", 0, "USER", "@" },
+		{ "user add alice --stdin", "secret one\n", 0,
+		    "user " ALICE " added; his Maildir will be", "secret" },
+		{ "user add Alice@Example.ORG --stdin", "x\n", EX_DATAERR,
+		    "there is a user " ALICE, NULL },
+		{ "user add bob@elsewhere.example --stdin note=hello pop=no",
+		    "secret two", 0, "warning: domain elsewhere.example", NULL },
+		{ "user add a@b@c --stdin", "x\n", EX_DATAERR, "NAME@DOMAIN",
+		    NULL },
+		{ "user add x --stdin", "", EX_DATAERR, "line", NULL },
+		{ "user add x --stdin", "\n", EX_DATAERR, "empty", NULL },
+		{ "user add x --stdin", "a\001b\n", EX_DATAERR, "SASLprep",
+		    NULL },
+		{ "user add x --stdin submit=maybe", "x\n", EX_USAGE,
+		    "yes or no", NULL },
+		{ "user add x --stdin note=", "x\n", 0, "added", NULL },
+		{ "user delete x", "", 0, "his Maildir stays: /", NULL },
+		{ "user delete x", "", EX_NOUSER, "there is no user", NULL },
+		{ "user list", "", 0, "bob@elsewhere.example", NULL },
+		{ "user list -j", "", 0, "\"user\":\"" ALICE "\"", "USER" },
+		{ "user show bob@elsewhere.example", "", 0, "hello", NULL },
+		{ "user set alice submit=no note=\"a b\"", "", 0,
+		    "submit=no pop=yes note=a b", NULL },
+		{ "user set alice submit=yes", "", 0, "submit=yes", NULL },
+		{ "user set alice fly=yes", "", EX_USAGE, "pop=yes|no", NULL },
+		{ "user disable alice", "", 0, "is disabled", NULL },
+		{ "user enable alice", "", 0, "is enabled", NULL },
+		{ "user alias add alice sales@example.org", "", 0,
+		    "sales@example.org now reaches " ALICE, NULL },
+		{ "user alias add alice sales@example.org", "", EX_DATAERR,
+		    "already", NULL },
+		{ "user show alice", "", 0, "sales@example.org", NULL },
+		{ "user alias list alice", "", 0, "sales@example.org", NULL },
+		{ "user alias list -j", "", 0, "sales@example.org", NULL },
+		{ "user alias delete " ALICE, "", EX_DATAERR, "own address",
+		    NULL },
+		{ "user alias delete sales@example.org", "", 0, "no longer",
+		    NULL },
+		{ "user passwd nobody --stdin", "x\n", EX_NOUSER, "no user",
+		    NULL },
+	};
+
+	(void)state;
+	TRY(rows);
+}
+
+/* What ends grants. */
+static void
+t_grants(void **state)
+{
+	static const struct row before[] = {
+		{ "user add alice --stdin", "one\n", 0, "added", NULL },
+		{ "grant list", "", 0, "ADDRESS", "@" },
+		{ "grant query 192.0.2.1", "", 1, "not allowed", NULL },
+		{ "grant query 192.0.2.0/24", "", EX_DATAERR, "one address",
+		    NULL },
+		{ "grant query elsewhere", "", EX_DATAERR, "not an IP", NULL },
+		{ "grant revoke", "", EX_USAGE, "ALL", NULL },
+	};
+	static const struct row live[] = {
+		{ "grant list", "", 0, ALICE, NULL },
+		{ "grant list 192.0.2.0/24", "", 0, "192.0.2.1", "2001" },
+		{ "grant list --user bob@example.org", "", 0, "ADDRESS", "@" },
+		{ "grant list -j", "", 0, "\"live\":true", "ADDRESS" },
+		{ "grant query 192.0.2.1", "", 0, ALICE " (may send)", NULL },
+		{ "grant query 192.0.2.2", "", 1, "not allowed", NULL },
+		{ "grant query 192.0.2.1 --user bob", "", 1, "not allowed",
+		    NULL },
+		{ "grant purge", "", 0, "0 removed", NULL },
+	};
+	static const struct row ends[] = {
+		{ "grant revoke 192.0.2.1", "", 0, "1 revoked", NULL },
+		{ "grant revoke 192.0.2.0/24", "", 0, "1 revoked", NULL },
+		{ "grant revoke " ALICE, "", 0, "2 revoked", NULL },
+		{ "grant revoke --user " ALICE, "", 0, "2 revoked", NULL },
+		{ "grant revoke ALL", "", 0, "2 revoked", NULL },
+		{ "user passwd alice --stdin", "two\n", 0, "revoked", NULL },
+		{ "user disable alice", "", 0, "disabled", NULL },
+		{ "user set alice submit=no", "", 0, "submit=no", NULL },
+		{ "user delete alice", "", 0, "stays", NULL },
+	};
+	static const struct row gone = { "grant query 192.0.2.1", "", 1,
+	    "not allowed", NULL };
+
+	(void)state;
+	TRY(before);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		kill(server_pid, SIGUSR1);
+		for (int k = 0; k < 200 && run("grant query 192.0.2.1 "
+		    "--user alice -j", "") > 1; k++)
+			usleep(10000);
+		if (i < 6)
+			TRY(live);
+		try_rows(&ends[i], 1);
+		try_rows(&gone, 1);
+	}
+}
+
+static void
+t_queue(void **state)
+{
+	static const struct row rows[] = {
+		{ "queue list", "", 0, "bob@example.net", "\033" },
+		{ "queue list", "", 0, "3.0M", NULL },
+		{ "queue list -j", "", 0, "\"recipients\":[", NULL },
+		{ "queue delete aaaabbbbccccdddd", "", 0, "1 deleted", NULL },
+		{ "queue delete zzz aaaabbbbccccdddd", "", EX_NOUSER,
+		    "1 deleted", NULL },
+		{ "queue delete", "", EX_USAGE, "missing", NULL },
+		{ "queue flush", "", EX_USAGE, "no such verb", NULL },
+	};
+
+	(void)state;
+	TRY(rows);
+}
+
+static void
+t_service(void **state)
+{
+	static const struct row rows[] = {
+		{ "status", "", 0, "some-child", NULL },
+		{ "status", "", 0, "healthy", "!" },
+		{ "status", "", 0, "roles are not walls", NULL },
+		{ "status", "", 0, "60 days left", NULL },
+		{ "status -j", "", 0, "\"status\":\"healthy\"", NULL },
+		{ "reload", "", EX_CONFIG, "popd: refused", NULL },
+		{ "reload", "", EX_CONFIG, "authd: reloaded", NULL },
+		{ "config check", "", 0, "is fine", NULL },
+		{ "config show hostname", "", 0, "mail.example.org\n", "=" },
+		{ "config show -n", "", 0, "local_domains = ", "retry_min" },
+		{ "config show -d", "", 0, "retry_min = ", NULL },
+		{ "config show fly", "", EX_USAGE, "no key fly", NULL },
+		{ "config check -o hostname=nodot", "", EX_CONFIG, "hostname",
+		    NULL },
+		{ "reload -o hostname=nodot", "", EX_CONFIG, "hostname",
+		    "reloaded" },
+	};
+
+	(void)state;
+	TRY(rows);
+}
+
+static void
+t_away(void **state)
+{
+	static const struct row rows[] = {
+		{ "status -o run_dir=nowhere", "", 2, "down", NULL },
+		{ "user list -o run_dir=nowhere", "", EX_UNAVAILABLE,
+		    "Is it running?", NULL },
+		{ "queue list -o run_dir=nowhere", "", EX_UNAVAILABLE,
+		    "submitd does not answer", NULL },
+		{ "reload -o run_dir=nowhere", "", EX_UNAVAILABLE,
+		    "authd: not running", NULL },
+	};
+
+	(void)state;
+	TRY(rows);
+}
+
+/* ------------------------------------------------------------------ frame -- */
+
+static int
+t_setup(void **state)
+{
+	char path[64];
+	int fds[2];
+	char ch;
+	FILE *f;
+
+	(void)state;
+	if (scratch_make() != 0 || pipe(fds) != 0)
+		return -1;
+	for (size_t i = 0; i < 3; i++) {
+		static const char *dirs[] = { "db", "run", "run/control" };
+
+		(void)snprintf(path, sizeof(path), "%s/%s", scratch_dir,
+		    dirs[i]);
+		if (mkdir(path, 0700) != 0)
+			return -1;
+	}
+	(void)snprintf(path, sizeof(path), "%s/submitd.conf", scratch_dir);
+	if ((f = fopen(path, "w")) == NULL)
+		return -1;
+	fputs("hostname = mail.example.org\n"
+	    "local_domains = { example.org }\n"
+	    "run_dir = run\ndb_dir = db\n", f);
+	if (fclose(f) != 0 || (server_pid = fork()) < 0)
+		return -1;
+	if (server_pid == 0) {
+		close(fds[0]);
+		server(fds[1], path);
+	}
+	close(fds[1]);
+	if (read(fds[0], &ch, 1) != 1)
+		return -1;
+	close(fds[0]);
+	return 0;
+}
+
+static int
+t_teardown(void **state)
+{
+	char cmd[64];
+	int status = -1;
+
+	(void)state;
+	kill(server_pid, SIGTERM);
+	waitpid(server_pid, &status, 0);
+	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", scratch_dir);
+	return status != 0 || system(cmd) != 0 ? -1 : 0;
+}
+
+int
+main(void)
+{
+#define ROW(f) cmocka_unit_test_setup_teardown(f, t_setup, t_teardown)
+	static const struct CMUnitTest tests[] = {
+		ROW(t_usage),
+		ROW(t_users),
+		ROW(t_grants),
+		ROW(t_queue),
+		ROW(t_service),
+		ROW(t_away),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
