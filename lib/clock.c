@@ -10,9 +10,11 @@
 
 #ifdef SUBMITD_TEST_BUILD
 #include <fcntl.h>
+#include <libgen.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #endif
 
@@ -53,7 +55,8 @@ clock_date(int64_t when_s, char dst[CLOCK_DATE_SIZE])
 #ifdef SUBMITD_TEST_BUILD
 
 static pthread_once_t clock_test_once = PTHREAD_ONCE_INIT;
-static int clock_test_fd = -1;
+static int clock_test_fd = -1, clock_test_dir = -1;
+static const char *clock_test_name;
 static _Atomic int64_t clock_test_value;
 static atomic_bool clock_test_absolute;
 
@@ -61,18 +64,29 @@ static void
 clock_test_open(void)
 {
 	const char *path = getenv("SUBMITD_TEST_CLOCK");
+	char *copy;
 
-	if (path != NULL && *path != '\0')
-		clock_test_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (path == NULL || *path == '\0' || (copy = strdup(path)) == NULL)
+		return;
+	clock_test_fd = open(path, O_RDONLY | O_CLOEXEC);
+	clock_test_dir = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	clock_test_name = strrchr(path, '/');
+	clock_test_name = clock_test_name == NULL ? path : clock_test_name + 1;
 }
 
-/* An empty file is one that is being written just now: the old value stays. */
+/* The file as it is named now, for it may have been replaced; where the role
+ * may not open it, the one that was there at the start. An empty one is being
+ * written just now: the old value stays. */
 static void
 clock_test_read(void)
 {
 	char text[32];
-	ssize_t n = pread(clock_test_fd, text, sizeof(text) - 1, 0);
+	int fd = openat(clock_test_dir, clock_test_name, O_RDONLY | O_CLOEXEC);
+	ssize_t n = pread(fd >= 0 ? fd : clock_test_fd, text,
+	    sizeof(text) - 1, 0);
 
+	if (fd >= 0)
+		close(fd);
 	if (n <= 0)
 		return;
 	text[n] = '\0';
@@ -92,7 +106,7 @@ clock_now_s(void)
 	int64_t now = clock_now_us() / 1000000;
 
 	clock_init();
-	if (clock_test_fd < 0)
+	if (clock_test_dir < 0)
 		return now;
 	clock_test_read();
 	if (atomic_load(&clock_test_absolute))
@@ -104,7 +118,7 @@ int64_t
 clock_timer_ms(int64_t ms)
 {
 	clock_init();
-	return clock_test_fd >= 0 && ms > 100 ? 100 : ms;
+	return clock_test_dir >= 0 && ms > 100 ? 100 : ms;
 }
 
 #else
