@@ -29,3 +29,5 @@ auth_authd_core_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SASL_CFLAGS) \
 	$(IDN_CFLAGS)
 auth_authd_core_LDADD = auth/libcore.a lib/libcontrol.a $(CORE_LIBS) \
 	$(JANSSON_LIBS)
+
+dist_man_MANS += auth/authd.8

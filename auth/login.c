@@ -386,12 +386,17 @@ login_feed_scram(struct login *l, const void *p, size_t len)
 	const void *out;
 	size_t out_len;
 	bool first = l->state == LOGIN_WANT_FIRST;
+	const char *gs2 = p;
 
 	if (p == NULL) {
 		login_ask(l, LOGIN_WANT_FIRST, NULL, 0);
 		return;
 	}
-	l->result = saslx_step(&l->x, p, len, &out, &out_len);
+	/* We offer no channel binding ("p="); libsasl would not mind. */
+	if (first && (len == 0 || (gs2[0] != 'n' && gs2[0] != 'y')))
+		l->result = SASLX_MALFORMED;
+	else
+		l->result = saslx_step(&l->x, p, len, &out, &out_len);
 	if (l->result != SASLX_TEMP && first && l->x.named &&
 	    login_is_blocked(l))
 		l->result = SASLX_DENIED;

@@ -290,9 +290,11 @@ saslx_cb_verifyfile(void *context, const char *file, sasl_verify_type_t type)
 static int
 saslx_cb_getconfpath(void *context, char **path)
 {
+	static char *volatile folder;	/* libsasl 2.1.28 forgets to free it */
+
 	(void)context;
-	*path = strdup("/nonexistent");
-	return *path == NULL ? SASL_NOMEM : SASL_OK;
+	*path = folder = strdup("/nonexistent");
+	return folder == NULL ? SASL_NOMEM : SASL_OK;
 }
 
 /* The auxiliary property: SCRAM's keys, as Cyrus' plugin reads them. */

@@ -160,7 +160,7 @@ static void
 child_open_log(struct child *c, const struct conf *conf)
 {
 	const char *name = priv_role_name(c->role);
-	char program[32];
+	static char program[32];	/* syslog(3) keeps it */
 
 	if (c->next_log >= 0) {
 		log_use_fd(name, c->next_log);
@@ -170,7 +170,7 @@ child_open_log(struct child *c, const struct conf *conf)
 	/* syslog shows the daemon's name: "submitd" for "submitd-smtp". */
 	str_copy(program, sizeof program, name);
 	program[strcspn(program, "-")] = '\0';
-	log_open(name, strdup(program), conf->log_to);
+	log_open(name, program, conf->log_to);
 }
 
 /* As many descriptors as the system lets us have: each client is one. */

@@ -12,5 +12,5 @@ tests_unit_t_guess_LDADD = lib/librun.a $(OPENSSL_LIBS) $(CMOCKA_LIBS)
 endif
 
 # authd and authd-core as they run, asked over their sockets.
-TESTS += tests/e2e/authd_test.py
-EXTRA_DIST += tests/e2e/authd_test.py
+TESTS += tests/unit/authd_wire.py
+EXTRA_DIST += tests/unit/authd_wire.py

@@ -1,0 +1,997 @@
+#!/usr/bin/env python3
+"""Talks authd's wire protocol (auth/PROTOCOL) to a real authd on a root of its
+own: every request, every verdict, and what drops a peer.
+
+Run by make check in the build folder. Started as root it goes on as nobody:
+roles are no walls then, which is not what is tested here.
+"""
+
+import base64
+import concurrent.futures
+import concurrent.futures.thread	# now, for nobody may not read it later
+import encodings.idna	# the same
+import hashlib
+import hmac
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+BUILD = os.environ.get("SUBMITD_BUILT") or os.getcwd()
+(SESSION, START, STEP, CANCEL, MAIL, RCPT, TICKET, MAILDROP,
+ DELIVER) = range(1, 10)
+VERDICTS = ("OK CONTINUE BADCRED TEMP NOAUTH NOTSENDER VOID NOUSER BADMECH "
+            "NOINITIAL MALFORMED").split()
+TLS = "TLSv1.3:TLS_AES_256_GCM_SHA384:X25519"
+SID = "abcdefghij234567"
+SASL, GRANT, NETWORK = 1, 2, 3
+SMTP, POP = 1, 2
+PASSWORD = "correct horse"
+
+CONF = """
+hostname = "mail.example.org"
+local_domains = {"example.org", "example.net"}
+grant_exclude = {}
+grant_ttl = 30m
+auth_threads = 2
+libexec_dir = "%s/auth"
+"""
+
+
+def demote():
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        os.setgroups([])
+        os.setresgid(nobody.pw_gid, nobody.pw_gid, nobody.pw_gid)
+        os.setresuid(nobody.pw_uid, nobody.pw_uid, nobody.pw_uid)
+
+
+class Authd:
+    """A running authd; as a context manager it is ended in good order."""
+
+    def __init__(self, more=""):
+        self.root = tempfile.mkdtemp(prefix="authd.")
+        os.mkdir(self.root + "/etc")
+        with open(self.root + "/etc/submitd.conf", "w") as f:
+            f.write(CONF % BUILD + more)
+        with open(self.root + "/clock", "w") as f:
+            f.write("+0")
+        self.start()
+
+    def start(self):
+        self.log = open(self.root + "/log", "a")
+        n = self.lines().count("ev=ready")
+        env = dict(os.environ, SUBMITD_TEST_CLOCK=self.root + "/clock")
+        self.process = subprocess.Popen(
+            [BUILD + "/auth/authd", "--root", self.root], stderr=self.log,
+            stdin=subprocess.DEVNULL, env=env)
+        self.wait_for("ev=ready", n + 1)
+
+    def lines(self):
+        with open(self.root + "/log") as f:
+            return f.read()
+
+    def wait_for(self, text, n=1):
+        end = time.monotonic() + 20
+        while self.lines().count(text) < n:
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise RuntimeError("no %r in\n%s" % (text, self.lines()[-4000:]))
+            time.sleep(0.02)
+
+    def clock(self, text):
+        with open(self.root + "/clock", "w") as f:
+            f.write(text)
+
+    def reload(self, more):
+        with open(self.root + "/etc/submitd.conf", "w") as f:
+            f.write(CONF % BUILD + more)
+        n = self.lines().count("ev=reload")
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for("ev=reload", n + 1)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(20)
+        text = self.lines()
+        if code != 0 or "Sanitizer" in text or "runtime error" in text:
+            raise RuntimeError("authd ended with %d\n%s" % (code, text[-6000:]))
+
+    def remove(self):
+        self.log.close()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def connect(self, path):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        s.settimeout(30)
+        # The path may be longer than a socket's address: go by its folder.
+        fd = os.open(os.path.dirname(self.root + "/run/" + path),
+                     os.O_DIRECTORY)
+        s.connect("/proc/self/fd/%d/%s" % (fd, os.path.basename(path)))
+        os.close(fd)
+        return s
+
+    def ask(self, verb, **args):
+        s = self.connect("control/users")
+        s.send(json.dumps(dict(args, verb=verb)).encode())
+        records = []
+        while True:
+            got = json.loads(s.recv(65536))
+            records.append(got)
+            if got.get("done") or "error" in got:
+                s.close()
+                return records
+
+    def user(self, name, password=PASSWORD):
+        last = self.ask("user.add", user=name, password=password)[-1]
+        if "error" in last:
+            raise RuntimeError(last)
+
+
+def blob(b):
+    return struct.pack(">I", len(b)) + b
+
+
+def text(s):
+    return blob(s.encode() + b"\0")
+
+
+class Reply:
+    def __init__(self, data, kind, number):
+        version, zero, got, self.id = struct.unpack(">BBHI", data[:8])
+        assert (version, zero, got) == (1, 0, kind | 0x8000), data[:8]
+        assert self.id == number
+        self.rest = data[8:]
+        self.verdict = VERDICTS[self.u8()]
+
+    def u8(self):
+        v, self.rest = self.rest[0], self.rest[1:]
+        return v
+
+    def u32(self):
+        v, self.rest = struct.unpack(">I", self.rest[:4])[0], self.rest[4:]
+        return v
+
+    def blob(self):
+        n = self.u32()
+        v, self.rest = self.rest[:n], self.rest[n:]
+        return v
+
+    def text(self):
+        v = self.blob()
+        assert v.endswith(b"\0")
+        return v[:-1].decode()
+
+
+class Peer:
+    """A worker's connection."""
+
+    number = 0
+
+    def __init__(self, authd, folder):
+        self.s = authd.connect(folder + "/auth")
+
+    def send(self, kind, fields, fd=None):
+        self.number += 1
+        packet = struct.pack(">BBHI", 1, 0, kind, self.number) + fields
+        if fd is None:
+            self.s.send(packet)
+        else:
+            socket.send_fds(self.s, [packet], [fd])
+        return self.number
+
+    def call(self, kind, fields, fd=None):
+        n = self.send(kind, fields, fd)
+        data = self.s.recv(65536)
+        if not data:
+            raise EOFError
+        return Reply(data, kind, n)
+
+    def dropped(self, kind, fields, fd=None):
+        """True when the request ends the connection."""
+        self.send(kind, fields, fd)
+        try:
+            return self.s.recv(65536) == b""
+        except ConnectionResetError:
+            return True
+
+    def session(self, service, client="127.0.0.1", sid=SID):
+        """A handle for a TCP connection from `client`."""
+        server = socket.create_server(("127.0.0.1", 0))
+        c = socket.create_connection(server.getsockname(),
+                                     source_address=(client, 0))
+        a, _ = server.accept()
+        r = self.call(SESSION, text(sid) + bytes([service]), a.fileno())
+        for x in (server, c, a):
+            x.close()
+        assert r.verdict == "OK", r.verdict
+        handle = r.blob()
+        assert not r.rest
+        return handle
+
+    def start(self, handle, mech, ir=None, tls=TLS):
+        return self.call(START, blob(handle) + text(tls) + text(mech) +
+                         bytes([ir is not None]) + blob(ir or b""))
+
+    def step(self, exchange, response):
+        return self.call(STEP, struct.pack(">I", exchange) + blob(response))
+
+    def plain(self, handle, user, password, authzid="", tls=TLS):
+        return self.start(handle, "PLAIN", b"\0".join(
+            x.encode() for x in (authzid, user, password)), tls)
+
+    def mail(self, handle, sender, ticket=b"", tls=TLS):
+        return self.call(MAIL, blob(handle) + blob(ticket) + text(tls) +
+                         text(sender))
+
+    def ticket(self, ticket, sender, phase=0):
+        return self.call(TICKET, blob(ticket) + text(sender) + bytes([phase]))
+
+    def close(self):
+        self.s.close()
+
+
+def scram(peer, handle, user, password, ir=True, authzid=""):
+    """An exchange of RFC 5802; returns the last reply and the salt."""
+    gs2 = "n,%s," % (authzid and "a=" + authzid)
+    first = "n=%s,r=%s" % (user, base64.b64encode(os.urandom(15)).decode())
+    message = (gs2 + first).encode()
+    r = peer.start(handle, "SCRAM-SHA-256", message if ir else None)
+    if not ir:
+        assert (r.verdict, r.u32(), r.blob()) == ("CONTINUE", r_id(r), b"")
+    if not ir:
+        r = peer.step(r.exchange, message)
+    if r.verdict != "CONTINUE":
+        return r, None
+    exchange, server_first = r.u32(), r.blob().decode()
+    part = dict(p.split("=", 1) for p in server_first.split(","))
+    salt = base64.b64decode(part["s"])
+    key = hashlib.pbkdf2_hmac("sha256", password.encode(), salt,
+                              int(part["i"]))
+    client_key = hmac.digest(key, b"Client Key", "sha256")
+    final = "c=%s,r=%s" % (base64.b64encode(gs2.encode()).decode(), part["r"])
+    auth = ",".join((first, server_first, final)).encode()
+    signature = hmac.digest(hashlib.sha256(client_key).digest(), auth,
+                            "sha256")
+    proof = bytes(a ^ b for a, b in zip(client_key, signature))
+    r = peer.step(exchange, (final + ",p=" + base64.b64encode(
+        proof).decode()).encode())
+    if r.verdict == "CONTINUE":
+        assert r.u32() == exchange
+        server_key = hmac.digest(key, b"Server Key", "sha256")
+        want = base64.b64encode(hmac.digest(server_key, auth, "sha256"))
+        assert r.blob() == b"v=" + want
+        r = peer.step(exchange, b"")
+    return r, (salt, part["i"])
+
+
+def r_id(r):
+    """The exchange id has just been read: keep it for the next step."""
+    return r.exchange
+
+
+class Base(unittest.TestCase):
+    more = ""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.authd = Authd(cls.more)
+        cls.addClassCleanup(cls.authd.remove)
+        cls.authd.user("alice@example.org")
+        cls.authd.user("bob@example.org", "bob's")
+        cls.authd.user("eve@example.net")
+        cls.authd.ask("user.alias.add", address="sales@example.org",
+                      user="alice@example.org")
+
+    @classmethod
+    def tearDownClass(cls):
+        if os.environ.get("AUTHD_WIRE_LOG"):
+            sys.stderr.write(cls.authd.lines())
+        cls.authd.stop()
+
+    def peer(self, folder):
+        p = Peer(self.authd, folder)
+        self.addCleanup(p.close)
+        return p
+
+    def assert_log(self, text):
+        self.assertTrue(text in self.authd.lines(), text)
+
+    def setUp(self):
+        self.smtp = self.peer("submitd-smtp")
+        self.pop = self.peer("popd-pop")
+        self.spool = self.peer("submitd-spool")
+        self.mbox = self.peer("popd-mbox")
+        self.local = self.peer("submitd-local")
+        self.authd.clock("+0")
+
+    def ok(self, r, user="alice@example.org"):
+        self.assertEqual(r.verdict, "OK")
+        ticket = r.blob()
+        self.assertEqual(r.text(), user)
+        self.assertEqual(r.rest, b"")
+        return ticket
+
+    def login(self, user="alice@example.org", password=PASSWORD,
+              client="127.0.0.1"):
+        """An SMTP login: handle and ticket."""
+        h = self.smtp.session(SMTP, client)
+        return h, self.ok(self.smtp.plain(h, user, password), user)
+
+    def pop_login(self, user="alice@example.org", password=PASSWORD,
+                  client="127.0.0.1"):
+        h = self.pop.session(POP, client)
+        return self.ok(self.pop.plain(h, user, password), user)
+
+
+class Sasl(Base):
+    more = 'guessing_exempt = {"127.0.0.0/24"}\n'
+
+    def test_plain(self):
+        h = self.smtp.session(SMTP)
+        for name in ("alice@example.org", "Alice@Example.ORG", "alice",
+                     "ALICE"):
+            self.ok(self.smtp.plain(h, name, PASSWORD))
+        r = self.smtp.start(h, "plain")
+        self.assertEqual(r.verdict, "CONTINUE")
+        exchange = r.u32()
+        self.assertEqual(r.blob(), b"")
+        self.ok(self.smtp.step(exchange, b"\0alice\0" + PASSWORD.encode()))
+
+    def test_plain_refused(self):
+        h = self.smtp.session(SMTP, "127.0.0.2")
+        for user, password in (
+                ("alice@example.org", "wrong"), ("alice@example.org", ""),
+                ("alice@example.org", PASSWORD + " "),
+                ("alice@example.org", PASSWORD[:-1]),
+                ("alice@example.org", PASSWORD.upper()),
+                ("nobody@example.org", PASSWORD), ("", PASSWORD),
+                ("sales@example.org", PASSWORD), ("bob", PASSWORD),
+                ("\u00e4\u00f6", "x"), ("a" * 900, "x"), ("!x", "x"),
+                ("alice@example.org", "x" * 2000)):
+            with self.subTest(user=user[:20], password=password[:20]):
+                r = self.smtp.plain(h, user, password)
+                self.assertEqual((r.verdict, r.rest), ("BADCRED", b""))
+
+    def test_saslprep(self):
+        self.authd.user("prep@example.org", "IX\u00e9")
+        h = self.smtp.session(SMTP)
+        for password in ("\u2168\u00e9", "I\u00adXe\u0301"):
+            self.ok(self.smtp.plain(h, "prep", password), "prep@example.org")
+        r = self.smtp.start(h, "PLAIN", b"\0prep\0IX\xe9")
+        self.assertEqual(r.verdict, "BADCRED")
+
+    def test_plain_malformed(self):
+        h = self.smtp.session(SMTP)
+        for ir in (b"", b"alice", b"\0alice", b"\0alice\0x\0y", b"\0\0\0\0"):
+            self.assertEqual(self.smtp.start(h, "PLAIN", ir).verdict,
+                             "MALFORMED")
+
+    def test_authzid(self):
+        h = self.smtp.session(SMTP, "127.0.0.3")
+        for authzid in ("alice@example.org", "alice", "ALICE@example.org"):
+            self.ok(self.smtp.plain(h, "alice", PASSWORD, authzid))
+        for authzid in ("bob@example.org", "bob", "root"):
+            r = self.smtp.plain(h, "alice", PASSWORD, authzid)
+            self.assertEqual(r.verdict, "BADCRED")
+        r, _ = scram(self.smtp, h, "alice", PASSWORD, authzid="bob")
+        self.assertEqual(r.verdict, "BADCRED")
+        r, _ = scram(self.smtp, h, "alice", PASSWORD,
+                     authzid="alice@example.org")
+        self.ok(r)
+
+    def test_login(self):
+        h = self.smtp.session(SMTP)
+        for ir in (None, b"alice"):
+            r = self.smtp.start(h, "LOGIN", ir)
+            if ir is None:
+                self.assertEqual(r.verdict, "CONTINUE")
+                exchange = r.u32()
+                self.assertEqual(r.blob(), b"Username:")
+                r = self.smtp.step(exchange, b"alice@example.org")
+            self.assertEqual(r.verdict, "CONTINUE")
+            exchange = r.u32()
+            self.assertEqual(r.blob(), b"Password:")
+            self.ok(self.smtp.step(exchange, PASSWORD.encode()))
+        r = self.smtp.start(h, "LOGIN", b"alice")
+        r = self.smtp.step(r.u32(), b"a\0b")
+        self.assertEqual(r.verdict, "MALFORMED")
+        r = self.smtp.start(h, "LOGIN", b"alice")
+        r = self.smtp.step(r.u32(), b"")
+        self.assertEqual(r.verdict, "BADCRED")
+
+    def test_scram(self):
+        h = self.smtp.session(SMTP)
+        for ir in (True, False):
+            for user in ("alice", "Alice@example.org"):
+                r, _ = scram(self, h, user, PASSWORD, ir)
+                self.ok(r)
+
+    # scram() speaks through these two, so that it can leave the id behind.
+    def start(self, handle, mech, ir):
+        r = self.smtp.start(handle, mech, ir)
+        if ir is None:
+            self.assertEqual(r.verdict, "CONTINUE")
+            r.exchange = struct.unpack(">I", r.rest[:4])[0]
+        return r
+
+    def step(self, exchange, response):
+        return self.smtp.step(exchange, response)
+
+    def test_scram_refused(self):
+        h = self.smtp.session(SMTP, "127.0.0.4")
+        self.authd.user("gone@example.org")
+        self.authd.ask("user.disable", user="gone@example.org")
+        salts = set()
+        for user in ("alice", "nobody@example.org", "gone", "x" * 300):
+            for _ in range(2):
+                r, facts = scram(self.smtp, h, user, "wrong")
+                self.assertEqual(r.verdict, "BADCRED", user)
+                salts.add(facts)
+        self.assertEqual(len(salts), 4)	# each name has its own, for ever
+        self.assertEqual(len({i for _, i in salts}), 1)
+        r, _ = scram(self.smtp, h, "gone", PASSWORD)
+        self.assertEqual(r.verdict, "BADCRED")
+
+    def test_scram_malformed(self):
+        h = self.smtp.session(SMTP, "127.0.0.5")
+        for ir in (b"", b"x", b"n,,", b"n,,n=alice", b"n,,n=,x",
+                   b"p=tls-unique,,n=alice,r=abcdefghijklm", b"\0\0\0",
+                   b"n,,n=al=zz,r=abcdefghijk",
+                   b"n,,r=abcdefgh,n=alice", b"n" * 9000):
+            with self.subTest(ir=ir[:30]):
+                r = self.smtp.start(h, "SCRAM-SHA-256", ir)
+                self.assertIn(r.verdict, ("MALFORMED", "BADCRED"))
+        for final in (b"", b"c=biws", b"c=biws,r=x,p=AAAA", b"=" * 50):
+            r = self.smtp.start(h, "SCRAM-SHA-256",
+                                b"n,,n=alice,r=abcdefghijklmnop")
+            self.assertEqual(r.verdict, "CONTINUE")
+            r = self.smtp.step(r.u32(), final)
+            self.assertIn(r.verdict, ("MALFORMED", "BADCRED"))
+
+    def test_mechanism(self):
+        h = self.smtp.session(SMTP)
+        for mech in ("PLAIN-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1",
+                     "CRAM-MD5", "DIGEST-MD5", "ANONYMOUS", "EXTERNAL", "",
+                     "PLAIN ", "GSSAPI"):
+            self.assertEqual(self.smtp.start(h, mech, b"x").verdict,
+                             "BADMECH", mech)
+        for mech in ("PLAIN", "LOGIN", "SCRAM-SHA-256"):
+            self.assertEqual(self.smtp.start(h, mech, tls="").verdict,
+                             "BADMECH", mech)
+
+    def test_disabled_and_password_changed(self):
+        name = "change@example.org"
+        self.authd.user(name)
+        h = self.smtp.session(SMTP, "127.0.0.6")
+        self.ok(self.smtp.plain(h, name, PASSWORD), name)	# now cached
+        self.authd.ask("user.disable", user=name)
+        self.assertEqual(self.smtp.plain(h, name, PASSWORD).verdict, "BADCRED")
+        self.authd.ask("user.enable", user=name)
+        self.ok(self.smtp.plain(h, name, PASSWORD), name)
+        self.authd.ask("user.passwd", user=name, password="new one")
+        self.assertEqual(self.smtp.plain(h, name, PASSWORD).verdict, "BADCRED")
+        self.ok(self.smtp.plain(h, name, "new one"), name)
+        self.authd.ask("user.set", user=name, may_submit=False)
+        self.assertEqual(self.smtp.plain(h, name, "new one").verdict,
+                         "BADCRED")
+        self.pop_login(name, "new one")
+        self.assert_log("why=notpermitted")
+
+    def test_cache_is_fast(self):
+        h = self.smtp.session(SMTP)
+        self.smtp.plain(h, "alice", PASSWORD)
+        began = time.monotonic()
+        for _ in range(50):
+            self.ok(self.smtp.plain(h, "alice", PASSWORD))
+        self.assertLess(time.monotonic() - began, 2)
+
+    def test_ambiguous_local_part(self):
+        self.authd.user("twin@example.org")
+        self.authd.user("twin@example.net")
+        h = self.smtp.session(SMTP, "127.0.0.7")
+        self.assertEqual(self.smtp.plain(h, "twin", PASSWORD).verdict,
+                         "BADCRED")
+        self.ok(self.smtp.plain(h, "twin@example.net", PASSWORD),
+                "twin@example.net")
+
+    def test_exchanges(self):
+        h = self.smtp.session(SMTP)
+        r = self.smtp.start(h, "LOGIN")
+        first = r.u32()
+        self.smtp.send(CANCEL, struct.pack(">I", first))
+        self.assertEqual(self.smtp.step(first, b"x").verdict, "TEMP")
+        self.assertEqual(self.smtp.step(12345678, b"x").verdict, "TEMP")
+        ids = {self.smtp.start(h, "LOGIN").u32() for _ in range(512)}
+        self.assertEqual(len(ids), 512)
+        self.assertEqual(self.smtp.start(h, "LOGIN").verdict, "TEMP")
+        # An exchange belongs to the connection that began it.
+        other = self.peer("submitd-smtp")
+        self.assertEqual(other.step(next(iter(ids)), b"x").verdict, "TEMP")
+
+    def test_many_at_once(self):
+        """Several workers, right and wrong passwords, threads and cache."""
+        def worker(n):
+            p = Peer(self.authd, "submitd-smtp")
+            h = p.session(SMTP, "127.0.1.%d" % (n + 1))
+            out = []
+            for i in range(12):
+                if i % 4 == 3:
+                    r, _ = scram(p, h, "alice", PASSWORD)
+                    out.append(r.verdict == "OK")
+                elif (n + i) % 6 == 0:
+                    out.append(p.plain(h, "bob", "w%d" % i).verdict ==
+                               "BADCRED")
+                else:
+                    name, password = (("alice", PASSWORD), ("bob", "bob's"),
+                                      ("eve", PASSWORD))[i % 3]
+                    out.append(p.plain(h, name, password).verdict == "OK")
+            p.close()
+            return out
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            for out in pool.map(worker, range(8)):
+                self.assertEqual(out, [True] * 12)
+
+    def test_leaving_meanwhile(self):
+        """The peer goes while its password is checked, or a reply waits."""
+        for i in range(20):
+            p = Peer(self.authd, "submitd-smtp")
+            h = p.session(SMTP, "127.0.2.%d" % (i + 1))
+            p.send(START, blob(h) + text(TLS) + text("PLAIN") + b"\1" +
+                   blob(b"\0alice\0" + (b"wrong" if i % 2 else b"right%d" % i)))
+            p.close()
+        self.login()
+
+    def test_guessing(self):
+        h = self.smtp.session(SMTP, "127.0.3.1")
+        times = []
+        for i in range(3):
+            began = time.monotonic()
+            r = self.smtp.plain(h, "bob", "guess %d" % i)
+            times.append(time.monotonic() - began)
+            self.assertEqual(r.verdict, "BADCRED")
+        for got, want in zip(times, (0.3, 0.6, 1.2)):
+            self.assertGreater(got, want * 0.9)
+        # Others are not slowed, nor is he himself with the right one.
+        for client in ("127.0.3.2", "127.0.3.1"):
+            began = time.monotonic()
+            self.login("bob@example.org", "bob's", client)
+            self.assertLess(time.monotonic() - began, 0.25)
+
+    def test_fake_key_survives(self):
+        h = self.smtp.session(SMTP, "127.0.4.1")
+        _, before = scram(self.smtp, h, "nobody@example.org", "x")
+        ticket = self.login()[1]
+        self.authd.stop()
+        self.authd.start()
+        self.setUp()
+        h = self.smtp.session(SMTP, "127.0.4.1")
+        _, after = scram(self.smtp, h, "nobody@example.org", "x")
+        self.assertEqual(before, after)
+        self.assertEqual(self.spool.ticket(ticket, "").verdict, "OK")
+
+
+class Guesser(Base):
+    more = 'guessing_exempt = {"127.0.9.0/24"}\n'
+
+    def test_block(self):
+        """Many guesses at once from one network; then it gets no check."""
+        peers = [self.peer("submitd-smtp") for _ in range(4)]
+        self.login("bob@example.org", "bob's", "127.0.5.1")	# a known place
+        for p in peers:
+            h = p.session(SMTP, "127.0.5.1")
+            for i in range(26):
+                p.send(START, blob(h) + text(TLS) + text("PLAIN") + b"\1" +
+                       blob(b"\0user%d\0x" % i))
+        self.authd.wait_for("ev=auth.fail", 104)
+        self.assertFalse("why=blocked" in self.authd.lines())
+        h = self.smtp.session(SMTP, "127.0.5.1")
+        self.assertEqual(self.smtp.plain(h, "alice", PASSWORD).verdict,
+                         "BADCRED")
+        self.assertTrue("why=blocked" in self.authd.lines())
+        r, _ = scram(self.smtp, h, "alice", PASSWORD)
+        self.assertEqual(r.verdict, "BADCRED")
+        for p in peers:
+            for _ in range(26):
+                self.assertEqual(p.s.recv(65536)[8], 2)
+        self.login("bob@example.org", "bob's", "127.0.5.1")
+        self.login(client="127.0.5.2")
+        self.authd.clock("+400")
+        self.login(client="127.0.5.1")
+
+    def test_exempt(self):
+        peers = [self.peer("submitd-smtp") for _ in range(4)]
+        for p in peers:
+            h = p.session(SMTP, "127.0.9.1")
+            for i in range(30):
+                p.send(START, blob(h) + text(TLS) + text("PLAIN") + b"\1" +
+                       blob(b"\0user%d\0x" % i))
+        for p in peers:
+            for i in range(30):
+                self.assertEqual(p.s.recv(65536)[8], 2)
+        began = time.monotonic()
+        h = self.smtp.session(SMTP, "127.0.9.1")
+        self.assertEqual(self.smtp.plain(h, "alice", "x").verdict, "BADCRED")
+        self.assertLess(time.monotonic() - began, 4)	# else it were 8
+        self.login(client="127.0.9.1")
+
+
+class Rule(Base):
+    more = """
+trusted_networks 127.0.7.0/24 { owner = "bob@example.org" }
+trusted_networks 127.0.8.0/24 { senders = {"news@example.com", "@lists.example"} }
+"""
+
+    def verdict(self, *args, **kw):
+        return self.smtp.mail(*args, **kw).verdict
+
+    def test_after_auth(self):
+        h, t = self.login()
+        for sender in ("alice@example.org", "Alice@EXAMPLE.org",
+                       "sales@example.org", ""):
+            r = self.smtp.mail(h, sender, t)
+            self.assertEqual(r.verdict, "OK")
+            self.assertEqual((r.blob(), r.text(), r.u8(), r.rest),
+                             (t, "alice@example.org", SASL, b""))
+        for sender in ("bob@example.org", "x@example.com", "alice"):
+            self.assertEqual(self.verdict(h, sender, t), "NOTSENDER")
+        r = self.spool.ticket(t, "alice@example.org")
+        self.assertEqual((r.verdict, r.text(), r.u8(), r.text(), r.text(),
+                          r.text(), r.text(), r.rest),
+                         ("OK", "alice@example.org", SASL, "127.0.0.1", TLS,
+                          "PLAIN", SID, b""))
+        self.assertEqual(self.spool.ticket(t, "bob@example.org").verdict,
+                         "NOTSENDER")
+
+    def test_nothing(self):
+        h = self.smtp.session(SMTP, "127.0.6.1")
+        for sender in ("alice@example.org", "", "x@example.com"):
+            self.assertEqual(self.verdict(h, sender), "NOAUTH")
+            self.assertEqual(self.verdict(h, sender, tls=""), "NOAUTH")
+
+    def test_grant(self):
+        where = "127.0.6.2"
+        h = self.smtp.session(SMTP, where)
+        self.assertEqual(self.verdict(h, "alice@example.org"), "NOAUTH")
+        self.pop_login(client=where)
+        self.assert_log("ev=grant.new")
+        r = self.smtp.mail(h, "alice@example.org")
+        self.assertEqual(r.verdict, "OK")
+        t = r.blob()
+        self.assertEqual((r.text(), r.u8()), ("alice@example.org", GRANT))
+        self.assertEqual(self.verdict(h, ""), "OK")
+        self.assertEqual(self.verdict(h, "bob@example.org"), "NOTSENDER")
+        self.assertEqual(self.verdict(h, "alice@example.org", tls=""),
+                         "NOAUTH")
+        for other in ("127.0.6.3", "127.0.6.1"):
+            self.assertEqual(self.verdict(self.smtp.session(SMTP, other),
+                                          "alice@example.org"), "NOAUTH")
+        # A second owner at the address: the sender picks, <> does not.
+        self.pop_login("bob@example.org", "bob's", where)
+        self.assertEqual(self.smtp.mail(h, "bob@example.org").verdict, "OK")
+        self.assertEqual(self.verdict(h, "alice@example.org"), "OK")
+        self.assertEqual(self.verdict(h, ""), "NOTSENDER")
+        self.assertEqual(self.verdict(h, "eve@example.net"), "NOTSENDER")
+        r = self.spool.ticket(t, "alice@example.org")
+        self.assertEqual((r.verdict, r.text(), r.u8(), r.text()),
+                         ("OK", "alice@example.org", GRANT, where))
+        self.assertEqual(self.spool.ticket(t, "bob@example.org").verdict,
+                         "NOTSENDER")
+        self.authd.ask("grant.revoke", user="alice@example.org")
+        self.assertEqual(self.verdict(h, "alice@example.org"), "NOTSENDER")
+        for phase in (0, 1):
+            self.assertEqual(
+                self.spool.ticket(t, "alice@example.org", phase).verdict,
+                "VOID")
+
+    def test_grant_expires(self):
+        where = "127.0.6.4"
+        self.pop_login("eve@example.net", client=where)
+        h = self.smtp.session(SMTP, where)
+        t = self.smtp.mail(h, "eve@example.net").blob()
+        self.authd.clock("+1790")
+        self.assertEqual(self.verdict(h, "eve@example.net"), "OK")
+        self.authd.clock("+1810")
+        self.assertEqual(self.verdict(h, "eve@example.net"), "NOAUTH")
+        self.assertEqual(self.spool.ticket(t, "eve@example.net").verdict,
+                         "NOAUTH")
+        self.assertEqual(self.spool.ticket(t, "eve@example.net", 1).verdict,
+                         "OK")
+        self.authd.clock("-100000")
+        self.assertEqual(self.verdict(h, "eve@example.net"), "VOID")
+        self.authd.clock("+100000")	# session_max
+        self.assertEqual(self.spool.ticket(t, "eve@example.net", 1).verdict,
+                         "VOID")
+
+    def test_grant_user_changes(self):
+        where = "127.0.6.5"
+        name = "temp@example.org"
+        self.authd.user(name)
+        h = self.smtp.session(SMTP, where)
+        for change in (dict(verb="user.disable"),
+                       dict(verb="user.passwd", password=PASSWORD),
+                       dict(verb="user.set", may_submit=False)):
+            self.authd.ask("user.enable", user=name)
+            self.pop_login(name, client=where)
+            t = self.smtp.mail(h, name).blob()
+            self.assertEqual(self.spool.ticket(t, name, 1).verdict, "OK")
+            self.authd.ask(change.pop("verb"), user=name, **change)
+            self.assertEqual(self.verdict(h, name), "NOAUTH")
+            for phase in (0, 1):
+                self.assertEqual(self.spool.ticket(t, name, phase).verdict,
+                                 "VOID")
+
+    def test_sasl_user_changes(self):
+        name = "temp2@example.org"
+        self.authd.user(name)
+        for verb, args in (("user.disable", {}),
+                           ("user.passwd", dict(password=PASSWORD)),
+                           ("user.delete", {})):
+            h, t = self.login(name)
+            self.assertEqual(self.verdict(h, name, t), "OK")
+            self.authd.ask(verb, user=name, **args)
+            self.assertEqual(self.verdict(h, name, t), "VOID")
+            self.assertEqual(self.spool.ticket(t, name, 1).verdict, "VOID")
+            self.authd.ask("user.enable", user=name)
+        self.authd.user(name)	# a namesake gets nothing of it
+        self.assertEqual(self.verdict(h, name, t), "VOID")
+
+    def test_no_grant_for_smtp(self):
+        where = "127.0.6.6"
+        self.login(client=where)
+        self.assertEqual(self.verdict(self.smtp.session(SMTP, where),
+                                      "alice@example.org"), "NOAUTH")
+
+    def test_failed_pop_login(self):
+        where = "127.0.6.7"
+        h = self.pop.session(POP, where)
+        self.assertEqual(self.pop.plain(h, "alice", "x").verdict, "BADCRED")
+        self.assertEqual(self.verdict(self.smtp.session(SMTP, where),
+                                      "alice@example.org"), "NOAUTH")
+
+    def test_networks(self):
+        h = self.smtp.session(SMTP, "127.0.7.9")
+        r = self.smtp.mail(h, "bob@example.org")
+        self.assertEqual(r.verdict, "OK")
+        t = r.blob()
+        self.assertEqual((r.text(), r.u8()), ("bob@example.org", NETWORK))
+        self.assertEqual(self.verdict(h, ""), "OK")
+        self.assertEqual(self.verdict(h, "alice@example.org"), "NOTSENDER")
+        self.assertEqual(self.verdict(h, "bob@example.org", tls=""), "NOAUTH")
+        self.assertEqual(self.spool.ticket(t, "bob@example.org", 1).verdict,
+                         "OK")
+        self.authd.ask("user.disable", user="bob@example.org")
+        self.assertEqual(self.verdict(h, "bob@example.org"), "NOAUTH")
+        self.assertEqual(self.spool.ticket(t, "bob@example.org", 1).verdict,
+                         "VOID")
+        self.authd.ask("user.enable", user="bob@example.org")
+        h = self.smtp.session(SMTP, "127.0.8.9")
+        for sender, want in (("news@example.com", "OK"), ("", "NOTSENDER"),
+                             ("x@lists.example", "OK"),
+                             ("x@sub.lists.example", "NOTSENDER"),
+                             ("alice@example.org", "NOTSENDER")):
+            self.assertEqual(self.verdict(h, sender), want, sender)
+        r = self.smtp.mail(h, "news@example.com")
+        t = r.blob()
+        self.assertEqual((r.text(), r.u8()), ("", NETWORK))
+        r = self.spool.ticket(t, "news@example.com", 1)
+        self.assertEqual((r.verdict, r.text()), ("OK", ""))
+
+    def test_stolen(self):
+        """A ticket is good for its session, its kind of service, unchanged."""
+        h, t = self.login(client="127.0.6.8")
+        other = self.smtp.session(SMTP, "127.0.6.8", sid="abcdefghij234566")
+        self.assertEqual(self.verdict(other, "alice@example.org", t), "VOID")
+        other = self.smtp.session(SMTP, "127.0.6.9")
+        self.assertEqual(self.verdict(other, "alice@example.org", t), "VOID")
+        forged = t[:-1] + bytes([t[-1] ^ 1])
+        self.assertEqual(self.verdict(h, "alice@example.org", forged), "VOID")
+        self.assertEqual(self.verdict(h[:-1] + b"x", "alice@example.org", t),
+                         "VOID")
+        pop = self.pop_login(client="127.0.6.10")
+        self.assertEqual(self.spool.ticket(pop, "alice@example.org").verdict,
+                         "VOID")
+        self.assertEqual(self.mbox.call(MAILDROP, blob(t)).verdict, "VOID")
+        pop_handle = self.pop.session(POP)
+        self.assertEqual(self.verdict(pop_handle, "alice@example.org"), "VOID")
+        self.assertEqual(self.spool.ticket(b"", "").verdict, "VOID")
+
+    def test_reload(self):
+        h, t = self.login()
+        try:
+            self.authd.reload('sender_policy = log\n')
+            r = self.smtp.mail(h, "x@example.com", t)
+            self.assertEqual(r.verdict, "OK")
+            self.assert_log("ev=sender.foreign")
+            n = self.smtp.session(SMTP, "127.0.7.9")
+            self.assertEqual(self.verdict(n, "bob@example.org"), "NOAUTH")
+        finally:
+            self.authd.reload(self.more)
+        self.assertEqual(self.verdict(h, "x@example.com", t), "NOTSENDER")
+        self.assertEqual(self.verdict(n, "bob@example.org"), "OK")
+
+
+class Addresses(Base):
+    def test_rcpt(self):
+        for address, want in (
+                ("alice@example.org", "OK"), ("SALES@Example.Org", "OK"),
+                ('"alice"@example.org', "OK"), ("nobody@example.org", "NOUSER"),
+                ("postmaster", "OK"), ("PostMaster", "OK"),
+                ("postmaster@example.net", "OK"), ("alice", "NOUSER"),
+                ("postmaster@example.com", "NOUSER"), ("", "NOUSER"),
+                ("alice@example.com", "NOUSER"), ("alice@[127.0.0.1]", "NOUSER")):
+            r = self.smtp.call(RCPT, text(address))
+            self.assertEqual((r.verdict, r.rest), (want, b""), address)
+
+    def test_deliver(self):
+        for address in ("alice@example.org", "sales@example.org",
+                        "postmaster", "postmaster@example.net"):
+            r = self.local.call(DELIVER, text(address))
+            self.assertEqual((r.verdict, r.text(), r.text(), r.rest),
+                             ("OK", "alice@example.org",
+                              "example.org/alice", b""), address)
+        self.authd.ask("user.disable", user="eve@example.net")
+        r = self.local.call(DELIVER, text("eve@example.net"))
+        self.assertEqual((r.verdict, r.text()), ("OK", "eve@example.net"))
+        self.authd.ask("user.enable", user="eve@example.net")
+        r = self.local.call(DELIVER, text("x@example.org"))
+        self.assertEqual((r.verdict, r.rest), ("NOUSER", b""))
+
+    def test_maildrop(self):
+        t = self.pop_login()
+        r = self.mbox.call(MAILDROP, blob(t))
+        self.assertEqual((r.verdict, r.text(), r.text(), r.rest),
+                         ("OK", "alice@example.org", "example.org/alice", b""))
+        self.assertEqual(self.mbox.call(MAILDROP, blob(t[:-1])).verdict,
+                         "VOID")
+        name = "drop@example.org"
+        self.authd.user(name)
+        t = self.pop_login(name)
+        self.authd.ask("user.set", user=name, may_pop=False)
+        self.assertEqual(self.mbox.call(MAILDROP, blob(t)).verdict, "VOID")
+
+
+class Empty(unittest.TestCase):
+    def test_no_user(self):
+        authd = Authd()
+        try:
+            p = Peer(authd, "submitd-smtp")
+            self.assertEqual(p.call(RCPT, text("postmaster")).verdict, "TEMP")
+            self.assertEqual(p.call(RCPT, text("x@example.org")).verdict,
+                             "NOUSER")
+            p.close()
+            authd.stop()
+        finally:
+            authd.remove()
+
+
+class Roles(Base):
+    """What a role may not ask, or asks malformed, drops that peer alone."""
+
+    def test_table(self):
+        folders = {"submitd-smtp": {SESSION, START, STEP, CANCEL, MAIL, RCPT},
+                   "popd-pop": {SESSION, START, STEP, CANCEL},
+                   "submitd-spool": {TICKET}, "popd-mbox": {MAILDROP},
+                   "submitd-local": {DELIVER}}
+        h = self.smtp.session(SMTP)
+        fields = {START: blob(h) + text(TLS) + text("LOGIN") + b"\0" + blob(b""),
+                  STEP: struct.pack(">I", 1) + blob(b""),
+                  MAIL: blob(h) + blob(b"") + text(TLS) + text(""),
+                  RCPT: text("x@example.org"), TICKET: blob(b"x" * 40) + text("") + b"\0",
+                  MAILDROP: blob(b"x" * 40), DELIVER: text("x@example.org")}
+        for folder, may in folders.items():
+            for kind, f in fields.items():
+                p = self.peer(folder)
+                self.assertEqual(p.dropped(kind, f), kind not in may,
+                                 (folder, kind))
+            for kind in (0, 10, 99, 0x8001, 0xffff):
+                self.assertTrue(self.peer(folder).dropped(kind, b""))
+        self.assertEqual(self.smtp.call(RCPT, text("x@example.org")).verdict,
+                         "NOUSER")
+
+    def test_malformed(self):
+        h = self.smtp.session(SMTP)
+        start = blob(h) + text(TLS) + text("PLAIN")
+        for kind, fields in (
+                (RCPT, b""), (RCPT, text("a") + b"x"), (RCPT, blob(b"a")),
+                (RCPT, blob(b"a\0b\0")), (RCPT, text("x" * 300)),
+                (RCPT, struct.pack(">I", 0xffffffff)),
+                (START, start), (START, start + b"\2" + blob(b"")),
+                (START, start + b"\0" + blob(b"x")),
+                (START, start + b"\1" + blob(b"x" * 9217)),
+                (START, blob(h) + text("TLS bad") + text("PLAIN") + b"\0" +
+                 blob(b"")),
+                (START, blob(h) + text("TLS\r\nX:") + text("PLAIN") + b"\0" +
+                 blob(b"")),
+                (STEP, b""), (CANCEL, b""), (SESSION, text(SID) + b"\1"),
+                (MAIL, blob(h) + blob(b"") + text(TLS)),
+                (MAIL, blob(b"x" * 257) + blob(b"") + text(TLS) + text(""))):
+            with self.subTest(kind=kind, fields=fields[-20:]):
+                self.assertTrue(self.peer("submitd-smtp").dropped(kind,
+                                                                 fields))
+        self.assertTrue(self.peer("submitd-spool").dropped(
+            TICKET, blob(b"x") + text("") + b"\2"))
+
+    def test_session(self):
+        tcp = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(tcp.close)
+        c = socket.create_connection(tcp.getsockname())
+        self.addCleanup(c.close)
+        a, b = socket.socketpair()
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with open("/dev/null") as null:
+            for fields, fd in (
+                    (text(SID) + b"\1", a.fileno()),
+                    (text(SID) + b"\1", null.fileno()),
+                    (text(SID) + b"\1", udp.fileno()),
+                    (text(SID) + b"\2", c.fileno()),
+                    (text(SID) + b"\3", c.fileno()),
+                    (text("no id\r\n") + b"\1", c.fileno()),
+                    (text("x" * 33) + b"\1", c.fileno())):
+                self.assertTrue(self.peer("submitd-smtp").dropped(
+                    SESSION, fields, fd), fields)
+        # A descriptor with a request that takes none.
+        self.assertTrue(self.peer("submitd-smtp").dropped(
+            RCPT, text("x@example.org"), c.fileno()))
+        for x in (a, b, udp):
+            x.close()
+        # A socket that is not connected (any more): not the worker's fault.
+        r = self.smtp.call(SESSION, text(SID) + b"\1", tcp.fileno())
+        self.assertEqual(r.verdict, "TEMP")
+
+    def test_two_requests_on_one_exchange(self):
+        h = self.smtp.session(SMTP, "127.0.10.1")
+        r = self.smtp.start(h, "PLAIN")
+        step = struct.pack(">I", r.u32()) + blob(b"\0alice\0wrong")
+        self.smtp.send(STEP, step)
+        self.assertTrue(self.smtp.dropped(STEP, step))
+
+    def test_kill(self):
+        """authd-core dies; the next one serves, and knows the tickets."""
+        h, t = self.login()
+        out = subprocess.run(["pgrep", "-P", str(self.authd.process.pid)],
+                             stdout=subprocess.PIPE, text=True, check=True)
+        n = self.authd.lines().count("ev=ready")
+        os.kill(int(out.stdout.split()[0]), signal.SIGKILL)
+        end = time.monotonic() + 10
+        while True:
+            try:
+                self.setUp()
+                r = self.smtp.mail(h, "alice@example.org", t)
+                break
+            except (EOFError, OSError):
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.1)
+        self.assertEqual(r.verdict, "OK")
+        self.assertGreaterEqual(self.authd.lines().count("ev=ready"), n)
+
+    def test_secrets_are_not_logged(self):
+        self.login()
+        h = self.smtp.session(SMTP, "127.0.10.2")
+        self.smtp.plain(h, "alice", "a wrong secret")
+        for secret in (PASSWORD, PASSWORD.replace(" ", "%20"), "wrong%20secret"):
+            self.assertFalse(secret in self.authd.lines())
+        self.assert_log("ev=auth.ok")
+        self.assert_log("ev=auth.fail")
+
+
+def main():
+    demote()
+    if not os.access(BUILD + "/auth/authd-core", os.X_OK):
+        print("no authd-core that this user may run in " + BUILD)
+        sys.exit(77)
+    unittest.main(verbosity=2)
+
+
+if __name__ == "__main__":
+    main()
