@@ -252,6 +252,8 @@ control_flush(void *ctx, struct control_call *call, const json_t *args)
 	if (!control_all(args) && control_arg(args, "id") != NULL) {
 		if ((m = control_find(sp, call, args)) == NULL)
 			return;
+		LOG_EV(LOG_NOTICE, "msg.flushed", NULL, KV_A("qid", m->id),
+		    KV_U("uid", control_uid(call)));
 		queue_try_now(m);
 		n = 1;
 	} else {
@@ -270,18 +272,10 @@ struct control_delete {
 	size_t			 failed;
 };
 
+/* One of those that it waits for is over. */
 static void
-control_deleted(void *ctx, const char *id, int r)
+control_delete_step(struct control_delete *d)
 {
-	struct control_delete *d = ctx;
-
-	if (r == 0)
-		d->deleted++;
-	else
-		d->failed++;
-	if (r == 0)
-		LOG_EV(LOG_NOTICE, "msg.deleted", NULL, KV_A("qid", id),
-		    KV_U("uid", control_uid(d->call)));
 	if (--d->waiting > 0)
 		return;
 	if (d->failed > 0)
@@ -291,6 +285,21 @@ control_deleted(void *ctx, const char *id, int r)
 		control_done_with(d->call, json_pack("{s:I}", "deleted",
 		    (json_int_t)d->deleted));
 	free(d);
+}
+
+static void
+control_deleted(void *ctx, const char *id, int r)
+{
+	struct control_delete *d = ctx;
+
+	if (r == 0) {
+		d->deleted++;
+		LOG_EV(LOG_NOTICE, "msg.deleted", NULL, KV_A("qid", id),
+		    KV_U("uid", control_uid(d->call)));
+	} else {
+		d->failed++;
+	}
+	control_delete_step(d);
 }
 
 static void
@@ -319,11 +328,7 @@ control_delete(void *ctx, struct control_call *call, const json_t *args)
 		sender_say_gone(sp, m->id);
 		queue_delete(m, control_deleted, d);
 	}
-	if (--d->waiting == 0) {
-		control_done_with(call, json_pack("{s:I}", "deleted",
-		    (json_int_t)d->deleted));
-		free(d);
-	}
+	control_delete_step(d);
 }
 
 /* ----------------------------------------------------------------- status -- */
@@ -335,8 +340,12 @@ control_status(void *ctx, struct control_call *call, const json_t *args)
 	struct queue_msg *m;
 	struct statvfs v;
 	uint64_t octets = 0, pending = 0;
+	bool nospace;
 
 	(void)args;
+	/* As it is now, not as it was for the last message. */
+	nospace = store_space(&sp->store, sp->conf->spool_min_free,
+	    sp->reserved, sp->n_txns, NULL) != 0;
 	for (m = queue_first(sp->queue); m != NULL; m = queue_next(m)) {
 		octets += m->octets;
 		pending += m->n_pending;
@@ -345,12 +354,12 @@ control_status(void *ctx, struct control_call *call, const json_t *args)
 		memset(&v, 0, sizeof(v));
 	control_done_with(call, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:b, "
 	    "s:b, s:b, s:I, s:I, s:I}", "process", "submitd-spool",
-	    "state", sp->nospace ? "degraded" : "ok",
+	    "state", nospace ? "degraded" : "ok",
 	    "messages", (json_int_t)queue_count(sp->queue),
 	    "recipients_pending", (json_int_t)pending,
 	    "octets", (json_int_t)octets,
 	    "open_transactions", (json_int_t)sp->n_txns,
-	    "nospace", sp->nospace, "authd", authc_is_up(sp->auth),
+	    "nospace", nospace, "authd", authc_is_up(sp->auth),
 	    "send", sp->sender != NULL,
 	    "free_octets", (json_int_t)(v.f_bavail * v.f_frsize),
 	    "committed", (json_int_t)sp->n_committed,

@@ -151,9 +151,13 @@ queue_op_done(struct store_op *op)
 
 	m->busy = false;
 	if (op->r != 0) {
-		LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", m->id),
-		    KV_A("op", op->kind == STORE_REMOVE ? "remove" : "result"),
-		    KV_T("why", op->err.text));
+		/* Once, however often it is tried: a full disk has thousands. */
+		if (!m->complained)
+			LOG_EV(LOG_ERR, "spool.fault", NULL,
+			    KV_A("qid", m->id), KV_A("op", op->kind ==
+			    STORE_REMOVE ? "remove" : "result"),
+			    KV_T("why", op->err.text));
+		m->complained = true;
 		/* Whoever waits for the removal hears of the failure; it is
 		 * tried again all the same. */
 		if (op->kind == STORE_REMOVE && m->gone != NULL) {
@@ -171,6 +175,7 @@ queue_op_done(struct store_op *op)
 		queue_msg_free(m);
 		return;
 	}
+	m->complained = false;
 	m->end += op->len;
 	buf_free(&m->flight);
 	queue_kick(m);

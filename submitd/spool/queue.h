@@ -52,6 +52,7 @@ struct queue_msg {
 	bool			 removing;	/* not in the queue any more */
 	bool			 busy;		/* op is on its way */
 	bool			 stuck;		/* op failed; tried again */
+	bool			 complained;	/* in the log, of that */
 	struct buf		 records;	/* not yet in an op */
 	struct buf		 flight;	/* what op writes */
 	uint64_t		 end;		/* where records go */

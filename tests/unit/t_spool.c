@@ -12,7 +12,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "auth/authp.h"
@@ -21,6 +23,7 @@
 #include "lib/fio.h"
 #include "lib/log.h"
 #include "submitd/spool/client.h"
+#include "submitd/spool/protocol.h"
 #include "submitd/spool/spool.h"
 #include "tests/unit/unit.h"
 
@@ -639,6 +642,162 @@ test_given_up(void **state)
 	spool_end();
 }
 
+/* ------------------------------------------------------------ broken peers -- */
+
+static struct msg_out bad_msg;
+
+static void
+bad_head(uint16_t type, uint32_t slot)
+{
+	msg_begin(&bad_msg, type, 1);
+	msg_put_u32(&bad_msg, slot);
+}
+
+/* A BEGIN with these; n recipients are announced and one is given. */
+static void
+bad_begin(const char *from, const char *to, uint32_t n)
+{
+	bad_head(SPOOL_BEGIN, 0);
+	msg_put_blob(&bad_msg, "00", 2);
+	msg_put_str(&bad_msg, from);
+	msg_put_str(&bad_msg, "helo");
+	msg_put_u64(&bad_msg, 0);
+	msg_put_u8(&bad_msg, 0);
+	msg_put_u32(&bad_msg, n);
+	msg_put_u16(&bad_msg, 1);
+	msg_put_str(&bad_msg, to);
+}
+
+static bool
+bad_make(int what, struct ipc *p)
+{
+	static char chunk[SPOOL_CHUNK + 1];
+
+	switch (what) {
+	case 0:		/* what only submitd-send may ask */
+		msg_begin(&bad_msg, SPOOLQ_OPEN, 1);
+		msg_put_str(&bad_msg, "aaaaaaaaaaaaaaaa");
+		return true;
+	case 1:
+		bad_head(SPOOL_COMMIT, 3);
+		msg_put_blob(&bad_msg, "", 0);
+		return true;
+	case 2:
+		bad_head(SPOOL_ABORT, SPOOL_SLOTS);
+		return true;
+	case 3:
+		bad_begin("a@example.org", "b@example.com\r\nX: y", 1);
+		return true;
+	case 4:
+		bad_begin("a@example.org>\r\nRCPT TO:<x", "b@example.com", 1);
+		return true;
+	case 5:
+		bad_begin("a@example.org", "b@example.com", 0);
+		return true;
+	case 6:
+		bad_begin("a@example.org", "b@example.com", 1);
+		msg_put_u8(&bad_msg, 0);	/* one octet too much */
+		return true;
+	case 7:		/* twice into one slot */
+		bad_begin("a@example.org", "b@example.com", 2);
+		ipc_send(p, &bad_msg, -1);
+		return true;
+	case 8:		/* more than was announced */
+		bad_begin("a@example.org", "b@example.com", 2);
+		ipc_send(p, &bad_msg, -1);
+		bad_head(SPOOL_RCPTS, 0);
+		msg_put_u16(&bad_msg, 2);
+		msg_put_str(&bad_msg, "b@example.com");
+		msg_put_str(&bad_msg, "b@example.com");
+		return true;
+	case 9:		/* a window and more without waiting */
+		bad_begin("a@example.org", "b@example.com", 2);
+		ipc_send(p, &bad_msg, -1);
+		bad_head(SPOOL_DATA, 0);
+		msg_put_blob(&bad_msg, chunk, SPOOL_CHUNK);
+		for (size_t i = 0; i < SPOOL_WINDOW / SPOOL_CHUNK; i++)
+			ipc_send(p, &bad_msg, -1);
+		return true;
+	case 10:
+		bad_begin("a@example.org", "b@example.com", 2);
+		ipc_send(p, &bad_msg, -1);
+		bad_head(SPOOL_DATA, 0);
+		msg_put_blob(&bad_msg, chunk, SPOOL_CHUNK + 1);
+		return true;
+	case 11:	/* a commit before the begin was taken */
+		bad_begin("a@example.org", "b@example.com", 2);
+		ipc_send(p, &bad_msg, -1);
+		bad_head(SPOOL_COMMIT, 0);
+		msg_put_blob(&bad_msg, "", 0);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int
+bad_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
+{
+	(void)ctx;
+	(void)p;
+	(void)m;
+	(void)fd;
+	return 0;
+}
+
+static void
+bad_gone(void *ctx, struct ipc *p)
+{
+	(void)ctx;
+	ipc_close(p);
+	called();
+}
+
+static const struct ipc_ops bad_ops = {
+	.packet = bad_packet,
+	.gone = bad_gone,
+};
+
+static struct ipc *
+bad_connect(const char *name)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+	strcpy(sun.sun_path, name);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	return ipc_new(loop, fd, "bad", &bad_ops, NULL);
+}
+
+/* A worker that breaks the protocol is dropped, and leaves nothing. */
+static void
+test_broken_peers(void **state)
+{
+	struct ipc *p;
+
+	(void)state;
+	spool_begin();
+	client_begin();
+	for (int i = 0;; i++) {
+		p = bad_connect("smtp");
+		if (!bad_make(i, p)) {
+			ipc_close(p);
+			break;
+		}
+		ipc_send(p, &bad_msg, -1);
+		wait_for(1);
+		assert_int_equal(sp->n_txns, 0);
+	}
+	p = bad_connect("send");	/* which may not begin */
+	bad_begin("a@example.org", "b@example.com", 1);
+	ipc_send(p, &bad_msg, -1);
+	wait_for(1);
+	assert_null(sp->sender);
+	assert_int_equal(files_in("spool/tmp"), 0);
+	assert_true(spoolc_is_up(client));
+	spool_end();
+}
+
 /* What a crash or a careless hand leaves never stops the rest. */
 static void
 test_recovery(void **state)
@@ -815,6 +974,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_way_out, setup, clean),
 		cmocka_unit_test_setup_teardown(test_large, setup, clean),
 		cmocka_unit_test_setup_teardown(test_given_up, setup, clean),
+		cmocka_unit_test_setup_teardown(test_broken_peers, setup, clean),
 		cmocka_unit_test_setup_teardown(test_recovery, setup, clean),
 		cmocka_unit_test_setup_teardown(test_faults, setup, clean),
 	};
