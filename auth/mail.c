@@ -30,6 +30,7 @@ struct mail {
 	const struct ticket	*ticket;		/* or NULL */
 	const struct conf_trusted *net;			/* or NULL */
 	struct grant_record	 grant;		/* a live one at the address */
+	bool			 after_mail;	/* begin or commit asks */
 	struct policy_in	 in;
 	struct policy_out	 out;
 };
@@ -91,8 +92,12 @@ mail_find_ticket_grant(struct mail *m)
 	r = relay_cache_get(m->core->relay, &m->peer, t->user, &g, NULL);
 	if (r == 0) {
 		m->in.grant_there = g.granted_s == t->granted_s;
+		/* Expiry counts at MAIL, which was when the ticket was
+		 * issued; begin comes soon behind it. */
 		m->in.grant_unexpired = m->in.grant_there &&
-		    relay_cache_is_live(&g, m->now_s);
+		    (relay_cache_is_live(&g, m->now_s) || (m->after_mail &&
+		    relay_cache_is_live(&g, t->issued_s) &&
+		    m->now_s - t->issued_s <= RELAY_CACHE_KEEP_S));
 	} else if (r == ERR_NOTFOUND) {
 		/* An old one may have been swept, which is not revoking. */
 		m->in.grant_there = m->in.commit &&
@@ -440,6 +445,7 @@ mail_op_ticket(struct peer *p, struct msg_in *in, int fd)
 	m.sid = t.sid;
 	m.tls = t.tls;
 	m.in.commit = phase == AUTHP_COMMIT;
+	m.after_mail = true;
 	mail_judge(&m);
 	if (m.out.verdict != AUTHP_OK)
 		mail_log(&m);

@@ -130,3 +130,22 @@ build_make() {
 	fi
 	cd - >/dev/null || exit 71
 }
+
+# Makes the users and groups of a sysusers file that are missing.
+users_make() {	# FILE
+	local file=$1 kind name id
+	if command -v systemd-sysusers >/dev/null; then
+		systemd-sysusers "$file"
+		return
+	fi
+	while read -r kind name id _; do
+		case $kind in
+		g) getent group "$name" >/dev/null || groupadd -r "$name" ;;
+		u) getent passwd "$name" >/dev/null ||
+			useradd -r -U -d / -s /usr/sbin/nologin "$name" ;;
+		esac
+	done <"$file"
+	while read -r kind name id _; do
+		[ "$kind" != m ] || usermod -a -G "$id" "$name"
+	done <"$file"
+}

@@ -306,7 +306,8 @@ conf_add_trusted(struct conf *c, const char *net, const char *const *senders,
 	struct conf_trusted t = { 0 }, *all;
 	int r;
 
-	if ((n > 0) == (owner != NULL))
+	/* Without either it may send nothing. */
+	if (n > 0 && owner != NULL)
 		return err_set(reterr, ERR_CONFIG, "trusted_networks %.80s: "
 		    "expected either senders or an owner", net);
 	r = conf_trusted_net(c, &t, net, reterr);

@@ -337,6 +337,21 @@ conf_load(const struct conf_args *args, struct conf **ret, struct err *reterr)
 	return 0;
 }
 
+/* "FILE:LINE: tls_cert: why": a file that cannot be used is a wrong value. */
+static int
+conf_tls_error(const struct conf *c, int r, struct err *reterr)
+{
+	const struct conf_value *v = &c->values->key[conf_key_find("tls_cert")];
+	char text[sizeof(reterr->text)];
+
+	if (r == ERR_NOMEM || reterr == NULL)
+		return r;
+	str_copy(text, sizeof(text), reterr->text);
+	return err_set(reterr, ERR_CONFIG, "%s: tls_cert, tls_key: expected "
+	    "certificates and their keys: %s",
+	    v->origin == NULL ? "configuration" : v->origin, text);
+}
+
 int
 conf_load_tls(struct conf *c, int64_t *ret_not_after, struct err *reterr)
 {
@@ -349,7 +364,7 @@ conf_load_tls(struct conf *c, int64_t *ret_not_after, struct err *reterr)
 		r = tls_pair_read(c->tls_cert.v[i], c->tls_key.v[i],
 		    &c->tls[i], &end, reterr);
 		if (r != 0)
-			return r;
+			return conf_tls_error(c, r, reterr);
 		c->n_tls = i + 1;
 		if (i == 0 || end < *ret_not_after)
 			*ret_not_after = end;

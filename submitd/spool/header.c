@@ -137,8 +137,8 @@ header_received(const struct envelope *e, const char *hostname, char *dst,
 	header_word(&o, "by");
 	header_word(&o, hostname);
 	/* RFC 3848: the A stands for a successful AUTH and nothing else. */
-	header_word(&o, "with");
-	header_word(&o, e->kind == AUTHP_KIND_SASL ? "ESMTPSA" : "ESMTPS");
+	header_word(&o, e->kind == AUTHP_KIND_SASL ? "with ESMTPSA" :
+	    "with ESMTPS");
 	header_word(&o, "id");
 	header_word(&o, e->id);
 	header_user(&o, e);

@@ -250,7 +250,7 @@ class Sending(unittest.TestCase):
                     "smtps://%s:%s@localhost:%d" % (
                         BOB.replace("@", "%40"), PW, inst.port("submissions"))):
             with self.subTest(url.split(":")[0]):
-                run(["s-nail", "-n", "-:/", "-S", "v15-compat=yes",
+                run(["s-nail", "-:/", "-S", "v15-compat=yes",
                      "-S", "tls-ca-file=" + inst.cert,
                      "-S", "tls-ca-no-defaults", "-S", "tls-verify=strict",
                      "-S", "smtp-use-starttls", "-S", "smtp-auth=plain",
@@ -264,7 +264,8 @@ class Sending(unittest.TestCase):
                 parts = list(m.walk())
                 self.assertEqual(
                     parts[-1].get_payload(decode=True), data)
-                self.assertIn("..\n", m.get_body().get_content())
+                self.assertIn("\n..\n", m.get_body().get_content()
+                              .replace("\r\n", "\n"))
 
     def test_mutt(self):
         need("mutt")
@@ -289,7 +290,9 @@ class Sending(unittest.TestCase):
                                              policy=email.policy.default)
                 self.assertEqual(
                     list(m.walk())[-1].get_payload(decode=True), data)
-                self.assertEqual(m.get_body().get_content(), ".dot\n..\n.\n")
+                self.assertEqual(
+                    m.get_body().get_content().replace("\r\n", "\n"),
+                    ".dot\n..\n.\n")
 
 
 class Fetching(unittest.TestCase):

@@ -56,7 +56,7 @@ class Grants(Case):
         self.assertTrue(got.endswith(m))
         head = got[:-len(m)].decode()
         # Not authenticated: ESMTPS, and whose grant it was is said.
-        self.assertRegex(head, r"with ESMTPS\b")
+        self.assertRegex(head, r"with\s+ESMTPS\b")
         self.assertNotIn("ESMTPSA", head)
         self.assertIn(ANNA, head)
         self.assertIn("[%s]" % self.here, head)

@@ -101,18 +101,18 @@ class BeforeTls(Case):
 
 class Commands(Case):
     def test_states(self):
-        with inst.pop() as p:
-            for line in ("STAT", "LIST", "UIDL", "RETR 1", "DELE 1", "TOP 1 1",
-                         "RSET", "NOOP", "PASS x", "FOO", "", "USER"):
-                with self.subTest(line):
-                    p.cmd(line, ok=False)
-            p.login(ANNA, inst.users[ANNA])
-            for line in ("USER anna", "PASS x", "AUTH PLAIN", "FOO", "RETR",
-                         "RETR 0", "RETR 1", "RETR x", "DELE 1", "LIST 1",
-                         "UIDL 9", "TOP 1", "TOP 1 x", "RETR -1", "RETR 1 1",
-                         "RETR 99999999999999999999"):
-                with self.subTest(line):
-                    p.cmd(line, ok=False)
+        for line in ("STAT", "LIST", "UIDL", "RETR 1", "DELE 1", "TOP 1 1",
+                     "RSET", "NOOP", "PASS x", "FOO", "", "USER"):
+            with self.subTest(line), inst.pop() as p:
+                p.cmd(line, ok=False)
+        for line in ("USER anna", "PASS x", "AUTH PLAIN", "FOO", "RETR",
+                     "RETR 0", "RETR 1", "RETR x", "DELE 1", "LIST 1",
+                     "UIDL 9", "TOP 1", "TOP 1 x", "RETR -1", "RETR 1 1",
+                     "RETR 99999999999999999999"):
+            with self.subTest(line), inst.pop_as(ANNA) as p:
+                p.cmd(line, ok=False)
+                p.cmd("QUIT")
+        with inst.pop_as(ANNA) as p:
             p.cmd("NOOP")
             p.cmd("stat")
             p.cmd("QUIT")

@@ -22,7 +22,7 @@ def setUpModule():
     global top, first
     top = tempfile.mkdtemp(prefix="submitd-quick-")
     os.chmod(top, 0o755)
-    first = Quick("one dir", "--domain", "quick.test", "--user", "ann:s3cret 'x\"$y",
+    first = Quick("one", "--domain", "quick.test", "--user", "ann:s3cret 'x\"$y",
                   "--user", "ben@quick.test:bens", "--set", "grant_ttl=2m",
                   "--set", "help_text=", "--set", "message_size_limit=2M",
                   "--next-hop", "127.0.0.1:9")
@@ -222,7 +222,7 @@ def cmdline(pid):
 
 class Refusing(unittest.TestCase):
     def test_wrong_options(self):
-        for args in (["--nonsense"], ["--set", "novalue"], ["--user"], ["status", "stop"]):
+        for args in (["--nonsense"], ["--set", "novalue"], ["--user"], ["status", "stop"], ["--root", "/tmp/a b"]):
             r = subprocess.run([QUICKSTART, "--root", os.path.join(top, "x"), *args],
                                capture_output=True)
             self.assertEqual(r.returncode, 64, args)

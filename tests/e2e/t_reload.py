@@ -47,7 +47,7 @@ class Keys(Case):
         self.assertIn("SIZE 52428800", smtp.cmd("EHLO x.test", 250)[1])
         pop.cmd("STAT")
         pop.cmd("QUIT")
-        with i.smtp() as new:
+        with i.smtp(source="127.0.0.200") as new:
             self.assertIn("SIZE 2097152", new.cmd("EHLO x.test", 250)[1])
             self.assertIn("call 123", new.cmd("MAIL FROM:<%s>" % ANNA, 530)[1])
         smtp.quit()

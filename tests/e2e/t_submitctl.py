@@ -62,7 +62,7 @@ class Users(Case):
 
     def test_wrong_names(self):
         for name in ("@example.test", "tess@", "te ss@example.test",
-                     "tess@elsewhere.test", "../x@example.test", "a\nb@example.test"):
+                     "../x@example.test", "a\nb@example.test"):
             with self.subTest(name):
                 r = inst.ctl("user", "add", name, "--stdin", input="pw-123456\n",
                              check=False)
@@ -94,12 +94,13 @@ class Users(Case):
             self.assertTrue(w.is_closed())
 
     def test_delete_keeps_the_maildir_and_says_where(self):
+        n = inst.drop_size(self.U) + 1
         with inst.smtp_as(ANNA) as w:
             w.send_mail(ANNA, [self.U], letter("kept"))
-        wait_until(lambda: inst.drop_size(self.U) == 1, what="delivery")
+        wait_until(lambda: inst.drop_size(self.U) == n, what="delivery")
         out = self.ctl("user", "delete", self.U)
         self.assertIn(inst.maildir(self.U), out)
-        self.assertEqual(inst.drop_size(self.U), 1)
+        self.assertEqual(inst.drop_size(self.U), n)
         self.login(self.U, "tess-secret", 535)
         with inst.smtp_as(ANNA) as w:
             w.cmd("MAIL FROM:<%s>" % ANNA, 250)
@@ -109,11 +110,12 @@ class Users(Case):
         self.ctl("user", "alias", "add", self.U, "info@example.test")
         self.assertIn("info@example.test", self.ctl("user", "show", self.U))
         m = letter("to the alias")
+        n = inst.drop_size(self.U) + 1
         with inst.smtp(auth=(self.U, "tess-secret")) as w:
             w.cmd("MAIL FROM:<info@example.test>", 250)
             w.cmd("RSET", 250)
             w.send_mail(self.U, ["info@example.test"], m)
-        wait_until(lambda: inst.drop_size(self.U) == 1, what="delivery")
+        wait_until(lambda: inst.drop_size(self.U) == n, what="delivery")
         r = inst.ctl("user", "alias", "add", ANNA, "info@example.test", check=False)
         self.assertNotEqual(r.returncode, 0)
         r = inst.ctl("user", "add", "info@example.test", "--stdin",

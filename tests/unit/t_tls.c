@@ -127,7 +127,7 @@ test_pairs(void **state)
 static SSL_CTX *
 server(const char *const names[][2], size_t n, struct err *e)
 {
-	struct tls_pair pairs[4];
+	struct tls_pair pairs[4] = { 0 };
 	SSL_CTX *ctx;
 	int64_t end;
 	size_t i;
