@@ -20,7 +20,7 @@
 #include "lib/str.h"
 
 #define CTL_OVERRIDES_MAX	64
-#define CTL_WAIT_S		60
+#define CTL_WAIT_S		30
 
 const struct ctl_cmd ctl_cmds[] = {
 	{ "user add", "USER [KEY=VALUE]...",

@@ -103,6 +103,7 @@ control_read_replies(int fd, void (*each)(void *, const json_t *), void *ctx,
 {
 	char *packet = malloc(CONTROL_REPLY_MAX);
 	int code = 0, more = 1;
+	bool late = false;
 
 	while (packet != NULL && more == 1) {
 		ssize_t n = recv(fd, packet, CONTROL_REPLY_MAX, 0);
@@ -111,6 +112,7 @@ control_read_replies(int fd, void (*each)(void *, const json_t *), void *ctx,
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
+			late = n < 0 && errno == EAGAIN;
 			more = -1;
 			break;
 		}
@@ -120,7 +122,8 @@ control_read_replies(int fd, void (*each)(void *, const json_t *), void *ctx,
 	}
 	free(packet);
 	if (more < 0) {
-		err_set(reterr, ERR_AWAY, "it ended before it had answered");
+		err_set(reterr, ERR_AWAY, late ? "it did not answer in time" :
+		    "it ended before it had answered");
 		return EX_UNAVAILABLE;
 	}
 	return code;

@@ -136,7 +136,9 @@ class Instance:
             ASAN_OPTIONS="detect_leaks=0:abort_on_error=0:"
                          "detect_stack_use_after_return=0",
             UBSAN_OPTIONS="print_stacktrace=1",
-            TSAN_OPTIONS="halt_on_error=0:exitcode=66")
+            TSAN_OPTIONS="halt_on_error=0:exitcode=66:suppressions=" +
+                         os.path.join(os.path.dirname(os.path.dirname(
+                             os.path.abspath(__file__))), "tsan.supp"))
         self.conf = {
             "hostname": "mail.example.test",
             "local_domains": ["example.test", "other.test"],

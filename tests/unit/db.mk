@@ -19,3 +19,4 @@ tests_unit_t_submitctl_SOURCES = tests/unit/t_submitctl.c \
 tests_unit_t_submitctl_LDADD = $(CORE_LIBS) $(PARENT_LIBS) $(CMOCKA_LIBS)
 EXTRA_tests_unit_t_submitctl_DEPENDENCIES = db/submitctl
 endif
+EXTRA_DIST += tests/tsan.supp

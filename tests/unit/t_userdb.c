@@ -19,6 +19,7 @@
 
 #include "db/dbenv.h"
 #include "db/dbenv_private.h"
+#include "db/relay_cache.h"
 #include "db/userdb.h"
 #include "tests/unit/db_scratch.h"
 
@@ -333,19 +334,28 @@ t_threads(void **state)
 	assert_int_equal(r.generation, THREADS * ROUNDS);
 }
 
-/* Adds users for ever and says which were committed, until it is killed. */
+static const struct addr client = { .ip = { [10] = 0xff, [11] = 0xff, 192, 0,
+    2, 1 } };
+
+/* Adds users, aliases and grants for ever and says which were committed, until
+ * it is killed. */
 static void
 writer(int fd, uint32_t from)
 {
+	const struct relay_grant_args args = { .ttl_s = 60,
+	    .source = GRANT_POP };
+	struct relay_cache *rc;
 	struct err e;
 	char user[MAILBOX_SIZE], alias[MAILBOX_SIZE];
 
-	if (t_open(NULL) != 0)
+	if (t_open(NULL) != 0 || relay_cache_open(env, 128, &rc, &e) != 0)
 		_exit(1);
 	for (uint32_t n = from;; n++) {
 		(void)snprintf(user, sizeof(user), "u%u@x.org", n);
 		(void)snprintf(alias, sizeof(alias), "a%u@x.org", n);
-		if (add(user) != 0 || userdb_alias_add(db, alias, user,
+		if (add(user) != 0 ||
+		    userdb_alias_add(db, alias, user, &e) != 0 ||
+		    relay_cache_grant(rc, &client, user, &args, n, NULL,
 		    &e) != 0)
 			_exit(2);
 		if (write(fd, &n, sizeof(n)) != sizeof(n))
@@ -381,6 +391,29 @@ kill_one_writer(uint32_t from, useconds_t life_us)
 	return last;
 }
 
+/* All that was committed by then is there. */
+static void
+check_committed(uint32_t last)
+{
+	struct relay_cache *rc;
+	struct grant_record g;
+	struct user_record r;
+	struct err e;
+	char s[MAILBOX_SIZE], user[MAILBOX_SIZE];
+
+	assert_int_equal(relay_cache_open(env, 128, &rc, &e), 0);
+	for (uint32_t n = 1; n <= last; n++) {
+		(void)snprintf(user, sizeof(user), "u%u@x.org", n);
+		assert_int_equal(userdb_get(db, user, &r, &e), 0);
+		(void)snprintf(s, sizeof(s), "a%u@x.org", n);
+		assert_int_equal(userdb_resolve(db, s, s, &e), 0);
+		assert_string_equal(s, user);
+		assert_int_equal(relay_cache_lookup(rc, &client, user, n, &g,
+		    &e), 0);
+	}
+	relay_cache_close(rc);
+}
+
 static void
 t_killed_owner(void **state)
 {
@@ -393,13 +426,7 @@ t_killed_owner(void **state)
 		t_close(state);
 		last = kill_one_writer(next, (useconds_t)(round * 1700));
 		assert_int_equal(t_open(state), 0);
-		for (uint32_t n = 1; n <= last; n++) {
-			(void)snprintf(user, sizeof(user), "u%u@x.org", n);
-			assert_int_equal(userdb_get(db, user, &r, &e), 0);
-			(void)snprintf(s, sizeof(s), "a%u@x.org", n);
-			assert_int_equal(userdb_resolve(db, s, s, &e), 0);
-			assert_string_equal(s, user);
-		}
+		check_committed(last);
 		/* What was under way is there wholly or not at all. */
 		(void)snprintf(user, sizeof(user), "u%u@x.org", last + 1);
 		if (userdb_get(db, user, &r, &e) == 0)
