@@ -683,6 +683,13 @@ fake_gone(struct fake *f)
 	fake_loop(f);
 }
 
+void
+fake_timeout(struct fake *f)
+{
+	f->conn->ops->gone(f->conn->ctx, "timeout");
+	fake_loop(f);
+}
+
 const char *
 fake_output(struct fake *f)
 {

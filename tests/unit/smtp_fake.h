@@ -29,8 +29,9 @@ void	fake_login(struct fake *f);
 
 /* The client sends; at most `piece` octets come in one turn. */
 void	fake_send(struct fake *f, const void *p, size_t len, size_t piece);
-/* The client goes away. */
+/* The client goes away; its time is over. */
 void	fake_gone(struct fake *f);
+void	fake_timeout(struct fake *f);
 
 /* What the session has sent since fake_new() or fake_clear(). */
 const char *fake_output(struct fake *f);

@@ -478,6 +478,22 @@ test_idle_commands(void **state)
 	fake_free(f);
 }
 
+static void
+test_timeout(void **state)
+{
+	struct fake *f = session_begin(LOGGED_IN);
+
+	(void)state;
+	say(f, TX "DATA\r\n");
+	say(f, "half a message\r\n");
+	fake_clear(f);
+	fake_timeout(f);
+	assert_string_equal(fake_codes(f), "421");
+	assert_true(fake_is_closed(f));
+	assert_int_equal(fake_commits(f), 0);
+	fake_free(f);
+}
+
 int
 main(void)
 {
@@ -495,6 +511,7 @@ main(void)
 		cmocka_unit_test(test_slow_spool),
 		cmocka_unit_test(test_help_text),
 		cmocka_unit_test(test_idle_commands),
+		cmocka_unit_test(test_timeout),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
