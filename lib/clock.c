@@ -70,6 +70,7 @@ clock_test_open(void)
 		return;
 	clock_test_fd = open(path, O_RDONLY | O_CLOEXEC);
 	clock_test_dir = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	free(copy);
 	clock_test_name = strrchr(path, '/');
 	clock_test_name = clock_test_name == NULL ? path : clock_test_name + 1;
 }
