@@ -30,7 +30,6 @@ beneath_open(int root_fd, const char *path, int flags, mode_t mode,
 		return (int)fd;
 	switch (errno) {
 	case ENOENT:
-	case ENOTDIR:
 		return err_set(reterr, ERR_NOTFOUND, "it does not exist");
 	case ELOOP:
 	case EXDEV:

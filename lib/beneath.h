@@ -12,8 +12,8 @@
 #include "lib/err.h"
 
 /* O_CLOEXEC is added; `mode` counts with O_CREAT only. Returns the descriptor
- * or ERR_NOTFOUND (ENOENT, ENOTDIR), ERR_DENIED (ELOOP, EXDEV: it would leave),
- * ERR_SYSTEM, ERR_NOSPACE. The text does not name the path. */
+ * or ERR_NOTFOUND (ENOENT), ERR_DENIED (ELOOP, EXDEV: it would leave), ERR_SYSTEM,
+ * ERR_NOSPACE. The text does not name the path. */
 int	beneath_open(int root_fd, const char *path, int flags, mode_t mode,
 	    struct err *reterr);
 

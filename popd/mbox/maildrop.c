@@ -460,8 +460,10 @@ maildrop_unlink(struct maildrop_removal *rm, const struct maildrop_entry *e,
 {
 	int r;
 
+	/* The whole folder is away (not mounted?): that is no removal. */
 	if (rm->dir_fd[e->sub] < 0)
-		return ERR_NOTFOUND;
+		return err_set(reterr, ERR_SYSTEM, "%s is not there any more",
+		    maildrop_subs[e->sub]);
 	r = fio_unlinkat(rm->dir_fd[e->sub], e->name, reterr);
 	if (r == 0)
 		rm->touched[e->sub] = true;

@@ -59,9 +59,9 @@ static bool
 pop_drop_number(struct pop_session *s, char **arg, size_t *ret)
 {
 	size_t len = strcspn(*arg, " ");
-	uint64_t n;
+	uint64_t n = 0;
 
-	if (str_u64_n(*arg, len, 0, UINT32_MAX, &n) != 0) {
+	if (str_u64_n(*arg, len, 0, UINT64_MAX, &n) == ERR_FORMAT) {
 		pop_err(s, POP_CODE_NONE, "A message number is expected");
 		pop_session_bad(s);
 		return false;

@@ -25,10 +25,10 @@ pop_reply_format(char dst[], size_t size, const char *status,
 	    strlen(text) + 2;
 	int n;
 
-	if (help != NULL && used + 1 + strlen(help) >= size)
+	if (help != NULL && used + 2 + strlen(help) >= size)
 		help = NULL;
 	n = snprintf(dst, size - 2, "%s%s %s%s%s", status,
-	    pop_code_texts[code], text, help == NULL ? "" : " ",
+	    pop_code_texts[code], text, help == NULL ? "" : ". ",
 	    help == NULL ? "" : help);
 	used = (size_t)n < size - 2 ? (size_t)n : size - 3;
 	memcpy(dst + used, "\r\n", 3);

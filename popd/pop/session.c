@@ -242,7 +242,7 @@ pop_session_log_close(struct pop_session *s, const char *why)
 	LOG_EV(LOG_INFO, "pop3.close", s->id,
 	    KV_A("rip", addr_ip_text(&s->peer, ip)),
 	    KV_S("user", s->user[0] == '\0' ? NULL : s->user),
-	    KV_S("why", why), KV_A("state", pop_state_name(s->state)),
+	    KV_A("why", why), KV_A("state", pop_state_name(s->state)),
 	    KV_U("cmds", s->n_commands), KV_U("bad", s->bad),
 	    KV_U("retr", s->n_retr), KV_U("top", s->n_top),
 	    KV_U("dele", s->n_removed),
