@@ -73,7 +73,7 @@ struct store_op {
 	int		 r;		/* 0, or why it is not done */
 	struct err	 err;
 	uint64_t	 content_offset, content_len;	/* COMMIT */
-	/* Private to store_flush() */
+	/* Private to store.c */
 	int		 fd;
 	bool		 moved;
 	/* The caller's */
@@ -82,8 +82,11 @@ struct store_op {
 };
 TAILQ_HEAD(store_ops, store_op);
 
-/* Does all of them and makes them durable; each has its own r. */
-void	store_flush(const struct store *st, struct store_ops *ops);
+/* Does them and makes them durable, in two steps; each has its own r. The first
+ * may run on several threads, each with a part of the operations; the second
+ * takes all of them when the first is over. */
+void	store_flush_files(const struct store *st, struct store_ops *ops);
+void	store_flush_folder(const struct store *st, struct store_ops *ops);
 
 /* A read-only descriptor of a queued message. */
 int	store_read_fd(const struct store *st, const char *id,

@@ -134,7 +134,8 @@ commit_all(struct store *st, struct store_op ops[MSGS])
 		op->len = strlen(BODY) - early;
 		TAILQ_INSERT_TAIL(&list, op, link);
 	}
-	store_flush(st, &list);
+	store_flush_files(st, &list);
+	store_flush_folder(st, &list);
 }
 
 /* Every operation of three commits in one flush fails once: what is OK is
@@ -199,7 +200,8 @@ flush_one(const struct store *st, struct store_op *op)
 	struct store_ops list = TAILQ_HEAD_INITIALIZER(list);
 
 	TAILQ_INSERT_TAIL(&list, op, link);
-	store_flush(st, &list);
+	store_flush_files(st, &list);
+	store_flush_folder(st, &list);
 }
 
 /* A record that failed is written again at the same place; a torn one is not
