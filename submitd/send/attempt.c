@@ -109,8 +109,9 @@ attempt_postpone(struct attempt *a)
 	if (wait_ms > ATTEMPT_POSTPONE_MAX_MS)
 		wait_ms = ATTEMPT_POSTPONE_MAX_MS;
 	for (size_t i = 0; i < a->n_rcpts; i++)
-		a->entry->rcpts[a->rcpts[i].index].due_ms = sched_now_ms() +
-		    wait_ms;
+		if (a->rcpts[i].outcome != OUTCOME_DEFER)
+			a->entry->rcpts[a->rcpts[i].index].due_ms =
+			    sched_now_ms() + wait_ms;
 	attempt_end(a);
 }
 
@@ -195,13 +196,14 @@ static void
 attempt_expire(struct attempt *a, struct outcome_rcpt *r)
 {
 	char text[OUTCOME_TEXT_MAX + 1];
-	uint64_t hours = a->sched->policy.lifetime_s / 3600;
+	uint64_t s = a->sched->policy.lifetime_s;
+	const char *unit = s >= 2 * 86400 ? "days" : s >= 2 * 3600 ? "hours" :
+	    "seconds";
 
+	s /= s >= 2 * 86400 ? 86400 : s >= 2 * 3600 ? 3600 : 1;
 	/* As much of the last answer as there is room for. */
 	snprintf(text, sizeof(text), "4.4.7 given up after %" PRIu64 " %s; the "
-	    "last attempt: %.400s", hours > 0 ? hours :
-	    a->sched->policy.lifetime_s, hours > 0 ? "hours" : "seconds",
-	    outcome_text(r));
+	    "last attempt: %.400s", s, unit, outcome_text(r));
 	outcome_set(r, OUTCOME_FAIL, false, text);
 }
 

@@ -205,12 +205,16 @@ hop_link_failed(struct hop_link *k, bool remote, const char *why)
 		sched_wake(h->sched);
 		return;
 	}
-	h->up = false;
-	h->fails++;
-	h->not_before_ms = sched_now_ms() + retry_gate_ms(&p, h->fails);
-	LOG_EV(LOG_WARNING, "hop.down", NULL, KV_S("host", h->host),
-	    KV_U("port", h->port), KV_U("fails", h->fails),
-	    KV_T("why", text));
+	/* Connections that fail together are one failure. */
+	if (h->up || sched_now_ms() >= h->not_before_ms) {
+		h->up = false;
+		h->fails++;
+		h->not_before_ms = sched_now_ms() +
+		    retry_gate_ms(&p, h->fails);
+		LOG_EV(LOG_WARNING, "hop.down", NULL, KV_S("host", h->host),
+		    KV_U("port", h->port), KV_U("fails", h->fails),
+		    KV_T("why", text));
+	}
 	if (a != NULL) {
 		outcome_set_all(a->rcpts, a->n_rcpts, OUTCOME_NONE,
 		    OUTCOME_DEFER, remote, text);

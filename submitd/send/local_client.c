@@ -149,29 +149,57 @@ local_job_send(struct local_client *c, struct local_job *j)
 	return true;
 }
 
-/* Ends jobs that are through and gives the others their turn. While the
- * process is away what was not sent stays OUTCOME_NONE, and the schedule
- * brings it again once we are up. */
+static bool
+local_client_has_room(const struct local_client *c)
+{
+	return ipc_client_is_up(c->ipc) && !ipc_client_full(c->ipc) &&
+	    c->in_flight < LOCAL_IN_FLIGHT;
+}
+
+/* There will be a reply, or room in the socket, and with it another turn. */
+static bool
+local_client_comes_again(const struct local_client *c)
+{
+	return ipc_client_is_up(c->ipc) &&
+	    (c->in_flight > 0 || ipc_client_full(c->ipc));
+}
+
+/* The next recipient of the job that has waited longest; the job then goes to
+ * the end, so that a message to a thousand holds up no other. */
+static bool
+local_client_send_one(struct local_client *c)
+{
+	struct local_job *j;
+
+	TAILQ_FOREACH(j, &c->jobs, link)
+		if (j->attempt->fd >= 0 && j->next < j->attempt->n_rcpts)
+			break;
+	if (j == NULL || !local_job_send(c, j))
+		return false;
+	TAILQ_REMOVE(&c->jobs, j, link);
+	TAILQ_INSERT_TAIL(&c->jobs, j, link);
+	return true;
+}
+
+/* Gives the jobs their turns and ends those that are through. While the process
+ * is away what was not sent stays OUTCOME_NONE, and the schedule brings it
+ * again once we are up. */
 static void
 local_client_pump(struct local_client *c)
 {
-	struct local_job *j = TAILQ_FIRST(&c->jobs);
+	struct local_job *j, *next;
 
-	while (j != NULL) {
-		struct local_job *next = TAILQ_NEXT(j, link);
+	while (local_client_has_room(c) && local_client_send_one(c))
+		;
+	for (j = TAILQ_FIRST(&c->jobs); j != NULL; j = next) {
 		struct attempt *a = j->attempt;
-		bool away = !ipc_client_is_up(c->ipc);
 
-		while (a->fd >= 0 && !away && j->next < a->n_rcpts &&
-		    c->in_flight < LOCAL_IN_FLIGHT && !ipc_client_full(c->ipc))
-			if (!local_job_send(c, j))
-				away = true;
-		if (a->fd >= 0 && TAILQ_EMPTY(&j->calls) &&
-		    (away || j->next == a->n_rcpts)) {
-			local_job_free(j);
-			attempt_done(a);
-		}
-		j = next;
+		next = TAILQ_NEXT(j, link);
+		if (a->fd < 0 || !TAILQ_EMPTY(&j->calls) ||
+		    (j->next < a->n_rcpts && local_client_comes_again(c)))
+			continue;
+		local_job_free(j);
+		attempt_done(a);
 	}
 	sched_wake(c->sched);
 }

@@ -95,6 +95,10 @@ resolve_new(struct loop *l, struct err *reterr)
 	resolve_option(r->ub, "num-queries-per-thread:", "64");
 	resolve_option(r->ub, "msg-cache-size:", "256k");
 	resolve_option(r->ub, "rrset-cache-size:", "512k");
+	/* libunbound would deny these itself; a site's own name servers may
+	 * know hosts there. */
+	resolve_option(r->ub, "local-zone:", "test. transparent");
+	resolve_option(r->ub, "local-zone:", "home.arpa. transparent");
 	/* Without these files libunbound asks the root servers itself. */
 	(void)ub_ctx_hosts(r->ub, NULL);
 	(void)resolve_servers(r->ub);

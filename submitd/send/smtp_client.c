@@ -127,7 +127,7 @@ smtp_client_lost(struct smtp_client *c, bool remote, const char *why)
 		/* A broken handshake gets one more chance without TLS. */
 		if (c->state == SMTP_CLIENT_HANDSHAKE && !c->no_tls) {
 			LOG_EV(LOG_WARNING, "hop.tls", NULL,
-			    KV_S("relay", c->relay), KV_T("why", text));
+			    KV_A("relay", c->relay), KV_T("why", text));
 			c->no_tls = true;
 		} else {
 			c->no_tls = false;

@@ -402,6 +402,8 @@ class Session:
             return
         rule = self.hop._find("HANDSHAKE", line)
         if rule is not None:
+            if rule.action != "drop":
+                self.fill()             # its first words
             if rule.action == "plain":
                 self.send(b"554 5.7.0 no handshake today\r\n")
                 self.fill()

@@ -711,7 +711,7 @@ test_expired(void **state)
 	bench_close(&b);
 	/* In which order is no matter. */
 	assert_int_equal(strlen(spool.notes), strlen("bounce;fail 0;fail 0;"));
-	assert_non_null(strstr(spool.texts, "4.4.7 given up after 1 hours; "
+	assert_non_null(strstr(spool.texts, "4.4.7 given up after 3600 seconds; "
 	    "the last attempt: 421 down"));
 	assert_non_null(strstr(spool.bounce, "Status: 4.4.7\r\n"));
 }
