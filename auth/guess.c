@@ -25,6 +25,7 @@ struct guess_entry {
 	int64_t		at_s;		/* when level was right */
 	int64_t		blocked_s;	/* until then */
 	int64_t		good_s;		/* last success; 0: never */
+	unsigned int	running;	/* checks under way */
 	bool		used;
 };
 
@@ -112,7 +113,7 @@ guess_worth(const struct guess_entry *e, int64_t now_s)
 {
 	if (!e->used)
 		return 0;
-	if (e->blocked_s > now_s)
+	if (e->blocked_s > now_s || e->running > 0)
 		return UINT64_MAX;
 	return 1 + e->level +
 	    (e->good_s + GUESS_GOOD_S > now_s ? 2 * GUESS_UNIT : 0);
@@ -161,6 +162,32 @@ guess_is_blocked(struct guess *g, const struct addr *a, const char *user,
 	guess_key(g, a, "", key);
 	net = guess_find(&g->nets, key, now_s);
 	return net != NULL && guess_entry_blocked(net, now_s);
+}
+
+bool
+guess_begin(struct guess *g, const struct addr *a, int64_t now_s)
+{
+	struct guess_entry *net;
+	uint8_t key[16];
+
+	guess_key(g, a, "", key);
+	net = guess_take(&g->nets, key, now_s);
+	if (net->running >= GUESS_RUNNING)
+		return false;
+	net->running++;
+	return true;
+}
+
+void
+guess_end(struct guess *g, const struct addr *a, int64_t now_s)
+{
+	struct guess_entry *net;
+	uint8_t key[16];
+
+	guess_key(g, a, "", key);
+	net = guess_find(&g->nets, key, now_s);
+	if (net != NULL && net->running > 0)
+		net->running--;		/* else its place was taken */
 }
 
 /* Adds a failure; once over the limit the entry is blocked, and starts from

@@ -21,6 +21,7 @@
 #define GUESS_LIMIT	100u	/* failures within GUESS_WINDOW_S */
 #define GUESS_WINDOW_S	600
 #define GUESS_BLOCK_S	300	/* how long a block lasts */
+#define GUESS_RUNNING	64u	/* checks of one network at a time */
 
 struct guess;
 
@@ -30,6 +31,10 @@ void	guess_free(struct guess *g);	/* NULL is fine */
 /* True: answer without a check. `user` is canonical. */
 bool	guess_is_blocked(struct guess *g, const struct addr *a,
 	    const char *user, int64_t now_s);
+/* A check begins, and ends. False: as many as may be are under way from that
+ * network, so that none fills the queue for all; guess_end() is not due then. */
+bool	guess_begin(struct guess *g, const struct addr *a, int64_t now_s);
+void	guess_end(struct guess *g, const struct addr *a, int64_t now_s);
 /* Counts a failure (or an attempt that was blocked) and returns how long its
  * reply is to wait. */
 uint32_t guess_failed(struct guess *g, const struct addr *a,

@@ -49,6 +49,7 @@ struct login {
 	struct saslx		 x;
 	enum saslx_result	 result;
 	char			*password;	/* prepared */
+	bool			 counted;	/* guess_end() is due */
 	struct timer		 delay;
 	int64_t			 born_ms;
 };
@@ -302,6 +303,9 @@ login_checked(void *ctx)
 
 	scram_free_password(l->password);
 	l->password = NULL;
+	if (l->counted)
+		guess_end(l->x.core->guess, &l->handle.peer, clock_now_s());
+	l->counted = false;
 	login_finish(l);
 }
 
@@ -314,6 +318,30 @@ login_is_blocked(struct login *l)
 	l->x.core->stats.auth_blocked++;
 	l->x.why = "blocked";
 	return true;
+}
+
+static void
+login_submit(struct login *l)
+{
+	struct core *core = l->x.core;
+	bool exempt = login_is_exempt(l);
+	const char *why = "queuefull";
+
+	l->counted = !exempt && guess_begin(core->guess, &l->handle.peer,
+	    clock_now_s());
+	if (!exempt && !l->counted) {
+		why = "toomany";
+	} else {
+		l->state = LOGIN_CHECKING;
+		if (pool_submit(core->pool, login_check, login_checked,
+		    l) == 0)
+			return;
+	}
+	if (l->counted)
+		guess_end(core->guess, &l->handle.peer, clock_now_s());
+	core->stats.auth_temp++;
+	login_log(l, LOG_WARNING, "auth.temp", why);
+	login_end(l, AUTHP_TEMP);
 }
 
 /* The names are set. Decides where the check runs, if at all. */
@@ -335,12 +363,7 @@ login_password(struct login *l, const char *password, size_t len)
 		login_checked(l);
 		return;
 	}
-	l->state = LOGIN_CHECKING;
-	if (pool_submit(core->pool, login_check, login_checked, l) == 0)
-		return;
-	core->stats.auth_temp++;
-	login_log(l, LOG_WARNING, "auth.temp", "queuefull");
-	login_end(l, AUTHP_TEMP);
+	login_submit(l);
 }
 
 static void

@@ -138,6 +138,23 @@ t_bounded(void **state)
 	guess_free(g);
 }
 
+/* One network has its share of the checks under way, and no more. */
+static void
+t_running(void **state)
+{
+	struct guess *g = guess_new();
+	struct addr a = ip("192.0.2.1"), b = ip("192.0.2.2");
+
+	(void)state;
+	for (unsigned i = 0; i < GUESS_RUNNING; i++)
+		assert_true(guess_begin(g, &a, NOW));
+	assert_false(guess_begin(g, &a, NOW));
+	assert_true(guess_begin(g, &b, NOW));
+	guess_end(g, &a, NOW);
+	assert_true(guess_begin(g, &a, NOW));
+	guess_free(g);
+}
+
 int
 main(void)
 {
@@ -147,6 +164,7 @@ main(void)
 		cmocka_unit_test(t_pair_blocked),
 		cmocka_unit_test(t_networks),
 		cmocka_unit_test(t_bounded),
+		cmocka_unit_test(t_running),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
