@@ -31,7 +31,7 @@ const struct ctl_cmd ctl_cmds[] = {
 	{ "user show", "USER", "one user, with his addresses and Maildir",
 	  1, 1, 0, ctl_user_show },
 	{ "user set", "USER KEY=VALUE...",
-	  "set note=TEXT, submit=yes|no, pop=yes|no", 2, 4, 0, ctl_user_set },
+	  "set note=TEXT, may_submit=yes|no, may_pop=yes|no", 2, 4, 0, ctl_user_set },
 	{ "user disable", "USER", "no login and no sending from now on",
 	  1, 1, 0, ctl_user_disable },
 	{ "user enable", "USER", "the opposite of user disable",

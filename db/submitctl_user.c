@@ -88,7 +88,7 @@ static int
 ctl_settings(json_t *request, int argc, char **argv)
 {
 	static const struct { const char *key, *member; } flags[] = {
-		{ "submit=", "may_submit" }, { "pop=", "may_pop" },
+		{ "may_submit=", "may_submit" }, { "may_pop=", "may_pop" },
 	};
 	int yes;
 	size_t k;
@@ -106,7 +106,7 @@ ctl_settings(json_t *request, int argc, char **argv)
 				break;
 		if (k == 2)
 			return ctl_fail(EX_USAGE, "%s: note=TEXT, "
-			    "submit=yes|no or pop=yes|no is wanted", argv[i]);
+			    "may_submit=yes|no or may_pop=yes|no is wanted", argv[i]);
 		yes = ctl_yes_no(argv[i] + strlen(flags[k].key));
 		if (yes == -1)
 			return ctl_fail(EX_USAGE, "%s: yes or no is wanted",
@@ -195,7 +195,7 @@ ctl_user_show(struct ctl *c)
 static void
 ctl_said_set(const struct ctl *c, const json_t *r)
 {
-	ctl_say(c, r, "user %s: submit=%s pop=%s note=%s", ctl_str(r, "user"),
+	ctl_say(c, r, "user %s: may_submit=%s may_pop=%s note=%s", ctl_str(r, "user"),
 	    json_is_true(json_object_get(r, "may_submit")) ? "yes" : "no",
 	    json_is_true(json_object_get(r, "may_pop")) ? "yes" : "no",
 	    ctl_str(r, "note"));
