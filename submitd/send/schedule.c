@@ -302,6 +302,24 @@ sched_next_ms(const struct sched *s, enum route route)
 	return ready > top->due_ms ? ready : top->due_ms;
 }
 
+/* The clock was set back: who had to wait a minute still waits a minute. */
+static void
+sched_clock_back(struct sched *s, int64_t by_ms)
+{
+	LOG_EV(LOG_NOTICE, "send.clock", NULL, KV_I("back_ms", by_ms));
+	for (size_t b = 0; b < s->n_buckets; b++)
+		for (struct sched_entry *e = s->buckets[b]; e != NULL;
+		    e = e->next) {
+			for (size_t i = 0; i < e->msg->n_rcpts; i++)
+				e->rcpts[i].due_ms -= by_ms;
+			for (int r = 0; r < ROUTE__COUNT; r++)
+				sched_place_job(s, e, (enum route)r);
+		}
+	for (size_t r = 0; r < ROUTE__COUNT; r++)
+		if (s->dests[r] != NULL && s->dests[r]->flush != NULL)
+			s->dests[r]->flush(s->dest_ctx[r]);
+}
+
 static void
 sched_pump(void *ctx)
 {
@@ -310,6 +328,11 @@ sched_pump(void *ctx)
 	unsigned int starts = 0;
 
 	s->woken = false;
+	/* A second may be seen twice: its number and its fraction are read one
+	 * after the other. */
+	if (now_ms < s->last_ms - 2000)
+		sched_clock_back(s, s->last_ms - now_ms);
+	s->last_ms = now_ms;
 	for (int i = 0; i < ROUTE__COUNT; i++) {
 		enum route r = (enum route)i;
 

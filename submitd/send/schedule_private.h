@@ -40,6 +40,7 @@ struct sched {
 	const struct attempt_dest *dests[ROUTE__COUNT];
 	void			*dest_ctx[ROUTE__COUNT];
 	struct timer		 timer;
+	int64_t			 last_ms;	/* of the last pump */
 	bool			 woken;		/* the timer is at 0 */
 };
 

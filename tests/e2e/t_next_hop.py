@@ -162,6 +162,18 @@ class Connections(unittest.TestCase):
         self.assertNotIn("ev=msg.deferred", self.inst.log("submitd").split(
             "r99@elsewhere.test")[0][-2000:])
 
+    def test_clock_set_back(self):
+        """Who was deferred in what is now the future does not wait for it."""
+        self.hop.rule("RCPT", "reply 451 4.2.1 not yet")
+        self.inst.clock(86400)
+        try:
+            send(self.inst, letter("from the future"))
+            wait_until(lambda: self.hop.count("RCPT") >= 2, what="two tries")
+        finally:
+            self.inst.clock(0)
+        self.hop.clear()
+        self.hop.wait_messages(1, 20)
+
     def test_killed_in_the_middle(self):
         self.hop.rule("EOD", "slow 1")
         send(self.inst, letter("survives"), n=10)
