@@ -9,6 +9,7 @@ EXTRA_DIST += tests/deps tests/run \
 	tests/e2e/t_disk.py \
 	tests/e2e/t_grants.py \
 	tests/e2e/t_kill.py \
+	tests/e2e/t_next_hop.py \
 	tests/e2e/t_pop.py \
 	tests/e2e/t_quickstart.py \
 	tests/e2e/t_reload.py \
@@ -17,6 +18,7 @@ EXTRA_DIST += tests/deps tests/run \
 	tests/e2e/t_submission.py \
 	tests/e2e/t_submitctl.py
 
+TESTS += tests/deps
 check-deps: all
 	srcdir=$(srcdir) $(srcdir)/tests/deps
 # Each header stands alone.

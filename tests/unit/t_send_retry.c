@@ -118,7 +118,7 @@ test_heap(void **state)
 {
 	enum { N = 500 };
 	static struct job_heap_item items[N];
-	static char ids[N][8];
+	static char ids[N][16];
 	struct job_heap h = { 0 };
 	const struct job_heap_item *last = NULL;
 	size_t n = 0;
