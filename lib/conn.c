@@ -329,7 +329,8 @@ conn_read(struct conn *c)
 		return;
 	if (any)
 		c->ops->input(c->ctx);
-	if (c->state == CONN_CLOSED || c->gone)
+	/* What the owner closed itself still has to be sent. */
+	if (c->state >= CONN_CLOSING || c->gone)
 		return;
 	if (c->eof && !c->paused)
 		conn_gone(c, "eof");
@@ -350,7 +351,8 @@ conn_run_input(void *ctx)
 		if (c->state == CONN_TLS && conn_reads(c) &&
 		    SSL_has_pending(c->ssl))
 			conn_read(c);
-		else if (c->eof && !c->paused && !c->gone)
+		else if (c->eof && !c->paused && !c->gone &&
+		    c->state < CONN_CLOSING)
 			conn_gone(c, "eof");
 		if (c->state != CONN_CLOSED && !c->gone)
 			conn_update(c);

@@ -37,6 +37,7 @@ struct ipc {
 	size_t			 queued;	/* octets that wait */
 	bool			 was_full;
 	bool			 dead;		/* no callback any more */
+	bool			 broken;	/* cut off; the loop will tell */
 	pid_t			 pid;
 	uid_t			 uid;
 };
@@ -168,13 +169,25 @@ ipc_flush(struct ipc *p)
 	watch_set(p->watch, WATCH_READ);
 }
 
+/* Drops the peer from within a call of the owner's: gone() comes from the loop,
+ * as the owner may be in the middle of what gone() would tear down. */
+static void
+ipc_cut_off(struct ipc *p, const char *why)
+{
+	p->broken = true;
+	LOG_EV(LOG_WARNING, "ipc.drop", NULL, KV_A("peer", p->name),
+	    KV_I("pid", p->pid), KV_T("why", why));
+	shutdown(p->fd, SHUT_RDWR);
+	watch_set(p->watch, WATCH_READ | WATCH_WRITE);
+}
+
 static int
 ipc_enqueue(struct ipc *p, const struct msg_out *m, int fd)
 {
 	struct ipc_packet *k;
 
 	if (p->queued + m->len > IPC_QUEUE_MAX) {
-		ipc_gone(p, "it does not read");
+		ipc_cut_off(p, "it does not read");
 		return ERR_LIMIT;
 	}
 	k = malloc(sizeof *k + m->len);
@@ -202,7 +215,7 @@ ipc_send(struct ipc *p, const struct msg_out *m, int fd)
 {
 	if (m->error != 0)
 		return m->error;
-	if (p->dead)
+	if (p->dead || p->broken)
 		return ERR_AWAY;
 	if (p->first == NULL) {
 		if (ipc_send_packet(p->fd, m->data, m->len, fd) >= 0)
@@ -220,7 +233,8 @@ ipc_full(const struct ipc *p)
 }
 
 /* The descriptor that came with a packet; more than one is refused by the size
- * of the control buffer (the kernel closes what does not fit). */
+ * of the control buffer (the kernel closes what does not fit). That size is
+ * CMSG_LEN: CMSG_SPACE is padded, and the padding has room for a second. */
 static int
 ipc_take_fd(struct msghdr *mh)
 {
@@ -246,7 +260,7 @@ ipc_read_one(struct ipc *p)
 		char space[CMSG_SPACE(sizeof(int))];
 	} ctl;
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = &ctl, .msg_controllen = sizeof ctl.space };
+		.msg_control = &ctl, .msg_controllen = CMSG_LEN(sizeof(int)) };
 	struct msg_in in;
 	ssize_t n;
 	int fd, r;
@@ -254,11 +268,14 @@ ipc_read_one(struct ipc *p)
 	n = recvmsg(p->fd, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
+	/* Even an empty packet, which looks like the end, can bring one. */
+	fd = n >= 0 ? ipc_take_fd(&mh) : -1;
 	if (n <= 0) {
+		if (fd >= 0)
+			close(fd);
 		ipc_gone(p, NULL);
 		return false;
 	}
-	fd = ipc_take_fd(&mh);
 	r = mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? ERR_LIMIT :
 	    msg_open(&in, packet, (size_t)n);
 	if (r != 0) {
@@ -281,6 +298,10 @@ ipc_ready(void *ctx, int what)
 
 	if (p->dead)
 		return;
+	if (p->broken) {
+		ipc_gone(p, NULL);
+		return;
+	}
 	if (what == WATCH_WRITE) {
 		ipc_flush(p);
 		if (!p->dead && p->was_full && !ipc_full(p)) {

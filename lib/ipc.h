@@ -36,7 +36,8 @@ struct ipc_ops {
 struct ipc *ipc_new(struct loop *l, int fd, const char *name,
 	    const struct ipc_ops *ops, void *ctx);
 /* Sends now or queues. `fd` (or -1) is passed along and stays the caller's.
- * ERR_AWAY: gone. ERR_LIMIT: m->error, or IPC_QUEUE_MAX waits (dropped). */
+ * ERR_AWAY: gone. ERR_LIMIT: m->error, or IPC_QUEUE_MAX waits (dropped; like any
+ * other end, gone() tells it from the loop, never from within this call). */
 int	ipc_send(struct ipc *p, const struct msg_out *m, int fd);
 bool	ipc_full(const struct ipc *p);
 void	ipc_close(struct ipc *p);	/* reaped at the end of the turn */

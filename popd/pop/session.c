@@ -212,7 +212,9 @@ pop_session_drained(void *ctx)
 static void
 pop_session_gone(void *ctx, const char *why)
 {
-	pop_session_close(ctx, why, false);
+	/* At its time-out a client gets no reply (RFC 1939 section 3); one that
+	 * has ended its own half still gets those that it is owed. */
+	pop_session_close(ctx, why, strcmp(why, "eof") == 0);
 }
 
 static const struct conn_ops pop_conn_ops = {

@@ -28,6 +28,7 @@ struct end {
 	size_t		 got;
 	uint32_t	 sum;		/* of the octets, by position */
 	bool		 secured, connected;
+	bool		 quits;		/* answers the first octets with BYE */
 	char		 why[160];
 };
 
@@ -49,6 +50,12 @@ end_input(void *ctx)
 		e->sum = e->sum * 31 + buf_data(b)[i];
 	e->got += buf_len(b);
 	buf_consume(b, buf_len(b));
+	if (e->quits) {
+		conn_write(e->conn, "BYE\r\n", 5);
+		conn_close(e->conn, true);
+		e->conn = NULL;
+		return;
+	}
 	if (e == &e->world->server && e->got >= e->world->want)
 		loop_stop(e->world->loop);
 }
@@ -328,6 +335,22 @@ test_paused_end_is_told_later(void **state)
 	assert_string_equal(w->server.why, "eof");
 }
 
+/* "printf 'QUIT\r\n' | nc -N": the end of the peer's half is there together with
+ * its last command, and must not eat the answer. */
+static void
+test_half_closed_peer_gets_the_answer(void **state)
+{
+	struct world *w = *state;
+
+	w->server.quits = true;
+	assert_int_equal(send(conn_fd(w->client.conn), "QUIT\r\n", 6, 0), 6);
+	assert_int_equal(shutdown(conn_fd(w->client.conn), SHUT_WR), 0);
+	while (w->client.why[0] == '\0')
+		loop_run(w->loop);
+	assert_string_equal(w->client.why, "eof");
+	assert_int_equal(w->client.got, 5);
+}
+
 #define ROW(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int
@@ -341,6 +364,7 @@ main(void)
 		ROW(test_never_reading_peer),
 		ROW(test_idle_timeout),
 		ROW(test_paused_end_is_told_later),
+		ROW(test_half_closed_peer_gets_the_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

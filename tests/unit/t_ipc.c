@@ -2,6 +2,7 @@
  * t_ipc.c - messages between processes: calls and replies, descriptors, a peer
  * that goes away and comes back, a malformed packet, a full queue.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -281,6 +283,88 @@ test_queue_keeps_order(void **state)
 	assert_int_equal(w->away, 0);
 }
 
+static int
+open_descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	assert_non_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* A peer that sends two descriptors in one packet, which may be empty, as no
+ * ipc_send() does. */
+static void
+send_two_descriptors(int fd, bool empty)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = "sock" };
+	int s = socket(AF_UNIX, SOCK_SEQPACKET, 0), two[2] = { fd, fd };
+	char space[CMSG_SPACE(sizeof two)] = { 0 };
+	struct cmsghdr *h = (struct cmsghdr *)(void *)space;
+	struct iovec iov;
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = space, .msg_controllen = sizeof space };
+
+	assert_int_equal(connect(s, (struct sockaddr *)&sun, sizeof sun), 0);
+	msg_begin(&out, HOLD, 1);
+	iov = (struct iovec){ out.data, empty ? 0 : out.len };
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof two);
+	memcpy(CMSG_DATA(h), two, sizeof two);
+	assert_int_equal(sendmsg(s, &mh, 0), (int)iov.iov_len);
+	close(s);
+}
+
+static void
+test_two_descriptors_leave_none(void **state)
+{
+	struct world *w = *state;
+	int before;
+
+	call(w, ECHO, "accepted by now");
+	loop_run(w->loop);
+	before = open_descriptors();
+	for (int i = 0; i < 3; i++) {
+		send_two_descriptors(w->dir_fd, i == 1);
+		call(w, ECHO, "go on");
+		loop_run(w->loop);
+	}
+	while (w->gone < 3) {
+		call(w, ECHO, "go on");
+		loop_run(w->loop);
+	}
+	call(w, ECHO, "go on");
+	loop_run(w->loop);
+	assert_int_equal(open_descriptors(), before);
+}
+
+/* The owner stands in a call of its own then: it is told later. */
+static void
+test_overflow_is_told_from_the_loop(void **state)
+{
+	struct world *w = *state;
+	static char text[60000];
+	int r = 0, n = 0;
+
+	memset(text, 'x', sizeof text - 1);
+	for (; r == 0 && n < 1000; n++) {
+		msg_begin(&out, HOLD, ipc_client_id(w->client));
+		msg_put_str(&out, text);
+		r = ipc_client_call(w->client, &out, -1, reply_echo, w);
+	}
+	assert_int_equal(r, ERR_LIMIT);
+	assert_int_equal(w->away, 0);
+	assert_int_equal(w->downs, 0);
+	loop_run(w->loop);
+	assert_int_equal(w->downs, 1);
+	assert_int_equal(w->away, n - 1);
+}
+
 #define ROW(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int
@@ -292,6 +376,8 @@ main(void)
 		ROW(test_malformed_drops_and_heals),
 		ROW(test_cancelled),
 		ROW(test_queue_keeps_order),
+		ROW(test_two_descriptors_leave_none),
+		ROW(test_overflow_is_told_from_the_loop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
