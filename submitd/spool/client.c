@@ -421,7 +421,7 @@ spoolc_data(struct spoolc_txn *t, const void *p, size_t len)
 	if (t->state != SPOOLC_BEGINNING && t->state != SPOOLC_OPEN)
 		return;
 	t->octets += len;
-	if (t->octets > t->s->limit)
+	if (t->octets > t->s->limit + SPOOL_ADDED_MAX)
 		spoolc_txn_lose(t, SPOOLC_TOOBIG);
 	else if (buf_append(&t->buf, p, len) != 0)
 		spoolc_txn_lose(t, SPOOLC_TEMP);

@@ -57,6 +57,9 @@ enum spoolq_type {
 
 enum spoolq_kind { SPOOLQ_KIND_DONE = 1, SPOOLQ_KIND_DEFER, SPOOLQ_KIND_FAIL };
 
+/* message_size_limit is about what the client sent; the session may add Date
+ * and Message-ID to that. */
+#define SPOOL_ADDED_MAX	1024u
 #define SPOOL_SLOTS	2048u		/* open transactions of one peer */
 #define SPOOL_CHUNK	32768u		/* octets in one DATA or COMMIT */
 #define SPOOL_WINDOW	131072u

@@ -306,7 +306,7 @@ txn_take(struct txn *t, const void *p, size_t len)
 	}
 	t->octets += len;
 	txn_reserve(t);
-	if (t->octets > t->sp->conf->message_size_limit) {
+	if (t->octets > t->sp->conf->message_size_limit + SPOOL_ADDED_MAX) {
 		txn_fail(t, SPOOLC_TOOBIG);
 		return;
 	}
