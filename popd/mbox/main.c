@@ -86,6 +86,7 @@ mbox_open_root(struct mbox_main *m, const struct conf *conf,
 static int
 mbox_start(struct mbox *m, uid_t pop_uid, int fd, struct err *reterr)
 {
+	TAILQ_INIT(&m->waiting);
 	if ((m->loop = loop_new()) == NULL ||
 	    (m->authc = authc_new(m->loop, "auth")) == NULL ||
 	    (m->pool = pool_new(m->loop, MBOX_THREADS, MBOX_QUEUE_MAX)) ==

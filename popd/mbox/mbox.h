@@ -4,6 +4,7 @@
 #ifndef SUBMITD_MBOX_H
 #define SUBMITD_MBOX_H
 
+#include <sys/queue.h>
 #include <sys/types.h>
 
 #include "auth/authc.h"
@@ -14,6 +15,7 @@
 #define MBOX_BUCKETS 1024u
 
 struct mbox_drop;
+TAILQ_HEAD(mbox_queue, mbox_drop);
 
 struct mbox {				/* the process; lives as long as it */
 	struct loop		*loop;
@@ -21,6 +23,7 @@ struct mbox {				/* the process; lives as long as it */
 	struct pool		*pool;
 	struct maildrop_root	 root;
 	struct mbox_drop	*locked[MBOX_BUCKETS];	/* by path */
+	struct mbox_queue	 waiting;		/* for locks */
 };
 
 /* Serves one connection of a popd-pop (an ipc_accepted_fn, ctx: the mbox). */

@@ -6,8 +6,13 @@
  * locked by its path, by one session at a time, from the moment authd has said
  * where it is until it is closed and no thread works on it any more.
  *
+ * Who comes while it is locked waits a moment: a client that has just left, or
+ * was cut off, comes back faster than its end reaches us.
+ *
  * State of a maildrop, and what leads to the next:
- *   ASKING   authd looks at the ticket	-> READING, or answered and freed
+ *   ASKING   authd looks at the ticket	-> WAITING, READING, or answered
+ *					   and freed
+ *   WAITING  another session has it	-> READING, or answered and freed
  *   READING  a thread reads the folders	-> SENDING, or answered and freed
  *   SENDING  the list goes to popd-pop	-> OPEN
  *   OPEN     waits for requests		-> BUSY
@@ -28,10 +33,12 @@
 #include "popd/mbox/mbox.h"
 #include "popd/mbox/protocol.h"
 
-#define MBOX_DROPS_MAX 65536u		/* a peer; its sessions are fewer */
+#define MBOX_DROPS_MAX	65536u		/* a peer; its sessions are fewer */
+#define MBOX_WAIT_MS	1000		/* for a lock */
 
 enum mbox_state {
 	MBOX_ST_ASKING,
+	MBOX_ST_WAITING,
 	MBOX_ST_READING,
 	MBOX_ST_SENDING,
 	MBOX_ST_OPEN,
@@ -57,7 +64,10 @@ struct mbox_drop {
 	enum mbox_state		 state;
 	uint32_t		 auth_call;
 	char			 user[AUTHP_USER_MAX + 1];
-	char			 path[AUTHP_PATH_MAX + 1];	/* "": no lock */
+	char			 path[AUTHP_PATH_MAX + 1];
+	bool			 locked;
+	TAILQ_ENTRY(mbox_drop)	 waiting;	/* in WAITING */
+	struct timer		 patience;
 	struct maildrop		*maildrop;
 	size_t			 sent;		/* entries, in SENDING */
 	/* The job on a thread. */
@@ -85,27 +95,47 @@ mbox_lock_slot(struct mbox *m, const char *path)
 }
 
 static bool
-mbox_lock(struct mbox_drop *d, const char *path)
+mbox_lock(struct mbox_drop *d)
 {
-	struct mbox_drop **slot = mbox_lock_slot(d->mbox, path);
+	struct mbox_drop **slot = mbox_lock_slot(d->mbox, d->path);
 
 	if (*slot != NULL)
 		return false;
-	str_copy(d->path, sizeof(d->path), path);
 	*slot = d;
+	d->locked = true;
 	return true;
 }
 
+static void mbox_read(struct mbox_drop *d);
+
+/* Not in the queue any more. */
+static void
+mbox_stop_waiting(struct mbox_drop *d)
+{
+	TAILQ_REMOVE(&d->mbox->waiting, d, waiting);
+	timer_free(&d->patience);
+	d->state = MBOX_ST_SENDING;
+}
+
+/* Hands the lock to the one that has waited longest. */
 static void
 mbox_unlock(struct mbox_drop *d)
 {
-	struct mbox_drop **slot;
+	struct mbox_drop *next;
 
-	if (d->path[0] == '\0')
+	if (!d->locked)
 		return;
-	slot = mbox_lock_slot(d->mbox, d->path);
-	*slot = d->next_locked;
-	d->path[0] = '\0';
+	*mbox_lock_slot(d->mbox, d->path) = d->next_locked;
+	d->next_locked = NULL;
+	d->locked = false;
+	TAILQ_FOREACH(next, &d->mbox->waiting, waiting)
+		if (strcmp(next->path, d->path) == 0)
+			break;
+	if (next == NULL)
+		return;
+	mbox_stop_waiting(next);
+	mbox_lock(next);
+	mbox_read(next);
 }
 
 /* ------------------------------------------------------- life of a drop -- */
@@ -128,6 +158,8 @@ mbox_drop_close(struct mbox_drop *d)
 	d->peer = NULL;
 	if (d->state == MBOX_ST_ASKING)
 		authc_cancel(d->mbox->authc, d->auth_call);
+	if (d->state == MBOX_ST_WAITING)
+		mbox_stop_waiting(d);
 	if (d->state != MBOX_ST_READING && d->state != MBOX_ST_BUSY)
 		mbox_drop_free(d);
 }
@@ -273,28 +305,55 @@ mbox_read_done(void *ctx)
 }
 
 static void
+mbox_read(struct mbox_drop *d)
+{
+	d->state = MBOX_ST_READING;
+	if (pool_submit(d->mbox->pool, mbox_read_work, mbox_read_done, d) ==
+	    0)
+		return;
+	LOG_EV(LOG_ERR, "mbox.busy", NULL, KV_S("user", d->user));
+	d->state = MBOX_ST_SENDING;
+	mbox_refuse_open(d, MBOXC_TEMP);
+}
+
+static void
+mbox_wait_over(void *ctx)
+{
+	struct mbox_drop *d = ctx;
+
+	mbox_stop_waiting(d);
+	mbox_refuse_open(d, MBOXC_INUSE);
+}
+
+static void
+mbox_wait(struct mbox_drop *d)
+{
+	if (timer_init(&d->patience, d->mbox->loop, mbox_wait_over, d) != 0) {
+		mbox_refuse_open(d, MBOXC_INUSE);
+		return;
+	}
+	d->state = MBOX_ST_WAITING;
+	TAILQ_INSERT_TAIL(&d->mbox->waiting, d, waiting);
+	timer_arm(&d->patience, MBOX_WAIT_MS);
+}
+
+static void
 mbox_ticket_seen(void *ctx, const struct authc_reply *r)
 {
 	struct mbox_drop *d = ctx;
 
 	d->state = MBOX_ST_SENDING;	/* no call to authd is open any more */
 	if (r->verdict != AUTHP_OK || r->path == NULL || *r->path == '\0' ||
-	    str_copy(d->user, sizeof(d->user), r->user) != 0) {
+	    str_copy(d->user, sizeof(d->user), r->user) != 0 ||
+	    str_copy(d->path, sizeof(d->path), r->path) != 0) {
 		mbox_refuse_open(d, r->verdict == AUTHP_TEMP ||
 		    r->verdict == AUTHP_OK ? MBOXC_TEMP : MBOXC_VOID);
 		return;
 	}
-	if (!mbox_lock(d, r->path)) {
-		mbox_refuse_open(d, MBOXC_INUSE);
-		return;
-	}
-	d->state = MBOX_ST_READING;
-	if (pool_submit(d->mbox->pool, mbox_read_work, mbox_read_done, d) !=
-	    0) {
-		LOG_EV(LOG_ERR, "mbox.busy", NULL, KV_S("user", d->user));
-		d->state = MBOX_ST_SENDING;
-		mbox_refuse_open(d, MBOXC_TEMP);
-	}
+	if (mbox_lock(d))
+		mbox_read(d);
+	else
+		mbox_wait(d);
 }
 
 static int

@@ -532,6 +532,7 @@ static void
 fake_begin(enum fake_service service, bool with_tls)
 {
 	static char hostname[] = "pop.example.org";
+	static SSL_CTX *tls_ctx;
 	struct child_fd cfd = { .implicit_tls = service == FAKE_POP3S };
 	struct addr peer = { .port = 1 };
 
@@ -543,8 +544,9 @@ fake_begin(enum fake_service service, bool with_tls)
 	TAILQ_INIT(&fake.server.sessions);
 	fake.server.conf = &fake.conf;
 	strcpy(cfd.name, service == FAKE_POP3S ? "pop3s" : "pop3");
-	if (with_tls)
-		fake.server.tls_ctx = SSL_CTX_new(TLS_server_method());
+	if (tls_ctx == NULL)	/* kept: a fuzzer makes many sessions */
+		tls_ctx = SSL_CTX_new(TLS_server_method());
+	fake.server.tls_ctx = with_tls ? tls_ctx : NULL;
 	fake_must(pop_session_accept(&fake.server, 0, &peer, &cfd) == 0,
 	    "not accepted");
 	fake_run();
@@ -573,7 +575,6 @@ fake_free(void)
 	buf_free(&fake.conn.out);
 	buf_free(&fake.output);
 	free(fake.text);
-	SSL_CTX_free(fake.server.tls_ctx);
 }
 
 void
