@@ -89,6 +89,9 @@ class Authd:
             time.sleep(0.02)
 
     def clock(self, text):
+        with open(BUILD + "/auth/authd-core", "rb") as f:
+            if text != "+0" and b"SUBMITD_TEST_CLOCK" not in f.read():
+                raise unittest.SkipTest("not a test build: it has no clock")
         with open(self.root + "/clock.new", "w") as f:
             f.write(text)
         os.replace(self.root + "/clock.new", self.root + "/clock")
