@@ -13,7 +13,7 @@
 #include "lib/pool.h"
 
 #define FLUSH_BATCH_MAX 256u	/* each holds a descriptor while it is flushed */
-#define FLUSH_THREADS 8u
+#define FLUSH_THREADS 4u	/* more hold the loop up on a small machine */
 
 struct flush_part {		/* one thread's part of a batch */
 	struct flush		*flush;
