@@ -241,6 +241,16 @@ acceptor_stop(struct acceptor *a)
 	a->n_listeners = 0;
 }
 
+void
+acceptor_free(struct acceptor *a)
+{
+	if (a == NULL)
+		return;
+	acceptor_stop(a);
+	timer_free(&a->pause);
+	free(a);
+}
+
 int
 acceptor_listen(struct acceptor *a)
 {

@@ -36,6 +36,8 @@ int	acceptor_listen(struct acceptor *a);
 /* No new clients from now on (stop). */
 void	acceptor_stop(struct acceptor *a);
 void	acceptor_left(struct acceptor *a, const struct addr *peer);
+/* Once all sessions have left. NULL is fine. */
+void	acceptor_free(struct acceptor *a);
 size_t	acceptor_sessions(const struct acceptor *a);
 
 #endif

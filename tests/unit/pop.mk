@@ -6,7 +6,8 @@ POP_FAKE_LIBS = auth/libauthc.a $(RUN_LIBS)
 
 if HAVE_CMOCKA
 POP_TESTS = tests/unit/t_pop_wire tests/unit/t_pop_command \
-	tests/unit/t_pop_maildrop tests/unit/t_pop_session
+	tests/unit/t_pop_maildrop tests/unit/t_pop_session \
+	tests/unit/t_acceptor
 check_PROGRAMS += $(POP_TESTS)
 TESTS += $(POP_TESTS)
 tests_unit_t_pop_wire_SOURCES = tests/unit/t_pop_wire.c popd/wire.c
@@ -24,4 +25,7 @@ tests_unit_t_pop_session_SOURCES = tests/unit/t_pop_session.c \
 	$(POP_FAKE_SOURCES)
 tests_unit_t_pop_session_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_t_pop_session_LDADD = $(POP_FAKE_LIBS) $(CMOCKA_LIBS)
+tests_unit_t_acceptor_SOURCES = tests/unit/t_acceptor.c
+tests_unit_t_acceptor_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_t_acceptor_LDADD = $(RUN_LIBS) $(CMOCKA_LIBS)
 endif
