@@ -56,31 +56,6 @@ struct login {
 
 static unsigned int login_n_delayed;
 
-static struct login *
-login_new(struct peer *p, enum saslx_mech mech)
-{
-	struct login *l;
-	unsigned int slot = 0;
-
-	if (p->n_logins >= AUTHP_EXCHANGES_MAX)
-		return NULL;
-	while (p->logins[slot] != NULL)
-		slot++;
-	l = calloc(1, sizeof(*l));
-	if (l == NULL)
-		return NULL;
-	l->peer = p;
-	l->slot = slot;
-	l->exchange = ++p->serial * AUTHP_EXCHANGES_MAX + slot;
-	l->born_ms = clock_mono_ms();
-	l->conf = conf_ref(p->core->conf);
-	saslx_init(&l->x, p->core, l->conf, mech, p->role == ROLE_POP);
-	l->state = mech == SASLX_LOGIN ? LOGIN_WANT_USER : LOGIN_WANT_FIRST;
-	p->logins[slot] = l;
-	p->n_logins++;
-	return l;
-}
-
 static void
 login_free(struct login *l)
 {
@@ -112,6 +87,55 @@ login_end(struct login *l, enum authp_verdict v)
 	if (l->peer != NULL)
 		ops_reply_verdict(l->peer, l->type, l->id, v);
 	login_free(l);
+}
+
+/* Who lets us wait, or waits for his delay to be over, must not shut others out
+ * by the hundreds: the oldest of them goes. Its client hears TEMP. */
+static void
+login_make_room(struct peer *p)
+{
+	struct login *oldest = NULL;
+
+	for (unsigned int i = 0; i < AUTHP_EXCHANGES_MAX; i++) {
+		struct login *l = p->logins[i];
+
+		if (l != NULL && l->state != LOGIN_CHECKING &&
+		    (oldest == NULL || l->born_ms < oldest->born_ms))
+			oldest = l;
+	}
+	if (oldest == NULL)
+		return;
+	if (oldest->state == LOGIN_DELAYED)
+		login_end(oldest, AUTHP_TEMP);
+	else
+		login_free(oldest);
+}
+
+static struct login *
+login_new(struct peer *p, enum saslx_mech mech)
+{
+	struct login *l;
+	unsigned int slot = 0;
+
+	if (p->n_logins >= AUTHP_EXCHANGES_MAX)
+		login_make_room(p);
+	if (p->n_logins >= AUTHP_EXCHANGES_MAX)
+		return NULL;
+	while (p->logins[slot] != NULL)
+		slot++;
+	l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		return NULL;
+	l->peer = p;
+	l->slot = slot;
+	l->exchange = ++p->serial * AUTHP_EXCHANGES_MAX + slot;
+	l->born_ms = clock_mono_ms();
+	l->conf = conf_ref(p->core->conf);
+	saslx_init(&l->x, p->core, l->conf, mech, p->role == ROLE_POP);
+	l->state = mech == SASLX_LOGIN ? LOGIN_WANT_USER : LOGIN_WANT_FIRST;
+	p->logins[slot] = l;
+	p->n_logins++;
+	return l;
 }
 
 static void
