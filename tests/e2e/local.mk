@@ -16,7 +16,8 @@ EXTRA_DIST += tests/deps tests/run \
 	tests/e2e/t_rule.py \
 	tests/e2e/t_start.py \
 	tests/e2e/t_submission.py \
-	tests/e2e/t_submitctl.py
+	tests/e2e/t_submitctl.py \
+	tests/e2e/t_tsan.py
 
 TESTS += tests/deps
 check-deps: all

@@ -17,9 +17,9 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# These take longest, so they begin first; those with one at a time on a
-# machine of two cores measure time.
-FIRST = ("t_kill", "t_quickstart", "t_clients", "t_delivery")
+# These take longest, so they begin first.
+FIRST = ("t_quickstart", "t_next_hop", "t_tsan", "t_kill", "t_clients",
+         "t_delivery")
 MODULE_SECONDS_MAX = 600
 
 

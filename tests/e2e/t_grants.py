@@ -97,7 +97,7 @@ class Grants(Case):
 
     def test_expiry(self):
         inst.grant(ANNA, self.here)
-        inst.clock(599)
+        inst.clock(580)
         self.allowed(ANNA)
         inst.clock(601)
         self.refused(ANNA)
