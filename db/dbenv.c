@@ -14,16 +14,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <db.h>
 
 #include "db/dbenv_private.h"
+#include "lib/fio.h"
 #include "lib/str.h"
 
 #define DBENV_CACHE_OCTETS	(16u * 1024 * 1024)
+#define DBENV_LOCK_WAIT_MS	5000
 #define DBENV_LOCKS_MAX		20000u
 #define DBENV_TRIES_MAX		1000
 #define DBENV_CHECKPOINT_KB	256u
@@ -107,18 +108,16 @@ static int
 dbenv_take_lock(struct dbenv *e, const char *home, struct err *reterr)
 {
 	char path[4096], pid[24];
-	int fd;
+	int fd, r;
 
 	if (str_format(path, sizeof(path), "%s/lock", home) != 0)
 		return err_set(reterr, ERR_LIMIT, "%.64s…: path too long", home);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd == -1)
 		return err_sys(reterr, "%s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
-		int r = errno == EWOULDBLOCK ?
-		    dbenv_refuse_second(fd, home, reterr) :
+	if ((r = fio_lock(fd, DBENV_LOCK_WAIT_MS)) != 0) {
+		r = r == ERR_EXISTS ? dbenv_refuse_second(fd, home, reterr) :
 		    err_sys(reterr, "%s", path);
-
 		close(fd);
 		return r;
 	}

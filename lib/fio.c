@@ -12,11 +12,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/str.h"
+
+#define FIO_LOCK_STEP_MS 50
 
 #ifdef SUBMITD_TEST_BUILD
 
@@ -282,6 +286,22 @@ fio_memfd(const char *name, const void *p, size_t len)
 	close(fd);
 	errno = error;
 	return -1;
+}
+
+int
+fio_lock(int fd, int wait_ms)
+{
+	const struct timespec step = { .tv_nsec = FIO_LOCK_STEP_MS * 1000000L };
+
+	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return ERR_SYSTEM;
+		if (wait_ms <= 0)
+			return ERR_EXISTS;
+		wait_ms -= FIO_LOCK_STEP_MS;
+		nanosleep(&step, NULL);
+	}
+	return 0;
 }
 
 static int

@@ -38,6 +38,10 @@ int	fio_read_file(int dir, const char *name, size_t max, char **ret,
 /* An anonymous sealed file (memfd) with these octets; -1 and errno. */
 int	fio_memfd(const char *name, const void *p, size_t len);
 
+/* An exclusive flock(2). A predecessor that is just ending is waited for, up to
+ * wait_ms. ERR_EXISTS: held by another process. ERR_SYSTEM: errno is set. */
+int	fio_lock(int fd, int wait_ms);
+
 /* mkdir -p for the last two components at most; 0 where it exists. */
 int	fio_mkdir(const char *path, mode_t mode, struct err *reterr);
 

@@ -33,10 +33,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "submitd/spool/store.h"
@@ -44,7 +42,6 @@
 #include "lib/fio.h"
 
 #define STORE_LOCK_WAIT_MS 10000
-#define STORE_LOCK_STEP_MS 50
 #define STORE_FREE_MAX (1024ull * 1024 * 1024)	/* of the default reserve */
 #define STORE_FREE_SHARE 20u			/* 5 % */
 #define STORE_INODES_MIN 64u			/* kept free for others */
@@ -52,18 +49,12 @@
 static int
 store_lock(int fd, const char *path, struct err *reterr)
 {
-	struct timespec step = { .tv_nsec = STORE_LOCK_STEP_MS * 1000000L };
+	int r = fio_lock(fd, STORE_LOCK_WAIT_MS);
 
-	for (int ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0;
-	    ms += STORE_LOCK_STEP_MS) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return err_sys(reterr, "cannot lock %s", path);
-		if (ms >= STORE_LOCK_WAIT_MS)
-			return err_set(reterr, ERR_EXISTS,
-			    "%s is in use by another submitd-spool", path);
-		nanosleep(&step, NULL);
-	}
-	return 0;
+	if (r == ERR_EXISTS)
+		return err_set(reterr, ERR_EXISTS,
+		    "%s is in use by another submitd-spool", path);
+	return r == 0 ? 0 : err_sys(reterr, "cannot lock %s", path);
 }
 
 /* Opens a folder below `dir`, making it where it is missing. */
