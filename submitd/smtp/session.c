@@ -156,7 +156,7 @@ smtp_refuse(struct smtp_session *s, enum smtp_reply r, const char *command,
 	    s->settings->conf->message_size_limit) == 0)
 		detail = limit;
 	else if (row->text[strlen(row->text) - 1] == ' ')
-		detail = address;
+		detail = address != NULL && *address == '\0' ? "<>" : address;
 	LOG_EV(LOG_INFO, "smtp.refused", s->sid,
 	    KV_A("rip", addr_ip_text(&s->peer, ip)), KV_A("cmd", command),
 	    KV_U("code", row->code), KV_A("status", row->enhanced),
@@ -200,6 +200,19 @@ smtp_line_done(struct smtp_session *s)
 	s->secret_line = false;
 }
 
+/* The line that begins in the input is an AUTH command: an initial response is
+ * part of the exchange (RFC 4954 section 4). */
+static bool
+session_is_auth(const struct smtp_session *s)
+{
+	static const char verb[] = "AUTH ";
+	struct buf *in = conn_input(s->conn);
+	size_t len = sizeof(verb) - 1;
+
+	return buf_len(in) > len &&
+	    str_ieq_n(verb, (const char *)buf_data(in), len);
+}
+
 static void
 session_long_line(struct smtp_session *s, const struct line *ln)
 {
@@ -212,7 +225,8 @@ session_long_line(struct smtp_session *s, const struct line *ln)
 		smtp_auth_long_line(s);
 	} else {
 		s->sums.commands++;
-		smtp_reply(s, SMTP_R_LONG_LINE);
+		smtp_reply(s, session_is_auth(s) ? SMTP_R_LONG_RESPONSE :
+		    SMTP_R_LONG_LINE);
 	}
 }
 

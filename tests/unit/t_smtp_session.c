@@ -312,6 +312,12 @@ test_long_lines(void **state)
 	assert_string_equal(fake_codes(f), "334 500 250");
 	assert_non_null(strstr(fake_output(f), "500 5.5.6 "));
 	assert_int_equal(fake_open_exchanges(f), 0);
+	/* An initial response is part of the exchange. */
+	fake_clear(f);
+	memcpy(line, "auth PLAIN ", 11);
+	say(f, line);
+	assert_string_equal(fake_codes(f), "500");
+	assert_non_null(strstr(fake_output(f), "500 5.5.6 "));
 	fake_free(f);
 }
 
@@ -324,6 +330,7 @@ test_grant(void **state)
 	fake_set_grant(f, true);
 	say(f, "MAIL FROM:<bob@example.org>\r\n" TX "RSET\r\n");
 	assert_string_equal(fake_codes(f), "553 250 250 250");
+	assert_non_null(strstr(fake_output(f), ": bob@example.org"));
 	/* It is asked anew at each MAIL. */
 	fake_set_grant(f, false);
 	fake_clear(f);
