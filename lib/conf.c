@@ -146,27 +146,30 @@ conf_base_of(const struct conf *c, const struct conf_key *k, const char *s,
 }
 
 /* The elements of a list, split further at commas and white space; of another
- * key the value as it is. */
+ * key the value as it is. The name of a file may hold both: paths are split
+ * only where all of them stand in ONE_TEXT, and only at commas. */
 static int
-conf_split(const struct conf *c, const struct conf_key *k,
+conf_split(const struct conf *c, const struct conf_key *k, bool one_text,
     const char *const *v, size_t n, struct conf_words *ret)
 {
 	static const char gaps[] = ", \t\r\n";
-	const char *s;
+	const char *ends = k->type->path ? "," : gaps, *s;
 	size_t i, len;
 	int r;
 
 	for (i = 0; i < n; i++) {
 		s = v[i];
-		if (!k->type->list) {
+		if (!k->type->list || (k->type->path && !one_text)) {
 			len = strlen(s);
+			if (len == 0 && k->type->list)
+				continue;
 			if ((r = conf_words_add(ret, s, len, conf_base_of(c, k,
 			    s, len))) != 0)
 				return r;
 			continue;
 		}
 		for (s += strspn(s, gaps); *s != '\0'; s += strspn(s, gaps)) {
-			len = strcspn(s, gaps);
+			len = strcspn(s, ends);
 			if ((r = conf_words_add(ret, s, len, conf_base_of(c, k,
 			    s, len))) != 0)
 				return r;
@@ -201,7 +204,8 @@ conf_set(struct conf *c, size_t key, const char *const *v, size_t n,
 	struct conf_value *value = &c->values->key[key];
 	struct conf_words w = { NULL, 0 };
 	char *where = NULL;
-	int r = conf_split(c, &conf_keys[key], v, n, &w);
+	bool one_text = origin == NULL || strcmp(origin, "-o") == 0;
+	int r = conf_split(c, &conf_keys[key], one_text, v, n, &w);
 
 	if (r == 0 && origin != NULL && (where = strdup(origin)) == NULL)
 		r = ERR_NOMEM;
@@ -727,7 +731,7 @@ conf_default_words(const struct conf *c, const struct conf_key *k,
 
 	if (text == NULL)
 		return ERR_NOMEM;
-	r = conf_split(c, k, (const char *const *)&text, 1, ret);
+	r = conf_split(c, k, true, (const char *const *)&text, 1, ret);
 	free(text);
 	return r;
 }

@@ -15,7 +15,7 @@ struct conf_type {
 	int		(*parse)(void *field, const struct conf_key *k,
 			    char *const *v, size_t n);
 	void		(*clear)(void *field);
-	bool		 list;		/* several values, split at , and space */
+	bool		 list;		/* several values, split by conf_split() */
 	bool		 path;		/* relative ones lie below the base */
 	const char	*expected;	/* NULL: made from the bounds */
 };

@@ -126,7 +126,8 @@ class One(unittest.TestCase):
             self.assertGreater(p, 1024)
             for a in ["127.0.0.1"] + (["::1"] if IPV6 else []):
                 socket.create_connection((a, p), 10).close()
-        text = open(os.path.join(first.dir, "etc/submitd.conf"), encoding="utf-8").read()
+        with open(os.path.join(first.dir, "etc/submitd.conf"), encoding="utf-8") as f:
+            text = f.read()
         self.assertIn(e["SMTP_PORT"], text)
         r = subprocess.run(["openssl", "x509", "-noout", "-text", "-in", e["CAFILE"]],
                            capture_output=True, text=True, check=True).stdout
@@ -220,9 +221,34 @@ def cmdline(pid):
         return ""
 
 
+class Another(unittest.TestCase):
+    """Beside the first one, below a name that shells, make and configuration
+    files could trip over, and with the user that quickstart makes up."""
+
+    def test_odd_name_and_no_user(self):
+        q = Quick("it's a \"d$ir\", \u00fc\\;&")
+        try:
+            self.assertTrue(pids_of(first.dir))
+            self.assertEqual(q.env["USER"], "user@example.test")
+            self.assertRegex(q.env["PASS"], "^[a-z2-9]{16}$")
+            self.assertIn(q.env["PASS"], q.out)
+            q.round_trip()
+            subprocess.run(["sh", "-c", q.env["KILL_CMD"]], check=True, timeout=30)
+            self.assertEqual(pids_of(q.dir), [])
+            subprocess.run(["sh", "-c", q.env["RESTART_CMD"]], check=True, timeout=30)
+            q.round_trip()
+            cmd = q.out.rstrip().split("\n")[-1].strip()
+            subprocess.run(["sh", "-c", cmd], check=True, capture_output=True)
+        finally:
+            q.run("remove")
+        self.assertFalse(os.path.exists(q.dir))
+        self.assertTrue(pids_of(first.dir))
+
+
 class Refusing(unittest.TestCase):
     def test_wrong_options(self):
-        for args in (["--nonsense"], ["--set", "novalue"], ["--user"], ["status", "stop"], ["--root", "/tmp/a b"]):
+        for args in (["--nonsense"], ["--set", "novalue"], ["--user"], ["status", "stop"],
+                     ["--user", "ann:"], ["--user", ":x"], ["--root", "/tmp/a\nb"]):
             r = subprocess.run([QUICKSTART, "--root", os.path.join(top, "x"), *args],
                                capture_output=True)
             self.assertEqual(r.returncode, 64, args)

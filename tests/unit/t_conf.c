@@ -207,7 +207,7 @@ static const char full[] = "# all kinds of values\n"
     "message_size_limit = 1M\n"
     "postmaster = Anna@example.org\n"
     "tls_cert = cert.pem\n"
-    "tls_key = /keys/key.pem\n"
+    "tls_key = {\"/my keys/key, new.pem\"}\n"
     "include(\"inc\")\n"
     "trusted_networks 192.0.2.0/24 {\n"
     "\tsenders = {\"a@b.example c@d.example\", \"@E.example\"}\n"
@@ -236,7 +236,8 @@ check_full(const struct conf *c)
 	assert_int_equal(c->grant_ttl_s, 90);
 	assert_int_equal(c->message_size_limit, 1 << 20);
 	assert_string_equal(c->postmaster, "anna@example.org");
-	assert_string_equal(c->tls_key.v[0], "/keys/key.pem");
+	assert_int_equal(c->tls_key.n, 1);
+	assert_string_equal(c->tls_key.v[0], "/my keys/key, new.pem");
 	assert_true(strncmp(c->tls_cert.v[0], dir, strlen(dir)) == 0);
 	assert_int_equal(c->retry_min_s, 7);
 	assert_int_equal(c->retry_max_s, 8);
