@@ -29,6 +29,9 @@ line_find_end(const uint8_t *p, size_t len)
 static enum line_result
 line_skip(const uint8_t *p, size_t len, size_t end, struct line *ret)
 {
+	/* Here a bare LF ends nothing: what follows it is still this line. */
+	if (end > 0 && (end < 2 || p[end - 2] != '\r'))
+		end = 0;
 	ret->ended = end > 0;
 	ret->used = end > 0 ? end : len;
 	/* The CR may be the first half of the line's end. */

@@ -51,6 +51,9 @@ test_rows(void **state)
 		{ "skip to end", N("\r\nNOOP\r\n"), 10, 1, LINE_LONG, NULL, 2,
 		  1 },
 		{ "skip, CR only", N("\r"), 10, 1, LINE_MORE, NULL, 0, 0 },
+		{ "skip, bare LF", N("abc\n"), 10, 1, LINE_LONG, NULL, 4, 0 },
+		{ "long, bare LF", N("1234567890\n"), 10, 0, LINE_LONG, NULL,
+		  11, 0 },
 		{ "skip, nothing", N(""), 10, 1, LINE_MORE, NULL, 0, 0 },
 	};
 	struct line l;
