@@ -49,9 +49,8 @@ mailbox_quoted(const char *s, size_t len, char *dst, size_t *ret_content)
 	for (i = 1; i < len && s[i] != '"'; i++) {
 		if (s[i] == '\\' && ++i == len)
 			return 0;
-		/* printable ASCII; the rest could not be compared safely */
-		if (s[i] <= ' ' || s[i] > '~' || s[i] == '@' ||
-		    n == MAILBOX_LOCAL_MAX)
+		/* qtextSMTP and quoted pairs: printable ASCII and the space */
+		if (s[i] < ' ' || s[i] > '~' || n == MAILBOX_LOCAL_MAX)
 			return 0;
 		dst[n++] = s[i];
 	}

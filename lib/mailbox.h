@@ -25,9 +25,8 @@ struct mailbox {
 
 /* `s` of `len` octets is exactly one mailbox. Dot-string or quoted string, a
  * domain of two labels or more (RFC 6409 section 4.2), or an address literal.
- * No UTF-8, no controls, nothing behind it. A quoted local part whose content
- * holds an @, a NUL, a space or a control gets ERR_FORMAT (it could not be
- * compared safely). ERR_FORMAT, ERR_LIMIT. */
+ * No UTF-8, no NUL, no controls, nothing behind it; a quoted local part is not
+ * empty. ERR_FORMAT, ERR_LIMIT. */
 int	mailbox_parse(const char *s, size_t len, struct mailbox *ret);
 
 /* The domain of a canonical address, or NULL. */
