@@ -64,37 +64,6 @@ authc_find(struct authc *a, uint32_t id)
 	return at;
 }
 
-/* The questions still open get no answer. */
-static void
-authc_forget_all(struct authc *a)
-{
-	struct authc_call *c;
-
-	for (size_t i = 0; i < AUTHC_BUCKETS; i++) {
-		while ((c = a->calls[i]) != NULL) {
-			a->calls[i] = c->next;
-			free(c);
-		}
-	}
-}
-
-void
-authc_free(struct authc *a)
-{
-	if (a == NULL)
-		return;
-	for (size_t i = 0; i < AUTHC_BUCKETS; i++) {
-		for (struct authc_call *c = a->calls[i]; c != NULL;
-		    c = c->next) {
-			c->fn = NULL;
-			ipc_client_cancel(a->ipc, c->id);
-		}
-	}
-	ipc_client_free(a->ipc);
-	authc_forget_all(a);
-	free(a);
-}
-
 int
 authc_is_up(const struct authc *a)
 {

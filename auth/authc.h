@@ -41,7 +41,6 @@ struct authc_reply {
 typedef void authc_fn(void *ctx, const struct authc_reply *r);
 
 struct authc *authc_new(struct loop *l, const char *path);
-void	authc_free(struct authc *a);
 int	authc_is_up(const struct authc *a);
 
 /* Each returns 0 and puts the call's id in *ret_call (for authc_cancel; may be

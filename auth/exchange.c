@@ -94,12 +94,6 @@ exchange_handle(const struct exchange *x)
 	return x->handle.len > 0 ? &x->handle : NULL;
 }
 
-bool
-exchange_wants_line(const struct exchange *x)
-{
-	return x->state == EXCHANGE_CLIENT;
-}
-
 /* The last thing done with x: the callee may free it. */
 static void
 exchange_tell(struct exchange *x, const struct exchange_reply *r)

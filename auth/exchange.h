@@ -54,7 +54,5 @@ int	exchange_begin_raw(struct exchange *x, int sock_fd, const char *tls,
 /* The client's next line. ERR_DENIED: it was "*", the client gave up. Other
  * errors as above. After any error the exchange is over. */
 int	exchange_respond(struct exchange *x, const char *line, size_t len);
-/* A challenge is out and the next line is a response. */
-bool	exchange_wants_line(const struct exchange *x);
 
 #endif

@@ -109,10 +109,12 @@ ctl_help_options(FILE *to)
 	    "  -c FILE           the configuration file\n"
 	    "  -o KEY=VALUE      overrides a value, may be repeated\n"
 	    "  --root DIR        an instance below DIR\n"
-	    "  -j                JSON, one object a line\n"
+	    "  -j, --json        JSON, one object a line\n"
 	    "  --stdin           the password is the first line of the input\n"
 	    "  --user USER       only this user's grants\n"
 	    "  --all             expired grants too\n"
+	    "  -n, -d            of config show: what was changed, the defaults\n"
+	    "  --version         which submitd this belongs to\n"
 	    "USER is a full address; a bare name is one in the first local "
 	    "domain.\nSee submitctl(8).\n", to);
 }

@@ -110,16 +110,6 @@ addr_is_v4(const struct addr *a)
 }
 
 bool
-addr_is_loopback(const struct addr *a)
-{
-	static const uint8_t loopback6[16] = { [15] = 1 };
-
-	if (addr_is_v4(a))
-		return a->ip[12] == 127;
-	return memcmp(a->ip, loopback6, 16) == 0;
-}
-
-bool
 addr_ip_eq(const struct addr *a, const struct addr *b)
 {
 	return memcmp(a->ip, b->ip, 16) == 0;

@@ -39,7 +39,6 @@ const char *addr_text(const struct addr *a, char dst[ADDR_STRLEN]);
 const char *addr_literal(const struct addr *a, char dst[ADDR_STRLEN]);
 
 bool	addr_is_v4(const struct addr *a);
-bool	addr_is_loopback(const struct addr *a);
 bool	addr_ip_eq(const struct addr *a, const struct addr *b);
 
 /* An address without port, in text, made canonical. ERR_FORMAT. */

@@ -769,12 +769,6 @@ conn_fd(const struct conn *c)
 }
 
 const struct addr *
-conn_peer(const struct conn *c)
-{
-	return &c->peer;
-}
-
-const struct addr *
 conn_local(const struct conn *c)
 {
 	return &c->local;

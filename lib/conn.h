@@ -82,7 +82,6 @@ void	conn_deadline(struct conn *c, int64_t ms);
 void	conn_close(struct conn *c, bool flush);
 
 int	conn_fd(const struct conn *c);		/* borrowed; -1 when closed */
-const struct addr *conn_peer(const struct conn *c);
 const struct addr *conn_local(const struct conn *c);
 uint64_t conn_octets_in(const struct conn *c);	/* application data */
 uint64_t conn_octets_out(const struct conn *c);

@@ -167,15 +167,6 @@ fio_renameat(int from_dir, const char *from, int to_dir, const char *to,
 }
 
 int
-fio_linkat(int from_dir, const char *from, int to_dir, const char *to,
-    struct err *reterr)
-{
-	if (fio_fails() || linkat(from_dir, from, to_dir, to, 0) < 0)
-		return err_sys(reterr, "cannot link %s to %s", from, to);
-	return 0;
-}
-
-int
 fio_unlinkat(int dir, const char *name, struct err *reterr)
 {
 	if (fio_fails() || unlinkat(dir, name, 0) < 0)

@@ -23,8 +23,6 @@ int	fio_datasync(int fd, const char *what, struct err *reterr);
 int	fio_close(int fd, const char *what, struct err *reterr);
 int	fio_renameat(int from_dir, const char *from, int to_dir,
 	    const char *to, struct err *reterr);
-int	fio_linkat(int from_dir, const char *from, int to_dir, const char *to,
-	    struct err *reterr);
 int	fio_unlinkat(int dir, const char *name, struct err *reterr);
 /* O_CLOEXEC is added. Returns the descriptor or an error code (< 0). */
 int	fio_openat(int dir, const char *name, int flags, mode_t mode,

@@ -39,7 +39,6 @@ struct ipc {
 	bool			 dead;		/* no callback any more */
 	bool			 broken;	/* cut off; the loop will tell */
 	pid_t			 pid;
-	uid_t			 uid;
 };
 
 static void ipc_ready(void *ctx, int what);
@@ -60,10 +59,8 @@ ipc_new(struct loop *l, int fd, const char *name, const struct ipc_ops *ops,
 	p->ops = ops;
 	p->ctx = ctx;
 	p->last = &p->first;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
 		p->pid = cred.pid;
-		p->uid = cred.uid;
-	}
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
 	    (p->watch = watch_new(l, fd, ipc_ready, p)) == NULL) {
 		free(p);
@@ -313,24 +310,6 @@ ipc_ready(void *ctx, int what)
 	}
 	for (int i = 0; i < IPC_TURN_PACKETS && ipc_read_one(p); i++)
 		;
-}
-
-pid_t
-ipc_peer_pid(const struct ipc *p)
-{
-	return p->pid;
-}
-
-uid_t
-ipc_peer_uid(const struct ipc *p)
-{
-	return p->uid;
-}
-
-void
-ipc_set_ctx(struct ipc *p, void *ctx)
-{
-	p->ctx = ctx;
 }
 
 struct ipc_listener {

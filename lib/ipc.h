@@ -41,9 +41,6 @@ struct ipc *ipc_new(struct loop *l, int fd, const char *name,
 int	ipc_send(struct ipc *p, const struct msg_out *m, int fd);
 bool	ipc_full(const struct ipc *p);
 void	ipc_close(struct ipc *p);	/* reaped at the end of the turn */
-pid_t	ipc_peer_pid(const struct ipc *p);
-uid_t	ipc_peer_uid(const struct ipc *p);
-void	ipc_set_ctx(struct ipc *p, void *ctx);
 
 /* A listening socket of ours: accepts peers whose uid is `uid` (SO_PEERCRED;
  * (uid_t)-1: any) and hands each to `accepted`, which calls ipc_new() or

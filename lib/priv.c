@@ -36,12 +36,6 @@ priv_role_name(enum priv_role role)
 	return priv_rows[role].name;
 }
 
-const char *
-priv_role_user(enum priv_role role)
-{
-	return priv_rows[role].user;
-}
-
 static bool priv_dropped;
 
 bool

@@ -25,8 +25,6 @@ enum priv_role {
 
 /* "authd-core", "submitd-smtp" …: the program, and its folder below run_dir. */
 const char *priv_role_name(enum priv_role role);
-/* "_submitauth" …: the user. */
-const char *priv_role_user(enum priv_role role);
 
 /* True when roles are walls: we run as root, or did before priv_drop(), and
  * each role has its user. */

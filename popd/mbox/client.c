@@ -239,12 +239,6 @@ mboxc_new(struct loop *l, const char *path)
 	return m;
 }
 
-bool
-mboxc_is_up(const struct mboxc *m)
-{
-	return ipc_client_is_up(m->ipc);
-}
-
 struct mboxc_drop *
 mboxc_open(struct mboxc *m, const void *ticket, size_t ticket_len,
     mboxc_open_fn *fn, loop_fn *lost, void *ctx)

@@ -31,7 +31,6 @@ struct mboxc_message {
 };
 
 struct mboxc *mboxc_new(struct loop *l, const char *path);
-bool	mboxc_is_up(const struct mboxc *m);
 
 /* Opens the maildrop of the ticket's user and fixes the set of messages. */
 typedef void mboxc_open_fn(void *ctx, enum mboxc_verdict v);

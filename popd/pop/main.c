@@ -52,7 +52,7 @@ pop_commit(void *ctx)
 	m->next_ctx = NULL;
 	m->server.conf = child_conf(m->child);
 	if (acceptor_listen(m->server.acceptor) != 0)
-		LOG_EV(LOG_ERR, "listen.nomem", NULL);
+		LOG_EV(LOG_ERR, "listen.fail", NULL, KV_T("why", "no memory"));
 }
 
 static void

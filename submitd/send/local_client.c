@@ -301,14 +301,3 @@ local_client_new(struct loop *l, const char *path, struct sched *sched)
 	}
 	return c;
 }
-
-void
-local_client_free(struct local_client *c)
-{
-	if (c == NULL)
-		return;
-	while (!TAILQ_EMPTY(&c->jobs))
-		local_job_free(TAILQ_FIRST(&c->jobs));
-	ipc_client_free(c->ipc);
-	free(c);
-}

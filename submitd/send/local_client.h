@@ -14,7 +14,6 @@ struct local_client;
 
 struct local_client *local_client_new(struct loop *l, const char *path,
 	    struct sched *sched);
-void	local_client_free(struct local_client *c);
 
 extern const struct attempt_dest local_dest;	/* its ctx: the client */
 

@@ -77,26 +77,6 @@ queue_new(struct loop *l, struct flush *f, const struct queue_hooks *hooks,
 	return q;
 }
 
-void
-queue_free(struct queue *q)
-{
-	struct queue_msg *m;
-
-	if (q == NULL)
-		return;
-	while ((m = TAILQ_FIRST(&q->stuck)) != NULL) {
-		TAILQ_REMOVE(&q->stuck, m, again);
-		if (m->removing)
-			queue_msg_free(m);
-	}
-	while ((m = TAILQ_FIRST(&q->msgs)) != NULL) {
-		TAILQ_REMOVE(&q->msgs, m, order);
-		queue_msg_free(m);
-	}
-	timer_free(&q->retry);
-	free(q);
-}
-
 struct queue_msg *
 queue_msg_new(struct envelope *e)
 {

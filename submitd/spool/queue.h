@@ -69,7 +69,6 @@ struct queue_hooks {
 
 struct queue *queue_new(struct loop *l, struct flush *f,
 	    const struct queue_hooks *hooks, void *ctx);
-void	queue_free(struct queue *q);
 
 /* A message that is not queued yet; takes sender, user and recipients out of
  * the envelope. NULL: no memory (the envelope is whole). */

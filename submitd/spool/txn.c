@@ -718,12 +718,3 @@ txn_accepted(void *ctx, int fd, uid_t uid, pid_t pid)
 	}
 	TAILQ_INSERT_TAIL(&sp->peers, p, link);
 }
-
-void
-txn_close_all(struct spool *sp)
-{
-	struct txn_peer *p;
-
-	while ((p = TAILQ_FIRST(&sp->peers)) != NULL)
-		txn_peer_close(p);
-}
