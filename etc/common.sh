@@ -7,7 +7,7 @@
 # shellcheck disable=SC2034
 build_packages=(gcc libc6-dev make autoconf automake pkgconf
 	libevent-dev libssl-dev libsasl2-dev libdb5.3-dev libconfuse-dev
-	libjansson-dev libidn-dev libunbound-dev libsystemd-dev
+	libjansson-dev libidn-dev libunbound-dev nettle-dev libsystemd-dev
 	libsasl2-modules dns-root-data)
 
 say() {
@@ -99,7 +99,7 @@ source_copy() {
 		tar -C "$to" -xf - --no-same-owner --keep-newer-files \
 			--warning=no-ignore-newer ||
 		die 74 "cannot copy the source to $to"
-	chmod -R u+w "$to"
+	chmod -R u+w,a+rX "$to"
 	if [ ! -x "$to/configure" ] || [ ! -f "$to/Makefile.in" ] ||
 	    [ ! -f "$to/config.h.in" ]; then
 		(cd "$to" && autoreconf -fi) >"$to.autoreconf.log" 2>&1 ||

@@ -9,8 +9,10 @@ import unittest
 
 from submitd_instance import ANNA, BOB, Instance, Refused, letter, program
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("SUBMITD_TSAN", "")
+# authd runs as nobody there, who may not be able to read our own folder.
+TESTS = os.path.join(os.environ.get("SUBMITD_COPY", os.path.dirname(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))))), "tests")
 
 
 @unittest.skipUnless(BUILD, "SUBMITD_TSAN names no build")
@@ -18,7 +20,7 @@ class Threads(unittest.TestCase):
     def test_its_own_tests(self):
         r = subprocess.run(
             [sys.executable, "-B", os.path.join(
-                HERE, "..", "unit", "authd_wire.py")],
+                TESTS, "unit", "authd_wire.py")],
             env=dict(os.environ, SUBMITD_BUILT=BUILD), timeout=400,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.assertEqual(r.returncode, 0, r.stdout[-6000:])
@@ -34,7 +36,7 @@ class Threads(unittest.TestCase):
             os.symlink(os.path.join(BUILD, "auth", "authd-core"),
                        os.path.join(mixed, "authd-core"))
             i.env["TSAN_OPTIONS"] = ("exitcode=66 suppressions="
-                                     + os.path.join(HERE, "..", "tsan.supp"))
+                                     + os.path.join(TESTS, "tsan.supp"))
             i.write_conf(libexec_dir=mixed, auth_threads="4")
             i.start()
             for user, password in list(i.users.items()):
