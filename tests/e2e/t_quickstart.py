@@ -232,11 +232,17 @@ def cmdline(pid):
 
 class Another(unittest.TestCase):
     """Beside the first one, below a name that shells, make and configuration
-    files could trip over, and with the user that quickstart makes up."""
+    files could trip over, with the user that quickstart makes up, a log of its
+    own, and listeners whose ports somebody has to choose."""
 
     def test_odd_name_and_no_user(self):
-        q = Quick("it's a \"d$ir\", \u00fc\\;&")
+        log = os.path.join(top, "another.log")
+        q = Quick("it's a \"d$ir\", \u00fc\\;&", "--set", "log_to=" + log,
+                  "--set", "listen_submissions=127.0.0.2:0,127.0.0.1:0")
         try:
+            with open(log, encoding="ascii") as f:
+                self.assertIn("ev=listen service=submissions listen=127.0.0.2:%s\n"
+                              % q.env["SMTPS_PORT"], f.read())
             self.assertTrue(pids_of(first.dir))
             self.assertEqual(q.env["USER"], "user@example.test")
             self.assertRegex(q.env["PASS"], "^[a-z2-9]{16}$")
@@ -245,6 +251,13 @@ class Another(unittest.TestCase):
             subprocess.run(["sh", "-c", q.env["KILL_CMD"]], check=True, timeout=30)
             self.assertEqual(pids_of(q.dir), [])
             subprocess.run(["sh", "-c", q.env["RESTART_CMD"]], check=True, timeout=30)
+            for a in ("127.0.0.1", "127.0.0.2"):
+                socket.create_connection((a, int(q.env["SMTPS_PORT"])), 5).close()
+            q.round_trip()
+            before = q.env["SMTPS_PORT"]
+            q.run("--set", "listen_submissions=127.0.0.1:0")
+            q.env = q.read_env()
+            self.assertNotEqual(q.env["SMTPS_PORT"], before)
             q.round_trip()
             cmd = q.out.rstrip().split("\n")[-1].strip()
             subprocess.run(["sh", "-c", cmd], check=True, capture_output=True)
