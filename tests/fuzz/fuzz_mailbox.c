@@ -25,8 +25,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(strlen(mb.text) == size && size <= MAILBOX_MAX);
 	FUZZ_CHECK(memcmp(mb.text, data, size) == 0);
 	for (i = 0; mb.canon[i] != '\0'; i++)
-		FUZZ_CHECK(mb.canon[i] > ' ' && mb.canon[i] <= '~' &&
-		    (mb.canon[i] == '@') == (i == mb.local_len));
+		FUZZ_CHECK(mb.canon[i] >= ' ' && mb.canon[i] <= '~' &&
+		    (i < mb.local_len || (mb.canon[i] != ' ' &&
+		    (mb.canon[i] == '@') == (i == mb.local_len))));
 	FUZZ_CHECK(mb.local_len > 0);
 	FUZZ_CHECK(mailbox_domain(mb.canon) == mb.canon + mb.local_len + 1);
 	FUZZ_CHECK(mailbox_parse(mb.canon, strlen(mb.canon), &again) == 0);
