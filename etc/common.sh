@@ -101,7 +101,9 @@ source_copy() {
 		die 74 "cannot copy the source to $to"
 	chmod -R u+w,a+rX "$to"
 	if [ ! -x "$to/configure" ] || [ ! -f "$to/Makefile.in" ] ||
-	    [ ! -f "$to/config.h.in" ]; then
+	    [ ! -f "$to/config.h.in" ] || [ -n "$(find "$to" \
+	    \( -name '*.mk' -o -name Makefile.am -o -name configure.ac \) \
+	    -newer "$to/Makefile.in" -print -quit)" ]; then
 		(cd "$to" && autoreconf -fi) >"$to.autoreconf.log" 2>&1 ||
 			{ tail -n 20 "$to.autoreconf.log" >&2; die 70 "autoreconf failed"; }
 	fi

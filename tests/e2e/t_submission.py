@@ -549,7 +549,7 @@ class Headers(Case):
 
 class Load(Case):
     def test_idle_and_dribbling_clients_do_not_stop_others(self):
-        idle = [inst.smtp(tls=False, helo=None) for _ in range(200)]
+        idle = [inst.smtp(tls=False, helo=None) for _ in range(500)]
         drip = [inst.smtp(tls=False, helo=None) for _ in range(60)]
         for _ in range(3):
             for w in drip:
