@@ -100,6 +100,11 @@ int	conf_load(const struct conf_args *args, struct conf **ret,
 int	conf_load_tls(struct conf *c, int64_t *ret_not_after,
 	    struct err *reterr);
 
+/* "FILE:LINE: KEY: expected EXPECTED: " before the text in *reterr, which then
+ * is ERR_CONFIG: a file that cannot be used is a wrong value. */
+int	conf_unusable(const struct conf *c, const char *key,
+	    const char *expected, struct err *reterr);
+
 struct conf *conf_ref(struct conf *c);
 void	conf_unref(struct conf *c);		/* NULL is fine; zeroes keys */
 

@@ -337,19 +337,19 @@ conf_load(const struct conf_args *args, struct conf **ret, struct err *reterr)
 	return 0;
 }
 
-/* "FILE:LINE: tls_cert: why": a file that cannot be used is a wrong value. */
-static int
-conf_tls_error(const struct conf *c, int r, struct err *reterr)
+int
+conf_unusable(const struct conf *c, const char *key, const char *expected,
+    struct err *reterr)
 {
-	const struct conf_value *v = &c->values->key[conf_key_find("tls_cert")];
+	const struct conf_value *v = &c->values->key[conf_key_find(key)];
 	char text[sizeof(reterr->text)];
 
-	if (r == ERR_NOMEM || reterr == NULL)
-		return r;
+	if (reterr == NULL)
+		return ERR_CONFIG;
 	str_copy(text, sizeof(text), reterr->text);
-	return err_set(reterr, ERR_CONFIG, "%s: tls_cert, tls_key: expected "
-	    "certificates and their keys: %s",
-	    v->origin == NULL ? "configuration" : v->origin, text);
+	return err_set(reterr, ERR_CONFIG, "%s: %s: expected %s: %s",
+	    v->origin == NULL ? "configuration" : v->origin, key, expected,
+	    text);
 }
 
 int
@@ -364,7 +364,8 @@ conf_load_tls(struct conf *c, int64_t *ret_not_after, struct err *reterr)
 		r = tls_pair_read(c->tls_cert.v[i], c->tls_key.v[i],
 		    &c->tls[i], &end, reterr);
 		if (r != 0)
-			return conf_tls_error(c, r, reterr);
+			return r == ERR_NOMEM ? r : conf_unusable(c, "tls_cert",
+			    "certificates with their keys", reterr);
 		c->n_tls = i + 1;
 		if (i == 0 || end < *ret_not_after)
 			*ret_not_after = end;

@@ -179,6 +179,17 @@ parent_args(struct parent *p, int argc, char **argv)
 	return 0;
 }
 
+int
+parent_open_log(const struct parent *p, const struct conf *conf,
+    struct err *reterr)
+{
+	if (log_open(p->prog->name, p->prog->name, conf->log_to) == 0)
+		return 0;
+	err_sys(reterr, "%s", conf->log_to);
+	return conf_unusable(conf, "log_to", "stderr, syslog or a file to "
+	    "write to", reterr);
+}
+
 static int
 parent_load(struct parent *p, struct err *reterr)
 {
@@ -186,10 +197,7 @@ parent_load(struct parent *p, struct err *reterr)
 
 	if (r == 0 && p->prog->needs_tls)
 		r = conf_load_tls(p->conf, &p->tls_not_after, reterr);
-	if (r == 0 && log_open(p->prog->name, p->prog->name,
-	    p->conf->log_to) != 0)
-		r = err_sys(reterr, "log_to: %s", p->conf->log_to);
-	return r;
+	return r == 0 ? parent_open_log(p, p->conf, reterr) : r;
 }
 
 static void

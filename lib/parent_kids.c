@@ -439,6 +439,7 @@ parent_reload_abandon(struct parent *p, const char *why)
 	parent_close_listeners(&p->next_listeners, &p->listeners);
 	conf_unref(p->next);
 	p->next = NULL;
+	parent_open_log(p, p->conf, NULL);
 	LOG_EV(LOG_ERR, "reload.refused", NULL, KV_T("why", why));
 }
 
@@ -504,11 +505,11 @@ parent_reload_due(void *ctx)
 			timer_arm(&p->reload_timer, RELOAD_RETRY_MS);
 		return;
 	}
-	if (parent_load_next(p, &e) != 0) {
+	if (parent_load_next(p, &e) != 0 ||
+	    parent_open_log(p, p->next, &e) != 0) {
 		parent_reload_end(p, e.text);
 		return;
 	}
-	log_open(p->prog->name, p->prog->name, p->next->log_to);
 	timer_arm(&p->reload_timer, RELOAD_MS);
 	for (size_t i = 0; i < p->n_kids; i++) {
 		struct kid *k = &p->kids[i];

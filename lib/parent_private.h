@@ -88,6 +88,8 @@ void	parent_log_listeners(const struct parent_listeners *l, bool only_new);
 void	parent_add_kids(struct parent *p);
 void	kid_start(struct kid *k);
 void	parent_reap(struct parent *p);
+int	parent_open_log(const struct parent *p, const struct conf *conf,
+	    struct err *reterr);
 void	parent_reload(struct parent *p, struct control_call *call);
 size_t	parent_kids_alive(const struct parent *p);
 

@@ -84,7 +84,7 @@ class Keys(Case):
         good = dict(i.conf)
         for change in ({"message_size_limit": "many"}, {"hostname": "nodot"},
                        {"no_such_key": "1"}, {"tls_cert": ["/nonexistent.pem"]},
-                       {"retry_min": "-1"}):
+                       {"retry_min": "-1"}, {"log_to": "/nonexistent/log"}):
             with self.subTest(change):
                 i.conf = dict(good, **change)
                 i.write_conf()

@@ -242,6 +242,19 @@ class Wrong(unittest.TestCase):
         self.assertEqual(r.returncode, EX_CONFIG)
         self.assertIn("/nonexistent/submitd.conf", r.stderr)
 
+    def test_log_file(self):
+        with Instance(start=False) as i:
+            for path in ("/nonexistent/dir/log", i.root):
+                i.write_conf(log_to=path)
+                for name in PROGRAMS:
+                    with self.subTest((path, name)):
+                        r = subprocess.run([program(name), "-c", i.conf_file],
+                                           capture_output=True, text=True,
+                                           timeout=60, env=i.env)
+                        self.assertEqual(r.returncode, EX_CONFIG, r.stderr)
+                        self.assertRegex(r.stderr, r"submitd\.conf:\d+: log_to: "
+                                         "expected .*" + re.escape(path))
+
     def test_certificates(self):
         with Instance(start=False) as i:
             other = os.path.join(i.root, "etc", "other.key")
