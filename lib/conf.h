@@ -101,7 +101,8 @@ int	conf_load_tls(struct conf *c, int64_t *ret_not_after,
 	    struct err *reterr);
 
 /* "FILE:LINE: KEY: expected EXPECTED: " before the text in *reterr, which then
- * is ERR_CONFIG: a file that cannot be used is a wrong value. */
+ * is ERR_CONFIG, its sys_errno kept: a file that cannot be used is a wrong
+ * value. */
 int	conf_unusable(const struct conf *c, const char *key,
 	    const char *expected, struct err *reterr);
 

@@ -343,13 +343,17 @@ conf_unusable(const struct conf *c, const char *key, const char *expected,
 {
 	const struct conf_value *v = &c->values->key[conf_key_find(key)];
 	char text[sizeof(reterr->text)];
+	int error;
 
 	if (reterr == NULL)
 		return ERR_CONFIG;
 	str_copy(text, sizeof(text), reterr->text);
-	return err_set(reterr, ERR_CONFIG, "%s: %s: expected %s: %s",
+	error = reterr->sys_errno;
+	err_set(reterr, ERR_CONFIG, "%s: %s: expected %s: %s",
 	    v->origin == NULL ? "configuration" : v->origin, key, expected,
 	    text);
+	reterr->sys_errno = error;	/* who may not read it, can tell */
+	return ERR_CONFIG;
 }
 
 int

@@ -333,3 +333,20 @@ class Whole(Case):
                  "s.connect(sys.argv[1])", path], capture_output=True, cwd="/")
             self.assertNotEqual(r.returncode, 0, name)
             self.assertIn(b"PermissionError", r.stderr)
+
+    @unittest.skipUnless(IS_ROOT, "as root only")
+    def test_members_of_the_group_may(self):
+        """The key is root's alone; that hinders no reload."""
+        os.chmod(inst.key, 0o600)
+        for args, code, said in ((["status"], 0, "healthy"),
+                                 (["user", "list"], 0, ANNA),
+                                 (["reload"], 0, "submitd: reloaded"),
+                                 (["config", "check"], 77, "")):
+            with self.subTest(args):
+                r = subprocess.run(
+                    ["setpriv", "--reuid=65534", "--regid=65534",
+                     "--groups=_submitadm", program("submitctl"), "-c",
+                     inst.conf_file, *args], capture_output=True, text=True,
+                    env=inst.env, cwd="/")
+                self.assertEqual(r.returncode, code, r.stdout + r.stderr)
+                self.assertIn(said, r.stdout)
