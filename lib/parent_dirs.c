@@ -71,6 +71,17 @@ parent_role_dir(struct parent *p, enum priv_role role, struct err *reterr)
 	    parent_run_dir(p, priv_role_name(role), gid, reterr);
 }
 
+/* The folder that `key` names; one that cannot be used is a wrong value. */
+static int
+parent_conf_dir(struct parent *p, const char *key, const char *path,
+    mode_t mode, uid_t uid, gid_t gid, struct err *reterr)
+{
+	if (parent_dir(path, mode, uid, gid, reterr) == 0)
+		return 0;
+	return conf_unusable(p->conf, key, "a folder, or a place for one",
+	    reterr);
+}
+
 /* What a role keeps its data in. */
 static int
 parent_data_dir(struct parent *p, enum priv_role role, struct err *reterr)
@@ -83,14 +94,17 @@ parent_data_dir(struct parent *p, enum priv_role role, struct err *reterr)
 		return r;
 	switch (role) {
 	case ROLE_AUTHD_CORE:
-		return parent_dir(p->conf->db_dir, 0700, uid, gid, reterr);
+		return parent_conf_dir(p, "db_dir", p->conf->db_dir, 0700, uid,
+		    gid, reterr);
 	case ROLE_SPOOL:
-		return parent_dir(p->conf->spool_dir, 0700, uid, gid, reterr);
+		return parent_conf_dir(p, "spool_dir", p->conf->spool_dir,
+		    0700, uid, gid, reterr);
 	case ROLE_LOCAL:
 	case ROLE_MBOX:
 		if ((r = priv_group(PRIV_GROUP_MBOX, &gid, reterr)) != 0)
 			return r;
-		return parent_dir(p->conf->mail_root, 02770, 0, gid, reterr);
+		return parent_conf_dir(p, "mail_root", p->conf->mail_root,
+		    02770, 0, gid, reterr);
 	default:
 		return 0;
 	}
@@ -104,7 +118,8 @@ parent_make_dirs(struct parent *p, struct err *reterr)
 	int r;
 
 	if ((r = priv_group(PRIV_GROUP_ADMIN, &admin, reterr)) != 0 ||
-	    (r = parent_dir(p->conf->run_dir, 0755, 0, 0, reterr)) != 0 ||
+	    (r = parent_conf_dir(p, "run_dir", p->conf->run_dir, 0755, 0, 0,
+	    reterr)) != 0 ||
 	    (r = parent_run_dir(p, "control", admin, reterr)) != 0)
 		return r;
 	for (size_t i = 0; i < prog->n_children; i++) {

@@ -255,6 +255,22 @@ class Wrong(unittest.TestCase):
                         self.assertRegex(r.stderr, r"submitd\.conf:\d+: log_to: "
                                          "expected .*" + re.escape(path))
 
+    def test_folders(self):
+        with Instance(start=False) as i:
+            for name, key in (("authd", "db_dir"), ("submitd", "spool_dir"),
+                              ("submitd", "mail_root"), ("popd", "mail_root"),
+                              ("popd", "run_dir")):
+                with self.subTest((name, key)):
+                    was = i.conf[key]
+                    i.write_conf(**{key: i.cert})
+                    r = subprocess.run([program(name), "-c", i.conf_file],
+                                       capture_output=True, text=True,
+                                       timeout=60, env=i.env)
+                    self.assertEqual(r.returncode, EX_CONFIG, r.stderr)
+                    self.assertRegex(r.stderr, r"submitd\.conf:\d+: %s: expected "
+                                     "a folder.*" % key + re.escape(i.cert))
+                    i.write_conf(**{key: was})
+
     def test_certificates(self):
         with Instance(start=False) as i:
             other = os.path.join(i.root, "etc", "other.key")
