@@ -70,7 +70,7 @@ class Way(Case):
         self.assertRegex(got.data[:-len(m)], rb"^Received: ")
         self.assertNotIn(b"Return-Path", got.data[:-len(m)])
         self.assertEqual(got.helo, "mail.example.test")
-        time.sleep(1)
+        wait_until(queue_empty, what="the end")
         self.assertEqual(len(hop.messages), 1)
 
     def test_local_and_foreign_recipients_of_one_message(self):
@@ -166,7 +166,8 @@ class Retry(Case):
         hop.down()
         m = letter("down")
         send(m)
-        time.sleep(2)
+        wait_until(lambda: '"tries":1' in inst.ctl(
+            "queue", "list", "-j").stdout.replace(" ", ""), what="a try")
         r = inst.ctl("queue", "list", "-j").stdout
         self.assertIn(OUT, r + inst.ctl("queue", "show", self.first_id()).stdout)
         hop.up()
@@ -256,7 +257,6 @@ class Bounce(Case):
         hop.rule("RCPT", "reply 550 5.1.1 nobody", times=1)
         send(letter("x"), sender="")
         wait_until(queue_empty, what="the end")
-        time.sleep(0.5)
         self.assertEqual(inst.drop_size(ANNA), 0)
 
     def test_after_queue_lifetime(self):
@@ -286,7 +286,6 @@ class Bounce(Case):
         wait_until(lambda: hop.count("RCPT") >= 1, what="a try")
         inst.ctl("queue", "delete", Retry.first_id())
         wait_until(queue_empty, what="the queue being empty")
-        time.sleep(0.5)
         self.assertEqual(inst.drop_size(ANNA), 0)
 
     def test_a_local_user_deleted_meanwhile(self):
