@@ -113,7 +113,7 @@ mail_take(struct smtp_session *s, const struct authc_reply *r)
 	tx->ticket = smtp_ticket_new(r->blob, r->blob_len);
 	tx->user = strdup(r->user);
 	if (tx->ticket == NULL || tx->user == NULL) {
-		smtp_reply(s, SMTP_R_NO_MEMORY);
+		mail_refuse(s, SMTP_R_NO_MEMORY);
 		return;
 	}
 	if (s->ticket == NULL)
