@@ -274,6 +274,7 @@ class Refusing(unittest.TestCase):
             r = subprocess.run([QUICKSTART, "--root", os.path.join(top, "x"), *args],
                                capture_output=True)
             self.assertEqual(r.returncode, 64, args)
+            self.assertFalse(os.path.exists(os.path.join(top, "x")), args)
 
     def test_a_folder_of_somebody_elses(self):
         d = os.path.join(top, "mine")
