@@ -259,7 +259,8 @@ class Ends(Case):
             code, text = w.reply()
             self.assertIn(code, (421, 451, 530, 554), text)
             self.assertNotEqual(code, 250)
-        time.sleep(0.5)
+        wait_until(lambda: not inst.ctl("queue", "list", "-j").stdout.strip(),
+                   what="an empty queue")
         self.assertEqual(inst.drop_size(BOB), 0)
 
     def test_revoke_counts_at_the_end_of_data_too(self):

@@ -177,7 +177,7 @@ class Connections(unittest.TestCase):
     def test_killed_in_the_middle(self):
         self.hop.rule("EOD", "slow 1")
         send(self.inst, letter("survives"), n=10)
-        time.sleep(0.5)
+        wait_until(lambda: self.hop.count("DATA") > 0, what="DATA")
         os.kill(self.inst.pid("submitd-send"), 9)
         wait_until(lambda: queue_empty(self.inst), what="an empty queue")
         self.assertGreaterEqual(len(self.hop.messages), 10)

@@ -6,7 +6,7 @@ import ssl
 import time
 import unittest
 
-from submitd_instance import ANNA, BOB, IPV6, Instance, Refused, letter, stuff
+from submitd_instance import ANNA, BOB, IPV6, Instance, Refused, letter, stuff, wait_until
 
 
 def setUpModule():
@@ -453,6 +453,8 @@ class Lines(Case):
 
 class Ends(Case):
     def test_a_connection_cut_before_the_end_delivers_nothing(self):
+        ended = r"ev=smtp\.close .*state=data "
+        before = len(re.findall(ended, inst.log("submitd")))
         for how in ("close", "reset", "quit inside"):
             with self.subTest(how):
                 w = inst.smtp_as(ANNA)
@@ -464,7 +466,8 @@ class Ends(Case):
                     w.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                                       b"\1\0\0\0\0\0\0\0")
                 w.close()
-        time.sleep(1)
+        wait_until(lambda: len(re.findall(ended, inst.log("submitd"))) >=
+                   before + 3, what="the end of all three")
         self.assertEqual(inst.drop_size(ANNA), 0)
         self.assertEqual(inst.ctl("queue", "list", "-j").stdout.strip(), "")
 
