@@ -400,7 +400,7 @@ class Instance:
     def smtp(self, service="submission", tls=True, auth=None, source=None,
              address="127.0.0.1", helo="client.example.test", context=None,
              session=None):
-        w = Wire((address, self.port(service, address)), source)
+        w = Wire((address, self.port(service, address.removeprefix("::ffff:"))), source)
         w.session_in = session
         if service == "submissions":
             w.start_tls(context or self.tls_context())

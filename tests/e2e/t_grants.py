@@ -321,6 +321,17 @@ class Elsewhere(Case):
                 r = inst.ctl("grant", "query", query, check=False)
                 self.assertEqual(r.returncode, code, r.stdout + r.stderr)
 
+    def test_a_connection_by_an_ipv4_mapped_address(self):
+        if not IPV6:
+            self.skipTest("no IPv6 here")
+        inst.grant(ANNA, self.here)
+        for source, sender, code in ((self.here, ANNA, 250), (self.here, BOB, 553),
+                                     (self.other, ANNA, 530)):
+            with self.subTest((source, sender)), \
+                    inst.smtp(address="::ffff:127.0.0.1",
+                              source="::ffff:" + source) as w:
+                self.assertEqual(w.cmd("MAIL FROM:<%s>" % sender)[0], code)
+
     def test_excluded_networks_get_none(self):
         inst.grant(ANNA, "127.0.9.5")
         self.refused(ANNA, source="127.0.9.5")
