@@ -263,6 +263,9 @@ struct spool_call {
 };
 
 /* The client's side of the spool, for once without a spool. */
+static void	spool_note(const char *fmt, ...)
+		    __attribute__((format(printf, 1, 2)));
+
 static void
 spool_note(const char *fmt, ...)
 {

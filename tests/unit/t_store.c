@@ -130,7 +130,7 @@ commit_all(struct store *st, struct store_op ops[MSGS])
 			op->r = r;
 			continue;
 		}
-		op->data = BODY + early;
+		op->data = &BODY[early];
 		op->len = strlen(BODY) - early;
 		TAILQ_INSERT_TAIL(&list, op, link);
 	}
