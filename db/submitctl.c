@@ -191,8 +191,9 @@ ctl_conf(struct ctl *c)
 }
 
 static void
-ctl_append(void *ctx, const json_t *record)
+ctl_append(void *ctx, const json_t *record, int fd)
 {
+	(void)fd;
 	(void)json_array_append_new(ctx, json_deep_copy(record));
 }
 

@@ -36,6 +36,7 @@ struct control {
 
 struct control_packet {
 	struct control_packet	*next;
+	int			 fd;		/* goes with it, or -1 */
 	size_t			 len;
 	char			 data[];
 };
@@ -54,6 +55,14 @@ struct control_call {
 };
 
 static void
+control_packet_free(struct control_packet *k)
+{
+	if (k->fd >= 0)
+		close(k->fd);
+	free(k);
+}
+
+static void
 control_free(void *ctx)
 {
 	struct control_call *c = ctx;
@@ -61,7 +70,7 @@ control_free(void *ctx)
 	while (c->first != NULL) {
 		struct control_packet *next = c->first->next;
 
-		free(c->first);
+		control_packet_free(c->first);
 		c->first = next;
 	}
 	free(c);
@@ -84,14 +93,36 @@ control_close(struct control_call *c)
 		loop_defer(c->control->loop, control_free, c);
 }
 
+static ssize_t
+control_send(int fd, struct control_packet *k)
+{
+	struct iovec iov = { .iov_base = k->data, .iov_len = k->len };
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(sizeof(int))];
+	} ctl = { 0 };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *h;
+
+	if (k->fd >= 0) {
+		mh.msg_control = &ctl;
+		mh.msg_controllen = sizeof ctl.space;
+		h = CMSG_FIRSTHDR(&mh);
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(h), &k->fd, sizeof k->fd);
+	}
+	return sendmsg(fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void
 control_flush(struct control_call *c)
 {
 	while (c->first != NULL) {
 		struct control_packet *k = c->first;
 
-		if (send(c->fd, k->data, k->len, MSG_NOSIGNAL | MSG_DONTWAIT) <
-		    0) {
+		if (control_send(c->fd, k) < 0) {
 			if (errno == EINTR)
 				continue;
 			if (errno != EAGAIN)
@@ -102,7 +133,7 @@ control_flush(struct control_call *c)
 		if (c->first == NULL)
 			c->last = &c->first;
 		c->waiting -= k->len;
-		free(k);
+		control_packet_free(k);
 	}
 	watch_set(c->watch, WATCH_READ);
 	if (c->finished)
@@ -110,7 +141,7 @@ control_flush(struct control_call *c)
 }
 
 static void
-control_queue(struct control_call *c, json_t *record)
+control_queue(struct control_call *c, json_t *record, int fd)
 {
 	struct control_packet *k;
 	size_t len;
@@ -120,9 +151,12 @@ control_queue(struct control_call *c, json_t *record)
 	    c->waiting + len > CONTROL_WAITING_MAX ||
 	    (k = malloc(sizeof *k + len)) == NULL) {
 		json_decref(record);
+		if (fd >= 0)
+			close(fd);
 		return;
 	}
 	k->next = NULL;
+	k->fd = fd;
 	k->len = json_dumpb(record, k->data, len, JSON_COMPACT);
 	json_decref(record);
 	*c->last = k;
@@ -134,7 +168,13 @@ control_queue(struct control_call *c, json_t *record)
 void
 control_record(struct control_call *c, json_t *record)
 {
-	control_queue(c, record);
+	control_queue(c, record, -1);
+}
+
+void
+control_record_fd(struct control_call *c, json_t *record, int fd)
+{
+	control_queue(c, record, fd);
 }
 
 static void
@@ -147,7 +187,7 @@ control_finish(struct control_call *c, json_t *last)
 		loop_defer(c->control->loop, control_free, c);
 		return;
 	}
-	control_queue(c, last);
+	control_queue(c, last, -1);
 	c->finished = true;
 	watch_set(c->watch, WATCH_READ | WATCH_WRITE);
 }

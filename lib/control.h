@@ -4,6 +4,8 @@
  * A request is one packet holding a JSON object with "verb" and its arguments;
  * the answer is a stream of packets, one JSON object each, the last one with
  * "done": true and, on failure, "error" (a sentence) and "code" (sysexits).
+ * A record may carry a descriptor (SCM_RIGHTS), so that who may open a file
+ * can hand it to who may not.
  */
 #ifndef SUBMITD_CONTROL_H
 #define SUBMITD_CONTROL_H
@@ -37,6 +39,9 @@ struct control *control_new(struct loop *l, int fd, const char *name,
 /* Steals `record`. Records wait in memory until they are read, up to 64 MiB:
  * then the call fails. */
 void	control_record(struct control_call *c, json_t *record);
+/* The same with a descriptor, which is taken over: it is closed once it is
+ * sent, or when the call ends before. */
+void	control_record_fd(struct control_call *c, json_t *record, int fd);
 void	control_done(struct control_call *c);
 /* `code` is of sysexits.h. */
 void	control_fail(struct control_call *c, int code, const char *fmt, ...)
@@ -54,14 +59,15 @@ void	control_zero_json(void);
 
 /*
  * The caller's side, blocking: used by submitctl.
- * Sends `request` (borrowed) to the socket `path`; each(ctx, record) for every
- * record. Returns 0 and fills nothing, or the code (sysexits) with its text in
- * *reterr; EX_UNAVAILABLE when nobody answers. `timeout_s` bounds the wait for
- * each packet. The last packet (without done, code, error) is passed to `each`
+ * Sends `request` (borrowed) to the socket `path`; each(ctx, record, fd) for
+ * every record, with the descriptor that came with it, or -1: it is closed
+ * when `each` returns. Returns 0 and fills nothing, or the code (sysexits) with
+ * its text in *reterr; EX_UNAVAILABLE when nobody answers. `timeout_s` bounds
+ * the wait for each packet. The last packet (without done, code, error) is passed to `each`
  * too when it has members left.
  */
+typedef void control_each_fn(void *ctx, const json_t *record, int fd);
 int	control_ask(const char *path, const json_t *request, int timeout_s,
-	    void (*each)(void *ctx, const json_t *record), void *ctx,
-	    struct err *reterr);
+	    control_each_fn *each, void *ctx, struct err *reterr);
 
 #endif

@@ -72,8 +72,8 @@ control_send_request(int fd, const json_t *request)
 
 /* 1: more to come; 0: done; < 0: failed; > 1 never. */
 static int
-control_one_reply(json_t *record, void (*each)(void *, const json_t *),
-    void *ctx, int *ret_code, struct err *reterr)
+control_one_reply(json_t *record, int fd, control_each_fn *each, void *ctx,
+    int *ret_code, struct err *reterr)
 {
 	const char *error = control_arg(record, "error");
 
@@ -88,17 +88,39 @@ control_one_reply(json_t *record, void (*each)(void *, const json_t *),
 		return 0;
 	}
 	if (!json_is_true(json_object_get(record, "done"))) {
-		each(ctx, record);
+		each(ctx, record, fd);
 		return 1;
 	}
 	json_object_del(record, "done");
 	if (json_object_size(record) > 0)
-		each(ctx, record);
+		each(ctx, record, fd);
 	return 0;
 }
 
+/* As recv(2), with the one descriptor that may come along, or -1. */
+static ssize_t
+control_recv(int sock, char *packet, int *ret_fd)
+{
+	struct iovec iov = { .iov_base = packet, .iov_len = CONTROL_REPLY_MAX };
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(sizeof(int))];
+	} ctl;
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &ctl, .msg_controllen = sizeof ctl.space };
+	struct cmsghdr *h;
+	ssize_t n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC);
+
+	*ret_fd = -1;
+	h = n > 0 ? CMSG_FIRSTHDR(&mh) : NULL;
+	if (h != NULL && h->cmsg_level == SOL_SOCKET &&
+	    h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_fd, CMSG_DATA(h), sizeof *ret_fd);
+	return n;
+}
+
 static int
-control_read_replies(int fd, void (*each)(void *, const json_t *), void *ctx,
+control_read_replies(int sock, control_each_fn *each, void *ctx,
     struct err *reterr)
 {
 	char *packet = malloc(CONTROL_REPLY_MAX);
@@ -106,7 +128,8 @@ control_read_replies(int fd, void (*each)(void *, const json_t *), void *ctx,
 	bool late = false;
 
 	while (packet != NULL && more == 1) {
-		ssize_t n = recv(fd, packet, CONTROL_REPLY_MAX, 0);
+		int fd;
+		ssize_t n = control_recv(sock, packet, &fd);
 		json_t *record;
 
 		if (n < 0 && errno == EINTR)
@@ -117,8 +140,10 @@ control_read_replies(int fd, void (*each)(void *, const json_t *), void *ctx,
 			break;
 		}
 		record = json_loadb(packet, (size_t)n, 0, NULL);
-		more = control_one_reply(record, each, ctx, &code, reterr);
+		more = control_one_reply(record, fd, each, ctx, &code, reterr);
 		json_decref(record);
+		if (fd >= 0)
+			close(fd);
 	}
 	free(packet);
 	if (more < 0) {
@@ -131,8 +156,7 @@ control_read_replies(int fd, void (*each)(void *, const json_t *), void *ctx,
 
 int
 control_ask(const char *path, const json_t *request, int timeout_s,
-    void (*each)(void *ctx, const json_t *record), void *ctx,
-    struct err *reterr)
+    control_each_fn *each, void *ctx, struct err *reterr)
 {
 	int fd = control_connect(path, timeout_s);
 	int code;
