@@ -121,7 +121,7 @@ address_check_ticket(struct core *core, const struct ticket *t,
 	if (r != 0)
 		return r == ERR_NOTFOUND ? AUTHP_VOID : AUTHP_TEMP;
 	if ((rec->flags & USER_DISABLED) || !(rec->flags & USER_MAY_POP) ||
-	    rec->generation != t->generation ||
+	    !user_record_holds(rec, t->generation, clock_now_s()) ||
 	    rec->created_s != t->created_s)
 		return AUTHP_VOID;
 	return AUTHP_OK;

@@ -43,7 +43,11 @@ control_grant_flaw(const struct control_job *j, const struct grant_record *g)
 		flaw = "user disabled";
 	else if ((rec.flags & USER_MAY_SUBMIT) == 0)
 		flaw = "user may not submit";
-	else if (rec.generation != g->generation)
+	else if ((rec.flags & USER_SENDING_DISABLED) != 0)
+		flaw = "sending disabled";
+	else if ((rec.flags & USER_MAY_USE_RELAY) == 0)
+		flaw = "user may not use grants";
+	else if (!user_record_holds(&rec, g->generation, j->now_s))
 		flaw = "password changed";
 	record_user_clear(&rec);
 	return flaw;

@@ -24,14 +24,25 @@ static int
 control_set_keys(struct control_job *j, struct user_record *r)
 {
 	uint64_t now_us = (uint64_t)clock_now_us();
+	struct user_credential *c;
 
-	r->iterations = SCRAM_ITERATIONS;
-	if (RAND_bytes(r->salt, sizeof(r->salt)) != 1 ||
+	c = user_credential_find(r, CREDENTIAL_PASSWORD, "");
+	if (c == NULL)
+		c = user_credential_add(r, CREDENTIAL_PASSWORD, "");
+	if (c == NULL)
+		return err_set(&j->err, ERR_LIMIT,
+		    "the user has %u credentials already",
+		    RECORD_CREDENTIALS_MAX);
+	c->keys = CREDENTIAL_SHA256;
+	c->iterations = (uint32_t)j->conf->scram_iterations;
+	c->created_s = j->now_s;
+	r->salt_len = RECORD_SALT;
+	if (RAND_bytes(r->salt, RECORD_SALT) != 1 ||
 	    scram_derive(j->password, strlen(j->password), r->salt,
-	    r->iterations, r->stored_key, r->server_key) != 0)
+	    c->iterations, c->stored_key, c->server_key) != 0)
 		return err_set(&j->err, ERR_NOMEM,
 		    "the password could not be hashed");
-	r->generation = now_us > r->generation ? now_us : r->generation + 1;
+	c->generation = now_us > c->generation ? now_us : c->generation + 1;
 	return 0;
 }
 
@@ -101,7 +112,7 @@ control_apply(const struct control_job *j, struct user_record *r)
 int
 control_user_add(struct control_job *j)
 {
-	struct user_record rec = { .flags = USER_MAY_SUBMIT | USER_MAY_POP,
+	struct user_record rec = { .flags = USER_FLAGS_NEW,
 	    .created_s = j->now_s };
 	int r;
 

@@ -215,7 +215,7 @@ login_grant(struct login *l, int64_t now_s)
 	struct core *core = l->x.core;
 	struct relay_grant_args args = {
 		.ttl_s = core->conf->grant_ttl_s,
-		.generation = l->x.rec.generation,
+		.generation = l->x.rec.credentials[0].generation,
 		.protocol = GRANT_PROTO_POP3, .source = GRANT_POP, .tls = true,
 	};
 	struct grant_record g;
@@ -225,6 +225,8 @@ login_grant(struct login *l, int64_t now_s)
 
 	addr_ip_text(&l->handle.peer, rip);
 	if (!(l->x.rec.flags & USER_MAY_SUBMIT) ||
+	    !(l->x.rec.flags & USER_MAY_OPEN_RELAY) ||
+	    (l->x.rec.flags & USER_SENDING_DISABLED) ||
 	    policy_grant_excluded(core->conf, &l->handle.peer))
 		return;
 	renewed = relay_cache_lookup(core->relay, &l->handle.peer, l->x.user,
@@ -251,7 +253,7 @@ login_seal(const struct login *l, int64_t now_s, uint8_t *dst)
 	struct ticket t = {
 		.kind = AUTHP_KIND_SASL, .service = l->handle.service,
 		.peer = l->handle.peer, .issued_s = now_s,
-		.generation = l->x.rec.generation,
+		.generation = l->x.rec.credentials[0].generation,
 		.created_s = l->x.rec.created_s,
 	};
 

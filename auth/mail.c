@@ -38,7 +38,8 @@ struct mail {
 static bool
 mail_may_submit(const struct user_record *r)
 {
-	return !(r->flags & USER_DISABLED) && (r->flags & USER_MAY_SUBMIT);
+	return !(r->flags & (USER_DISABLED | USER_SENDING_DISABLED)) &&
+	    (r->flags & USER_MAY_SUBMIT);
 }
 
 /* 0, or an error that is not "not there". */
@@ -71,8 +72,10 @@ mail_find_user(struct mail *m)
 	r = userdb_get(m->core->userdb, t->user, &rec, NULL);
 	if (r == 0) {
 		m->in.user_enabled = mail_may_submit(&rec);
-		m->in.generation_equal = rec.generation == t->generation &&
-		    rec.created_s == t->created_s;
+		/* A trusted network's mail hangs on no password. */
+		m->in.generation_equal = rec.created_s == t->created_s &&
+		    (t->kind == AUTHP_KIND_NETWORK ||
+		    user_record_holds(&rec, t->generation, m->now_s));
 		m->in.owned = strcmp(m->owner, t->user) == 0;
 		record_user_clear(&rec);
 	}
@@ -116,7 +119,8 @@ mail_grant_counts(struct mail *m, const struct grant_record *g,
 	int r = userdb_get(m->core->userdb, g->user, &rec, NULL);
 
 	*ret_counts = r == 0 && mail_may_submit(&rec) &&
-	    rec.generation == g->generation;
+	    (rec.flags & USER_MAY_USE_RELAY) &&
+	    user_record_holds(&rec, g->generation, m->now_s);
 	if (r == 0)
 		record_user_clear(&rec);
 	return r == ERR_NOTFOUND ? 0 : r;
@@ -327,12 +331,12 @@ mail_seal(const struct mail *m, uint8_t *dst)
 	if (t.user[0] != '\0') {
 		if (userdb_get(m->core->userdb, t.user, &rec, NULL) != 0)
 			return ERR_AWAY;
-		t.generation = rec.generation;
 		t.created_s = rec.created_s;
 		record_user_clear(&rec);
 	}
 	if (m->out.kind == AUTHP_KIND_GRANT) {
 		t.granted_s = m->grant.granted_s;
+		t.generation = m->grant.generation;
 		(void)relay_cache_use(m->core->relay, &m->peer, t.user, NULL);
 	}
 	return ticket_seal(m->core->keys.ticket, &t, dst);

@@ -315,16 +315,17 @@ saslx_of_plugin(sasl_server_params_t *sparams)
 static int
 saslx_aux_value(const struct user_record *r, char *dst, size_t size)
 {
-	char salt[STR_B64_SIZE(RECORD_SALT)];
+	const struct user_credential *c = &r->credentials[0];
+	char salt[STR_B64_SIZE(RECORD_SALT_MAX)];
 	char stored[STR_B64_SIZE(RECORD_KEY)], server[STR_B64_SIZE(RECORD_KEY)];
 	int rc;
 
-	str_b64_encode(salt, sizeof(salt), r->salt, sizeof(r->salt));
-	str_b64_encode(stored, sizeof(stored), r->stored_key,
-	    sizeof(r->stored_key));
-	str_b64_encode(server, sizeof(server), r->server_key,
-	    sizeof(r->server_key));
-	rc = str_format(dst, size, "SCRAM-SHA-256$%u:%s$%s:%s", r->iterations,
+	str_b64_encode(salt, sizeof(salt), r->salt, r->salt_len);
+	str_b64_encode(stored, sizeof(stored), c->stored_key,
+	    sizeof(c->stored_key));
+	str_b64_encode(server, sizeof(server), c->server_key,
+	    sizeof(c->server_key));
+	rc = str_format(dst, size, "SCRAM-SHA-256$%u:%s$%s:%s", c->iterations,
 	    salt, stored, server);
 	explicit_bzero(stored, sizeof(stored));
 	explicit_bzero(server, sizeof(server));

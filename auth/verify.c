@@ -80,16 +80,18 @@ verify_mac(const struct verify *v, const char *user,
     const struct user_record *rec, const char *password, size_t len,
     uint8_t ret[VERIFY_MAC])
 {
+	const struct user_credential *main = &rec->credentials[0];
 	EVP_MAC_CTX *c = EVP_MAC_CTX_dup(v->keyed);
 	size_t n = 0;
 	bool ok;
 
 	ok = c != NULL &&
-	    EVP_MAC_update(c, (const uint8_t *)&rec->generation,
-	    sizeof(rec->generation)) == 1 &&
+	    EVP_MAC_update(c, (const uint8_t *)&main->generation,
+	    sizeof(main->generation)) == 1 &&
 	    EVP_MAC_update(c, (const uint8_t *)&rec->created_s,
 	    sizeof(rec->created_s)) == 1 &&
-	    EVP_MAC_update(c, rec->stored_key, sizeof(rec->stored_key)) == 1 &&
+	    EVP_MAC_update(c, main->stored_key,
+	    sizeof(main->stored_key)) == 1 &&
 	    EVP_MAC_update(c, (const uint8_t *)user, strlen(user) + 1) == 1 &&
 	    EVP_MAC_update(c, (const uint8_t *)password, len) == 1 &&
 	    EVP_MAC_final(c, ret, &n, VERIFY_MAC) == 1 && n == VERIFY_MAC;
@@ -157,9 +159,10 @@ verify_password(struct verify *v, const char *user,
 		return r;
 	if (verify_find(v, mac, now_s))
 		return 0;
-	r = scram_derive(password, len, rec->salt, rec->iterations, stored,
-	    server);
-	if (r == 0 && scram_key_cmp(stored, rec->stored_key) != 0)
+	r = scram_derive(password, len, rec->salt,
+	    rec->credentials[0].iterations, stored, server);
+	if (r == 0 && scram_key_cmp(stored,
+	    rec->credentials[0].stored_key) != 0)
 		r = ERR_DENIED;
 	if (r == 0 && learn)
 		verify_remember(v, mac, now_s);
@@ -189,15 +192,19 @@ int
 verify_fake_record(const uint8_t secret[32], const char *user,
     struct user_record *ret)
 {
+	struct user_credential *c;
+
 	memset(ret, 0, sizeof(*ret));
 	ret->flags = USER_DISABLED;
-	ret->iterations = SCRAM_ITERATIONS;
-	if (verify_fake_part(secret, 's', user, ret->salt,
-	    sizeof(ret->salt)) != 0 ||
-	    verify_fake_part(secret, 'k', user, ret->stored_key,
-	    sizeof(ret->stored_key)) != 0 ||
-	    verify_fake_part(secret, 'v', user, ret->server_key,
-	    sizeof(ret->server_key)) != 0)
+	ret->salt_len = RECORD_SALT;
+	c = user_credential_add(ret, CREDENTIAL_PASSWORD, "");
+	c->keys = CREDENTIAL_SHA256;
+	c->iterations = SCRAM_ITERATIONS;
+	if (verify_fake_part(secret, 's', user, ret->salt, RECORD_SALT) != 0 ||
+	    verify_fake_part(secret, 'k', user, c->stored_key,
+	    sizeof(c->stored_key)) != 0 ||
+	    verify_fake_part(secret, 'v', user, c->server_key,
+	    sizeof(c->server_key)) != 0)
 		return ERR_NOMEM;
 	return 0;
 }

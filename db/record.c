@@ -106,57 +106,262 @@ record_out_end(const struct record_out *o)
 	return o->bad ? ERR_LIMIT : (int)o->len;
 }
 
+static bool
+record_credential_is_sane(const struct user_credential *c, bool first)
+{
+	bool keyed = c->keys != 0;
+
+	return c->kind >= CREDENTIAL_PASSWORD &&
+	    c->kind < CREDENTIAL_KIND__END && c->scope != 0 &&
+	    (c->scope & ~CREDENTIAL_SCOPE_ALL) == 0 &&
+	    (c->keys & ~CREDENTIAL_KEYS_ALL) == 0 &&
+	    (c->label[0] != '\0' || first) && c->generation != 0 &&
+	    (keyed ? c->kind == CREDENTIAL_PASSWORD &&
+	    c->iterations >= RECORD_ITERATIONS_MIN &&
+	    c->iterations <= RECORD_ITERATIONS_MAX : c->iterations == 0);
+}
+
+static bool
+record_user_is_sane(const struct user_record *r)
+{
+	if ((r->flags & ~(uint32_t)USER_FLAGS_ALL) != 0 ||
+	    r->salt_len > RECORD_SALT_MAX ||
+	    r->secret_len > RECORD_SECRET_MAX ||
+	    r->n_credentials > RECORD_CREDENTIALS_MAX ||
+	    (r->hash[0] != '\0' && (r->n_credentials == 0 ||
+	    r->credentials[0].label[0] != '\0')))
+		return false;
+	for (unsigned int i = 0; i < r->n_credentials; i++)
+		if (!record_credential_is_sane(&r->credentials[i], i == 0))
+			return false;
+	return true;
+}
+
+static void
+record_put_credential(struct record_out *o, const struct user_credential *c)
+{
+	record_put_u(o, c->kind, 1);
+	record_put_u(o, c->scope, 1);
+	record_put_u(o, c->keys, 1);
+	record_put_str(o, c->label, sizeof(c->label));
+	record_put_u(o, (uint64_t)c->created_s, 8);
+	record_put_u(o, (uint64_t)c->expires_s, 8);
+	record_put_u(o, c->generation, 8);
+	record_put_u(o, c->iterations, 4);
+	if (c->kind == CREDENTIAL_CERTIFICATE || (c->keys & CREDENTIAL_SHA256))
+		record_put(o, c->stored_key, sizeof(c->stored_key));
+	if (c->keys & CREDENTIAL_SHA256)
+		record_put(o, c->server_key, sizeof(c->server_key));
+	if (c->keys & CREDENTIAL_SHA1) {
+		record_put(o, c->stored_key1, sizeof(c->stored_key1));
+		record_put(o, c->server_key1, sizeof(c->server_key1));
+	}
+}
+
+static void
+record_get_credential(struct record_in *in, struct user_credential *c)
+{
+	c->kind = (uint8_t)record_get_u(in, 1);
+	c->scope = (uint8_t)record_get_u(in, 1);
+	c->keys = (uint8_t)record_get_u(in, 1);
+	record_get_str(in, c->label, sizeof(c->label));
+	c->created_s = (int64_t)record_get_u(in, 8);
+	c->expires_s = (int64_t)record_get_u(in, 8);
+	c->generation = record_get_u(in, 8);
+	c->iterations = (uint32_t)record_get_u(in, 4);
+	if (c->kind == CREDENTIAL_CERTIFICATE || (c->keys & CREDENTIAL_SHA256))
+		record_get(in, c->stored_key, sizeof(c->stored_key));
+	if (c->keys & CREDENTIAL_SHA256)
+		record_get(in, c->server_key, sizeof(c->server_key));
+	if (c->keys & CREDENTIAL_SHA1) {
+		record_get(in, c->stored_key1, sizeof(c->stored_key1));
+		record_get(in, c->server_key1, sizeof(c->server_key1));
+	}
+}
+
+static void
+record_put_limits(struct record_out *o, const struct user_limits *l)
+{
+	record_put_u(o, l->messages_hour, 4);
+	record_put_u(o, l->messages_day, 4);
+	record_put_u(o, l->recipients_hour, 4);
+	record_put_u(o, l->recipients_day, 4);
+	record_put_u(o, l->message_octets, 8);
+}
+
+static void
+record_get_limits(struct record_in *in, struct user_limits *l)
+{
+	l->messages_hour = (uint32_t)record_get_u(in, 4);
+	l->messages_day = (uint32_t)record_get_u(in, 4);
+	l->recipients_hour = (uint32_t)record_get_u(in, 4);
+	l->recipients_day = (uint32_t)record_get_u(in, 4);
+	l->message_octets = record_get_u(in, 8);
+}
+
 int
 record_user_encode(const struct user_record *r, uint8_t *dst, size_t size)
 {
 	struct record_out o = { .p = dst, .size = size };
 
-	if ((r->flags & ~(uint32_t)USER_FLAGS_ALL) != 0 ||
-	    r->iterations < RECORD_ITERATIONS_MIN ||
-	    r->iterations > RECORD_ITERATIONS_MAX)
+	if (!record_user_is_sane(r))
 		return ERR_LIMIT;
 	record_put_u(&o, RECORD_USER_VERSION, 1);
 	record_put_u(&o, r->flags, 4);
-	record_put_u(&o, r->generation, 8);
 	record_put_u(&o, r->seq, 8);
 	record_put_u(&o, (uint64_t)r->created_s, 8);
 	record_put_u(&o, (uint64_t)r->changed_s, 8);
-	record_put_u(&o, r->iterations, 4);
-	record_put(&o, r->salt, sizeof(r->salt));
-	record_put(&o, r->stored_key, sizeof(r->stored_key));
-	record_put(&o, r->server_key, sizeof(r->server_key));
+	record_put_u(&o, r->salt_len, 1);
+	record_put(&o, r->salt, r->salt_len);
+	record_put_str(&o, r->hash, sizeof(r->hash));
+	record_put(&o, r->import_id, sizeof(r->import_id));
+	record_put_u(&o, r->secret_len, 2);
+	record_put(&o, r->secret, r->secret_len);
+	record_put_u(&o, r->secret_generation, 8);
+	record_put_limits(&o, &r->limits);
+	record_put_u(&o, r->quota_octets, 8);
 	record_put_str(&o, r->note, sizeof(r->note));
 	record_put_str(&o, r->maildir, sizeof(r->maildir));
+	record_put_u(&o, r->n_credentials, 1);
+	for (unsigned int i = 0; i < r->n_credentials; i++)
+		record_put_credential(&o, &r->credentials[i]);
 	return record_out_end(&o);
+}
+
+/* What the first version held: one password, and flags for submission and
+ * POP3 alone. */
+static void
+record_get_user1(struct record_in *in, struct user_record *ret)
+{
+	struct user_credential *c = &ret->credentials[0];
+
+	ret->flags = (uint32_t)record_get_u(in, 4);
+	if ((ret->flags & ~(uint32_t)(USER_DISABLED | USER_MAY_SUBMIT |
+	    USER_MAY_POP)) != 0)
+		in->bad = true;
+	ret->flags |= USER_MAY_OPEN_RELAY | USER_MAY_USE_RELAY;
+	c->generation = record_get_u(in, 8);
+	ret->seq = record_get_u(in, 8);
+	ret->created_s = (int64_t)record_get_u(in, 8);
+	ret->changed_s = (int64_t)record_get_u(in, 8);
+	c->kind = CREDENTIAL_PASSWORD;
+	c->scope = CREDENTIAL_SCOPE_ALL;
+	c->keys = CREDENTIAL_SHA256;
+	c->created_s = ret->created_s;
+	c->iterations = (uint32_t)record_get_u(in, 4);
+	ret->salt_len = RECORD_SALT;
+	record_get(in, ret->salt, RECORD_SALT);
+	record_get(in, c->stored_key, sizeof(c->stored_key));
+	record_get(in, c->server_key, sizeof(c->server_key));
+	record_get_str(in, ret->note, sizeof(ret->note));
+	record_get_str(in, ret->maildir, sizeof(ret->maildir));
+	ret->n_credentials = 1;
+}
+
+static void
+record_get_user2(struct record_in *in, struct user_record *ret)
+{
+	ret->flags = (uint32_t)record_get_u(in, 4);
+	ret->seq = record_get_u(in, 8);
+	ret->created_s = (int64_t)record_get_u(in, 8);
+	ret->changed_s = (int64_t)record_get_u(in, 8);
+	ret->salt_len = (uint8_t)record_get_u(in, 1);
+	if (ret->salt_len <= sizeof(ret->salt))
+		record_get(in, ret->salt, ret->salt_len);
+	record_get_str(in, ret->hash, sizeof(ret->hash));
+	record_get(in, ret->import_id, sizeof(ret->import_id));
+	ret->secret_len = (uint16_t)record_get_u(in, 2);
+	if (ret->secret_len <= sizeof(ret->secret))
+		record_get(in, ret->secret, ret->secret_len);
+	ret->secret_generation = record_get_u(in, 8);
+	record_get_limits(in, &ret->limits);
+	ret->quota_octets = record_get_u(in, 8);
+	record_get_str(in, ret->note, sizeof(ret->note));
+	record_get_str(in, ret->maildir, sizeof(ret->maildir));
+	ret->n_credentials = (uint8_t)record_get_u(in, 1);
+	for (unsigned int i = 0; i < ret->n_credentials &&
+	    i < RECORD_CREDENTIALS_MAX; i++)
+		record_get_credential(in, &ret->credentials[i]);
 }
 
 int
 record_user_decode(const void *p, size_t len, struct user_record *ret)
 {
 	struct record_in in = { .p = p, .left = len };
+	uint64_t version = record_get_u(&in, 1);
 
 	memset(ret, 0, sizeof(*ret));
-	if (record_get_u(&in, 1) != RECORD_USER_VERSION)
+	if (version == 1)
+		record_get_user1(&in, ret);
+	else if (version == RECORD_USER_VERSION)
+		record_get_user2(&in, ret);
+	else
 		return ERR_CORRUPT;
-	ret->flags = (uint32_t)record_get_u(&in, 4);
-	ret->generation = record_get_u(&in, 8);
-	ret->seq = record_get_u(&in, 8);
-	ret->created_s = (int64_t)record_get_u(&in, 8);
-	ret->changed_s = (int64_t)record_get_u(&in, 8);
-	ret->iterations = (uint32_t)record_get_u(&in, 4);
-	record_get(&in, ret->salt, sizeof(ret->salt));
-	record_get(&in, ret->stored_key, sizeof(ret->stored_key));
-	record_get(&in, ret->server_key, sizeof(ret->server_key));
-	record_get_str(&in, ret->note, sizeof(ret->note));
-	record_get_str(&in, ret->maildir, sizeof(ret->maildir));
-	if (in.bad || in.left != 0 ||
-	    (ret->flags & ~(uint32_t)USER_FLAGS_ALL) != 0 ||
-	    ret->iterations < RECORD_ITERATIONS_MIN ||
-	    ret->iterations > RECORD_ITERATIONS_MAX) {
+	if (in.bad || in.left != 0 || !record_user_is_sane(ret)) {
 		record_user_clear(ret);
 		return ERR_CORRUPT;
 	}
 	return 0;
+}
+
+struct user_credential *
+user_credential_find(struct user_record *r, enum credential_kind kind,
+    const char *label)
+{
+	for (unsigned int i = 0; i < r->n_credentials; i++)
+		if (r->credentials[i].kind == kind &&
+		    strcmp(r->credentials[i].label, label) == 0)
+			return &r->credentials[i];
+	return NULL;
+}
+
+bool
+user_credential_is_live(const struct user_credential *c, int64_t now_s)
+{
+	return c->expires_s == 0 || c->expires_s > now_s;
+}
+
+struct user_credential *
+user_credential_add(struct user_record *r, enum credential_kind kind,
+    const char *label)
+{
+	struct user_credential *c = r->credentials;
+
+	if (r->n_credentials >= RECORD_CREDENTIALS_MAX ||
+	    strlen(label) >= RECORD_LABEL_SIZE)
+		return NULL;
+	if (label[0] == '\0')
+		memmove(c + 1, c, r->n_credentials * sizeof(*c));
+	else
+		c += r->n_credentials;
+	r->n_credentials++;
+	*c = (struct user_credential){ .kind = (uint8_t)kind,
+	    .scope = CREDENTIAL_SCOPE_ALL };
+	(void)str_copy(c->label, sizeof(c->label), label);
+	return c;
+}
+
+void
+user_credential_remove(struct user_record *r, struct user_credential *c)
+{
+	struct user_credential *end = r->credentials + r->n_credentials;
+
+	memmove(c, c + 1, (size_t)(end - c - 1) * sizeof(*c));
+	explicit_bzero(end - 1, sizeof(*end));
+	r->n_credentials--;
+}
+
+bool
+user_record_holds(const struct user_record *r, uint64_t generation,
+    int64_t now_s)
+{
+	if (r->secret_len > 0 && r->secret_generation == generation)
+		return true;
+	for (unsigned int i = 0; i < r->n_credentials; i++)
+		if (r->credentials[i].generation == generation)
+			return user_credential_is_live(&r->credentials[i],
+			    now_s);
+	return false;
 }
 
 static bool

@@ -12,34 +12,95 @@
 #include "lib/mailbox.h"
 #include "lib/maildir.h"
 
-#define RECORD_USER_VERSION	1
+#define RECORD_USER_VERSION	2	/* version 1 is read too */
 #define RECORD_GRANT_VERSION	1
-#define RECORD_SALT		16
+#define RECORD_SALT		16		/* of salts that we make */
+#define RECORD_SALT_MAX		64		/* of imported ones */
 #define RECORD_KEY		32		/* SHA-256 */
+#define RECORD_KEY1		20		/* SHA-1 */
+#define RECORD_LABEL_SIZE	33
+#define RECORD_HASH_SIZE	512
+#define RECORD_SECRET_MAX	288		/* sealed: 255 and its frame */
 #define RECORD_NOTE_SIZE	256
+#define RECORD_CREDENTIALS_MAX	24u
 #define RECORD_ITERATIONS_MIN	4096u		/* RFC 7677 section 4 */
 #define RECORD_ITERATIONS_MAX	10000000u
-#define RECORD_MAX		2048u		/* octets of any encoded record */
+#define RECORD_MAX		8192u		/* octets of any encoded record */
 
 enum {				/* user_record.flags */
 	USER_DISABLED	= 1 << 0,	/* may do nothing */
 	USER_MAY_SUBMIT	= 1 << 1,
 	USER_MAY_POP	= 1 << 2,
-	USER_FLAGS_ALL	= USER_DISABLED | USER_MAY_SUBMIT | USER_MAY_POP
+	USER_MAY_OPEN_RELAY = 1 << 3,	/* his POP3 logins write grants */
+	USER_MAY_USE_RELAY = 1 << 4,	/* mail under his grants is taken */
+	USER_SENDING_DISABLED = 1 << 5,	/* by "user disable --sending" */
+	USER_FLAGS_ALL	= (1 << 6) - 1,
+	USER_FLAGS_NEW	= USER_MAY_SUBMIT | USER_MAY_POP |
+	    USER_MAY_OPEN_RELAY | USER_MAY_USE_RELAY
+};
+
+enum credential_kind {
+	CREDENTIAL_PASSWORD = 1,
+	CREDENTIAL_CERTIFICATE,
+	CREDENTIAL_KIND__END
+};
+
+enum {				/* user_credential.scope */
+	CREDENTIAL_SMTP	= 1 << 0,
+	CREDENTIAL_POP	= 1 << 1,
+	CREDENTIAL_SCOPE_ALL = CREDENTIAL_SMTP | CREDENTIAL_POP
+};
+
+enum {				/* user_credential.keys: what is there */
+	CREDENTIAL_SHA256 = 1 << 0,
+	CREDENTIAL_SHA1	= 1 << 1,
+	CREDENTIAL_KEYS_ALL = CREDENTIAL_SHA256 | CREDENTIAL_SHA1
+};
+
+/* One way to show who one is. The main password has the label "" and, if it is
+ * there, is the first; it has no keys while the record holds its imported hash. */
+struct user_credential {
+	uint8_t		kind;		/* enum credential_kind */
+	uint8_t		scope;		/* CREDENTIAL_SMTP | CREDENTIAL_POP */
+	uint8_t		keys;		/* CREDENTIAL_SHA256 | CREDENTIAL_SHA1 */
+	char		label[RECORD_LABEL_SIZE];
+	int64_t		created_s;
+	int64_t		expires_s;	/* 0: never */
+	uint64_t	generation;	/* never the same twice for a user */
+	uint32_t	iterations;	/* of the keys; 0 without any */
+	uint8_t		stored_key[RECORD_KEY];	/* SCRAM-SHA-256 (RFC 5802);
+					 * a certificate's SHA-256 */
+	uint8_t		server_key[RECORD_KEY];
+	uint8_t		stored_key1[RECORD_KEY1];	/* SCRAM-SHA-1 */
+	uint8_t		server_key1[RECORD_KEY1];
+};
+
+struct user_limits {		/* 0: none */
+	uint32_t	messages_hour, messages_day;
+	uint32_t	recipients_hour, recipients_day;
+	uint64_t	message_octets;
 };
 
 struct user_record {
 	uint32_t	flags;
-	uint64_t	generation;	/* raised by each change of password */
 	uint64_t	seq;		/* order of creation; userdb_add() sets it */
 	int64_t		created_s;
 	int64_t		changed_s;
-	uint32_t	iterations;	/* SCRAM-SHA-256 keys (RFC 5802) */
-	uint8_t		salt[RECORD_SALT];
-	uint8_t		stored_key[RECORD_KEY];
-	uint8_t		server_key[RECORD_KEY];
+	uint8_t		salt[RECORD_SALT_MAX];	/* of all his keys */
+	uint8_t		salt_len;
+	char		hash[RECORD_HASH_SIZE];	/* "{SCHEME}…" of the main
+					 * password, imported; or "" */
+	uint8_t		import_id[32];	/* SHA-256 of the hash or keys that
+					 * were imported; zeroes: none */
+	uint8_t		secret[RECORD_SECRET_MAX];	/* sealed (auth/seal.h) */
+	uint16_t	secret_len;	/* 0: none */
+	uint64_t	secret_generation;
+	struct user_limits limits;
+	uint64_t	quota_octets;	/* of the Maildir; 0: none */
 	char		note[RECORD_NOTE_SIZE];		/* for people */
 	char		maildir[MAILDIR_PATH_MAX];	/* below mail_root */
+	uint8_t		n_credentials;
+	struct user_credential credentials[RECORD_CREDENTIALS_MAX];
 };
 
 enum grant_source {
@@ -85,5 +146,23 @@ int	record_grant_key_decode(const void *p, size_t len,
 
 /* Zeroes the keys in a copy that is no longer needed. */
 void	record_user_clear(struct user_record *r);
+
+/* The credential with that kind and label, or NULL. */
+struct user_credential *user_credential_find(struct user_record *r,
+	    enum credential_kind kind, const char *label);
+/* It may be used now. */
+bool	user_credential_is_live(const struct user_credential *c,
+	    int64_t now_s);
+/* Appends an empty one (the main password: in front of all). NULL: there are
+ * RECORD_CREDENTIALS_MAX already. */
+struct user_credential *user_credential_add(struct user_record *r,
+	    enum credential_kind kind, const char *label);
+/* Removes and zeroes it. */
+void	user_credential_remove(struct user_record *r,
+	    struct user_credential *c);
+/* Of what was issued for `generation` (a ticket, a grant): the credential, or
+ * the sealed secret, is still there, unchanged and not expired. */
+bool	user_record_holds(const struct user_record *r, uint64_t generation,
+	    int64_t now_s);
 
 #endif

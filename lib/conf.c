@@ -427,6 +427,8 @@ conf_check(struct conf *c, struct err *reterr)
 
 	if (r == 0)
 		r = conf_check_listeners(c, reterr);
+	if (r == 0)
+		r = conf_check_mechs(c, reterr);
 	if (r == 0 && c->retry_min_s > c->retry_max_s)
 		r = err_set(reterr, ERR_CONFIG,
 		    "retry_min: expected at most retry_max");

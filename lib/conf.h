@@ -40,6 +40,21 @@ struct conf_trusted {		/* trusted_networks NET { … } */
 	char			*owner;		/* canonical user, or NULL */
 };
 
+enum conf_listener {
+	CONF_SUBMISSION, CONF_SUBMISSIONS, CONF_POP3, CONF_POP3S,
+	CONF_LISTENER__COUNT
+};
+
+/* Ways to log in, in the order of advertisement: the strongest first. APOP is
+ * POP3's own command (RFC 1939 section 7). */
+enum conf_mech {
+	CONF_SCRAM_SHA_256_PLUS, CONF_SCRAM_SHA_1_PLUS,
+	CONF_SCRAM_SHA_256, CONF_SCRAM_SHA_1,
+	CONF_EXTERNAL, CONF_PLAIN, CONF_CRAM_MD5, CONF_APOP, CONF_LOGIN,
+	CONF_MECH__COUNT
+};
+#define CONF_MECH_BIT(m) (1u << (m))
+
 enum conf_sender_policy { SENDER_REJECT, SENDER_LOG };
 
 struct conf {
@@ -67,6 +82,14 @@ struct conf {
 	size_t		 n_trusted;
 	enum conf_sender_policy sender_policy;
 	struct conf_nets guessing_exempt;
+	uint64_t	 mechanisms;		/* bits of enum conf_mech */
+	uint64_t	 mechanisms_by[CONF_LISTENER__COUNT];	/* 0: the same */
+	bool		 scram_sha1;
+	bool		 scram_transition;
+	uint64_t	 scram_iterations;	/* of new keys */
+	char		*default_domain;	/* lower case, or NULL */
+	char		*login_separators;	/* or NULL */
+	uint64_t	 auth_wait_s;
 	uint64_t	 message_size_limit;	/* octets */
 	uint64_t	 recipient_limit;
 	uint64_t	 retry_min_s;
@@ -128,6 +151,17 @@ bool	conf_is_local_domain(const struct conf *c, const char *domain);
 /* The trusted network that holds `a` (the longest prefix), or NULL. */
 const struct conf_trusted *conf_trusted_for(const struct conf *c,
 	    const struct addr *a);
+
+/* What may be used to log in at a listener: bits of enum conf_mech. */
+uint32_t conf_mechanisms(const struct conf *c, enum conf_listener l);
+/* "SCRAM-SHA-256" and so on. */
+const char *conf_mech_name(enum conf_mech m);
+/* The mechanism by that name in any case, or -1. */
+int	conf_mech_find(const char *name);
+/* The listener of the service (POP3's or submission's two) that a session came
+ * in by at this local address. */
+enum conf_listener conf_listener_of(const struct conf *c, bool pop,
+	    const struct addr *local);
 
 /* Paths below run_dir etc. */
 int	conf_default_file(const char *root, char *dst, size_t size);

@@ -342,6 +342,75 @@ conf_parse_policy(void *field, const struct conf_key *k, char *const *v,
 }
 
 static int
+conf_parse_mechs(void *field, const struct conf_key *k, char *const *v,
+    size_t n)
+{
+	uint64_t *bits = field;
+	int m;
+
+	(void)k;
+	for (size_t i = 0; i < n; i++) {
+		if ((m = conf_mech_find(v[i])) < 0)
+			return ERR_FORMAT;
+		*bits |= CONF_MECH_BIT(m);
+	}
+	return 0;
+}
+
+static int
+conf_parse_bool(void *field, const struct conf_key *k, char *const *v,
+    size_t n)
+{
+	bool *p = field;
+
+	(void)k;
+	if (n != 1 || (strcmp(v[0], "yes") != 0 && strcmp(v[0], "no") != 0))
+		return ERR_FORMAT;
+	*p = v[0][0] == 'y';
+	return 0;
+}
+
+static void
+conf_clear_bool(void *field)
+{
+	bool *p = field;
+
+	*p = false;
+}
+
+static int
+conf_parse_domain(void *field, const struct conf_key *k, char *const *v,
+    size_t n)
+{
+	char **domain = field;
+	int r;
+
+	(void)k;
+	if (n == 1 && v[0][0] == '\0')
+		return 0;
+	if (n != 1 || !conf_is_fqdn(v[0]))
+		return ERR_FORMAT;
+	if ((r = conf_put_str(field, v[0])) == 0)
+		str_lower(*domain);
+	return r;
+}
+
+/* '#' parts a user and the label of his credential; '.', '_', '-' and letters
+ * stand in names. */
+static int
+conf_parse_separators(void *field, const struct conf_key *k, char *const *v,
+    size_t n)
+{
+	(void)k;
+	if (n == 1 && v[0][0] == '\0')
+		return 0;
+	if (n != 1 || strlen(v[0]) > 4 ||
+	    strspn(v[0], "%/!:+=") != strlen(v[0]))
+		return ERR_FORMAT;
+	return conf_put_str(field, v[0]);
+}
+
+static int
 conf_parse_mailbox(void *field, const struct conf_key *k, char *const *v,
     size_t n)
 {
@@ -395,6 +464,14 @@ conf_user = { conf_parse_mailbox, conf_clear_str, false, false,
 	"a full address such as anna@example.org" },
 conf_text = { conf_parse_text, conf_clear_str, false, false,
 	"at most 200 printable ASCII characters" },
+conf_mechs = { conf_parse_mechs, conf_clear_number, true, false,
+	"mechanisms among SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, "
+	"SCRAM-SHA-1, EXTERNAL, PLAIN, CRAM-MD5, APOP, LOGIN" },
+conf_bool = { conf_parse_bool, conf_clear_bool, false, false, "yes or no" },
+conf_domain = { conf_parse_domain, conf_clear_str, false, false,
+	"a domain such as example.org" },
+conf_separators = { conf_parse_separators, conf_clear_str, false, false,
+	"up to 4 of the characters % / ! : + =" },
 conf_section = { NULL, NULL, false, false,
 	"a section: trusted_networks NETWORK { senders = {…} }" };
 
@@ -463,6 +540,39 @@ const struct conf_key conf_keys[] = {
 	{ .name = "guessing_exempt", .type = &conf_nets,
 	  .offset = AT(guessing_exempt), .dflt = "",
 	  .help = "networks that no guessing defence blocks" },
+	{ .name = "mechanisms", .type = &conf_mechs, .offset = AT(mechanisms),
+	  .dflt = "SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN, LOGIN",
+	  .help = "the ways to log in that are offered" },
+	{ .name = "mechanisms_submission", .type = &conf_mechs,
+	  .offset = AT(mechanisms_by[CONF_SUBMISSION]), .dflt = "",
+	  .help = "the same for listen_submission alone" },
+	{ .name = "mechanisms_submissions", .type = &conf_mechs,
+	  .offset = AT(mechanisms_by[CONF_SUBMISSIONS]), .dflt = "",
+	  .help = "the same for listen_submissions alone" },
+	{ .name = "mechanisms_pop3", .type = &conf_mechs,
+	  .offset = AT(mechanisms_by[CONF_POP3]), .dflt = "",
+	  .help = "the same for listen_pop3 alone" },
+	{ .name = "mechanisms_pop3s", .type = &conf_mechs,
+	  .offset = AT(mechanisms_by[CONF_POP3S]), .dflt = "",
+	  .help = "the same for listen_pop3s alone" },
+	{ .name = "scram_sha1", .type = &conf_bool, .offset = AT(scram_sha1),
+	  .dflt = "no", .help =
+	  "keep SCRAM-SHA-1 keys too, and let the mechanism be offered" },
+	{ .name = "scram_iterations", .type = &conf_number,
+	  .offset = AT(scram_iterations), .dflt = "10000", .min = 4096,
+	  .max = 65536, .help = "the cost of a password's keys" },
+	{ .name = "scram_transition", .type = &conf_bool,
+	  .offset = AT(scram_transition), .dflt = "no", .help =
+	  "432 to SCRAM before keys exist; tells which names exist" },
+	{ .name = "default_domain", .type = &conf_domain,
+	  .offset = AT(default_domain), .dflt = "",
+	  .help = "the domain of logins by local part alone" },
+	{ .name = "login_separators", .type = &conf_separators,
+	  .offset = AT(login_separators), .dflt = "",
+	  .help = "what may stand for the @ in a login" },
+	{ .name = "auth_wait", .type = &conf_duration,
+	  .offset = AT(auth_wait_s), .dflt = "20s", .min = 1, .max = 300,
+	  .unit = "s", .help = "how long a password check may have to wait" },
 	{ .name = "message_size_limit", .type = &conf_size,
 	  .offset = AT(message_size_limit), .dflt = "50M", .min = 1024,
 	  .max = 4ull << 30, .unit = "octets",

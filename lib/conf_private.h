@@ -68,6 +68,8 @@ int	conf_set(struct conf *c, size_t key, const char *const *v, size_t n,
 int	conf_add_trusted(struct conf *c, const char *net,
 	    const char *const *senders, size_t n, const char *owner,
 	    struct err *reterr);
+/* The keys about mechanisms fit together. */
+int	conf_check_mechs(const struct conf *c, struct err *reterr);
 /* Defaults for what is not set, then what must fit together. */
 int	conf_complete(struct conf *c, const char *file, struct err *reterr);
 

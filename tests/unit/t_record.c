@@ -19,14 +19,52 @@ static struct user_record
 user_sample(void)
 {
 	struct user_record r = { .flags = USER_MAY_POP | USER_MAY_SUBMIT,
-	    .generation = 7, .seq = 0x0102030405060708u, .created_s = 1700000000,
-	    .changed_s = -1, .iterations = 10000, .note = "a note",
-	    .maildir = "example.org/alice" };
+	    .seq = 0x0102030405060708u, .created_s = 1700000000,
+	    .changed_s = -1, .note = "a note", .salt_len = 20,
+	    .hash = "{BLF-CRYPT}$2y$10$x", .secret_len = 40,
+	    .secret_generation = 12, .quota_octets = 1ull << 40,
+	    .limits = { 1, 2, 3, 4, 5 }, .maildir = "example.org/alice" };
+	struct user_credential *c;
 
-	memset(r.salt, 0x11, sizeof(r.salt));
-	memset(r.stored_key, 0x22, sizeof(r.stored_key));
-	memset(r.server_key, 0x33, sizeof(r.server_key));
+	memset(r.salt, 0x11, r.salt_len);
+	memset(r.import_id, 0x12, sizeof(r.import_id));
+	memset(r.secret, 0x13, r.secret_len);
+	c = user_credential_add(&r, CREDENTIAL_PASSWORD, "phone");
+	c->generation = 9;
+	c->keys = CREDENTIAL_KEYS_ALL;
+	c->iterations = 10000;
+	c->expires_s = 1800000000;
+	memset(c->stored_key, 0x22, sizeof(c->stored_key));
+	memset(c->server_key, 0x33, sizeof(c->server_key));
+	memset(c->stored_key1, 0x44, sizeof(c->stored_key1));
+	memset(c->server_key1, 0x55, sizeof(c->server_key1));
+	c = user_credential_add(&r, CREDENTIAL_CERTIFICATE, "laptop");
+	c->generation = 10;
+	c->scope = CREDENTIAL_SMTP;
+	memset(c->stored_key, 0x66, sizeof(c->stored_key));
+	c = user_credential_add(&r, CREDENTIAL_PASSWORD, "");
+	c->generation = 7;
 	return r;
+}
+
+/* As version 1 wrote it. */
+static size_t
+user1_sample(uint8_t *v)
+{
+	static const uint8_t head[] = { 1, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 42,
+	    0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0,
+	    0, 6, 0, 0, 0x27, 0x10 };
+	size_t n = sizeof(head);
+
+	memcpy(v, head, n);
+	memset(v + n, 0x11, RECORD_SALT);
+	n += RECORD_SALT;
+	memset(v + n, 0x22, RECORD_KEY);
+	n += RECORD_KEY;
+	memset(v + n, 0x33, RECORD_KEY);
+	n += RECORD_KEY;
+	memcpy(v + n, "\0\1n\0\3d/u", 8);
+	return n + 8;
 }
 
 static struct grant_record
@@ -49,15 +87,56 @@ t_user_round(void **state)
 	n = record_user_encode(&r, v, sizeof(v));
 	assert_true(n > 0);
 	assert_int_equal(record_user_decode(v, (size_t)n, &got), 0);
-	assert_int_equal(got.flags, r.flags);
-	assert_true(got.seq == r.seq && got.generation == r.generation);
-	assert_true(got.created_s == r.created_s &&
-	    got.changed_s == r.changed_s);
-	assert_memory_equal(got.salt, r.salt, sizeof(r.salt));
-	assert_memory_equal(got.stored_key, r.stored_key, RECORD_KEY);
-	assert_memory_equal(got.server_key, r.server_key, RECORD_KEY);
-	assert_string_equal(got.note, r.note);
-	assert_string_equal(got.maildir, r.maildir);
+	assert_memory_equal(&got, &r, sizeof(r));
+}
+
+static void
+t_user_version1(void **state)
+{
+	uint8_t v[RECORD_MAX];
+	size_t n = user1_sample(v);
+	struct user_record got;
+
+	(void)state;
+	assert_int_equal(record_user_decode(v, n, &got), 0);
+	assert_int_equal(got.flags, USER_DISABLED | USER_FLAGS_NEW);
+	assert_int_equal(got.seq, 3);
+	assert_true(got.created_s == 5 && got.changed_s == 6);
+	assert_int_equal(got.n_credentials, 1);
+	assert_int_equal(got.credentials[0].generation, 42);
+	assert_int_equal(got.credentials[0].iterations, 10000);
+	assert_int_equal(got.salt_len, RECORD_SALT);
+	assert_int_equal(got.credentials[0].server_key[31], 0x33);
+	assert_string_equal(got.note, "n");
+	assert_string_equal(got.maildir, "d/u");
+	assert_true(user_record_holds(&got, 42, 1));
+	assert_int_equal(record_user_decode(v, n - 1, &got), ERR_CORRUPT);
+	v[4] = 8;		/* a flag that version 1 had not */
+	assert_int_equal(record_user_decode(v, n, &got), ERR_CORRUPT);
+}
+
+static void
+t_credentials(void **state)
+{
+	struct user_record r = user_sample();
+	struct user_credential *c;
+
+	(void)state;
+	assert_string_equal(r.credentials[0].label, "");
+	assert_true(user_record_holds(&r, 9, 1799999999));
+	assert_false(user_record_holds(&r, 9, 1800000000));
+	assert_true(user_record_holds(&r, 12, 0));
+	assert_false(user_record_holds(&r, 11, 0));
+	assert_null(user_credential_find(&r, CREDENTIAL_PASSWORD, "laptop"));
+	c = user_credential_find(&r, CREDENTIAL_CERTIFICATE, "laptop");
+	assert_non_null(c);
+	user_credential_remove(&r, c);
+	assert_false(user_record_holds(&r, 10, 0));
+	assert_true(user_record_holds(&r, 7, 0));
+	while (r.n_credentials < RECORD_CREDENTIALS_MAX)
+		assert_non_null(user_credential_add(&r, CREDENTIAL_PASSWORD,
+		    "x"));
+	assert_null(user_credential_add(&r, CREDENTIAL_PASSWORD, "x"));
 }
 
 static void
@@ -101,7 +180,7 @@ t_user_bounds(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		r.flags = rows[i].flags;
-		r.iterations = rows[i].iterations;
+		r.credentials[1].iterations = rows[i].iterations;
 		n = record_user_encode(&r, v, sizeof(v));
 		if ((n < 0 ? n : 0) != rows[i].want)
 			fail_msg("%s: %d", rows[i].name, n);
@@ -110,6 +189,9 @@ t_user_bounds(void **state)
 	n = record_user_encode(&r, v, sizeof(v));
 	v[0] = RECORD_USER_VERSION + 1;
 	assert_int_equal(record_user_decode(v, (size_t)n, &got), ERR_CORRUPT);
+	r.credentials[0].label[0] = 'x';	/* a hash without its password */
+	assert_int_equal(record_user_encode(&r, v, sizeof(v)), ERR_LIMIT);
+	r = user_sample();
 	memset(r.note, 'x', sizeof(r.note));
 	assert_int_equal(record_user_encode(&r, v, sizeof(v)), ERR_LIMIT);
 }
@@ -171,6 +253,8 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(t_user_round),
+		cmocka_unit_test(t_user_version1),
+		cmocka_unit_test(t_credentials),
 		cmocka_unit_test(t_user_cut),
 		cmocka_unit_test(t_user_bounds),
 		cmocka_unit_test(t_grant_round),

@@ -123,7 +123,7 @@ grant_now(void *ctx)
 	(void)ctx;
 	if (userdb_get(core.userdb, ALICE, &rec, &e) != 0)
 		_exit(1);
-	args.generation = rec.generation;
+	args.generation = rec.credentials[0].generation;
 	for (size_t i = 0; i < 2; i++)
 		if (addr_parse_ip(where[i], &a) != 0 ||
 		    relay_cache_grant(core.relay, &a, ALICE, &args,

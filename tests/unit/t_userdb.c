@@ -67,7 +67,7 @@ t_teardown(void **state)
 static int
 add(const char *user)
 {
-	struct user_record r = { .flags = USER_MAY_POP, .iterations = 4096 };
+	struct user_record r = { .flags = USER_MAY_POP };
 	struct err e;
 
 	return userdb_add(db, user, &r, &e);
@@ -104,10 +104,10 @@ t_users(void **state)
 }
 
 static int
-edit_generation(void *ctx, struct user_record *r)
+edit_quota(void *ctx, struct user_record *r)
 {
 	(void)ctx;
-	r->generation++;
+	r->quota_octets++;
 	r->seq = 99;		/* not his to change */
 	return 0;
 }
@@ -116,7 +116,7 @@ static int
 edit_never(void *ctx, struct user_record *r)
 {
 	(void)ctx;
-	r->generation = 1000;
+	r->quota_octets = 1000;
 	return ERR_DENIED;
 }
 
@@ -124,7 +124,7 @@ static int
 edit_wrong(void *ctx, struct user_record *r)
 {
 	(void)ctx;
-	r->iterations = 1;
+	r->n_credentials = RECORD_CREDENTIALS_MAX + 1;
 	return 0;
 }
 
@@ -136,19 +136,18 @@ t_update(void **state)
 
 	(void)state;
 	assert_int_equal(add("a@x.org"), 0);
-	assert_int_equal(userdb_update(db, "a@x.org", edit_generation, NULL,
+	assert_int_equal(userdb_update(db, "a@x.org", edit_quota, NULL,
 	    &r, &e), 0);
-	assert_int_equal(r.generation, 1);
+	assert_int_equal(r.quota_octets, 1);
 	assert_int_equal(userdb_update(db, "a@x.org", edit_never, NULL, NULL,
 	    &e), ERR_DENIED);
 	assert_int_equal(userdb_update(db, "a@x.org", edit_wrong, NULL, NULL,
 	    &e), ERR_LIMIT);
-	assert_int_equal(userdb_update(db, "b@x.org", edit_generation, NULL,
+	assert_int_equal(userdb_update(db, "b@x.org", edit_quota, NULL,
 	    NULL, &e), ERR_NOTFOUND);
 	assert_int_equal(userdb_get(db, "a@x.org", &r, &e), 0);
-	assert_int_equal(r.generation, 1);
+	assert_int_equal(r.quota_octets, 1);
 	assert_int_equal(r.seq, 1);
-	assert_int_equal(r.iterations, 4096);
 }
 
 static void
@@ -306,7 +305,7 @@ thread_run(void *arg)
 	for (int i = 0; i < ROUNDS; i++) {
 		(void)snprintf(user, sizeof(user), "%s%d@x.org", name, i);
 		bad += add(user) != 0;
-		bad += userdb_update(db, "shared@x.org", edit_generation,
+		bad += userdb_update(db, "shared@x.org", edit_quota,
 		    NULL, NULL, &e) != 0;
 	}
 	return (void *)bad;
@@ -331,7 +330,7 @@ t_threads(void **state)
 		assert_null(bad);
 	}
 	assert_int_equal(userdb_get(db, "shared@x.org", &r, &e), 0);
-	assert_int_equal(r.generation, THREADS * ROUNDS);
+	assert_int_equal(r.quota_octets, THREADS * ROUNDS);
 }
 
 static const struct addr client = { .ip = { [10] = 0xff, [11] = 0xff, 192, 0,
