@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/err.h"
 #include "lib/ipc.h"
@@ -27,25 +28,129 @@ struct authc_call {
 };
 
 struct authc {
-	struct ipc_client	*ipc;
-	struct authc_call	*calls[AUTHC_BUCKETS];
+	struct ipc_client		*ipc;
+	const struct authc_notices	*notices;	/* NULL: not for us */
+	void				*ctx;		/* of notices */
+	bool				 has_secrets;
+	struct authc_call		*calls[AUTHC_BUCKETS];
 };
 
+/* --------------------------------------------------------------- notices -- */
+
+static int
+authc_noticed_state(struct authc *a, struct msg_in *m)
+{
+	uint8_t has;
+
+	msg_get_u8(m, &has);
+	if (msg_get_end(m) != 0 || has > 1)
+		return ERR_FORMAT;
+	a->has_secrets = has != 0;
+	if (a->notices->state != NULL)
+		a->notices->state(a->ctx);
+	return 0;
+}
+
+static int
+authc_noticed_kick(struct authc *a, struct msg_in *m)
+{
+	const char *user;
+	const void *ip;
+	struct net net;
+	size_t len;
+
+	msg_get_str(m, &user, AUTHP_USER_MAX);
+	msg_get_blob(m, &ip, &len, sizeof(net.ip));
+	msg_get_u8(m, &net.bits);
+	if (msg_get_end(m) != 0 || len != sizeof(net.ip) || net.bits > 128)
+		return ERR_FORMAT;
+	memcpy(net.ip, ip, sizeof(net.ip));
+	a->notices->kick(a->ctx, user, &net);
+	return 0;
+}
+
+static int
+authc_noticed_who(struct authc *a, struct msg_in *m)
+{
+	uint32_t serial;
+
+	msg_get_u32(m, &serial);
+	if (msg_get_end(m) != 0)
+		return ERR_FORMAT;
+	a->notices->who(a->ctx, serial);
+	return 0;
+}
+
+/* A negative result drops the connection. */
+static int
+authc_noticed(void *ctx, struct msg_in *m, int fd)
+{
+	struct authc *a = ctx;
+
+	if (fd >= 0) {
+		close(fd);
+		return ERR_FORMAT;
+	}
+	if (a->notices == NULL)
+		return ERR_FORMAT;
+	switch (m->type) {
+	case AUTHP_STATE:
+		return authc_noticed_state(a, m);
+	case AUTHP_KICK:
+		return authc_noticed_kick(a, m);
+	case AUTHP_WHO:
+		return authc_noticed_who(a, m);
+	default:
+		return ERR_FORMAT;
+	}
+}
+
+static void
+authc_drained(void *ctx)
+{
+	struct authc *a = ctx;
+
+	if (a->notices != NULL && a->notices->drained != NULL)
+		a->notices->drained(a->ctx);
+}
+
+/* Every call has been told already. */
 static void
 authc_down(void *ctx)
 {
-	(void)ctx;		/* every call has been told already */
+	struct authc *a = ctx;
+	bool had = a->has_secrets;
+
+	a->has_secrets = false;
+	if (had && a->notices->state != NULL)
+		a->notices->state(a->ctx);
 }
 
-static const struct ipc_client_ops authc_ipc_ops = { .down = authc_down };
+static const struct ipc_client_ops authc_ipc_ops = {
+	.up = authc_drained,
+	.down = authc_down,
+	.packet = authc_noticed,
+	.drained = authc_drained,
+};
+
+/* ----------------------------------------------------------------- calls -- */
 
 struct authc *
 authc_new(struct loop *l, const char *path)
+{
+	return authc_new_with(l, path, NULL, NULL);
+}
+
+struct authc *
+authc_new_with(struct loop *l, const char *path,
+    const struct authc_notices *n, void *ctx)
 {
 	struct authc *a = calloc(1, sizeof(*a));
 
 	if (a == NULL)
 		return NULL;
+	a->notices = n;
+	a->ctx = ctx;
 	a->ipc = ipc_client_new(l, path, "authd", &authc_ipc_ops, a);
 	if (a->ipc == NULL) {
 		free(a);
@@ -70,6 +175,12 @@ authc_is_up(const struct authc *a)
 	return ipc_client_is_up(a->ipc);
 }
 
+bool
+authc_has_secrets(const struct authc *a)
+{
+	return a->has_secrets;
+}
+
 /* Reads what follows the verdict; the strings stay in the packet. */
 static int
 authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
@@ -87,7 +198,7 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 	if (ok && type == AUTHP_SESSION)
 		msg_get_blob(m, &r->blob, &r->blob_len, AUTHP_HANDLE_MAX);
 	if (ok && (type == AUTHP_SASL_START || type == AUTHP_SASL_STEP ||
-	    type == AUTHP_MAIL))
+	    type == AUTHP_MAIL || type == AUTHP_APOP))
 		msg_get_blob(m, &r->blob, &r->blob_len, AUTHP_TICKET_MAX);
 	if (ok && type != AUTHP_SESSION && type != AUTHP_RCPT)
 		msg_get_str(m, &r->user, AUTHP_USER_MAX);
@@ -216,17 +327,22 @@ authc_session(struct authc *a, int sock_fd, enum authp_service service,
 
 int
 authc_sasl_start(struct authc *a, const struct authc_blob *handle,
-    const char *tls, const char *mech, const void *ir, size_t ir_len,
-    authc_fn *fn, void *ctx, uint32_t *ret_call)
+    const struct authc_start *st, authc_fn *fn, void *ctx, uint32_t *ret_call)
 {
 	struct msg_out m;
 	uint32_t id = authc_begin(a, &m, AUTHP_SASL_START);
 
 	authc_put_blob(&m, handle->data, handle->len, AUTHP_HANDLE_MAX);
-	authc_put_str(&m, tls, AUTHP_TLS_MAX);
-	authc_put_str(&m, mech, AUTHP_MECH_MAX);
-	msg_put_u8(&m, ir != NULL);
-	authc_put_blob(&m, ir, ir == NULL ? 0 : ir_len, AUTHP_RESP_MAX);
+	authc_put_str(&m, st->tls, AUTHP_TLS_MAX);
+	authc_put_str(&m, st->mech, AUTHP_MECH_MAX);
+	msg_put_u8(&m, st->ir != NULL);
+	authc_put_blob(&m, st->ir, st->ir == NULL ? 0 : st->ir_len,
+	    AUTHP_RESP_MAX);
+	authc_put_str(&m, st->binding, AUTHP_BINDING_MAX);
+	authc_put_blob(&m, st->binding_data, st->binding_len,
+	    AUTHP_BINDING_DATA_MAX);
+	authc_put_blob(&m, st->cert, st->cert == NULL ? 0 : AUTHP_CERT_SIZE,
+	    AUTHP_CERT_SIZE);
 	return authc_ask(a, &m, AUTHP_SASL_START, id, -1, fn, ctx, ret_call);
 }
 
@@ -251,6 +367,56 @@ authc_sasl_cancel(struct authc *a, uint32_t exchange)
 	msg_put_u32(&m, exchange);
 	/* When it is lost, the exchange ends by itself. */
 	(void)ipc_client_send(a->ipc, &m, -1);
+}
+
+int
+authc_apop(struct authc *a, const struct authc_blob *handle, const char *tls,
+    const char *name, const char *challenge,
+    const uint8_t digest[AUTHP_DIGEST_SIZE], authc_fn *fn, void *ctx,
+    uint32_t *ret_call)
+{
+	struct msg_out m;
+	uint32_t id = authc_begin(a, &m, AUTHP_APOP);
+
+	authc_put_blob(&m, handle->data, handle->len, AUTHP_HANDLE_MAX);
+	authc_put_str(&m, tls, AUTHP_TLS_MAX);
+	authc_put_str(&m, name, AUTHP_NAME_MAX);
+	authc_put_str(&m, challenge, AUTHP_CHALLENGE_MAX);
+	msg_put_blob(&m, digest, AUTHP_DIGEST_SIZE);
+	return authc_ask(a, &m, AUTHP_APOP, id, -1, fn, ctx, ret_call);
+}
+
+int
+authc_who_entry(struct authc *a, uint32_t serial,
+    const struct authc_session_info *s)
+{
+	struct msg_out m;
+	char ip[ADDR_STRLEN];
+
+	if (ipc_client_full(a->ipc))
+		return ERR_LIMIT;
+	authc_begin(a, &m, AUTHP_WHO_ENTRY);
+	msg_put_u32(&m, serial);
+	authc_put_str(&m, s->sid, AUTHP_SID_MAX);
+	authc_put_str(&m, s->user, AUTHP_USER_MAX);
+	authc_put_str(&m, addr_ip_text(s->peer, ip), AUTHP_ADDRESS_MAX);
+	msg_put_u8(&m, (uint8_t)s->service);
+	authc_put_str(&m, s->mech, AUTHP_MECH_MAX);
+	authc_put_str(&m, s->tls, AUTHP_TLS_MAX);
+	msg_put_u64(&m, (uint64_t)s->since_s);
+	return ipc_client_send(a->ipc, &m, -1);
+}
+
+int
+authc_who_end(struct authc *a, uint32_t serial)
+{
+	struct msg_out m;
+
+	if (ipc_client_full(a->ipc))
+		return ERR_LIMIT;
+	authc_begin(a, &m, AUTHP_WHO_END);
+	msg_put_u32(&m, serial);
+	return ipc_client_send(a->ipc, &m, -1);
 }
 
 int

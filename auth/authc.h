@@ -10,10 +10,12 @@
 #ifndef SUBMITD_AUTHC_H
 #define SUBMITD_AUTHC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "auth/authp.h"
+#include "lib/addr.h"
 #include "lib/loop.h"
 
 struct authc;
@@ -40,18 +42,59 @@ struct authc_reply {
 
 typedef void authc_fn(void *ctx, const struct authc_reply *r);
 
+/* What authd says without being asked. Called from the loop, never from within
+ * a question; what they are given is good for the call. */
+struct authc_notices {
+	/* authc_has_secrets() may be another now. May be NULL. */
+	void	(*state)(void *ctx);
+	/* Sessions of `user` ("" any) from `net` (0 bits: any) are to end. */
+	void	(*kick)(void *ctx, const char *user, const struct net *net);
+	/* authc_who_entry() for each session, then authc_who_end(). */
+	void	(*who)(void *ctx, uint32_t serial);
+	/* The connection was full and takes octets again, or is new. May be
+	 * NULL. */
+	void	(*drained)(void *ctx);
+};
+
+/* A session in which somebody is logged in. */
+struct authc_session_info {
+	const char		*sid;
+	const char		*user;
+	const struct addr	*peer;
+	enum authp_service	 service;
+	const char		*mech;
+	const char		*tls;
+	int64_t			 since_s;
+};
+
+/* How the client came to prove who he is (SASL_START). */
+struct authc_start {
+	const char	*tls;
+	const char	*mech;
+	const void	*ir;		/* NULL: no initial response */
+	size_t		 ir_len;
+	const char	*binding;	/* its name, or "" */
+	const void	*binding_data;
+	size_t		 binding_len;
+	const void	*cert;		/* AUTHP_CERT_SIZE octets or NULL */
+};
+
 struct authc *authc_new(struct loop *l, const char *path);
+/* For smtp and pop: `n` is borrowed for the process's life. */
+struct authc *authc_new_with(struct loop *l, const char *path,
+	    const struct authc_notices *n, void *ctx);
 int	authc_is_up(const struct authc *a);
+/* Some user has a secret for CRAM-MD5 and APOP; false while authd is away. */
+bool	authc_has_secrets(const struct authc *a);
 
 /* Each returns 0 and puts the call's id in *ret_call (for authc_cancel; may be
  * NULL), or ERR_AWAY, ERR_NOMEM, ERR_LIMIT (an argument is too long). */
 int	authc_session(struct authc *a, int sock_fd, enum authp_service service,
 	    const char *sid, authc_fn *fn, void *ctx, uint32_t *ret_call);
-/* `ir` NULL: no initial response was given. Responses are the caller's to
- * zero; this module zeroes its own copy. */
+/* Responses are the caller's to zero; this module zeroes its own copy. */
 int	authc_sasl_start(struct authc *a, const struct authc_blob *handle,
-	    const char *tls, const char *mech, const void *ir, size_t ir_len,
-	    authc_fn *fn, void *ctx, uint32_t *ret_call);
+	    const struct authc_start *st, authc_fn *fn, void *ctx,
+	    uint32_t *ret_call);
 int	authc_sasl_step(struct authc *a, uint32_t exchange, const void *resp,
 	    size_t len, authc_fn *fn, void *ctx, uint32_t *ret_call);
 void	authc_sasl_cancel(struct authc *a, uint32_t exchange);
@@ -63,10 +106,19 @@ int	authc_rcpt(struct authc *a, const char *address, authc_fn *fn,
 int	authc_ticket(struct authc *a, const void *ticket, size_t len,
 	    const char *sender, enum authp_phase phase, authc_fn *fn,
 	    void *ctx, uint32_t *ret_call);
+int	authc_apop(struct authc *a, const struct authc_blob *handle,
+	    const char *tls, const char *name, const char *challenge,
+	    const uint8_t digest[AUTHP_DIGEST_SIZE], authc_fn *fn, void *ctx,
+	    uint32_t *ret_call);
 int	authc_maildrop(struct authc *a, const void *ticket, size_t len,
 	    authc_fn *fn, void *ctx, uint32_t *ret_call);
 int	authc_deliver(struct authc *a, const char *address, authc_fn *fn,
 	    void *ctx, uint32_t *ret_call);
+/* The answer to `who`. ERR_LIMIT: the connection is full, the same again after
+ * `drained`. ERR_AWAY: the question died with its connection. */
+int	authc_who_entry(struct authc *a, uint32_t serial,
+	    const struct authc_session_info *s);
+int	authc_who_end(struct authc *a, uint32_t serial);
 /* The reply is no longer wanted: fn will not be called. */
 void	authc_cancel(struct authc *a, uint32_t call);
 

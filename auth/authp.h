@@ -16,7 +16,17 @@ enum authp_type {
 	AUTHP_TICKET,
 	AUTHP_MAILDROP,
 	AUTHP_DELIVER,
+	AUTHP_APOP,
+	AUTHP_WHO_ENTRY,
+	AUTHP_WHO_END,
 	AUTHP__COUNT
+};
+
+/* What authd says without being asked; their message id is 0. */
+enum authp_notice {
+	AUTHP_STATE = 64,
+	AUTHP_KICK,
+	AUTHP_WHO,
 };
 
 enum authp_service { AUTHP_SMTP = 1, AUTHP_POP = 2 };
@@ -39,6 +49,7 @@ enum authp_verdict {
 	AUTHP_NOINITIAL,	/* 501: an initial response to a mechanism in
 				 * which the server speaks first */
 	AUTHP_MALFORMED,	/* 501 5.5.2: the response cannot be read */
+	AUTHP_TRANSITION,	/* 432 4.7.12: log in once with PLAIN */
 	AUTHP_VERDICT__COUNT
 };
 
@@ -47,6 +58,13 @@ enum authp_verdict {
 #define AUTHP_SID_MAX		32u
 #define AUTHP_TLS_MAX		95u
 #define AUTHP_MECH_MAX		32u
+#define AUTHP_BINDING_MAX	32u	/* the name of a channel binding */
+#define AUTHP_BINDING_DATA_MAX	64u
+#define AUTHP_CERT_SIZE		32u	/* SHA-256 of a certificate's DER */
+#define AUTHP_NAME_MAX		255u	/* APOP: as the client gave it */
+#define AUTHP_CHALLENGE_MAX	320u	/* APOP: "<SID.SECONDS@HOSTNAME>" */
+#define AUTHP_DIGEST_SIZE	16u
+#define AUTHP_ADDRESS_MAX	63u	/* an IP address in text */
 #define AUTHP_RESP_MAX		9216u	/* 12,288 octets of base64 */
 #define AUTHP_USER_MAX		254u
 #define AUTHP_SENDER_MAX	254u

@@ -164,10 +164,12 @@ static int
 exchange_send_start(struct exchange *x)
 {
 	struct exchange_start *st = x->start;
+	struct authc_start s = { .tls = st->tls, .mech = st->mech,
+	    .ir = st->has_ir ? st->ir : NULL, .ir_len = st->ir_len,
+	    .binding = "" };
 	int r;
 
-	r = authc_sasl_start(x->authc, &x->handle, st->tls, st->mech,
-	    st->has_ir ? st->ir : NULL, st->ir_len, exchange_answered, x,
+	r = authc_sasl_start(x->authc, &x->handle, &s, exchange_answered, x,
 	    &x->call);
 	exchange_drop_start(x);
 	x->state = r == 0 ? EXCHANGE_AUTHD : EXCHANGE_IDLE;

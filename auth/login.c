@@ -477,9 +477,9 @@ login_feed(struct login *l, const void *p, size_t len)
 int
 login_op_start(struct peer *p, struct msg_in *m, int fd)
 {
-	const void *handle, *ir;
-	size_t handle_len, ir_len;
-	const char *tls, *name;
+	const void *handle, *ir, *binding_data, *cert;
+	size_t handle_len, ir_len, binding_len, cert_len;
+	const char *tls, *name, *binding;
 	struct ticket_handle h;
 	struct login *l;
 	uint8_t has_ir;
@@ -491,8 +491,12 @@ login_op_start(struct peer *p, struct msg_in *m, int fd)
 	msg_get_str(m, &name, AUTHP_MECH_MAX);
 	msg_get_u8(m, &has_ir);
 	msg_get_blob(m, &ir, &ir_len, AUTHP_RESP_MAX);
+	msg_get_str(m, &binding, AUTHP_BINDING_MAX);
+	msg_get_blob(m, &binding_data, &binding_len, AUTHP_BINDING_DATA_MAX);
+	msg_get_blob(m, &cert, &cert_len, AUTHP_CERT_SIZE);
 	if (msg_get_end(m) != 0 || !ops_is_tls_text(tls) || has_ir > 1 ||
-	    (!has_ir && ir_len != 0))
+	    (!has_ir && ir_len != 0) ||
+	    (cert_len != 0 && cert_len != AUTHP_CERT_SIZE))
 		return ERR_FORMAT;
 	if (ops_get_handle(p, handle, handle_len, &h) != 0) {
 		ops_reply_verdict(p, m->type, m->id, AUTHP_VOID);

@@ -37,6 +37,9 @@ static const struct pop_login_failure pop_login_failures[] = {
 	    "This mechanism takes no initial response", "noinitial" },
 	[AUTHP_MALFORMED] = { POP_CODE_NONE,
 	    "The response cannot be read", "malformed" },
+	[AUTHP_TRANSITION] = { POP_CODE_AUTH,
+	    "A password transition is needed: log in once with USER and PASS",
+	    "transition" },
 	[AUTHP_VERDICT__COUNT] = { POP_CODE_NONE, NULL, NULL },
 };
 

@@ -44,6 +44,8 @@ static const struct smtp_reply_row reply_rows[] = {
 	    "try again later", 0 },
 	[SMTP_R_AUTH_LATER] =		{ 454, "4.7.0", "Temporary authentication failure; "
 	    "try again later", 0 },
+	[SMTP_R_AUTH_TRANSITION] =	{ 432, "4.7.12", "A password transition is needed: "
+	    "log in once with AUTH PLAIN", P },
 	[SMTP_R_NO_SPACE] =		{ 452, "4.3.1", "No room for the message now; "
 	    "try again later", 0 },
 	[SMTP_R_TOO_MANY_RCPTS] =	{ 452, "4.5.3", "Too many recipients; send to the "

@@ -30,12 +30,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 (SESSION, START, STEP, CANCEL, MAIL, RCPT, TICKET, MAILDROP,
  DELIVER) = range(1, 10)
 VERDICTS = ("OK CONTINUE BADCRED TEMP NOAUTH NOTSENDER VOID NOUSER BADMECH "
-            "NOINITIAL MALFORMED").split()
+            "NOINITIAL MALFORMED TRANSITION").split()
 TLS = "TLSv1.3:TLS_AES_256_GCM_SHA384:X25519"
 SID = "abcdefghij234567"
 SASL, GRANT, NETWORK = 1, 2, 3
 SMTP, POP = 1, 2
 PASSWORD = "correct horse"
+NO_TLS_PROOF = b"\0\0\0\1\0" + bytes(8)	# no channel binding, no certificate
 
 CONF = """
 hostname = "mail.example.org"
@@ -227,7 +228,7 @@ class Peer:
 
     def start(self, handle, mech, ir=None, tls=TLS):
         return self.call(START, blob(handle) + text(tls) + text(mech) +
-                         bytes([ir is not None]) + blob(ir or b""))
+                         bytes([ir is not None]) + blob(ir or b"") + NO_TLS_PROOF)
 
     def step(self, exchange, response):
         return self.call(STEP, struct.pack(">I", exchange) + blob(response))
@@ -557,7 +558,8 @@ class Sasl(Base):
             p = Peer(self.authd, "submitd-smtp")
             h = p.session(SMTP, "127.0.2.%d" % (i + 1))
             p.send(START, blob(h) + text(TLS) + text("PLAIN") + b"\1" +
-                   blob(b"\0alice\0" + (b"wrong" if i % 2 else b"right%d" % i)))
+                   blob(b"\0alice\0" + (b"wrong" if i % 2 else b"right%d" % i)) +
+                   NO_TLS_PROOF)
             p.close()
         self.login()
 
@@ -601,7 +603,7 @@ class Guesser(Base):
             h = p.session(SMTP, "127.0.5.1")
             for i in range(26):
                 p.send(START, blob(h) + text(TLS) + text("PLAIN") + b"\1" +
-                       blob(b"\0user%d\0x" % i))
+                       blob(b"\0user%d\0x" % i) + NO_TLS_PROOF)
             self.authd.wait_for("ev=auth.fail", 26 * n + 26)
         self.assertFalse("why=blocked" in self.authd.lines())
         h = self.smtp.session(SMTP, "127.0.5.1")
@@ -624,7 +626,7 @@ class Guesser(Base):
         h = p.session(SMTP, "127.0.5.9")
         for i in range(200):
             p.send(START, blob(h) + text(TLS) + text("PLAIN") + b"\1" +
-                   blob(b"\0user%d\0x" % i))
+                   blob(b"\0user%d\0x" % i) + NO_TLS_PROOF)
         self.login(client="127.0.5.8")
         verdicts = {VERDICTS[p.s.recv(65536)[8]] for _ in range(200)}
         self.assertEqual(verdicts, {"BADCRED", "TEMP"})
@@ -636,7 +638,7 @@ class Guesser(Base):
             h = p.session(SMTP, "127.0.9.1")
             for i in range(30):
                 p.send(START, blob(h) + text(TLS) + text("PLAIN") + b"\1" +
-                       blob(b"\0user%d\0x" % i))
+                       blob(b"\0user%d\0x" % i) + NO_TLS_PROOF)
         for p in peers:
             for i in range(30):
                 self.assertEqual(p.s.recv(65536)[8], 2)
@@ -905,7 +907,8 @@ class Roles(Base):
                    "submitd-spool": {TICKET}, "popd-mbox": {MAILDROP},
                    "submitd-local": {DELIVER}}
         h = self.smtp.session(SMTP)
-        fields = {START: blob(h) + text(TLS) + text("LOGIN") + b"\0" + blob(b""),
+        fields = {START: blob(h) + text(TLS) + text("LOGIN") + b"\0" + blob(b"") +
+                  NO_TLS_PROOF,
                   STEP: struct.pack(">I", 1) + blob(b""),
                   MAIL: blob(h) + blob(b"") + text(TLS) + text(""),
                   RCPT: text("x@example.org"), TICKET: blob(b"x" * 40) + text("") + b"\0",
@@ -927,13 +930,18 @@ class Roles(Base):
                 (RCPT, b""), (RCPT, text("a") + b"x"), (RCPT, blob(b"a")),
                 (RCPT, blob(b"a\0b\0")), (RCPT, text("x" * 300)),
                 (RCPT, struct.pack(">I", 0xffffffff)),
-                (START, start), (START, start + b"\2" + blob(b"")),
-                (START, start + b"\0" + blob(b"x")),
-                (START, start + b"\1" + blob(b"x" * 9217)),
+                (START, start), (START, start + b"\2" + blob(b"") + NO_TLS_PROOF),
+                (START, start + b"\0" + blob(b"x") + NO_TLS_PROOF),
+                (START, start + b"\0" + blob(b"")),
+                (START, start + b"\0" + blob(b"") + text("") + blob(b"") +
+                 blob(b"x" * 31)),
+                (START, start + b"\0" + blob(b"") + text("") +
+                 blob(b"x" * 65) + blob(b"")),
+                (START, start + b"\1" + blob(b"x" * 9217) + NO_TLS_PROOF),
                 (START, blob(h) + text("TLS bad") + text("PLAIN") + b"\0" +
-                 blob(b"")),
+                 blob(b"") + NO_TLS_PROOF),
                 (START, blob(h) + text("TLS\r\nX:") + text("PLAIN") + b"\0" +
-                 blob(b"")),
+                 blob(b"") + NO_TLS_PROOF),
                 (STEP, b""), (CANCEL, b""), (SESSION, text(SID) + b"\1"),
                 (MAIL, blob(h) + blob(b"") + text(TLS)),
                 (MAIL, blob(b"x" * 257) + blob(b"") + text(TLS) + text(""))):

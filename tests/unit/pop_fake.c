@@ -313,18 +313,17 @@ authc_session(struct authc *a, int sock_fd, enum authp_service service,
 
 int
 authc_sasl_start(struct authc *a, const struct authc_blob *handle,
-    const char *tls, const char *mech, const void *ir, size_t ir_len,
-    authc_fn *fn, void *ctx, uint32_t *ret_call)
+    const struct authc_start *st, authc_fn *fn, void *ctx, uint32_t *ret_call)
 {
 	struct fake_call *c;
 
 	(void)a;
-	fake_must(handle->len == 6 && tls[0] != '\0', "START before TLS");
+	fake_must(handle->len == 6 && st->tls[0] != '\0', "START before TLS");
 	c = fake_ask(AUTHP_SASL_START, fn, ctx, ret_call);
-	c->has_ir = ir != NULL;
-	c->is_start = strcmp(mech, "PLAIN") == 0;
-	c->len = ir_len < sizeof(c->text) ? ir_len : 0;
-	memcpy(c->text, ir == NULL ? "" : ir, c->len);
+	c->has_ir = st->ir != NULL;
+	c->is_start = strcmp(st->mech, "PLAIN") == 0;
+	c->len = st->ir_len < sizeof(c->text) ? st->ir_len : 0;
+	memcpy(c->text, st->ir == NULL ? "" : st->ir, c->len);
 	return 0;
 }
 

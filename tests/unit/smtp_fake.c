@@ -367,22 +367,23 @@ enum { PROMPT_PLAIN = 1, PROMPT_USER, PROMPT_PASS };
 
 int
 authc_sasl_start(struct authc *a, const struct authc_blob *handle,
-    const char *tls, const char *mech, const void *ir, size_t ir_len,
-    authc_fn *fn, void *ctx, uint32_t *ret_call)
+    const struct authc_start *st, authc_fn *fn, void *ctx, uint32_t *ret_call)
 {
+	const char *mech = st->mech;
+
 	(void)a;
-	if (handle == NULL || handle->len == 0 || *tls == '\0')
+	if (handle == NULL || handle->len == 0 || *st->tls == '\0')
 		abort();
-	if (strcmp(mech, "LOGIN") == 0 && ir == NULL)
+	if (strcmp(mech, "LOGIN") == 0 && st->ir == NULL)
 		return fake_prompt(fn, ctx, PROMPT_USER, "Username:",
 		    ret_call);
 	if (strcmp(mech, "LOGIN") == 0)
 		return fake_prompt(fn, ctx, PROMPT_PASS, "Password:",
 		    ret_call);
-	if (ir == NULL)
+	if (st->ir == NULL)
 		return fake_prompt(fn, ctx, PROMPT_PLAIN, "", ret_call);
 	return fake_answer(fn, ctx, strcmp(mech, "PLAIN") == 0 &&
-	    fake_password_is_right(ir, ir_len) ? AUTHP_OK : AUTHP_BADCRED,
+	    fake_password_is_right(st->ir, st->ir_len) ? AUTHP_OK : AUTHP_BADCRED,
 	    ret_call, NULL);
 }
 
