@@ -3,7 +3,7 @@
 # asking authd: linked by every child of submitd and popd
 noinst_LIBRARIES += auth/libauthc.a
 auth_libauthc_a_SOURCES = auth/authc.c auth/authc.h auth/authp.h \
-	auth/exchange.c auth/exchange.h
+	auth/exchange.c auth/exchange.h auth/mechs.c auth/mechs.h
 EXTRA_DIST += auth/PROTOCOL
 
 # the parent

@@ -1,0 +1,8 @@
+# Tests of the mechanisms and the names of those who log in.
+if HAVE_CMOCKA
+SASL_TESTS = tests/unit/t_mechs
+check_PROGRAMS += $(SASL_TESTS)
+TESTS += $(SASL_TESTS)
+tests_unit_t_mechs_SOURCES = tests/unit/t_mechs.c
+tests_unit_t_mechs_LDADD = auth/libauthc.a $(RUN_LIBS) $(CMOCKA_LIBS)
+endif
