@@ -29,7 +29,8 @@ path(const char *name)
 }
 
 static void
-make_pair(const char *cert_file, const char *key_file, EVP_PKEY *key)
+make_pair(const char *cert_file, const char *key_file, EVP_PKEY *key,
+    const EVP_MD *md)
 {
 	X509 *x = X509_new();
 	FILE *fp;
@@ -42,7 +43,7 @@ make_pair(const char *cert_file, const char *key_file, EVP_PKEY *key)
 	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN",
 	    MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1, 0);
 	X509_set_issuer_name(x, X509_get_subject_name(x));
-	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+	assert_true(X509_sign(x, key, md) > 0);
 	fp = fopen(path(cert_file), "w");
 	assert_non_null(fp);
 	PEM_write_X509(fp, x);
@@ -63,9 +64,13 @@ setup(void **state)
 	(void)state;
 	if (mkdtemp(dir) == NULL)
 		return -1;
-	make_pair("ec.pem", "ec.key", EVP_EC_gen("P-256"));
-	make_pair("ec2.pem", "ec2.key", EVP_EC_gen("P-256"));
-	make_pair("rsa.pem", "rsa.key", EVP_RSA_gen(2048));
+	make_pair("ec.pem", "ec.key", EVP_EC_gen("P-256"), EVP_sha256());
+	make_pair("ec2.pem", "ec2.key", EVP_EC_gen("P-256"), EVP_sha256());
+	make_pair("rsa.pem", "rsa.key", EVP_RSA_gen(2048), EVP_sha256());
+	make_pair("s384.pem", "s384.key", EVP_EC_gen("P-384"), EVP_sha384());
+	make_pair("sha1.pem", "sha1.key", EVP_RSA_gen(2048), EVP_sha1());
+	make_pair("ed.pem", "ed.key", EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"),
+	    NULL);
 	fp = fopen(path("junk"), "w");
 	if (fp == NULL)
 		return -1;
@@ -77,7 +82,8 @@ static int
 teardown(void **state)
 {
 	static const char *const names[] = { "ec.pem", "ec.key", "ec2.pem",
-	    "ec2.key", "rsa.pem", "rsa.key", "junk" };
+	    "ec2.key", "rsa.pem", "rsa.key", "s384.pem", "s384.key",
+	    "sha1.pem", "sha1.key", "ed.pem", "ed.key", "junk" };
 	size_t i;
 
 	(void)state;
@@ -163,29 +169,50 @@ test_contexts(void **state)
 	SSL_CTX_free(ctx);
 }
 
-/* A whole handshake in memory; the description, or "" when it failed. */
-static void
-shake(SSL_CTX *sctx, SSL_CTX *cctx, char desc[TLS_DESC_SIZE], bool *reused)
+struct ends {
+	SSL	*server, *client;
+	bool	 done;
+};
+
+/* A whole handshake in memory. */
+static struct ends
+join(SSL_CTX *sctx, SSL_CTX *cctx)
 {
-	SSL *s = SSL_new(sctx), *c = SSL_new(cctx);
+	struct ends e = { SSL_new(sctx), SSL_new(cctx), false };
 	BIO *a, *b;
 	int i, rs = 0, rc = 0;
 
 	assert_int_equal(BIO_new_bio_pair(&a, 0, &b, 0), 1);
-	SSL_set_bio(s, a, a);
-	SSL_set_bio(c, b, b);
-	SSL_set_accept_state(s);
-	SSL_set_connect_state(c);
+	SSL_set_bio(e.server, a, a);
+	SSL_set_bio(e.client, b, b);
+	SSL_set_accept_state(e.server);
+	SSL_set_connect_state(e.client);
 	for (i = 0; i < 20 && (rs != 1 || rc != 1); i++) {
-		rc = SSL_do_handshake(c);
-		rs = SSL_do_handshake(s);
+		rc = SSL_do_handshake(e.client);
+		rs = SSL_do_handshake(e.server);
 	}
+	e.done = rs == 1 && rc == 1;
+	return e;
+}
+
+static void
+part(struct ends *e)
+{
+	SSL_free(e->server);
+	SSL_free(e->client);
+}
+
+/* The description, or "" when the handshake failed. */
+static void
+shake(SSL_CTX *sctx, SSL_CTX *cctx, char desc[TLS_DESC_SIZE], bool *reused)
+{
+	struct ends e = join(sctx, cctx);
+
 	desc[0] = '\0';
-	if (rs == 1 && rc == 1)
-		tls_describe(s, desc);
-	*reused = SSL_session_reused(s);
-	SSL_free(s);
-	SSL_free(c);
+	if (e.done)
+		tls_describe(e.server, desc);
+	*reused = SSL_session_reused(e.server);
+	part(&e);
 }
 
 static void
@@ -231,6 +258,172 @@ test_policy(void **state)
 	SSL_CTX_free(sctx);
 }
 
+static const char *const s384_only[][2] = { { "s384.pem", "s384.key" } };
+static const char *const sha1_only[][2] = { { "sha1.pem", "sha1.key" } };
+static const char *const rsa_only[][2] = { { "rsa.pem", "rsa.key" } };
+static const char *const ed_only[][2] = { { "ed.pem", "ed.key" } };
+
+/* Both ends of a connection see the same, and the next connection's is
+ * another (but for the server's certificate). */
+static void
+test_bindings(void **state)
+{
+	static const struct {
+		const char *name, *kind;
+		int version;
+		bool no_ems;
+		size_t len;		/* 0: not to be had */
+		bool differs;		/* from the next connection's */
+		const char *const (*certs)[2];
+		size_t n;
+	} rows[] = {
+		{ "exporter 1.3", "tls-exporter", TLS1_3_VERSION, false, 32,
+		  true, both, 2 },
+		{ "exporter 1.2", "tls-exporter", TLS1_2_VERSION, false, 32,
+		  true, both, 2 },
+		{ "exporter 1.2, no EMS", "tls-exporter", TLS1_2_VERSION, true,
+		  0, false, both, 2 },
+		{ "unique 1.2", "tls-unique", TLS1_2_VERSION, false, 12, true,
+		  both, 2 },
+		{ "unique 1.2, no EMS", "tls-unique", TLS1_2_VERSION, true, 12,
+		  true, both, 2 },
+		{ "unique 1.3", "tls-unique", TLS1_3_VERSION, false, 0, false,
+		  both, 2 },
+		{ "end point 1.3", "tls-server-end-point", TLS1_3_VERSION,
+		  false, 32, false, both, 2 },
+		{ "end point 1.2", "tls-server-end-point", TLS1_2_VERSION,
+		  true, 32, false, rsa_only, 1 },
+		{ "end point, SHA-384", "tls-server-end-point", TLS1_3_VERSION,
+		  false, 48, false, s384_only, 1 },
+		{ "end point, SHA-1", "tls-server-end-point", TLS1_3_VERSION,
+		  false, 32, false, sha1_only, 1 },
+		{ "end point, no hash", "tls-server-end-point", TLS1_3_VERSION,
+		  false, 0, false, ed_only, 1 },
+		{ "unknown", "tls-none", TLS1_3_VERSION, false, 0, false,
+		  both, 2 },
+		{ "empty", "", TLS1_3_VERSION, false, 0, false, both, 2 },
+		{ "another case", "TLS-Exporter", TLS1_3_VERSION, false, 0,
+		  false, both, 2 },
+	};
+	uint8_t s[TLS_BINDING_MAX], c[TLS_BINDING_MAX], t[TLS_BINDING_MAX];
+	size_t s_len, c_len, t_len;
+	struct ends one, two;
+	SSL_CTX *sctx, *cctx;
+	struct err e;
+	size_t i;
+	int r;
+
+	(void)state;
+	for (i = 0; i < ROWS(rows); i++) {
+		sctx = server(rows[i].certs, rows[i].n, &e);
+		assert_int_equal(tls_client_ctx(&cctx, &e), 0);
+		SSL_CTX_set_security_level(sctx, 0);
+		SSL_CTX_set_max_proto_version(cctx, rows[i].version);
+		if (rows[i].no_ems)
+			SSL_CTX_set_options(cctx,
+			    SSL_OP_NO_EXTENDED_MASTER_SECRET);
+		one = join(sctx, cctx);
+		two = join(sctx, cctx);
+		ROW_EQ(rows[i].name, one.done && two.done, true);
+		r = tls_channel_binding(one.server, rows[i].kind, s, &s_len);
+		ROW_EQ(rows[i].name, r, rows[i].len == 0 ? ERR_NOTFOUND : 0);
+		ROW_EQ(rows[i].name, s_len, rows[i].len);
+		if (r == 0) {
+			assert_int_equal(tls_channel_binding(one.client,
+			    rows[i].kind, c, &c_len), 0);
+			assert_int_equal(tls_channel_binding(two.server,
+			    rows[i].kind, t, &t_len), 0);
+			ROW_EQ(rows[i].name, c_len == s_len &&
+			    memcmp(c, s, s_len) == 0, true);
+			ROW_EQ(rows[i].name, memcmp(t, s, s_len) != 0,
+			    rows[i].differs);
+		}
+		part(&one);
+		part(&two);
+		SSL_CTX_free(cctx);
+		SSL_CTX_free(sctx);
+	}
+	assert_int_equal(tls_channel_binding(NULL, "tls-unique", s, &s_len),
+	    ERR_NOTFOUND);
+}
+
+static void
+use_own_certificate(SSL_CTX *ctx, const char *cert, const char *key)
+{
+	assert_int_equal(SSL_CTX_use_certificate_file(ctx, path(cert),
+	    SSL_FILETYPE_PEM), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey_file(ctx, path(key),
+	    SSL_FILETYPE_PEM), 1);
+}
+
+static void
+fingerprint_of(const char *file, uint8_t dst[TLS_FINGERPRINT_SIZE])
+{
+	FILE *fp = fopen(path(file), "r");
+	X509 *x;
+
+	assert_non_null(fp);
+	x = PEM_read_X509(fp, NULL, NULL, NULL);
+	fclose(fp);
+	assert_int_equal(X509_digest(x, EVP_sha256(), dst, NULL), 1);
+	X509_free(x);
+}
+
+static void
+test_client_certificate(void **state)
+{
+	static const struct {
+		const char *name;
+		int version;
+		bool asks;
+		const char *cert, *key;
+		bool known;
+	} rows[] = {
+		{ "1.3", TLS1_3_VERSION, true, "ec2.pem", "ec2.key", true },
+		{ "1.2", TLS1_2_VERSION, true, "rsa.pem", "rsa.key", true },
+		{ "has none", TLS1_3_VERSION, true, NULL, NULL, false },
+		{ "1.2 has none", TLS1_2_VERSION, true, NULL, NULL, false },
+		{ "not asked", TLS1_3_VERSION, false, "ec2.pem", "ec2.key",
+		  false },
+		{ "1.2 not asked", TLS1_2_VERSION, false, "ec2.pem",
+		  "ec2.key", false },
+	};
+	uint8_t want[TLS_FINGERPRINT_SIZE], got[TLS_FINGERPRINT_SIZE];
+	SSL_CTX *sctx, *cctx;
+	struct ends ends;
+	struct err e;
+	size_t i;
+	int r;
+
+	(void)state;
+	for (i = 0; i < ROWS(rows); i++) {
+		sctx = server(both, 2, &e);
+		if (rows[i].asks)
+			tls_server_ask_certificate(sctx);
+		assert_int_equal(tls_client_ctx(&cctx, &e), 0);
+		SSL_CTX_set_max_proto_version(cctx, rows[i].version);
+		if (rows[i].cert != NULL)
+			use_own_certificate(cctx, rows[i].cert, rows[i].key);
+		ends = join(sctx, cctx);
+		ROW_EQ(rows[i].name, ends.done, true);
+		ROW_EQ(rows[i].name, SSL_session_reused(ends.server), 0);
+		/* No list of authorities: it would tell who our users are. */
+		if (rows[i].asks)
+			ROW_EQ(rows[i].name, sk_X509_NAME_num(
+			    SSL_get_client_CA_list(ends.client)) <= 0, true);
+		r = tls_peer_fingerprint(ends.server, got);
+		ROW_EQ(rows[i].name, r, rows[i].known ? 0 : ERR_NOTFOUND);
+		if (r == 0) {
+			fingerprint_of(rows[i].cert, want);
+			assert_memory_equal(got, want, sizeof(want));
+		}
+		part(&ends);
+		SSL_CTX_free(cctx);
+		SSL_CTX_free(sctx);
+	}
+	assert_int_equal(tls_peer_fingerprint(NULL, got), ERR_NOTFOUND);
+}
+
 int
 main(void)
 {
@@ -238,6 +431,8 @@ main(void)
 		cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_contexts),
 		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_bindings),
+		cmocka_unit_test(test_client_certificate),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
