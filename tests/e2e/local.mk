@@ -1,5 +1,5 @@
 # What proves the design, and the end-to-end tests (tests/run).
-EXTRA_DIST += tests/deps tests/run \
+EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/next_hop.py \
 	tests/e2e/run.py \
 	tests/e2e/submitd_instance.py \
