@@ -23,6 +23,8 @@
 struct core_keys {
 	uint8_t	ticket[CORE_KEY_SIZE];	/* MAC of handles and tickets */
 	uint8_t	fake[CORE_KEY_SIZE];	/* fake SCRAM records */
+	uint8_t	secret[CORE_KEY_SIZE];	/* seals secrets (auth/seal.h) */
+	uint8_t	guess[CORE_KEY_SIZE];	/* MAC of wrong passwords */
 };
 
 struct core_stats {			/* counted on the loop */

@@ -1,9 +1,11 @@
 /*
  * keys.c - the secrets that authd-core keeps in its own folder.
  *
- * A key that changed would void every ticket (ticket.key) or show who exists
- * (fake.key, if its salts changed and real ones did not), so each is made once:
- * written under another name, flushed, then linked to its own.
+ * A key that changed would void every ticket (ticket.key), show who exists
+ * (fake.key, if its salts changed and real ones did not), make every sealed
+ * secret unreadable (secret.key), or forget which wrong passwords were tried
+ * (guess.key); so each is made once: written under another name, flushed, then
+ * renamed to its own.
  */
 #include "auth/keys.h"
 
@@ -84,9 +86,13 @@ keys_open_one(const char *name, uint8_t *key, struct err *reterr)
 int
 keys_open(struct core_keys *ret, struct err *reterr)
 {
-	int r;
+	struct { const char *name; uint8_t *key; } files[] = {
+		{ "ticket.key", ret->ticket }, { "fake.key", ret->fake },
+		{ "secret.key", ret->secret }, { "guess.key", ret->guess },
+	};
+	int r = 0;
 
-	if ((r = keys_open_one("ticket.key", ret->ticket, reterr)) != 0)
-		return r;
-	return keys_open_one("fake.key", ret->fake, reterr);
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files) && r == 0; i++)
+		r = keys_open_one(files[i].name, files[i].key, reterr);
+	return r;
 }

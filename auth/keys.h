@@ -6,8 +6,9 @@
 
 #include "auth/core.h"
 
-/* Reads ticket.key and fake.key from the current folder; makes, once and
- * durably, what is missing. ERR_CORRUPT: one has the wrong size. */
+/* Reads ticket.key, fake.key, secret.key and guess.key from the current
+ * folder; makes, once and durably, what is missing. ERR_CORRUPT: one has the
+ * wrong size. */
 int	keys_open(struct core_keys *ret, struct err *reterr);
 
 #endif

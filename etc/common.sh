@@ -8,7 +8,7 @@
 build_packages=(gcc libc6-dev make autoconf automake pkgconf
 	libevent-dev libssl-dev libsasl2-dev libdb5.3-dev libconfuse-dev
 	libjansson-dev libidn-dev libunbound-dev nettle-dev libsystemd-dev
-	libsasl2-modules dns-root-data)
+	libargon2-dev libsasl2-modules dns-root-data)
 
 say() {
 	printf '%s\n' "$*"

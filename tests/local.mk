@@ -10,3 +10,4 @@ include tests/e2e/local.mk
 include tests/unit/send.mk
 include tests/unit/pop.mk
 include tests/unit/spool.mk
+include tests/unit/verify.mk

@@ -14,3 +14,4 @@ include tests/fuzz/record.mk
 include tests/fuzz/send.mk
 include tests/fuzz/lib.mk
 include tests/fuzz/spool.mk
+include tests/fuzz/verify.mk
