@@ -339,19 +339,13 @@ control_alias_list(struct control_job *j)
 int
 control_status(struct control_job *j)
 {
-	char user[MAILBOX_SIZE] = "";
-	struct user_record rec;
-	json_int_t n = 0;
+	uint64_t n;
 	int r;
 
-	while ((r = userdb_next(j->core->userdb, user, &rec,
-	    &j->err)) == 0) {
-		record_user_clear(&rec);
-		n++;
-	}
-	if (r != ERR_NOTFOUND)
+	r = userdb_count(j->core->userdb, USERDB_COUNT_USERS, &n, &j->err);
+	if (r != 0)
 		return r;
-	control_job_set(j, "users", json_integer(n));
+	control_job_set(j, "users", json_integer((json_int_t)n));
 	if (n == 0)
 		control_job_warn(j, "there is no user yet: "
 		    "submitctl user add NAME");

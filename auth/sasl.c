@@ -112,8 +112,8 @@ saslx_name_canon(struct saslx *x, const char *in, size_t len,
 		saslx_name_nobody(x, in, len, ret);
 		return;
 	}
-	r = userdb_find_local(x->core->userdb, name, &x->conf->local_domains,
-	    ret, NULL);
+	r = userdb_find_local(x->core->userdb, name, x->conf->default_domain,
+	    &x->conf->local_domains, ret, NULL);
 	if (r != 0)
 		str_copy(ret, MAILBOX_SIZE, name);
 	if (r != 0 && r != ERR_NOTFOUND && r != ERR_EXISTS)

@@ -315,6 +315,18 @@ user_credential_find(struct user_record *r, enum credential_kind kind,
 	return NULL;
 }
 
+struct user_credential *
+user_certificate_find(struct user_record *r,
+    const uint8_t fingerprint[RECORD_KEY])
+{
+	for (unsigned int i = 0; i < r->n_credentials; i++)
+		if (r->credentials[i].kind == CREDENTIAL_CERTIFICATE &&
+		    memcmp(r->credentials[i].stored_key, fingerprint,
+		    RECORD_KEY) == 0)
+			return &r->credentials[i];
+	return NULL;
+}
+
 bool
 user_credential_is_live(const struct user_credential *c, int64_t now_s)
 {

@@ -150,6 +150,9 @@ void	record_user_clear(struct user_record *r);
 /* The credential with that kind and label, or NULL. */
 struct user_credential *user_credential_find(struct user_record *r,
 	    enum credential_kind kind, const char *label);
+/* The certificate with that SHA-256, or NULL. */
+struct user_credential *user_certificate_find(struct user_record *r,
+	    const uint8_t fingerprint[RECORD_KEY]);
 /* It may be used now. */
 bool	user_credential_is_live(const struct user_credential *c,
 	    int64_t now_s);

@@ -41,7 +41,7 @@ int	userdb_update(struct userdb *db, const char *user,
 	    userdb_edit_fn *edit, void *ctx, struct user_record *ret,
 	    struct err *reterr);
 
-/* Removes the user and all his addresses. `ret` (or NULL) is what was there.
+/* Removes the user, all his addresses, and who may act for whom with him. `ret` (or NULL) is what was there.
  * ERR_NOTFOUND. */
 int	userdb_delete(struct userdb *db, const char *user,
 	    struct user_record *ret, struct err *reterr);
@@ -58,16 +58,52 @@ int	userdb_alias_delete(struct userdb *db, const char *address,
  * ERR_NOTFOUND at the end. */
 int	userdb_alias_next(struct userdb *db, const char *user,
 	    char address[MAILBOX_SIZE], struct err *reterr);
+/* The alias of any user that follows this pair ("" gives the first). */
+int	userdb_alias_next_pair(struct userdb *db, char user[MAILBOX_SIZE],
+	    char address[MAILBOX_SIZE], struct err *reterr);
 
-/* The user whom this address (his own or an alias) reaches; ERR_NOTFOUND. */
+/* The user whom this address reaches: it is his own or an alias; or without
+ * its "+tag" it is; or "@domain" is his alias. ERR_NOTFOUND. */
 int	userdb_resolve(struct userdb *db, const char *address,
 	    char ret_user[MAILBOX_SIZE], struct err *reterr);
 
-/* A bare local part (lower case) at the local domains: the user, when exactly
- * one of them has such a user. ERR_NOTFOUND: none; ERR_EXISTS: several. */
+/* A bare local part (lower case): the user in default_domain (NULL: none) if
+ * he is there; else in the local domains, when exactly one of them has such a
+ * user. ERR_NOTFOUND: none; ERR_EXISTS: several. */
 int	userdb_find_local(struct userdb *db, const char *local,
-	    const struct conf_list *local_domains,
+	    const char *default_domain, const struct conf_list *local_domains,
 	    char ret_user[MAILBOX_SIZE], struct err *reterr);
+
+/* The user with this certificate (SHA-256 of its DER) among his credentials;
+ * it is at most one's: userdb_add() and userdb_update() of another one with it
+ * are ERR_EXISTS. ERR_NOTFOUND. */
+int	userdb_find_certificate(struct userdb *db,
+	    const uint8_t fingerprint[RECORD_KEY],
+	    char ret_user[MAILBOX_SIZE], struct err *reterr);
+
+/* `actor` may log in as himself and act for `user`: 0, ERR_NOTFOUND. */
+int	userdb_allows_as(struct userdb *db, const char *actor,
+	    const char *user, struct err *reterr);
+/* ERR_NOTFOUND: one of the users is not there; ERR_EXISTS; ERR_DENIED: they
+ * are the same. */
+int	userdb_allow_as_add(struct userdb *db, const char *actor,
+	    const char *user, struct err *reterr);
+int	userdb_allow_as_delete(struct userdb *db, const char *actor,
+	    const char *user, struct err *reterr);	/* ERR_NOTFOUND */
+/* The one behind `user` ("": the first) for whom `actor` may act. */
+int	userdb_allow_as_next(struct userdb *db, const char *actor,
+	    char user[MAILBOX_SIZE], struct err *reterr);
+
+/* How many there are; kept, so that it costs one read. */
+enum userdb_count {
+	USERDB_COUNT_USERS,
+	USERDB_COUNT_SECRETS,		/* users who have a sealed secret */
+	USERDB_COUNT__END
+};
+int	userdb_count(struct userdb *db, enum userdb_count what,
+	    uint64_t *ret, struct err *reterr);
+/* Counts anew by going through all users; nobody may change any meanwhile. */
+int	userdb_recount(struct userdb *db, struct err *reterr);
 
 /* The user that was created first among those that are there. ERR_NOTFOUND. */
 int	userdb_first(struct userdb *db, char ret_user[MAILBOX_SIZE],

@@ -199,6 +199,21 @@ t_find_local(void **state)
 	static char x[] = "x.org", y[] = "y.org", *names[] = { x, y };
 	const struct conf_list both = { .v = names, .n = 2 };
 	const struct conf_list one = { .v = names, .n = 1 };
+	const struct {
+		const char *local, *domain;
+		const struct conf_list *domains;
+		int want;
+		const char *user;
+	} rows[] = {
+		{ "a", NULL, &both, 0, "a@x.org" },
+		{ "b", NULL, &both, ERR_EXISTS, NULL },
+		{ "b", NULL, &one, 0, "b@x.org" },
+		{ "b", "y.org", &one, 0, "b@y.org" },
+		{ "a", "y.org", &both, 0, "a@x.org" },	/* alias at y.org */
+		{ "a", "z.org", &both, 0, "a@x.org" },
+		{ "c", NULL, &both, ERR_NOTFOUND, NULL },
+		{ "c", "y.org", &both, ERR_NOTFOUND, NULL },
+	};
 	struct err e;
 	char s[MAILBOX_SIZE];
 
@@ -207,13 +222,244 @@ t_find_local(void **state)
 	assert_int_equal(add("b@x.org"), 0);
 	assert_int_equal(add("b@y.org"), 0);
 	assert_int_equal(userdb_alias_add(db, "a@y.org", "b@x.org", &e), 0);
-	assert_int_equal(userdb_find_local(db, "a", &both, s, &e), 0);
-	assert_string_equal(s, "a@x.org");
-	assert_int_equal(userdb_find_local(db, "b", &both, s, &e),
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (userdb_find_local(db, rows[i].local, rows[i].domain,
+		    rows[i].domains, s, &e) != rows[i].want ||
+		    (rows[i].want == 0 && strcmp(s, rows[i].user) != 0))
+			fail_msg("row %zu: %s", i, s);
+	}
+}
+
+static void
+t_resolve(void **state)
+{
+	static const struct { const char *address, *user; } rows[] = {
+		{ "a@x.org", "a@x.org" },
+		{ "a+tag@x.org", "a@x.org" },
+		{ "a+t+u@x.org", "a@x.org" },
+		{ "a+b@x.org", "a+b@x.org" },		/* a user of his own */
+		{ "a+b+c@x.org", "a@x.org" },
+		{ "i+tag@x.org", "b@y.org" },		/* of an alias */
+		{ "+tag@x.org", NULL },
+		{ "\"a +t\"@x.org", NULL },
+		{ "z@x.org", NULL },
+		{ "any@w.org", "b@y.org" },
+		{ "any+tag@w.org", "b@y.org" },
+		{ "a@w.org", "a@x.org" },		/* before the domain */
+		{ "a+tag@w.org", "a@x.org" },
+		{ "any@sub.w.org", NULL },
+		{ "@w.org", "b@y.org" },
+		{ "w.org", NULL },
+	};
+	char s[MAILBOX_SIZE];
+	struct err e;
+	int r;
+
+	(void)state;
+	assert_int_equal(add("a@x.org"), 0);
+	assert_int_equal(add("a+b@x.org"), 0);
+	assert_int_equal(add("b@y.org"), 0);
+	assert_int_equal(userdb_alias_add(db, "i@x.org", "b@y.org", &e), 0);
+	assert_int_equal(userdb_alias_add(db, "@w.org", "b@y.org", &e), 0);
+	assert_int_equal(userdb_alias_add(db, "@w.org", "a@x.org", &e),
 	    ERR_EXISTS);
-	assert_int_equal(userdb_find_local(db, "b", &one, s, &e), 0);
-	assert_int_equal(userdb_find_local(db, "c", &both, s, &e),
+	assert_int_equal(userdb_alias_add(db, "a@w.org", "a@x.org", &e), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		r = userdb_resolve(db, rows[i].address, s, &e);
+		if (rows[i].user == NULL ? r != ERR_NOTFOUND : r != 0 ||
+		    strcmp(s, rows[i].user) != 0)
+			fail_msg("%s: %d %s", rows[i].address, r, s);
+	}
+	assert_int_equal(userdb_delete(db, "b@y.org", NULL, &e), 0);
+	assert_int_equal(userdb_resolve(db, "any@w.org", s, &e),
 	    ERR_NOTFOUND);
+}
+
+static void
+t_alias_pairs(void **state)
+{
+	char user[MAILBOX_SIZE] = "", address[MAILBOX_SIZE] = "";
+	struct err e;
+
+	(void)state;
+	assert_int_equal(add("a@x.org"), 0);
+	assert_int_equal(add("b@x.org"), 0);
+	assert_int_equal(userdb_alias_add(db, "q@x.org", "b@x.org", &e), 0);
+	assert_int_equal(userdb_alias_add(db, "r@x.org", "a@x.org", &e), 0);
+	assert_int_equal(userdb_alias_next_pair(db, user, address, &e), 0);
+	assert_string_equal(user, "a@x.org");
+	assert_string_equal(address, "r@x.org");
+	assert_int_equal(userdb_alias_next_pair(db, user, address, &e), 0);
+	assert_string_equal(user, "b@x.org");
+	assert_string_equal(address, "q@x.org");
+	assert_int_equal(userdb_alias_next_pair(db, user, address, &e),
+	    ERR_NOTFOUND);
+}
+
+static void
+put_cert(struct user_record *r, const char *label, uint8_t octet)
+{
+	struct user_credential *c = user_credential_add(r,
+	    CREDENTIAL_CERTIFICATE, label);
+
+	assert_non_null(c);
+	c->generation = 1u + octet;
+	memset(c->stored_key, octet, RECORD_KEY);
+}
+
+/* ctx: the octets of the certificates that he is to have. */
+static int
+edit_certs(void *ctx, struct user_record *r)
+{
+	const char *octets = ctx;
+	char label[2] = "";
+
+	while (r->n_credentials > 0)
+		user_credential_remove(r, &r->credentials[0]);
+	for (const char *p = octets; *p != '\0'; p++) {
+		label[0] = *p;
+		put_cert(r, label, (uint8_t)*p);
+	}
+	return 0;
+}
+
+static int
+find_cert(char octet, char ret[MAILBOX_SIZE])
+{
+	uint8_t fp[RECORD_KEY];
+	struct err e;
+
+	memset(fp, octet, sizeof(fp));
+	return userdb_find_certificate(db, fp, ret, &e);
+}
+
+static void
+t_certificates(void **state)
+{
+	char s[MAILBOX_SIZE], one[] = "pq", two[] = "qr", dup[] = "xx",
+	    late[] = "s", none[] = "";
+	struct user_record r = { .flags = USER_MAY_POP };
+	struct err e;
+
+	(void)state;
+	assert_int_equal(add("a@x.org"), 0);
+	assert_int_equal(add("b@x.org"), 0);
+	assert_int_equal(userdb_update(db, "a@x.org", edit_certs, one, NULL,
+	    &e), 0);
+	assert_int_equal(find_cert('p', s), 0);
+	assert_string_equal(s, "a@x.org");
+	/* Another's: nothing of the change remains. */
+	assert_int_equal(userdb_update(db, "b@x.org", edit_certs, two, NULL,
+	    &e), ERR_EXISTS);
+	assert_non_null(strstr(e.text, "a@x.org"));
+	assert_int_equal(find_cert('r', s), ERR_NOTFOUND);
+	assert_int_equal(userdb_update(db, "b@x.org", edit_certs, dup, NULL,
+	    &e), ERR_EXISTS);
+	assert_int_equal(find_cert('x', s), ERR_NOTFOUND);
+	assert_int_equal(userdb_update(db, "a@x.org", edit_certs, two, NULL,
+	    &e), 0);
+	assert_int_equal(find_cert('p', s), ERR_NOTFOUND);
+	assert_int_equal(find_cert('r', s), 0);
+	assert_int_equal(userdb_update(db, "a@x.org", edit_certs, none, NULL,
+	    &e), 0);
+	assert_int_equal(find_cert('r', s), ERR_NOTFOUND);
+	assert_int_equal(edit_certs(late, &r), 0);
+	assert_int_equal(userdb_add(db, "c@x.org", &r, &e), 0);
+	assert_int_equal(find_cert('s', s), 0);
+	assert_string_equal(s, "c@x.org");
+	assert_non_null(user_certificate_find(&r,
+	    r.credentials[0].stored_key));
+	assert_int_equal(userdb_delete(db, "c@x.org", NULL, &e), 0);
+	assert_int_equal(find_cert('s', s), ERR_NOTFOUND);
+}
+
+static void
+t_allow_as(void **state)
+{
+	char s[MAILBOX_SIZE] = "";
+	struct err e;
+
+	(void)state;
+	assert_int_equal(add("a@x.org"), 0);
+	assert_int_equal(add("b@x.org"), 0);
+	assert_int_equal(add("c@x.org"), 0);
+	assert_int_equal(userdb_allow_as_add(db, "a@x.org", "z@x.org", &e),
+	    ERR_NOTFOUND);
+	assert_int_equal(userdb_allow_as_add(db, "z@x.org", "a@x.org", &e),
+	    ERR_NOTFOUND);
+	assert_int_equal(userdb_allow_as_add(db, "a@x.org", "a@x.org", &e),
+	    ERR_DENIED);
+	assert_int_equal(userdb_allow_as_add(db, "a@x.org", "c@x.org", &e), 0);
+	assert_int_equal(userdb_allow_as_add(db, "a@x.org", "b@x.org", &e), 0);
+	assert_int_equal(userdb_allow_as_add(db, "a@x.org", "b@x.org", &e),
+	    ERR_EXISTS);
+	assert_int_equal(userdb_allow_as_add(db, "b@x.org", "c@x.org", &e), 0);
+	assert_int_equal(userdb_allows_as(db, "a@x.org", "b@x.org", &e), 0);
+	assert_int_equal(userdb_allows_as(db, "b@x.org", "a@x.org", &e),
+	    ERR_NOTFOUND);
+	assert_int_equal(userdb_allow_as_next(db, "a@x.org", s, &e), 0);
+	assert_string_equal(s, "b@x.org");
+	assert_int_equal(userdb_allow_as_next(db, "a@x.org", s, &e), 0);
+	assert_string_equal(s, "c@x.org");
+	assert_int_equal(userdb_allow_as_next(db, "a@x.org", s, &e),
+	    ERR_NOTFOUND);
+	assert_int_equal(userdb_allow_as_delete(db, "a@x.org", "b@x.org", &e),
+	    0);
+	assert_int_equal(userdb_allow_as_delete(db, "a@x.org", "b@x.org", &e),
+	    ERR_NOTFOUND);
+	/* With the user goes all about him, from both sides. */
+	assert_int_equal(userdb_delete(db, "c@x.org", NULL, &e), 0);
+	assert_int_equal(add("c@x.org"), 0);
+	assert_int_equal(userdb_allows_as(db, "a@x.org", "c@x.org", &e),
+	    ERR_NOTFOUND);
+	assert_int_equal(userdb_allows_as(db, "b@x.org", "c@x.org", &e),
+	    ERR_NOTFOUND);
+}
+
+static int
+edit_secret(void *ctx, struct user_record *r)
+{
+	r->secret_len = ctx != NULL ? 8 : 0;
+	return 0;
+}
+
+static uint64_t
+count(enum userdb_count what)
+{
+	struct err e;
+	uint64_t n;
+
+	assert_int_equal(userdb_count(db, what, &n, &e), 0);
+	return n;
+}
+
+static void
+t_counts(void **state)
+{
+	struct err e;
+
+	assert_int_equal(count(USERDB_COUNT_USERS), 0);
+	assert_int_equal(add("a@x.org"), 0);
+	assert_int_equal(add("b@x.org"), 0);
+	assert_int_equal(add("b@x.org"), ERR_EXISTS);
+	assert_int_equal(count(USERDB_COUNT_USERS), 2);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(userdb_update(db, "a@x.org", edit_secret,
+		    &e, NULL, &e), 0);
+	assert_int_equal(count(USERDB_COUNT_SECRETS), 1);
+	assert_int_equal(userdb_recount(db, &e), 0);
+	assert_int_equal(count(USERDB_COUNT_USERS), 2);
+	assert_int_equal(count(USERDB_COUNT_SECRETS), 1);
+	t_close(state);
+	assert_int_equal(t_open(state), 0);
+	assert_int_equal(count(USERDB_COUNT_USERS), 2);
+	assert_int_equal(userdb_update(db, "b@x.org", edit_secret, &e, NULL,
+	    &e), 0);
+	assert_int_equal(userdb_update(db, "b@x.org", edit_secret, NULL, NULL,
+	    &e), 0);
+	assert_int_equal(userdb_delete(db, "a@x.org", NULL, &e), 0);
+	assert_int_equal(count(USERDB_COUNT_USERS), 1);
+	assert_int_equal(count(USERDB_COUNT_SECRETS), 0);
 }
 
 static void
@@ -446,6 +692,11 @@ main(void)
 		ROW(t_update),
 		ROW(t_aliases),
 		ROW(t_find_local),
+		ROW(t_resolve),
+		ROW(t_alias_pairs),
+		ROW(t_certificates),
+		ROW(t_allow_as),
+		ROW(t_counts),
 		ROW(t_lock),
 		ROW(t_newer_version),
 		ROW(t_modes),
