@@ -9,6 +9,7 @@
 #ifndef SUBMITD_AUTH_CORE_H
 #define SUBMITD_AUTH_CORE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "db/dbenv.h"
@@ -48,6 +49,7 @@ struct core {
 	struct loop		*loop;
 	struct conf		*conf;		/* referenced; swapped by reload */
 	struct pool		*pool;		/* conf->auth_threads */
+	struct pool		*upkeep;	/* one thread, for what may wait */
 	struct dbenv		*dbenv;
 	struct userdb		*userdb;
 	struct relay_cache	*relay;
@@ -56,6 +58,7 @@ struct core {
 	struct guess		*guess;
 	struct ops		*ops;
 	struct core_stats	 stats;
+	bool			 has_secrets;	/* some user has a sealed secret */
 };
 
 #endif

@@ -13,6 +13,7 @@
 #include "auth/core.h"
 #include "auth/guess.h"
 #include "auth/keys.h"
+#include "auth/notice.h"
 #include "auth/ops.h"
 #include "auth/sasl.h"
 #include "auth/verify.h"
@@ -21,6 +22,7 @@
 #include "lib/log.h"
 
 #define CORE_QUEUE_MAX		512u	/* password checks that wait */
+#define CORE_UPKEEP_MAX		64u
 #define CORE_TICK_MS		5000
 #define CORE_CHECKPOINT_S	60
 #define CORE_SWEEP_BUDGET	2000u
@@ -28,7 +30,6 @@
 struct core_main {
 	struct core		 core;
 	struct child		*child;
-	struct pool		*upkeep;	/* one thread */
 	bool			 upkeep_runs;
 	int64_t			 checkpoint_ms;
 	struct timer		 tick;
@@ -74,7 +75,7 @@ core_tick(void *ctx)
 		exit(EX_OSERR);	/* the next one recovers as it opens */
 	}
 	ops_tick(c->core.ops);
-	if (!c->upkeep_runs && pool_submit(c->upkeep, core_upkeep,
+	if (!c->upkeep_runs && pool_submit(c->core.upkeep, core_upkeep,
 	    core_upkeep_done, c) == 0)
 		c->upkeep_runs = true;
 	timer_arm(&c->tick, clock_timer_ms(CORE_TICK_MS));
@@ -158,11 +159,11 @@ core_start(struct core_main *c, struct err *reterr)
 
 	core->pool = pool_new(core->loop, (unsigned int)core->conf->auth_threads,
 	    CORE_QUEUE_MAX);
-	c->upkeep = pool_new(core->loop, 1, 4);
+	core->upkeep = pool_new(core->loop, 1, CORE_UPKEEP_MAX);
 	core->verify = verify_new();
 	core->guess = guess_new();
 	core->ops = ops_new(core);
-	if (core->pool == NULL || c->upkeep == NULL || core->verify == NULL ||
+	if (core->pool == NULL || core->upkeep == NULL || core->verify == NULL ||
 	    core->guess == NULL || core->ops == NULL ||
 	    timer_init(&c->tick, core->loop, core_tick, c) != 0)
 		return err_set(reterr, ERR_NOMEM, "no memory");
@@ -200,7 +201,7 @@ core_end(struct core_main *c)
 
 	timer_free(&c->tick);
 	pool_free(core->pool);
-	pool_free(c->upkeep);
+	pool_free(core->upkeep);
 	relay_cache_close(core->relay);
 	userdb_close(core->userdb);
 	dbenv_close(core->dbenv);
@@ -231,6 +232,7 @@ main(int argc, char **argv)
 	if (e.code != 0 || core_start(&c, &e) != 0 || core_serve(&c, &e) != 0)
 		child_fail(c.child, &e);
 	timer_arm(&c.tick, clock_timer_ms(CORE_TICK_MS));
+	core_secrets_changed(&c.core);
 	child_ready(c.child, c.core.loop, &core_child_ops, &c);
 	loop_run(c.core.loop);
 	core_end(&c);

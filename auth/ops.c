@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "auth/notice.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
@@ -53,6 +54,10 @@ static const struct op {
 				  address_op_maildrop },
 	[AUTHP_DELIVER] =	{ BY(ROLE_LOCAL),     false,
 				  address_op_deliver },
+	[AUTHP_WHO_ENTRY] =	{ BY_SESSIONS,	      false,
+				  notice_op_who_entry },
+	[AUTHP_WHO_END] =	{ BY_SESSIONS,	      false,
+				  notice_op_who_end },
 };
 
 void
@@ -88,6 +93,7 @@ ops_close(struct peer *p)
 	p->core->ops->n_role[p->role]--;
 	p->core->stats.peers_gone++;
 	ipc_close(p->ipc);
+	notice_peer_gone(p->core);
 	if (loop_defer(p->core->loop, ops_reap, p) != 0)
 		LOG_EV(LOG_ERR, "auth.nomem", NULL,
 		    KV_A("peer", priv_role_name(p->role)));
@@ -259,6 +265,13 @@ ops_accepted(void *ctx, int fd, uid_t uid, pid_t pid)
 	o->peers = p;
 	o->n_peers++;
 	o->n_role[s->role]++;
+	notice_peer_new(p);
+}
+
+struct peer *
+ops_peers(struct core *core)
+{
+	return core->ops->peers;
 }
 
 struct ops *

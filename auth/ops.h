@@ -24,12 +24,15 @@ struct peer {			/* a connection from one worker */
 	bool		 closed;	/* the reaper will free it */
 	unsigned int	 n_logins;
 	uint32_t	 serial;	/* of exchange ids */
+	uint32_t	 who_done;	/* auth/notice.c */
 	struct login	*logins[AUTHP_EXCHANGES_MAX];
 };
 
 struct ops *ops_new(struct core *core);		/* NULL: no memory */
 /* Serves the role's peers on the listening socket; ERR_NOMEM. */
 int	ops_listen(struct ops *o, int fd, enum priv_role role, uid_t uid);
+/* The list of them. */
+struct peer *ops_peers(struct core *core);
 /* Ends exchanges whose time is over; to be called every few seconds. */
 void	ops_tick(struct ops *o);
 
@@ -50,6 +53,8 @@ int	mail_op_ticket(struct peer *p, struct msg_in *m, int fd);
 int	address_op_rcpt(struct peer *p, struct msg_in *m, int fd);
 int	address_op_maildrop(struct peer *p, struct msg_in *m, int fd);
 int	address_op_deliver(struct peer *p, struct msg_in *m, int fd);
+int	notice_op_who_entry(struct peer *p, struct msg_in *m, int fd);
+int	notice_op_who_end(struct peer *p, struct msg_in *m, int fd);
 
 /* login.c: the peer is gone; exchanges that have waited too long. */
 void	login_end_all(struct peer *p);

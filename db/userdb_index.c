@@ -185,9 +185,10 @@ userdb_recount(struct userdb *db, struct err *reterr)
 	struct userdb_counting c = { .db = db };
 	char user[MAILBOX_SIZE] = "";
 	struct user_record r;
+	struct err e = { 0 };	/* that the end is reached is no error */
 	int rc;
 
-	while ((rc = userdb_next(db, user, &r, reterr)) == 0 ||
+	while ((rc = userdb_next(db, user, &r, &e)) == 0 ||
 	    rc == ERR_CORRUPT) {
 		c.n[USERDB_COUNT_USERS]++;
 		if (rc == 0 && r.secret_len > 0)
@@ -195,7 +196,7 @@ userdb_recount(struct userdb *db, struct err *reterr)
 		record_user_clear(&r);
 	}
 	if (rc != ERR_NOTFOUND)
-		return rc;
+		return err_set(reterr, rc, "%s", e.text);
 	return dbenv_txn(db->env, DBENV_SYNC, userdb_counts_txn, &c, "counts",
 	    reterr);
 }

@@ -28,7 +28,8 @@ import unittest
 BUILD = os.environ.get("SUBMITD_BUILT") or os.getcwd()
 HERE = os.path.dirname(os.path.abspath(__file__))
 (SESSION, START, STEP, CANCEL, MAIL, RCPT, TICKET, MAILDROP,
- DELIVER) = range(1, 10)
+ DELIVER, APOP, WHO_ENTRY, WHO_END) = range(1, 13)
+STATE, KICK, WHO = range(64, 67)
 VERDICTS = ("OK CONTINUE BADCRED TEMP NOAUTH NOTSENDER VOID NOUSER BADMECH "
             "NOINITIAL MALFORMED TRANSITION").split()
 TLS = "TLSv1.3:TLS_AES_256_GCM_SHA384:X25519"
@@ -187,6 +188,16 @@ class Peer:
 
     def __init__(self, authd, folder):
         self.s = authd.connect(folder + "/auth")
+        if folder in ("submitd-smtp", "popd-pop"):
+            got = self.notice(STATE)
+            assert len(got) == 1
+            self.has_secrets = bool(got[0])
+
+    def notice(self, kind):
+        """The fields of the next packet, which must be this notice."""
+        data = self.s.recv(65536)
+        assert data[:8] == struct.pack(">BBHI", 1, 0, kind, 0), data
+        return data[8:]
 
     def send(self, kind, fields, fd=None):
         self.number += 1
@@ -898,6 +909,38 @@ class Empty(unittest.TestCase):
             authd.remove()
 
 
+class Notices(Base):
+    """What authd says without being asked, and the answers."""
+
+    def entry(self, serial, user="alice@example.org", peer="192.0.2.1",
+              service=SMTP, sid=SID, mech="PLAIN", tls=TLS):
+        return (struct.pack(">I", serial) + text(sid) + text(user) +
+                text(peer) + bytes([service]) + text(mech) + text(tls) +
+                struct.pack(">Q", 1234567))
+
+    def test_malformed(self):
+        good = self.entry(1)
+        for kind, fields in (
+                (WHO_ENTRY, b""), (WHO_ENTRY, good + b"x"),
+                (WHO_ENTRY, self.entry(1, service=POP)),
+                (WHO_ENTRY, self.entry(1, sid="x")),
+                (WHO_ENTRY, self.entry(1, peer="here")),
+                (WHO_ENTRY, self.entry(1, mech="PLAIN LOGIN")),
+                (WHO_ENTRY, self.entry(1, tls="a b")),
+                (WHO_ENTRY, self.entry(1, user="x" * 255)),
+                (WHO_END, b""), (WHO_END, b"\0" * 5),
+                (WHO_END, struct.pack(">I", 1 << 31))):
+            with self.subTest(kind=kind, fields=fields[:60]):
+                self.assertTrue(self.peer("submitd-smtp").dropped(kind,
+                                                                  fields))
+
+    def test_unasked(self):
+        """An answer that comes too late is nobody's, and no offence."""
+        self.smtp.send(WHO_ENTRY, self.entry(0))
+        self.smtp.send(WHO_END, struct.pack(">I", 0))
+        self.login()
+
+
 class Roles(Base):
     """What a role may not ask, or asks malformed, drops that peer alone."""
 
@@ -918,7 +961,7 @@ class Roles(Base):
                 p = self.peer(folder)
                 self.assertEqual(p.dropped(kind, f), kind not in may,
                                  (folder, kind))
-            for kind in (0, 10, 99, 0x8001, 0xffff):
+            for kind in (0, 13, 64, 65, 66, 99, 0x8001, 0xffff):
                 self.assertTrue(self.peer(folder).dropped(kind, b""))
         self.assertEqual(self.smtp.call(RCPT, text("x@example.org")).verdict,
                          "NOUSER")
