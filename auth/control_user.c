@@ -7,17 +7,12 @@
 
 #include <string.h>
 
-#include <openssl/rand.h>
-
 #include "auth/control_private.h"
 #include "auth/scram.h"
 #include "lib/clock.h"
 #include "lib/str.h"
 
-_Static_assert(SCRAM_SALT == RECORD_SALT && SCRAM_KEY == RECORD_KEY,
-    "a record holds what scram.h makes");
-
-/* New keys under a new salt. A generation is never used twice for a name, not
+/* New keys, under the salt of all his passwords. A generation is never used twice for a name, not
  * even when its user was deleted meanwhile: what was issued to the former one
  * (tickets live for a day) must not hold for the next. */
 static int
@@ -33,13 +28,14 @@ control_set_keys(struct control_job *j, struct user_record *r)
 		return err_set(&j->err, ERR_LIMIT,
 		    "the user has %u credentials already",
 		    RECORD_CREDENTIALS_MAX);
-	c->keys = CREDENTIAL_SHA256;
-	c->iterations = (uint32_t)j->conf->scram_iterations;
 	c->created_s = j->now_s;
-	r->salt_len = RECORD_SALT;
-	if (RAND_bytes(r->salt, RECORD_SALT) != 1 ||
-	    scram_derive(j->password, strlen(j->password), r->salt,
-	    c->iterations, c->stored_key, c->server_key) != 0)
+	r->hash[0] = '\0';
+	if (r->salt_len == 0 && scram_salt_of(j->core->keys.fake, j->user,
+	    r->salt) == 0)
+		r->salt_len = SCRAM_SALT;
+	if (r->salt_len == 0 || scram_set_keys(c, j->password,
+	    strlen(j->password), r->salt, r->salt_len,
+	    (uint32_t)j->conf->scram_iterations, j->conf->scram_sha1) != 0)
 		return err_set(&j->err, ERR_NOMEM,
 		    "the password could not be hashed");
 	c->generation = now_us > c->generation ? now_us : c->generation + 1;

@@ -1,5 +1,5 @@
 /*
- * scram.c - SCRAM-SHA-256 keys and the preparation of passwords. Runs in
+ * scram.c - keys of SCRAM and the preparation of passwords. Runs in
  * authd-core only, on pool threads. It must never keep or log a password.
  */
 #include "config.h"
@@ -17,42 +17,102 @@
 
 #include "lib/str.h"
 
-_Static_assert(SCRAM_KEY == SHA256_DIGEST_LENGTH, "a key is a digest");
+_Static_assert(SCRAM_KEY == SHA256_DIGEST_LENGTH &&
+    SCRAM_KEY1 == SHA_DIGEST_LENGTH && SCRAM_KEY == RECORD_KEY &&
+    SCRAM_KEY1 == RECORD_KEY1 && SCRAM_SALT == RECORD_SALT,
+    "a key is a digest, and fits the record");
 
 static int
-scram_hmac(const uint8_t key[SCRAM_KEY], const char *text,
-    uint8_t ret[SCRAM_KEY])
+scram_hmac(const EVP_MD *md, const uint8_t *key, size_t key_len,
+    const char *text, uint8_t *ret)
 {
 	unsigned int len = 0;
 
-	if (HMAC(EVP_sha256(), key, SCRAM_KEY, (const unsigned char *)text,
-	    strlen(text), ret, &len) == NULL || len != SCRAM_KEY)
+	if (HMAC(md, key, (int)key_len, (const unsigned char *)text,
+	    strlen(text), ret, &len) == NULL || len != key_len)
 		return ERR_NOMEM;
 	return 0;
 }
 
 /* RFC 5802 section 3. */
-int
-scram_derive(const char *password, size_t len, const uint8_t salt[SCRAM_SALT],
-    uint32_t iterations, uint8_t ret_stored_key[SCRAM_KEY],
-    uint8_t ret_server_key[SCRAM_KEY])
+static int
+scram_derive_with(const EVP_MD *md, const char *password, size_t len,
+    const uint8_t *salt, size_t salt_len, uint32_t iterations,
+    uint8_t *ret_stored_key, uint8_t *ret_server_key)
 {
-	uint8_t salted[SCRAM_KEY], client[SCRAM_KEY];
+	uint8_t salted[EVP_MAX_MD_SIZE], client[EVP_MAX_MD_SIZE];
+	size_t size = (size_t)EVP_MD_get_size(md);
 	int r = ERR_NOMEM;
 
 	if (len > SCRAM_PASSWORD_MAX * 4 || iterations == 0 ||
-	    iterations > INT32_MAX)
+	    iterations > INT32_MAX || salt_len > INT32_MAX)
 		return ERR_LIMIT;
-	if (PKCS5_PBKDF2_HMAC(password, (int)len, salt, SCRAM_SALT,
-	    (int)iterations, EVP_sha256(), SCRAM_KEY, salted) == 1 &&
-	    (r = scram_hmac(salted, "Client Key", client)) == 0 &&
-	    (r = scram_hmac(salted, "Server Key", ret_server_key)) == 0 &&
-	    EVP_Digest(client, sizeof(client), ret_stored_key, NULL,
-	    EVP_sha256(), NULL) != 1)
+	if (PKCS5_PBKDF2_HMAC(password, (int)len, salt, (int)salt_len,
+	    (int)iterations, md, (int)size, salted) == 1 &&
+	    (r = scram_hmac(md, salted, size, "Client Key", client)) == 0 &&
+	    (r = scram_hmac(md, salted, size, "Server Key",
+	    ret_server_key)) == 0 &&
+	    EVP_Digest(client, size, ret_stored_key, NULL, md, NULL) != 1)
 		r = ERR_NOMEM;
 	OPENSSL_cleanse(salted, sizeof(salted));
 	OPENSSL_cleanse(client, sizeof(client));
 	return r;
+}
+
+int
+scram_derive(const char *password, size_t len, const uint8_t *salt,
+    size_t salt_len, uint32_t iterations, uint8_t ret_stored_key[SCRAM_KEY],
+    uint8_t ret_server_key[SCRAM_KEY])
+{
+	return scram_derive_with(EVP_sha256(), password, len, salt, salt_len,
+	    iterations, ret_stored_key, ret_server_key);
+}
+
+int
+scram_derive1(const char *password, size_t len, const uint8_t *salt,
+    size_t salt_len, uint32_t iterations, uint8_t ret_stored_key[SCRAM_KEY1],
+    uint8_t ret_server_key[SCRAM_KEY1])
+{
+	return scram_derive_with(EVP_sha1(), password, len, salt, salt_len,
+	    iterations, ret_stored_key, ret_server_key);
+}
+
+int
+scram_set_keys(struct user_credential *c, const char *password, size_t len,
+    const uint8_t *salt, size_t salt_len, uint32_t iterations, bool sha1)
+{
+	int r = scram_derive(password, len, salt, salt_len, iterations,
+	    c->stored_key, c->server_key);
+
+	if (r == 0 && sha1)
+		r = scram_derive1(password, len, salt, salt_len, iterations,
+		    c->stored_key1, c->server_key1);
+	if (r != 0)
+		return r;
+	if (!sha1) {
+		explicit_bzero(c->stored_key1, sizeof(c->stored_key1));
+		explicit_bzero(c->server_key1, sizeof(c->server_key1));
+	}
+	c->keys = (uint8_t)(CREDENTIAL_SHA256 | (sha1 ? CREDENTIAL_SHA1 : 0));
+	c->iterations = iterations;
+	return 0;
+}
+
+int
+scram_salt_of(const uint8_t fake_key[32], const char *user,
+    uint8_t ret[SCRAM_SALT])
+{
+	uint8_t in[1 + MAILBOX_SIZE], out[EVP_MAX_MD_SIZE];
+	size_t n = strnlen(user, MAILBOX_MAX);
+	unsigned int len = 0;
+
+	in[0] = 's';
+	memcpy(in + 1, user, n);
+	if (HMAC(EVP_sha256(), fake_key, 32, in, n + 1, out, &len) == NULL ||
+	    len < SCRAM_SALT)
+		return ERR_NOMEM;
+	memcpy(ret, out, SCRAM_SALT);
+	return 0;
 }
 
 /* Printable ASCII is its own SASLprep; nearly every password is that. */

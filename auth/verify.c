@@ -159,7 +159,7 @@ verify_password(struct verify *v, const char *user,
 		return r;
 	if (verify_find(v, mac, now_s))
 		return 0;
-	r = scram_derive(password, len, rec->salt,
+	r = scram_derive(password, len, rec->salt, rec->salt_len,
 	    rec->credentials[0].iterations, stored, server);
 	if (r == 0 && scram_key_cmp(stored,
 	    rec->credentials[0].stored_key) != 0)
@@ -200,7 +200,7 @@ verify_fake_record(const uint8_t secret[32], const char *user,
 	c = user_credential_add(ret, CREDENTIAL_PASSWORD, "");
 	c->keys = CREDENTIAL_SHA256;
 	c->iterations = SCRAM_ITERATIONS;
-	if (verify_fake_part(secret, 's', user, ret->salt, RECORD_SALT) != 0 ||
+	if (scram_salt_of(secret, user, ret->salt) != 0 ||
 	    verify_fake_part(secret, 'k', user, c->stored_key,
 	    sizeof(c->stored_key)) != 0 ||
 	    verify_fake_part(secret, 'v', user, c->server_key,

@@ -283,8 +283,8 @@ t_scram_keys(void **state)
 	assert_true(k.sha256);
 	assert_int_equal(k.iterations, 4096);
 	assert_int_equal(k.salt_len, 16);
-	assert_int_equal(scram_derive("correct horse", 13, k.salt, 4096,
-	    stored, server), 0);
+	assert_int_equal(scram_derive("correct horse", 13, k.salt, 16,
+	    4096, stored, server), 0);
 	assert_memory_equal(stored, k.stored_key, 32);
 	assert_memory_equal(server, k.server_key, 32);
 	assert_int_equal(hash_scram_parse("scram-sha-256$4096:ryq8+g/XeJofOKL"

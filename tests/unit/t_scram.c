@@ -38,8 +38,8 @@ t_rfc7677(void **state)
 	(void)state;
 	assert_int_equal(str_b64_decode(salt, sizeof(salt),
 	    "W22ZaJ0SNY7soEsUEjb6gQ==", 24), SCRAM_SALT);
-	assert_int_equal(scram_derive("pencil", 6, salt, 4096, stored,
-	    server), 0);
+	assert_int_equal(scram_derive("pencil", 6, salt, sizeof(salt), 4096,
+	    stored, server), 0);
 	assert_int_equal(str_b64_decode(sig, sizeof(sig), SERVER_SIGNATURE,
 	    44), SCRAM_KEY);
 	HMAC(EVP_sha256(), server, SCRAM_KEY, msg, strlen(AUTH_MESSAGE), got, &n);
@@ -53,6 +53,43 @@ t_rfc7677(void **state)
 	EVP_Digest(got, SCRAM_KEY, sig, NULL, EVP_sha256(), NULL);
 	assert_int_equal(scram_key_cmp(sig, stored), 0);
 	assert_int_not_equal(scram_key_cmp(sig, server), 0);
+}
+
+/* RFC 5802 section 5; salts of names. */
+static void
+t_sha1(void **state)
+{
+	static const char msg[] = "n=user,r=fyko+d2lbbFgONRv9qkxdawL,"
+	    "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,"
+	    "i=4096,c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j";
+	uint8_t salt[SCRAM_SALT], other[SCRAM_SALT], key[32] = { 1 };
+	uint8_t stored[SCRAM_KEY1], server[SCRAM_KEY1];
+	uint8_t got[SCRAM_KEY1], want[SCRAM_KEY1];
+	struct user_credential c = { 0 };
+	unsigned int n;
+	int salt_len;
+
+	(void)state;
+	salt_len = str_b64_decode(salt, sizeof(salt), "QSXCR+Q6sek8bf92", 16);
+	assert_int_equal(salt_len, 12);
+	assert_int_equal(scram_derive1("pencil", 6, salt, 12, 4096, stored,
+	    server), 0);
+	HMAC(EVP_sha1(), server, SCRAM_KEY1, (const unsigned char *)msg,
+	    strlen(msg), got, &n);
+	str_b64_decode(want, sizeof(want), "rmF9pqV8S7suAoZWja4dJRkFsKQ=", 28);
+	assert_memory_equal(got, want, SCRAM_KEY1);
+	assert_int_equal(scram_set_keys(&c, "pencil", 6, salt, 12, 4096,
+	    true), 0);
+	assert_memory_equal(c.stored_key1, stored, SCRAM_KEY1);
+	assert_int_equal(c.keys, CREDENTIAL_KEYS_ALL);
+	assert_int_equal(scram_set_keys(&c, "pencil", 6, salt, 12, 4096,
+	    false), 0);
+	assert_int_equal(c.keys, CREDENTIAL_SHA256);
+	assert_int_equal(scram_salt_of(key, "a@example.org", salt), 0);
+	assert_int_equal(scram_salt_of(key, "b@example.org", other), 0);
+	assert_memory_not_equal(salt, other, SCRAM_SALT);
+	assert_int_equal(scram_salt_of(key, "a@example.org", other), 0);
+	assert_memory_equal(salt, other, SCRAM_SALT);
 }
 
 static void
@@ -101,7 +138,7 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(t_rfc7677),
+		cmocka_unit_test(t_rfc7677), cmocka_unit_test(t_sha1),
 		cmocka_unit_test(t_prepare),
 	};
 
