@@ -24,14 +24,13 @@
 #define CORE_QUEUE_MAX		512u	/* password checks that wait */
 #define CORE_UPKEEP_MAX		64u
 #define CORE_TICK_MS		5000
-#define CORE_CHECKPOINT_S	60
 #define CORE_SWEEP_BUDGET	2000u
 
 struct core_main {
 	struct core		 core;
 	struct child		*child;
 	bool			 upkeep_runs;
-	int64_t			 checkpoint_ms;
+	bool			 db_full;	/* it was logged */
 	struct timer		 tick;
 	uid_t			 uids[ROLE__COUNT];
 };
@@ -45,12 +44,9 @@ core_upkeep(void *ctx)
 	struct err e = { 0 };
 	uint64_t removed;
 
-	if (relay_cache_sweep(c->core.relay, clock_now_s(), CORE_SWEEP_BUDGET,
-	    &removed, &e) != 0)
+	if (dbenv_has_space(c->core.dbenv) && relay_cache_sweep(c->core.relay,
+	    clock_now_s(), CORE_SWEEP_BUDGET, &removed, &e) != 0)
 		LOG_EV(LOG_ERR, "db.sweep.fail", NULL, KV_T("why", e.text));
-	if (clock_mono_ms() - c->checkpoint_ms < CORE_CHECKPOINT_S * 1000)
-		return;
-	c->checkpoint_ms = clock_mono_ms();
 	if (dbenv_checkpoint(c->core.dbenv, &e) != 0)
 		LOG_EV(LOG_ERR, "db.checkpoint.fail", NULL,
 		    KV_T("why", e.text));
@@ -64,11 +60,29 @@ core_upkeep_done(void *ctx)
 	c->upkeep_runs = false;
 }
 
+/* Once when it starts and once when it ends. */
+static void
+core_watch_space(struct core_main *c)
+{
+	bool full = !dbenv_has_space(c->core.dbenv);
+
+	if (full == c->db_full)
+		return;
+	c->db_full = full;
+	if (full)
+		LOG_EV(LOG_ERR, "db.full", NULL, KV_T("why",
+		    "the disk of db_dir is full: logins go on, nothing can be "
+		    "changed"));
+	else
+		LOG_EV(LOG_NOTICE, "db.space", NULL);
+}
+
 static void
 core_tick(void *ctx)
 {
 	struct core_main *c = ctx;
 
+	core_watch_space(c);
 	if (dbenv_is_broken(c->core.dbenv)) {
 		LOG_EV(LOG_ERR, "db.broken", NULL,
 		    KV_T("why", "the database gave up; starting anew"));

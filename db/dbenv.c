@@ -9,8 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,25 +18,22 @@
 #include <db.h>
 
 #include "db/dbenv_private.h"
+#include "lib/clock.h"
 #include "lib/fio.h"
 #include "lib/str.h"
 
-#define DBENV_CACHE_OCTETS	(16u * 1024 * 1024)
 #define DBENV_LOCK_WAIT_MS	5000
-#define DBENV_LOCKS_MAX		20000u
+#define DBENV_LOCKS_MAX		200000u	/* a transaction of thousands of changes */
+#define DBENV_LOCKERS_MAX	20000u
+#define DBENV_TXNS_MAX		2000u
+#define DBENV_LOG_BUFFER	(512u * 1024)
+#define DBENV_LOG_FILE		(8u * 1024 * 1024)
 #define DBENV_TRIES_MAX		1000
+#define DBENV_CHECKPOINT_MS	60000	/* this often after little */
 #define DBENV_CHECKPOINT_KB	256u
 #define DBENV_CHECKPOINT_MIN	5u
 #define DBENV_META		"meta.db"
 #define DBENV_KEY_VERSION	"version"
-
-struct dbenv {
-	DB_ENV		*env;
-	int		 lock_fd;
-	atomic_bool	 broken;
-	pthread_mutex_t	 mutex;		/* of `last` */
-	char		 last[192];	/* Berkeley DB's own words */
-};
 
 static void
 dbenv_errcall(const DB_ENV *env, const char *prefix, const char *msg)
@@ -145,13 +140,17 @@ dbenv_configure(struct dbenv *e)
 	    (rc = env->set_lk_detect(env, DB_LOCK_DEFAULT)) != 0 ||
 	    (rc = env->set_lk_max_locks(env, DBENV_LOCKS_MAX)) != 0 ||
 	    (rc = env->set_lk_max_objects(env, DBENV_LOCKS_MAX)) != 0 ||
-	    (rc = env->set_lk_max_lockers(env, DBENV_LOCKS_MAX)) != 0)
+	    (rc = env->set_lk_max_lockers(env, DBENV_LOCKERS_MAX)) != 0 ||
+	    (rc = env->set_tx_max(env, DBENV_TXNS_MAX)) != 0 ||
+	    (rc = env->set_lg_bsize(env, DBENV_LOG_BUFFER)) != 0 ||
+	    (rc = env->set_lg_max(env, DBENV_LOG_FILE)) != 0)
 		return rc;
 	return env->log_set_config(env, DB_LOG_AUTO_REMOVE, 1);
 }
 
 static int
-dbenv_recover(struct dbenv *e, const char *home, struct err *reterr)
+dbenv_recover(struct dbenv *e, const char *home, uint32_t how,
+    struct err *reterr)
 {
 	int rc;
 
@@ -161,44 +160,49 @@ dbenv_recover(struct dbenv *e, const char *home, struct err *reterr)
 	}
 	if ((rc = dbenv_configure(e)) != 0)
 		return dbenv_result(e, rc, home, reterr);
-	rc = e->env->open(e->env, home, DB_CREATE | DB_PRIVATE | DB_RECOVER |
-	    DB_INIT_TXN | DB_INIT_LOG | DB_INIT_LOCK | DB_INIT_MPOOL |
+	rc = e->env->open(e->env, home, DB_CREATE | DB_PRIVATE | how | DB_INIT_TXN | DB_INIT_LOG | DB_INIT_LOCK | DB_INIT_MPOOL |
 	    DB_THREAD, 0600);
 	return dbenv_result(e, rc, home, reterr);
 }
 
 struct dbenv_version {
 	DB		*db;
-	uint32_t	 found;
+	uint32_t	 found;		/* 0: none */
 };
+
+static int
+dbenv_version_read(struct dbenv_version *v, DB_TXN *txn, uint32_t flags)
+{
+	uint8_t be[4];
+	struct dbenv_item it = { .p = be, .size = sizeof(be) };
+	int rc;
+
+	v->found = 0;
+	rc = dbenv_get(v->db, txn, DBENV_KEY_VERSION,
+	    strlen(DBENV_KEY_VERSION), &it, flags);
+	if (rc == 0 && it.len != sizeof(be))
+		return ERR_CORRUPT;
+	if (rc == 0)
+		v->found = (uint32_t)be[0] << 24 | (uint32_t)be[1] << 16 |
+		    (uint32_t)be[2] << 8 | be[3];
+	return rc == DB_NOTFOUND ? 0 : rc;
+}
 
 static int
 dbenv_version_txn(void *ctx, DB_TXN *txn, struct err *reterr)
 {
+	const uint8_t be[4] = { 0, 0, 0, DBENV_VERSION };
 	struct dbenv_version *v = ctx;
-	uint8_t be[4] = { 0, 0, 0, DBENV_VERSION };
-	struct dbenv_item it = { .p = be, .size = sizeof(be) };
-	int rc;
 
+	(void)reterr;
 	_Static_assert(DBENV_VERSION < 256, "one octet is written");
-	rc = dbenv_get(v->db, txn, DBENV_KEY_VERSION,
-	    strlen(DBENV_KEY_VERSION), &it, DB_RMW);
-	if (rc == DB_NOTFOUND) {
-		v->found = DBENV_VERSION;
-		return dbenv_put(v->db, txn, DBENV_KEY_VERSION,
-		    strlen(DBENV_KEY_VERSION), be, sizeof(be), 0);
-	}
-	if (rc != 0)
-		return rc;
-	if (it.len != sizeof(be))
-		return err_set(reterr, ERR_CORRUPT,
-		    "%s: the version is unreadable", DBENV_META);
-	v->found = (uint32_t)be[0] << 24 | (uint32_t)be[1] << 16 |
-	    (uint32_t)be[2] << 8 | be[3];
-	return 0;
+	return dbenv_put(v->db, txn, DBENV_KEY_VERSION,
+	    strlen(DBENV_KEY_VERSION), be, sizeof(be), 0);
 }
 
-/* E4. A later version converts older ones here. */
+/* E4. Records of an older version are read as they are, and written anew as
+ * they change, so the mark alone is set. Nothing is written where it is right:
+ * the disk may be full. */
 static int
 dbenv_check_version(struct dbenv *e, const char *home, struct err *reterr)
 {
@@ -207,19 +211,37 @@ dbenv_check_version(struct dbenv *e, const char *home, struct err *reterr)
 
 	if ((r = dbenv_open_db(e, DBENV_META, &v.db, reterr)) != 0)
 		return r;
-	r = dbenv_txn(e, DBENV_SYNC, dbenv_version_txn, &v, DBENV_META,
-	    reterr);
-	v.db->close(v.db, 0);
-	if (r == 0 && v.found > DBENV_VERSION)
+	r = dbenv_version_read(&v, NULL, 0);
+	if (r == ERR_CORRUPT)
+		(void)err_set(reterr, r, "%s/%s: the version is unreadable",
+		    home, DBENV_META);
+	else if (r != 0)
+		r = dbenv_result(e, r, DBENV_META, reterr);
+	else if (v.found > DBENV_VERSION)
 		r = err_set(reterr, ERR_CONFIG, "%s: the database was written "
 		    "by a newer version (format %u, this program knows %u): "
 		    "install that version, or restore a backup of yours", home,
 		    v.found, (unsigned int)DBENV_VERSION);
+	else if (v.found < DBENV_VERSION)
+		r = dbenv_txn(e, DBENV_SYNC, dbenv_version_txn, &v,
+		    DBENV_META, reterr);
+	v.db->close(v.db, 0);
 	return r;
 }
 
-int
-dbenv_open(const char *home, struct dbenv **ret, struct err *reterr)
+static int
+dbenv_check_whole(const struct dbenv *e, struct err *reterr)
+{
+	if (faccessat(e->home_fd, DBENV_RESTORING, F_OK, 0) != 0)
+		return 0;
+	return err_set(reterr, ERR_CORRUPT, "%s: a restore of the database "
+	    "was interrupted: do it again with authd --recover --from",
+	    e->home);
+}
+
+static int
+dbenv_open_how(const char *home, uint32_t how, struct dbenv **ret,
+    struct err *reterr)
 {
 	struct dbenv *e;
 	int r;
@@ -227,15 +249,37 @@ dbenv_open(const char *home, struct dbenv **ret, struct err *reterr)
 	if ((e = calloc(1, sizeof(*e))) == NULL)
 		return err_set(reterr, ERR_NOMEM, "%s: no memory", home);
 	e->lock_fd = -1;
+	e->checkpoint_ms = clock_mono_ms();
 	pthread_mutex_init(&e->mutex, NULL);
-	if ((r = dbenv_take_lock(e, home, reterr)) != 0 ||
-	    (r = dbenv_recover(e, home, reterr)) != 0 ||
-	    (r = dbenv_check_version(e, home, reterr)) != 0) {
+	e->home_fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (e->home_fd < 0)
+		r = err_sys(reterr, "%s", home);
+	else if (str_copy(e->home, sizeof(e->home), home) != 0)
+		r = err_set(reterr, ERR_LIMIT, "%.64s…: path too long", home);
+	else if ((r = dbenv_take_lock(e, home, reterr)) == 0 &&
+	    (r = dbenv_check_whole(e, reterr)) == 0) {
+		dbenv_reserve_release(e);
+		if ((r = dbenv_recover(e, home, how, reterr)) == 0)
+			r = dbenv_check_version(e, home, reterr);
+	}
+	if (r != 0) {
 		dbenv_close(e);
 		return r;
 	}
 	*ret = e;
 	return 0;
+}
+
+int
+dbenv_open(const char *home, struct dbenv **ret, struct err *reterr)
+{
+	return dbenv_open_how(home, DB_RECOVER, ret, reterr);
+}
+
+int
+dbenv_open_fatal(const char *home, struct dbenv **ret, struct err *reterr)
+{
+	return dbenv_open_how(home, DB_RECOVER_FATAL, ret, reterr);
 }
 
 void
@@ -244,12 +288,14 @@ dbenv_close(struct dbenv *e)
 	if (e == NULL)
 		return;
 	if (e->env != NULL) {
-		if (!atomic_load(&e->broken))
+		if (!atomic_load(&e->broken) && dbenv_has_space(e))
 			(void)e->env->txn_checkpoint(e->env, 0, 0, 0);
 		(void)e->env->close(e->env, 0);
 	}
 	if (e->lock_fd != -1)
 		close(e->lock_fd);
+	if (e->home_fd != -1)
+		close(e->home_fd);
 	pthread_mutex_destroy(&e->mutex);
 	free(e);
 }
@@ -257,9 +303,19 @@ dbenv_close(struct dbenv *e)
 int
 dbenv_checkpoint(struct dbenv *e, struct err *reterr)
 {
-	return dbenv_result(e, e->env->txn_checkpoint(e->env,
-	    DBENV_CHECKPOINT_KB, DBENV_CHECKPOINT_MIN, 0), "checkpoint",
-	    reterr);
+	int64_t now_ms = clock_mono_ms();
+	int rc;
+
+	dbenv_reserve_keep(e);
+	if (!dbenv_has_space(e))
+		return 0;
+	rc = e->env->txn_checkpoint(e->env, DBENV_CHECKPOINT_LOG_KB, 0, 0);
+	if (rc == 0 && now_ms - e->checkpoint_ms >= DBENV_CHECKPOINT_MS) {
+		e->checkpoint_ms = now_ms;
+		rc = e->env->txn_checkpoint(e->env, DBENV_CHECKPOINT_KB,
+		    DBENV_CHECKPOINT_MIN, 0);
+	}
+	return dbenv_result(e, rc, "checkpoint", reterr);
 }
 
 bool
@@ -297,8 +353,11 @@ dbenv_txn(struct dbenv *e, enum dbenv_durability d, dbenv_txn_fn *fn,
     void *ctx, const char *what, struct err *reterr)
 {
 	DB_TXN *txn;
-	int rc, tries;
+	int rc = 0, tries;
 
+	if (!dbenv_has_space(e))
+		return err_set(reterr, ERR_NOSPACE,
+		    "%s: the disk that holds the database is full", what);
 	for (tries = 0; tries < DBENV_TRIES_MAX; tries++) {
 		rc = e->env->txn_begin(e->env, NULL, &txn, 0);
 		if (rc != 0)
@@ -310,6 +369,10 @@ dbenv_txn(struct dbenv *e, enum dbenv_durability d, dbenv_txn_fn *fn,
 		if (!dbenv_again(rc))
 			break;
 	}
+	/* What flushes may take a while, so it can do this too, when due. */
+	if (rc == 0 && d == DBENV_SYNC)
+		(void)e->env->txn_checkpoint(e->env, DBENV_CHECKPOINT_LOG_KB,
+		    0, 0);
 	return dbenv_result(e, rc, what, reterr);
 }
 

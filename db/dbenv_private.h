@@ -9,12 +9,35 @@
 #ifndef SUBMITD_DB_DBENV_PRIVATE_H
 #define SUBMITD_DB_DBENV_PRIVATE_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <db.h>
 
 #include "db/dbenv.h"
+
+struct dbenv {
+	DB_ENV		*env;
+	char		 home[256];
+	int		 home_fd;
+	int		 lock_fd;
+	atomic_bool	 broken;
+	atomic_bool	 full;		/* E5: the last answer was "no" */
+	_Atomic int64_t	 checkpoint_ms;	/* monotonic; the last one that was due */
+	pthread_mutex_t	 mutex;		/* of `last` */
+	char		 last[192];	/* Berkeley DB's own words */
+};
+
+/* dbenv_space.c: the file that keeps room for recovery. */
+void	dbenv_reserve_release(struct dbenv *e);	/* when space is short */
+void	dbenv_reserve_keep(struct dbenv *e);
+
+/* Calls each(ctx, name) for the databases (".db") in the folder, in order. */
+int	dbenv_each_file(const char *home, int (*each)(void *ctx,
+	    const char *name, struct err *reterr), void *ctx,
+	    struct err *reterr);
 
 /* Opens or creates a btree in the environment. Returns our codes. */
 int	dbenv_open_db(struct dbenv *e, const char *file, DB **ret,
@@ -26,7 +49,8 @@ enum dbenv_durability {
 };
 
 /* Runs fn in a transaction and commits it, again from the start after a
- * deadlock. Returns our codes, with `what` in the text of a failure. */
+ * deadlock. Returns our codes, with `what` in the text of a failure;
+ * ERR_NOSPACE before anything is begun (E5). */
 typedef int dbenv_txn_fn(void *ctx, DB_TXN *txn, struct err *reterr);
 int	dbenv_txn(struct dbenv *e, enum dbenv_durability d, dbenv_txn_fn *fn,
 	    void *ctx, const char *what, struct err *reterr);

@@ -1,7 +1,8 @@
 # The database: linked by authd-core alone.
 noinst_LIBRARIES += db/libstore.a
 db_libstore_a_SOURCES = \
-	db/dbenv.c db/dbenv.h db/dbenv_private.h db/record.c db/record.h \
+	db/dbenv.c db/dbenv.h db/dbenv_private.h db/dbenv_backup.c \
+	db/dbenv_check.c db/dbenv_space.c db/record.c db/record.h \
 	db/userdb.c db/userdb.h db/userdb_private.h db/userdb_address.c \
 	db/userdb_index.c db/relay_cache.c db/relay_cache.h
 

@@ -1,6 +1,7 @@
 # what tests/ makes
 include tests/unit/ipc_conn.mk
 include tests/unit/db.mk
+include tests/unit/dbenv.mk
 include tests/unit/smtp.mk
 include tests/fuzz/local.mk
 include tests/unit/lib.mk
