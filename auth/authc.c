@@ -326,7 +326,7 @@ authc_session(struct authc *a, int sock_fd, enum authp_service service,
 }
 
 int
-authc_sasl_start(struct authc *a, const struct authc_blob *handle,
+authc_sasl_start(struct authc *a, const struct authc_handle *handle,
     const struct authc_start *st, authc_fn *fn, void *ctx, uint32_t *ret_call)
 {
 	struct msg_out m;
@@ -370,7 +370,7 @@ authc_sasl_cancel(struct authc *a, uint32_t exchange)
 }
 
 int
-authc_apop(struct authc *a, const struct authc_blob *handle, const char *tls,
+authc_apop(struct authc *a, const struct authc_handle *handle, const char *tls,
     const char *name, const char *challenge,
     const uint8_t digest[AUTHP_DIGEST_SIZE], authc_fn *fn, void *ctx,
     uint32_t *ret_call)
@@ -420,7 +420,7 @@ authc_who_end(struct authc *a, uint32_t serial)
 }
 
 int
-authc_mail(struct authc *a, const struct authc_blob *handle,
+authc_mail(struct authc *a, const struct authc_handle *handle,
     const struct authc_blob *ticket, const char *tls, const char *sender,
     authc_fn *fn, void *ctx, uint32_t *ret_call)
 {

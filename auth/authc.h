@@ -20,7 +20,12 @@
 
 struct authc;
 
-struct authc_blob {			/* a handle or a ticket, by value */
+struct authc_handle {			/* by value, like a ticket */
+	size_t	len;
+	uint8_t	data[AUTHP_HANDLE_MAX];
+};
+
+struct authc_blob {			/* a ticket */
 	size_t	len;
 	uint8_t	data[AUTHP_TICKET_MAX];
 };
@@ -92,13 +97,13 @@ bool	authc_has_secrets(const struct authc *a);
 int	authc_session(struct authc *a, int sock_fd, enum authp_service service,
 	    const char *sid, authc_fn *fn, void *ctx, uint32_t *ret_call);
 /* Responses are the caller's to zero; this module zeroes its own copy. */
-int	authc_sasl_start(struct authc *a, const struct authc_blob *handle,
+int	authc_sasl_start(struct authc *a, const struct authc_handle *handle,
 	    const struct authc_start *st, authc_fn *fn, void *ctx,
 	    uint32_t *ret_call);
 int	authc_sasl_step(struct authc *a, uint32_t exchange, const void *resp,
 	    size_t len, authc_fn *fn, void *ctx, uint32_t *ret_call);
 void	authc_sasl_cancel(struct authc *a, uint32_t exchange);
-int	authc_mail(struct authc *a, const struct authc_blob *handle,
+int	authc_mail(struct authc *a, const struct authc_handle *handle,
 	    const struct authc_blob *ticket, const char *tls,
 	    const char *sender, authc_fn *fn, void *ctx, uint32_t *ret_call);
 int	authc_rcpt(struct authc *a, const char *address, authc_fn *fn,
@@ -106,7 +111,7 @@ int	authc_rcpt(struct authc *a, const char *address, authc_fn *fn,
 int	authc_ticket(struct authc *a, const void *ticket, size_t len,
 	    const char *sender, enum authp_phase phase, authc_fn *fn,
 	    void *ctx, uint32_t *ret_call);
-int	authc_apop(struct authc *a, const struct authc_blob *handle,
+int	authc_apop(struct authc *a, const struct authc_handle *handle,
 	    const char *tls, const char *name, const char *challenge,
 	    const uint8_t digest[AUTHP_DIGEST_SIZE], authc_fn *fn, void *ctx,
 	    uint32_t *ret_call);

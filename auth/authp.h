@@ -72,8 +72,4 @@ enum authp_verdict {
 #define AUTHP_EXCHANGES_MAX	512u
 #define AUTHP_EXCHANGE_S	300
 
-/* What is offered, in the order of advertisement (the strongest first; LOGIN
- * last). */
-#define AUTHP_MECHS_TLS		"SCRAM-SHA-256 PLAIN LOGIN"
-
 #endif

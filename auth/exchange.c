@@ -11,22 +11,39 @@
 
 #include "lib/err.h"
 #include "lib/str.h"
+#include "lib/tls.h"
 
 enum exchange_state {
 	EXCHANGE_IDLE,
+	EXCHANGE_FIRST,		/* waits for a -PLUS client's first message */
 	EXCHANGE_HELLO,		/* waits for the handle, maybe to go on */
 	EXCHANGE_AUTHD,		/* waits for authd */
 	EXCHANGE_CLIENT,	/* waits for the client's response */
 };
 
-/* What is to be sent once the handle is there. */
+enum exchange_kind { EXCHANGE_SASL, EXCHANGE_APOP };
+
+/* What is to be sent once it is complete and the handle is there. */
 struct exchange_start {
+	enum exchange_kind kind;
+	int	 fd;
+	SSL	*ssl;
 	char	 tls[AUTHP_TLS_MAX + 1];
 	char	 mech[AUTHP_MECH_MAX + 1];
+	char	 binding[AUTHP_BINDING_MAX + 1];
+	uint8_t	 binding_data[TLS_BINDING_MAX];
+	size_t	 binding_len;
+	bool	 has_cert;
+	uint8_t	 cert[TLS_FINGERPRINT_SIZE];
+	char	 challenge[AUTHP_CHALLENGE_MAX + 1];	/* APOP */
+	uint8_t	 digest[AUTHP_DIGEST_SIZE];		/* APOP */
 	bool	 has_ir;
 	size_t	 ir_len;
-	uint8_t	 ir[];
+	uint8_t	 ir[];		/* and a NUL; APOP: the name */
 };
+
+_Static_assert(TLS_BINDING_MAX <= AUTHP_BINDING_DATA_MAX &&
+    TLS_FINGERPRINT_SIZE == AUTHP_CERT_SIZE, "authd takes it");
 
 struct exchange {
 	struct authc		*authc;
@@ -38,8 +55,8 @@ struct exchange {
 	uint32_t		 call;		/* HELLO, AUTHD */
 	uint32_t		 number;	/* authd's exchange */
 	bool			 open;		/* authd holds one for us */
-	struct exchange_start	*start;		/* HELLO; NULL: only that */
-	struct authc_blob	 handle;
+	struct exchange_start	*start;		/* FIRST, HELLO, or NULL */
+	struct authc_handle	 handle;
 };
 
 struct exchange *
@@ -88,7 +105,7 @@ exchange_free(struct exchange *x)
 	free(x);
 }
 
-const struct authc_blob *
+const struct authc_handle *
 exchange_handle(const struct exchange *x)
 {
 	return x->handle.len > 0 ? &x->handle : NULL;
@@ -159,18 +176,34 @@ exchange_answered(void *ctx, const struct authc_reply *a)
 	exchange_tell(x, &r);
 }
 
-/* Sends START; the handle is known. */
+static int
+exchange_send_sasl(struct exchange *x, const struct exchange_start *st)
+{
+	struct authc_start s = {
+		.tls = st->tls, .mech = st->mech,
+		.ir = st->has_ir ? st->ir : NULL, .ir_len = st->ir_len,
+		.binding = st->binding, .binding_data = st->binding_data,
+		.binding_len = st->binding_len,
+		.cert = st->has_cert ? st->cert : NULL,
+	};
+
+	return authc_sasl_start(x->authc, &x->handle, &s, exchange_answered,
+	    x, &x->call);
+}
+
+/* Sends START or APOP; the handle is known. */
 static int
 exchange_send_start(struct exchange *x)
 {
-	struct exchange_start *st = x->start;
-	struct authc_start s = { .tls = st->tls, .mech = st->mech,
-	    .ir = st->has_ir ? st->ir : NULL, .ir_len = st->ir_len,
-	    .binding = "" };
+	const struct exchange_start *st = x->start;
 	int r;
 
-	r = authc_sasl_start(x->authc, &x->handle, &s, exchange_answered, x,
-	    &x->call);
+	if (st->kind == EXCHANGE_APOP)
+		r = authc_apop(x->authc, &x->handle, st->tls,
+		    (const char *)st->ir, st->challenge, st->digest,
+		    exchange_answered, x, &x->call);
+	else
+		r = exchange_send_sasl(x, st);
 	exchange_drop_start(x);
 	x->state = r == 0 ? EXCHANGE_AUTHD : EXCHANGE_IDLE;
 	return r;
@@ -212,34 +245,142 @@ exchange_hello(struct exchange *x, int sock_fd, exchange_fn *fn, void *ctx)
 	return 0;
 }
 
-int
-exchange_begin_raw(struct exchange *x, int sock_fd, const char *tls,
-    const char *mech, const void *ir, size_t ir_len, exchange_fn *fn,
-    void *ctx)
+/* The start that x will send; ERR_EXISTS: one is under way. */
+static int
+exchange_prepare(struct exchange *x, const struct exchange_client *c,
+    const char *mech, const void *ir, size_t ir_len)
 {
 	struct exchange_start *st;
 	int r;
 
 	if (x->state != EXCHANGE_IDLE)
 		return ERR_EXISTS;
+	if (ir == NULL)
+		ir_len = 0;
 	if (ir_len > AUTHP_RESP_MAX)
 		return ERR_LIMIT;
-	if ((st = calloc(1, sizeof(*st) + ir_len)) == NULL)
+	if ((st = calloc(1, sizeof(*st) + ir_len + 1)) == NULL)
 		return ERR_NOMEM;
 	x->start = st;
-	x->fn = fn;
-	x->ctx = ctx;
+	st->fd = c->fd;
+	st->ssl = c->ssl;
 	st->has_ir = ir != NULL;
-	st->ir_len = ir == NULL ? 0 : ir_len;
-	if (st->ir_len > 0)
-		memcpy(st->ir, ir, st->ir_len);
-	if ((r = str_copy(st->tls, sizeof(st->tls), tls)) == 0 &&
-	    (r = str_copy(st->mech, sizeof(st->mech), mech)) == 0)
-		r = exchange_handle(x) != NULL ? exchange_send_start(x) :
-		    exchange_hello(x, sock_fd, fn, ctx);
+	st->ir_len = ir_len;
+	if (ir_len > 0)
+		memcpy(st->ir, ir, ir_len);
+	if ((r = str_copy(st->tls, sizeof(st->tls), c->tls)) == 0)
+		r = str_copy(st->mech, sizeof(st->mech), mech);
 	if (r != 0)
 		exchange_drop_start(x);
 	return r;
+}
+
+/* With the handle, or behind it. */
+static int
+exchange_send(struct exchange *x, exchange_fn *fn, void *ctx)
+{
+	int r;
+
+	x->fn = fn;
+	x->ctx = ctx;
+	r = exchange_handle(x) != NULL ? exchange_send_start(x) :
+	    exchange_hello(x, x->start->fd, fn, ctx);
+	if (r != 0)
+		exchange_drop_start(x);
+	return r;
+}
+
+static bool
+exchange_is_plus(const char *mech)
+{
+	static const char plus[] = "-PLUS";
+	size_t len = strlen(mech), n = sizeof(plus) - 1;
+
+	return len > n && strcmp(mech + len - n, plus) == 0;
+}
+
+/* "p=NAME," at the head of the first message (RFC 5801 section 4). A binding
+ * that is not named or not to be had is sent as "", and authd refuses: it says
+ * what every failure says. */
+static void
+exchange_bind(struct exchange_start *st)
+{
+	const char *p = (const char *)st->ir;
+	size_t len;
+
+	if (st->ir_len < 2 || p[0] != 'p' || p[1] != '=')
+		return;
+	len = strcspn(p + 2, ",");
+	if (p[2 + len] != ',' || len >= sizeof(st->binding))
+		return;
+	memcpy(st->binding, p + 2, len);
+	st->binding[len] = '\0';
+	if (tls_channel_binding(st->ssl, st->binding, st->binding_data,
+	    &st->binding_len) != 0)
+		st->binding[0] = '\0';
+}
+
+int
+exchange_begin_raw(struct exchange *x, const struct exchange_client *c,
+    const char *mech, const void *ir, size_t ir_len, exchange_fn *fn,
+    void *ctx)
+{
+	int r = exchange_prepare(x, c, mech, ir, ir_len);
+
+	if (r != 0)
+		return r;
+	if (exchange_is_plus(mech)) {
+		if (ir == NULL) {
+			x->fn = fn;
+			x->ctx = ctx;
+			x->state = EXCHANGE_FIRST;
+			return EXCHANGE_ASK;
+		}
+		exchange_bind(x->start);
+	}
+	if (strcmp(mech, "EXTERNAL") == 0)
+		x->start->has_cert = tls_peer_fingerprint(c->ssl,
+		    x->start->cert) == 0;
+	return exchange_send(x, fn, ctx);
+}
+
+/* The client's first message, which it did not send with AUTH. */
+static int
+exchange_first(struct exchange *x, const void *p, size_t len)
+{
+	struct exchange_start *old = x->start;
+	struct exchange_client c = { .fd = old->fd, .tls = old->tls,
+	    .ssl = old->ssl };
+	int r;
+
+	x->start = NULL;
+	x->state = EXCHANGE_IDLE;
+	r = exchange_begin_raw(x, &c, old->mech, p, len, x->fn, x->ctx);
+	free(old);		/* it held no response */
+	return r;
+}
+
+int
+exchange_apop(struct exchange *x, const struct exchange_client *c,
+    const char *challenge, const char *name, const char *digest,
+    exchange_fn *fn, void *ctx)
+{
+	int r;
+
+	if (strlen(name) > AUTHP_NAME_MAX)
+		return ERR_LIMIT;
+	if ((r = exchange_prepare(x, c, "APOP", name, strlen(name))) != 0)
+		return r;
+	x->start->kind = EXCHANGE_APOP;
+	r = str_hex_decode(x->start->digest, AUTHP_DIGEST_SIZE, digest);
+	if (r == 0)
+		r = str_copy(x->start->challenge, sizeof(x->start->challenge),
+		    challenge);
+	if (r != 0) {
+		exchange_drop_start(x);
+		return r;
+	}
+	return exchange_send(x, fn, ctx);
 }
 
 /* Strict base64 (RFC 4954 section 4) of at most AUTHP_RESP_MAX octets into
@@ -253,23 +394,22 @@ exchange_decode(uint8_t raw[AUTHP_RESP_MAX], const char *text, size_t len)
 }
 
 int
-exchange_begin(struct exchange *x, int sock_fd, const char *tls,
+exchange_begin(struct exchange *x, const struct exchange_client *c,
     const char *mech, const char *ir, exchange_fn *fn, void *ctx)
 {
 	uint8_t raw[AUTHP_RESP_MAX];
 	int n = 0, r;
 
 	if (ir == NULL)
-		return exchange_begin_raw(x, sock_fd, tls, mech, NULL, 0, fn,
-		    ctx);
+		return exchange_begin_raw(x, c, mech, NULL, 0, fn, ctx);
 	if (strcmp(ir, "=") != 0) {
 		n = exchange_decode(raw, ir, strlen(ir));
 		/* An empty initial response is "=", never nothing. */
 		if (n == 0)
 			n = ERR_FORMAT;
 	}
-	r = n < 0 ? n : exchange_begin_raw(x, sock_fd, tls, mech, raw,
-	    (size_t)n, fn, ctx);
+	r = n < 0 ? n : exchange_begin_raw(x, c, mech, raw, (size_t)n, fn,
+	    ctx);
 	explicit_bzero(raw, sizeof(raw));
 	return r;
 }
@@ -280,19 +420,23 @@ exchange_respond(struct exchange *x, const char *line, size_t len)
 	uint8_t raw[AUTHP_RESP_MAX];
 	int n, r;
 
-	if (x->state != EXCHANGE_CLIENT)
+	if (x->state != EXCHANGE_CLIENT && x->state != EXCHANGE_FIRST)
 		return ERR_NOTFOUND;
 	if (len == 1 && line[0] == '*') {
 		exchange_cancel(x);
 		return ERR_DENIED;
 	}
-	n = exchange_decode(raw, line, len);
-	r = n < 0 ? n : authc_sasl_step(x->authc, x->number, raw, (size_t)n,
-	    exchange_answered, x, &x->call);
+	n = r = exchange_decode(raw, line, len);
+	if (n >= 0 && x->state == EXCHANGE_FIRST) {
+		r = exchange_first(x, raw, (size_t)n);
+	} else if (n >= 0) {
+		r = authc_sasl_step(x->authc, x->number, raw, (size_t)n,
+		    exchange_answered, x, &x->call);
+		if (r == 0)
+			x->state = EXCHANGE_AUTHD;
+	}
 	explicit_bzero(raw, sizeof(raw));
 	if (r != 0)
 		exchange_cancel(x);
-	else
-		x->state = EXCHANGE_AUTHD;
 	return r;
 }

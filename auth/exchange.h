@@ -1,7 +1,10 @@
 /*
  * exchange.h - one client session's SASL exchanges with authd (RFC 4954, RFC
- * 5034): base64 on the client's side, opaque octets on authd's. Shared by
- * submitd-smtp and popd-pop.
+ * 5034), and APOP: base64 on the client's side, opaque octets on authd's. Shared
+ * by submitd-smtp and popd-pop.
+ *
+ * Of the octets it reads one thing: the name of the channel binding at the head
+ * of a -PLUS mechanism's first message, for only here is the TLS connection.
  *
  * Fetches the session's handle at the first need, by passing the client's
  * socket. One exchange at a time. Each begin and each response that returns 0
@@ -15,9 +18,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <openssl/ssl.h>
+
 #include "auth/authc.h"
 
 struct exchange;
+
+struct exchange_client {		/* the connection; borrowed */
+	int		 fd;
+	const char	*tls;		/* as in auth/PROTOCOL */
+	SSL		*ssl;		/* while the exchange lives */
+};
 
 struct exchange_reply {
 	enum authp_verdict	 verdict;
@@ -40,17 +51,26 @@ void	exchange_free(struct exchange *x);
 int	exchange_hello(struct exchange *x, int sock_fd, exchange_fn *fn,
 	    void *ctx);
 /* NULL until one of the calls here has fetched it. */
-const struct authc_blob *exchange_handle(const struct exchange *x);
+const struct authc_handle *exchange_handle(const struct exchange *x);
+
+/* Not an error: the client is to be sent an empty challenge now, and then
+ * exchange_respond() is to be called with its answer. No callback for this. */
+#define EXCHANGE_ASK 1
 
 /* AUTH: `ir` is the initial response as sent ("=" is an empty one) or NULL.
- * `tls` as in auth/PROTOCOL. ERR_FORMAT: not base64; ERR_LIMIT: mechanism or
- * response too long; ERR_EXISTS: one is running; ERR_AWAY, ERR_NOMEM. */
-int	exchange_begin(struct exchange *x, int sock_fd, const char *tls,
+ * 0 or EXCHANGE_ASK. ERR_FORMAT: not base64; ERR_LIMIT: mechanism or response too
+ * long; ERR_EXISTS: one is running; ERR_AWAY, ERR_NOMEM. */
+int	exchange_begin(struct exchange *x, const struct exchange_client *c,
 	    const char *mech, const char *ir, exchange_fn *fn, void *ctx);
 /* The same with the octets of an initial response (USER and PASS). */
-int	exchange_begin_raw(struct exchange *x, int sock_fd, const char *tls,
+int	exchange_begin_raw(struct exchange *x, const struct exchange_client *c,
 	    const char *mech, const void *ir, size_t ir_len, exchange_fn *fn,
 	    void *ctx);
+/* APOP: `challenge` as in the banner, the digest in hexadecimal. ERR_FORMAT: it
+ * is none. The verdict is never CONTINUE. */
+int	exchange_apop(struct exchange *x, const struct exchange_client *c,
+	    const char *challenge, const char *name, const char *digest,
+	    exchange_fn *fn, void *ctx);
 /* The client's next line. ERR_DENIED: it was "*", the client gave up. Other
  * errors as above. After any error the exchange is over. */
 int	exchange_respond(struct exchange *x, const char *line, size_t len);

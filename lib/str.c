@@ -318,6 +318,33 @@ str_hex(char *dst, const void *src, size_t len)
 	*dst = '\0';
 }
 
+static int
+str_hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int
+str_hex_decode(void *dst, size_t len, const char *src)
+{
+	uint8_t *p = dst;
+
+	if (strlen(src) != 2 * len)
+		return ERR_FORMAT;
+	for (; len > 0; len--, src += 2) {
+		int high = str_hex_value(src[0]), low = str_hex_value(src[1]);
+
+		if (high < 0 || low < 0)
+			return ERR_FORMAT;
+		*p++ = (uint8_t)(high << 4 | low);
+	}
+	return 0;
+}
+
 /* In the order of ASCII, so that ids sort by age as plain strings. */
 static const char str_id_alphabet[] = "234567abcdefghijklmnopqrstuvwxyz";
 

@@ -49,6 +49,8 @@ int	str_b64_decode(void *dst, size_t size, const char *src, size_t len);
 
 /* Lower-case hexadecimal; dst has room for 2*len+1. */
 void	str_hex(char *dst, const void *src, size_t len);
+/* Exactly 2*len hexadecimal digits of either case; ERR_FORMAT. */
+int	str_hex_decode(void *dst, size_t len, const char *src);
 
 /* A new identifier of 16 characters a-z2-7: 40 bits of time in 1/64 s and 40
  * random bits, so that it sorts by age and is never used again. */

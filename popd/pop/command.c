@@ -11,6 +11,20 @@
 #include "lib/log.h"
 #include "popd/pop/reply.h"
 
+/* Listed after login too (RFC 2449 section 5). */
+static void
+pop_cmd_capa_login(struct pop_session *s)
+{
+	char mechs[MECHS_TEXT_SIZE];
+
+	if (pop_session_may_try(s, CONF_PLAIN))
+		pop_line(s, "USER");
+	if (pop_session_mechs(s, mechs) > 0) {
+		pop_write(s, "SASL ", 5);
+		pop_line(s, mechs);
+	}
+}
+
 static void
 pop_cmd_capa(struct pop_session *s, char *arg)
 {
@@ -23,8 +37,7 @@ pop_cmd_capa(struct pop_session *s, char *arg)
 	pop_line(s, "PIPELINING");
 	/* Only what this state permits (RFC 2595 section 4). */
 	if (s->state != POP_ST_CLEAR) {
-		pop_line(s, "USER");
-		pop_line(s, "SASL " AUTHP_MECHS_TLS);
+		pop_cmd_capa_login(s);
 	} else if (s->tls_ctx != NULL) {
 		pop_line(s, "STLS");
 	}
@@ -82,6 +95,7 @@ static const struct pop_command pop_commands[] = {
 	{ "USER", POP_IN_LOGIN,	 POP_CMD_REST,	 pop_cmd_user },
 	{ "PASS", POP_IN(USER),	 POP_CMD_REST,	 pop_cmd_pass },
 	{ "AUTH", POP_IN_LOGIN,	 0,		 pop_cmd_auth },
+	{ "APOP", POP_IN_LOGIN,	 POP_CMD_REST,	 pop_cmd_apop },
 	{ "STAT", POP_IN(TRANS), POP_CMD_NOARG,	 pop_cmd_stat },
 	{ "LIST", POP_IN(TRANS), 0,		 pop_cmd_list },
 	{ "UIDL", POP_IN(TRANS), 0,		 pop_cmd_uidl },

@@ -38,6 +38,7 @@ const char *pop_command_refusal(const struct pop_command *c, enum pop_state st);
 void	pop_cmd_user(struct pop_session *s, char *arg);
 void	pop_cmd_pass(struct pop_session *s, char *arg);
 void	pop_cmd_auth(struct pop_session *s, char *arg);
+void	pop_cmd_apop(struct pop_session *s, char *arg);
 void	pop_login_response(struct pop_session *s, const char *line, size_t len);
 /* The line was no response at all: the exchange is over. */
 void	pop_login_abort(struct pop_session *s, const char *why);

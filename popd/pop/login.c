@@ -1,6 +1,6 @@
 /*
- * login.c - USER, PASS and AUTH (RFC 1939, RFC 5034), and the opening of the
- * maildrop. Runs in popd-pop. It decides nothing: authd checks and, when the
+ * login.c - USER, PASS, APOP and AUTH (RFC 1939, RFC 5034), and the opening of
+ * the maildrop. Runs in popd-pop. It decides nothing: authd checks and, when the
  * login has succeeded inside it, writes the grant. Passwords and responses are
  * passed on and zeroed, never logged.
  */
@@ -54,6 +54,7 @@ pop_login_forget_name(struct pop_session *s)
 static void
 pop_login_reset(struct pop_session *s)
 {
+	roll_leave(s->server->roll, &s->roll);
 	pop_login_forget_name(s);
 	s->user[0] = '\0';
 	if (s->state != POP_ST_AUTH)
@@ -137,16 +138,28 @@ pop_login_done(struct pop_session *s, const struct exchange_reply *r)
 		pop_login_failed(s, AUTHP_TEMP);
 		return;
 	}
+	roll_join(s->server->roll, &s->roll, s);
 	LOG_EV(LOG_INFO, "pop3.auth", s->id,
 	    KV_A("rip", addr_ip_text(&s->peer, ip)), KV_S("user", s->user),
 	    KV_S("mech", s->mech));
 	s->drop = mboxc_open(s->server->mboxc, r->ticket->data, r->ticket->len,
 	    pop_login_drop_opened, pop_drop_lost, s);
+	exchange_free(s->exchange);	/* an idle session keeps little */
+	s->exchange = NULL;
 	if (s->drop == NULL)
 		pop_login_no_drop(s, MBOXC_TEMP);
 }
 
 /* ---------------------------------------------------------- the exchange -- */
+
+static void
+pop_login_ask(struct pop_session *s, const char *challenge)
+{
+	pop_session_enter(s, POP_ST_SASL);
+	pop_write(s, "+ ", 2);		/* RFC 5034 section 4 */
+	pop_line(s, challenge);
+	pop_session_go_on(s);
+}
 
 static void
 pop_login_reply(void *ctx, const struct exchange_reply *r)
@@ -155,10 +168,7 @@ pop_login_reply(void *ctx, const struct exchange_reply *r)
 
 	switch (r->verdict) {
 	case AUTHP_CONTINUE:
-		pop_session_enter(s, POP_ST_SASL);
-		pop_write(s, "+ ", 2);		/* RFC 5034 section 4 */
-		pop_line(s, r->challenge);
-		pop_session_go_on(s);
+		pop_login_ask(s, r->challenge);
 		break;
 	case AUTHP_OK:
 		pop_login_done(s, r);
@@ -174,6 +184,13 @@ pop_login_exchange(struct pop_session *s)
 	if (s->exchange == NULL)
 		s->exchange = exchange_new(s->server->authc, AUTHP_POP, s->id);
 	return s->exchange;
+}
+
+static struct exchange_client
+pop_login_client(const struct pop_session *s)
+{
+	return (struct exchange_client){ .fd = conn_fd(s->conn),
+	    .tls = s->tls, .ssl = conn_ssl(s->conn) };
 }
 
 void
@@ -200,9 +217,16 @@ pop_login_response(struct pop_session *s, const char *line, size_t len)
 		pop_login_not_begun(s, r);
 }
 
+/* USER and PASS are PLAIN by another name. */
 void
 pop_cmd_user(struct pop_session *s, char *arg)
 {
+	if (!pop_session_may_try(s, CONF_PLAIN)) {
+		pop_err_help(s, POP_CODE_NONE, "Passwords are not taken here: "
+		    "set your mail program to use a mechanism of CAPA's SASL");
+		pop_session_bad(s);
+		return;
+	}
 	pop_login_forget_name(s);
 	if (*arg == '\0' || (s->name = strdup(arg)) == NULL) {
 		pop_err(s, POP_CODE_NONE, "USER needs a name");
@@ -218,6 +242,7 @@ pop_cmd_user(struct pop_session *s, char *arg)
 void
 pop_cmd_pass(struct pop_session *s, char *arg)
 {
+	struct exchange_client client = pop_login_client(s);
 	char plain[2 * POP_LINE_MAX];
 	size_t name_len = strlen(s->name), len = strlen(arg);
 	struct exchange *x = pop_login_exchange(s);
@@ -232,8 +257,8 @@ pop_cmd_pass(struct pop_session *s, char *arg)
 	memcpy(plain + 2 + name_len, arg, len);
 	len += 2 + name_len;
 	if (x != NULL)
-		r = exchange_begin_raw(x, conn_fd(s->conn), s->tls, s->mech,
-		    plain, len, pop_login_reply, s);
+		r = exchange_begin_raw(x, &client, s->mech, plain, len,
+		    pop_login_reply, s);
 	explicit_bzero(plain, sizeof(plain));
 	if (r != 0)
 		pop_login_not_begun(s, r);
@@ -243,8 +268,9 @@ pop_cmd_pass(struct pop_session *s, char *arg)
 static void
 pop_login_list(struct pop_session *s)
 {
-	char mechs[] = AUTHP_MECHS_TLS, *m, *save = NULL;
+	char mechs[MECHS_TEXT_SIZE], *m, *save = NULL;
 
+	(void)pop_session_mechs(s, mechs);
 	pop_ok(s, "Mechanisms follow");
 	for (m = strtok_r(mechs, " ", &save); m != NULL;
 	    m = strtok_r(NULL, " ", &save))
@@ -252,9 +278,20 @@ pop_login_list(struct pop_session *s)
 	pop_line(s, ".");
 }
 
+/* Whether it can be used just now is for authd to say. */
+static bool
+pop_login_is_offered(const struct pop_session *s, const char *mech)
+{
+	int m = conf_mech_find(mech);
+
+	return m >= 0 && m != CONF_APOP &&
+	    pop_session_may_try(s, (enum conf_mech)m);
+}
+
 void
 pop_cmd_auth(struct pop_session *s, char *arg)
 {
+	struct exchange_client client = pop_login_client(s);
 	struct exchange *x;
 	char *ir;
 	int r;
@@ -270,7 +307,8 @@ pop_cmd_auth(struct pop_session *s, char *arg)
 	for (char *c = arg; *c != '\0'; c++)
 		if (*c >= 'a' && *c <= 'z')
 			*c = (char)(*c - 'a' + 'A');
-	if (str_copy(s->mech, sizeof(s->mech), arg) != 0) {
+	if (str_copy(s->mech, sizeof(s->mech), arg) != 0 ||
+	    !pop_login_is_offered(s, arg)) {
 		pop_login_failed(s, AUTHP_BADMECH);
 		return;
 	}
@@ -278,8 +316,39 @@ pop_cmd_auth(struct pop_session *s, char *arg)
 		pop_login_failed(s, AUTHP_TEMP);
 		return;
 	}
-	r = exchange_begin(x, conn_fd(s->conn), s->tls, s->mech, ir,
-	    pop_login_reply, s);
+	r = exchange_begin(x, &client, s->mech, ir, pop_login_reply, s);
+	if (r == EXCHANGE_ASK)
+		pop_login_ask(s, "");
+	else if (r != 0)
+		pop_login_not_begun(s, r);
+}
+
+/* APOP NAME DIGEST; a name may hold spaces. */
+void
+pop_cmd_apop(struct pop_session *s, char *arg)
+{
+	struct exchange_client client = pop_login_client(s);
+	char stamp[AUTHP_CHALLENGE_MAX + 1];
+	char *digest = strrchr(arg, ' ');
+	struct exchange *x;
+	int r = ERR_NOMEM;
+
+	pop_login_forget_name(s);
+	pop_session_wait(s);
+	str_copy(s->mech, sizeof(s->mech), "APOP");
+	pop_session_stamp(s, stamp);
+	if (stamp[0] == '\0' || !pop_session_may_try(s, CONF_APOP)) {
+		pop_login_failed(s, AUTHP_BADMECH);
+		return;
+	}
+	if (digest == NULL || digest == arg) {
+		pop_login_failed(s, AUTHP_MALFORMED);
+		return;
+	}
+	*digest++ = '\0';
+	if ((x = pop_login_exchange(s)) != NULL)
+		r = exchange_apop(x, &client, stamp, arg, digest,
+		    pop_login_reply, s);
 	if (r != 0)
 		pop_login_not_begun(s, r);
 }

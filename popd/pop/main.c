@@ -22,16 +22,37 @@ static const char pop_refusal[] =
 struct pop_main {
 	struct pop_server	 server;
 	struct child		*child;
-	SSL_CTX			*next_ctx;	/* prepared by a reload */
+	struct pop_tls		 next_tls;	/* prepared by a reload */
 	struct timer		 stop;
 };
 
-static int
-pop_make_ctx(const struct conf *conf, SSL_CTX **ret, struct err *reterr)
+static void
+pop_tls_free(struct pop_tls *t)		/* sessions hold their own */
 {
-	*ret = NULL;
-	return conf->n_tls == 0 ? 0 : tls_server_ctx(conf->tls, conf->n_tls,
-	    "popd", ret, reterr);
+	for (int i = 0; i < 2; i++)
+		SSL_CTX_free(t->ctx[i]);
+	*t = (struct pop_tls){ 0 };
+}
+
+static int
+pop_tls_make(const struct conf *conf, struct pop_tls *ret, struct err *reterr)
+{
+	static const char *const ids[] = { "pop3", "pop3s" };
+	static const enum conf_listener listeners[] = { CONF_POP3, CONF_POP3S };
+
+	*ret = (struct pop_tls){ 0 };
+	for (int i = 0; i < 2 && conf->n_tls > 0; i++) {
+		int r = tls_server_ctx(conf->tls, conf->n_tls, ids[i],
+		    &ret->ctx[i], reterr);
+
+		if (r != 0) {
+			pop_tls_free(ret);
+			return r;
+		}
+		if (mechs_may_try(conf, listeners[i], CONF_EXTERNAL))
+			tls_server_ask_certificate(ret->ctx[i]);
+	}
+	return 0;
 }
 
 static int
@@ -39,7 +60,7 @@ pop_prepare(void *ctx, struct conf *next, struct err *reterr)
 {
 	struct pop_main *m = ctx;
 
-	return pop_make_ctx(next, &m->next_ctx, reterr);
+	return pop_tls_make(next, &m->next_tls, reterr);
 }
 
 static void
@@ -47,9 +68,9 @@ pop_commit(void *ctx)
 {
 	struct pop_main *m = ctx;
 
-	SSL_CTX_free(m->server.tls_ctx);	/* sessions hold their own */
-	m->server.tls_ctx = m->next_ctx;
-	m->next_ctx = NULL;
+	pop_tls_free(&m->server.tls);
+	m->server.tls = m->next_tls;
+	m->next_tls = (struct pop_tls){ 0 };
 	m->server.conf = child_conf(m->child);
 	if (acceptor_listen(m->server.acceptor) != 0)
 		LOG_EV(LOG_ERR, "listen.fail", NULL, KV_T("why", "no memory"));
@@ -60,8 +81,7 @@ pop_abandon(void *ctx)
 {
 	struct pop_main *m = ctx;
 
-	SSL_CTX_free(m->next_ctx);
-	m->next_ctx = NULL;
+	pop_tls_free(&m->next_tls);
 }
 
 static void
@@ -103,13 +123,15 @@ pop_start(struct pop_main *m, struct err *reterr)
 	TAILQ_INIT(&srv->sessions);
 	srv->conf = child_conf(m->child);
 	if ((srv->loop = loop_new()) == NULL ||
-	    (srv->authc = authc_new(srv->loop, "auth")) == NULL ||
+	    (srv->roll = roll_new(srv->loop, "auth", &pop_session_roll)) ==
+	    NULL ||
 	    (srv->mboxc = mboxc_new(srv->loop, "mbox")) == NULL ||
 	    (srv->acceptor = acceptor_new(srv->loop, m->child, POP_FDS_EACH,
 	    pop_refusal, pop_session_accept, srv)) == NULL ||
 	    timer_init(&m->stop, srv->loop, pop_exit, m) != 0 ||
 	    acceptor_listen(srv->acceptor) != 0)
 		return err_set(reterr, ERR_NOMEM, "no memory");
+	srv->authc = roll_authc(srv->roll);
 	return 0;
 }
 
@@ -120,7 +142,7 @@ main(int argc, char **argv)
 	struct err err = { 0 };
 
 	m.child = child_begin(ROLE_POP, argc, argv);
-	if (pop_make_ctx(child_conf(m.child), &m.server.tls_ctx, &err) != 0)
+	if (pop_tls_make(child_conf(m.child), &m.server.tls, &err) != 0)
 		child_fail(m.child, &err);
 	child_drop(m.child, ROLE_POP);
 	if (pop_start(&m, &err) != 0)

@@ -177,9 +177,82 @@ pop_session_input(void *ctx)
 static void
 pop_session_greet(struct pop_session *s)
 {
-	/* No time-stamp in <>: there is no APOP (RFC 1939 section 7). */
-	pop_ok(s, "%s POP3 ready", s->conf->hostname);
+	char stamp[AUTHP_CHALLENGE_MAX + 1];
+
+	/* No time-stamp in <> where there is no APOP (RFC 1939 section 7). */
+	if (mechs_has_apop(s->conf, pop_session_listener(s),
+	    authc_has_secrets(s->server->authc)))
+		s->stamp_s = clock_now_s();
+	pop_session_stamp(s, stamp);
+	pop_ok(s, "%s POP3 ready%s%s", s->conf->hostname,
+	    stamp[0] == '\0' ? "" : " ", stamp);
 }
+
+/* --------------------------------------------------------- ways to log in -- */
+
+enum conf_listener
+pop_session_listener(const struct pop_session *s)
+{
+	return s->implicit_tls ? CONF_POP3S : CONF_POP3;
+}
+
+size_t
+pop_session_mechs(const struct pop_session *s, char dst[MECHS_TEXT_SIZE])
+{
+	uint8_t cert[TLS_FINGERPRINT_SIZE];
+
+	/* Under TLS there is always a channel binding. */
+	return mechs_text(s->conf, pop_session_listener(s),
+	    authc_has_secrets(s->server->authc), true,
+	    tls_peer_fingerprint(conn_ssl(s->conn), cert) == 0, dst,
+	    MECHS_TEXT_SIZE);
+}
+
+bool
+pop_session_may_try(const struct pop_session *s, enum conf_mech m)
+{
+	return mechs_may_try(s->conf, pop_session_listener(s), m);
+}
+
+void
+pop_session_stamp(const struct pop_session *s,
+    char dst[AUTHP_CHALLENGE_MAX + 1])
+{
+	if (s->stamp_s == 0 || str_format(dst, AUTHP_CHALLENGE_MAX + 1,
+	    "<%s.%lld@%s>", s->id, (long long)s->stamp_s,
+	    s->conf->hostname) != 0)
+		dst[0] = '\0';
+}
+
+static void
+pop_session_describe(void *session, struct authc_session_info *ret)
+{
+	const struct pop_session *s = session;
+
+	ret->sid = s->id;
+	ret->user = s->user;
+	ret->peer = &s->peer;
+	ret->service = AUTHP_POP;
+	ret->mech = s->mech;
+	ret->tls = s->tls;
+}
+
+/* Nothing is deleted, unless QUIT has asked for it before. */
+static void
+pop_session_kick(void *session)
+{
+	struct pop_session *s = session;
+
+	if (s->state != POP_ST_UPDATE)
+		pop_session_close(s, "kicked", true);
+}
+
+const struct roll_ops pop_session_roll = {
+	.describe = pop_session_describe,
+	.kick = pop_session_kick,
+};
+
+/* ------------------------------------------------------------------ TLS -- */
 
 void
 pop_session_start_tls(struct pop_session *s)
@@ -262,6 +335,7 @@ pop_session_close(struct pop_session *s, const char *why, bool flush)
 		return;
 	pop_session_log_close(s, why);
 	pop_session_enter(s, POP_ST_CLOSED);
+	roll_leave(srv->roll, &s->roll);
 	pop_transfer_free(s);
 	exchange_free(s->exchange);
 	mboxc_close(s->drop);
@@ -294,7 +368,7 @@ pop_session_new(struct pop_server *srv, int fd, const struct addr *peer,
 	}
 	s->server = srv;
 	s->conf = conf_ref(srv->conf);
-	s->tls_ctx = srv->tls_ctx;
+	s->tls_ctx = srv->tls.ctx[implicit_tls];
 	if (s->tls_ctx != NULL)
 		SSL_CTX_up_ref(s->tls_ctx);
 	s->peer = *peer;

@@ -25,6 +25,8 @@
 
 #include "auth/authc.h"
 #include "auth/exchange.h"
+#include "auth/mechs.h"
+#include "auth/roll.h"
 #include "lib/acceptor.h"
 #include "lib/conf.h"
 #include "lib/conn.h"
@@ -51,13 +53,19 @@ enum pop_state {
 
 TAILQ_HEAD(pop_sessions, pop_session);
 
+/* By whether TLS comes first: the two may want different things of a client. */
+struct pop_tls {
+	SSL_CTX			*ctx[2];	/* pop3, pop3s; NULL: no usable pair */
+};
+
 struct pop_server {			/* the process; lives as long as it */
 	struct loop		*loop;
-	struct authc		*authc;
+	struct roll		*roll;		/* who is logged in */
+	struct authc		*authc;		/* the roll's */
 	struct mboxc		*mboxc;
 	struct acceptor		*acceptor;
 	struct conf		*conf;		/* borrowed from the child */
-	SSL_CTX			*tls_ctx;	/* NULL: no usable pair */
+	struct pop_tls		 tls;
 	struct pop_sessions	 sessions;
 };
 
@@ -84,6 +92,8 @@ struct pop_session {
 	char			 mech[AUTHP_MECH_MAX + 1];
 	struct exchange		*exchange;	/* owned; NULL before login */
 	char			 user[AUTHP_USER_MAX + 1];
+	struct roll_entry	 roll;		/* after login */
+	int64_t			 stamp_s;	/* the banner's; 0: it has none */
 
 	struct mboxc_drop	*drop;		/* owned; NULL before login */
 	uint8_t			*deleted;	/* a bit a message; owned */
@@ -111,6 +121,17 @@ void	pop_session_close(struct pop_session *s, const char *why, bool flush);
  * taken meanwhile (RFC 2449 section 6.6: replies in order). */
 void	pop_session_wait(struct pop_session *s);
 void	pop_session_go_on(struct pop_session *s);
+/* The listener that it came in by. */
+enum conf_listener pop_session_listener(const struct pop_session *s);
+/* What it may log in with, as for EHLO (auth/mechs.h). */
+size_t	pop_session_mechs(const struct pop_session *s,
+	    char dst[MECHS_TEXT_SIZE]);
+bool	pop_session_may_try(const struct pop_session *s, enum conf_mech m);
+/* "<SID.SECONDS@HOSTNAME>" of the banner (RFC 1939 section 7); "" if that had
+ * none. */
+void	pop_session_stamp(const struct pop_session *s,
+	    char dst[AUTHP_CHALLENGE_MAX + 1]);
+extern const struct roll_ops pop_session_roll;
 /* A command that was none: closes the session after too many. */
 void	pop_session_bad(struct pop_session *s);
 /* Starts TLS; the clear-text input must be empty. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/mechs.h"
 #include "lib/log.h"
 #include "submitd/smtp/command.h"
 
@@ -76,6 +77,7 @@ auth_succeed(struct smtp_session *s, const struct exchange_reply *r)
 		smtp_reply(s, SMTP_R_NO_MEMORY);
 		return;
 	}
+	roll_join(s->worker->roll, &s->roll, s);
 	auth_log(s, s->user, SMTP_R_AUTH_OK);
 	smtp_session_enter(s, smtp_session_rest(s));
 	smtp_reply(s, SMTP_R_AUTH_OK);
@@ -110,24 +112,20 @@ auth_error(int error)
 	}
 }
 
-/* `mech` in upper case is one of AUTHP_MECHS_TLS. */
+/* Whether it can be used just now is for authd to say: that would be no reason
+ * to call it unknown. */
 static bool
-auth_is_offered(const char *mech)
+auth_is_offered(const struct smtp_session *s, const char *mech)
 {
-	static const char offered[] = AUTHP_MECHS_TLS;
-	size_t n, len = strlen(mech);
+	int m = conf_mech_find(mech);
 
-	for (const char *p = offered; *p != '\0'; p += n + (p[n] == ' ')) {
-		n = strcspn(p, " ");
-		if (n == len && str_ieq_n(mech, p, n))
-			return true;
-	}
-	return false;
+	return m >= 0 && m != CONF_APOP && mechs_may_try(s->settings->conf,
+	    smtp_session_listener(s), (enum conf_mech)m);
 }
 
 /* "MECH" or "MECH ir": cuts arg in place. */
 static enum smtp_reply
-auth_parse(char *arg, char **ret_ir)
+auth_parse(const struct smtp_session *s, char *arg, char **ret_ir)
 {
 	char *ir = arg + strcspn(arg, " ");
 
@@ -142,17 +140,27 @@ auth_parse(char *arg, char **ret_ir)
 	for (char *p = arg; *p != '\0'; p++)
 		if (*p >= 'a' && *p <= 'z')
 			*p = (char)(*p - 'a' + 'A');
-	return auth_is_offered(arg) ? SMTP_R_NONE : SMTP_R_AUTH_MECH;
+	return auth_is_offered(s, arg) ? SMTP_R_NONE : SMTP_R_AUTH_MECH;
+}
+
+/* Nobody needs to be asked for the first, empty challenge. */
+static void
+auth_ask(struct smtp_session *s)
+{
+	/* Used up, so that what stands behind it can be seen. */
+	smtp_line_done(s);
+	auth_challenge(s, "");
 }
 
 void
 smtp_cmd_auth(struct smtp_session *s, char *arg)
 {
+	struct exchange_client client;
 	enum smtp_reply r;
 	char *ir;
 	int e;
 
-	if ((r = auth_parse(arg, &ir)) != SMTP_R_NONE) {
+	if ((r = auth_parse(s, arg, &ir)) != SMTP_R_NONE) {
 		smtp_reply(s, r);
 		return;
 	}
@@ -166,9 +174,13 @@ smtp_cmd_auth(struct smtp_session *s, char *arg)
 		return;
 	}
 	smtp_session_enter(s, SMTP_ST_AUTH);
-	e = exchange_begin(s->exchange, conn_fd(s->conn), s->tls, s->mech, ir,
-	    auth_answered, s);
-	if (e != 0)
+	client = (struct exchange_client){ .fd = conn_fd(s->conn),
+	    .tls = s->tls, .ssl = conn_ssl(s->conn) };
+	e = exchange_begin(s->exchange, &client, s->mech, ir, auth_answered,
+	    s);
+	if (e == EXCHANGE_ASK)
+		auth_ask(s);
+	else if (e != 0)
 		auth_end(s, auth_error(e));
 	else
 		smtp_wait(s);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/mechs.h"
 #include "lib/log.h"
 #include "submitd/smtp/command.h"
 
@@ -40,27 +41,40 @@ smtp_cmd_helo(struct smtp_session *s, char *arg)
 		smtp_reply_with(s, SMTP_R_HELLO, s->settings->conf->hostname);
 }
 
+/* "250-AUTH" and what this client may use; "" when that is nothing. Under TLS
+ * there is always a channel binding. */
+static void
+ehlo_auth(const struct smtp_session *s, char *dst, size_t size)
+{
+	uint8_t cert[TLS_FINGERPRINT_SIZE];
+	char mechs[MECHS_TEXT_SIZE];
+
+	dst[0] = '\0';
+	if (mechs_text(s->settings->conf, smtp_session_listener(s),
+	    authc_has_secrets(s->worker->authc), true,
+	    tls_peer_fingerprint(conn_ssl(s->conn), cert) == 0, mechs,
+	    sizeof(mechs)) > 0)
+		(void)str_format(dst, size, "250-AUTH %s\r\n", mechs);
+}
+
 void
 smtp_cmd_ehlo(struct smtp_session *s, char *arg)
 {
 	const struct conf *conf = s->settings->conf;
-	char text[768];
-	const char *last;
+	char text[768], auth[MECHS_TEXT_SIZE + 16] = "";
 
 	if (!ehlo_take(s, arg, true))
 		return;
 	/* Only what spool and delivery obey. AUTH under TLS alone, and
 	 * STARTTLS only where it can work (RFC 8314 section 4). */
 	if (s->tls != NULL)
-		last = "250-AUTH " AUTHP_MECHS_TLS "\r\n";
+		ehlo_auth(s, auth, sizeof(auth));
 	else if (s->settings->tls[SMTP_SUBMISSION] != NULL)
-		last = "250-STARTTLS\r\n";
-	else
-		last = "";
+		str_copy(auth, sizeof(auth), "250-STARTTLS\r\n");
 	if (str_format(text, sizeof(text), "250-%s\r\n250-PIPELINING\r\n"
 	    "250-SIZE %" PRIu64 "\r\n250-8BITMIME\r\n%s"
 	    "250 ENHANCEDSTATUSCODES\r\n", conf->hostname,
-	    conf->message_size_limit, last) == 0)
+	    conf->message_size_limit, auth) == 0)
 		smtp_send(s, text, strlen(text));
 	else
 		smtp_reply(s, SMTP_R_NO_MEMORY);

@@ -39,6 +39,8 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_TOO_MANY_CHEAP] =	{ 421, "4.7.0", "Too many commands without a message", C },
 	[SMTP_R_VOID] =			{ 421, "4.7.0", "Your login does not hold any more; "
 	    "connect and log in again", P | C },
+	[SMTP_R_KICKED] =		{ 421, "4.7.0", "Your session was ended by this server; "
+	    "connect and log in again", P | C },
 
 	[SMTP_R_TRY_LATER] =		{ 451, "4.3.0", "Temporary failure on this server; "
 	    "try again later", 0 },

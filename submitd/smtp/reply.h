@@ -33,6 +33,7 @@ enum smtp_reply {
 	SMTP_R_TOO_MANY_LOGINS,
 	SMTP_R_TOO_MANY_CHEAP,
 	SMTP_R_VOID,
+	SMTP_R_KICKED,
 	/* not now */
 	SMTP_R_TRY_LATER,
 	SMTP_R_AUTH_LATER,

@@ -116,6 +116,8 @@ session_close_word(enum smtp_reply r)
 		return "idling";
 	case SMTP_R_VOID:
 		return "void";
+	case SMTP_R_KICKED:
+		return "kicked";
 	default:
 		return "refused";
 	}
@@ -179,8 +181,8 @@ smtp_go_on(struct smtp_session *s)
 	if (s->state == SMTP_ST_CLOSED)
 		return;
 	s->waiting = false;
-	if (s->worker->stopping) {
-		smtp_reply(s, SMTP_R_STOPPING);
+	if (s->worker->stopping || s->kicked) {
+		smtp_reply(s, s->kicked ? SMTP_R_KICKED : SMTP_R_STOPPING);
 		return;
 	}
 	conn_resume(s->conn);
@@ -413,6 +415,7 @@ smtp_session_close(struct smtp_session *s, const char *why)
 		explicit_bzero(buf_data(conn_input(s->conn)), s->line_used);
 	smtp_tx_drop(s);
 	s->state = SMTP_ST_CLOSED;
+	roll_leave(s->worker->roll, &s->roll);
 	if (s->has_call)
 		authc_cancel(s->worker->authc, s->call);
 	s->has_call = false;
@@ -423,6 +426,46 @@ smtp_session_close(struct smtp_session *s, const char *why)
 	session_unlink(s);
 	loop_defer(s->worker->loop, session_free, s);
 }
+
+/* -------------------------------------------------------------- the roll -- */
+
+static void
+session_describe(void *session, struct authc_session_info *ret)
+{
+	const struct smtp_session *s = session;
+
+	ret->sid = s->sid;
+	ret->user = s->user;
+	ret->peer = &s->peer;
+	ret->service = AUTHP_SMTP;
+	ret->mech = s->mech;
+	ret->tls = s->tls;
+}
+
+/* Who waits for an answer gets it first: the commands before this are done. */
+static void
+session_kick(void *session)
+{
+	struct smtp_session *s = session;
+
+	s->kicked = true;
+	if (!s->waiting)
+		smtp_reply(s, SMTP_R_KICKED);
+}
+
+const struct roll_ops smtp_session_roll = {
+	.describe = session_describe,
+	.kick = session_kick,
+};
+
+enum conf_listener
+smtp_session_listener(const struct smtp_session *s)
+{
+	return s->service == SMTP_SUBMISSIONS ? CONF_SUBMISSIONS :
+	    CONF_SUBMISSION;
+}
+
+/* ------------------------------------------------------------- beginning -- */
 
 static void
 session_link(struct smtp_session *s)

@@ -34,6 +34,7 @@
 
 #include "auth/authc.h"
 #include "auth/exchange.h"
+#include "auth/roll.h"
 #include "lib/conn.h"
 #include "lib/line.h"
 #include "lib/str.h"
@@ -124,6 +125,8 @@ struct smtp_session {
 	bool			 waiting;
 	bool			 skipping;	/* the rest of a long line */
 	bool			 secret_line;	/* the line holds a response */
+	bool			 kicked;	/* authd ended its login */
+	struct roll_entry	 roll;		/* after AUTH */
 	char			 sid[STR_ID_SIZE];
 	uint32_t		 call;		/* authc; when has_call */
 	bool			 has_call;
@@ -148,6 +151,8 @@ void	smtp_session_close(struct smtp_session *s, const char *why);
 void	smtp_session_enter(struct smtp_session *s, enum smtp_state next);
 /* Where the session is outside of a transaction. */
 enum smtp_state smtp_session_rest(const struct smtp_session *s);
+enum conf_listener smtp_session_listener(const struct smtp_session *s);
+extern const struct roll_ops smtp_session_roll;
 const char *smtp_state_name(enum smtp_state st);
 
 /* Answers; counts errors, and closes where the table says so. */

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "auth/mechs.h"
 #include "lib/log.h"
 #include "submitd/smtp/session.h"
 
@@ -14,6 +15,11 @@
 #define WORKER_FLUSH_MS	300	/* for the last answers to leave */
 
 /* -------------------------------------------------------------- settings -- */
+
+static const enum conf_listener worker_listeners[SMTP_SERVICE__COUNT] = {
+	[SMTP_SUBMISSION] = CONF_SUBMISSION,
+	[SMTP_SUBMISSIONS] = CONF_SUBMISSIONS,
+};
 
 struct smtp_settings *
 smtp_settings_ref(struct smtp_settings *st)
@@ -55,6 +61,8 @@ smtp_settings_new(struct conf *conf, struct err *reterr)
 			smtp_settings_unref(st);
 			return NULL;
 		}
+		if (mechs_may_try(conf, worker_listeners[i], CONF_EXTERNAL))
+			tls_server_ask_certificate(st->tls[i]);
 	}
 	return st;
 }
@@ -154,11 +162,12 @@ smtp_worker_open(struct smtp_worker *w, struct child *ch)
 	if (w->loop == NULL ||
 	    timer_init(&w->stop, w->loop, worker_stop_now, w) != 0)
 		return ERR_NOMEM;
-	w->authc = authc_new(w->loop, "auth");
+	w->roll = roll_new(w->loop, "auth", &smtp_session_roll);
 	w->spoolc = spoolc_new(w->loop, "spool",
 	    w->settings->conf->message_size_limit);
 	w->acceptor = acceptor_new(w->loop, ch, 1, full, worker_accepted, w);
-	if (w->authc == NULL || w->spoolc == NULL || w->acceptor == NULL)
+	if (w->roll == NULL || w->spoolc == NULL || w->acceptor == NULL)
 		return ERR_NOMEM;
+	w->authc = roll_authc(w->roll);
 	return acceptor_listen(w->acceptor);
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "auth/authc.h"
+#include "auth/roll.h"
 #include "lib/acceptor.h"
 #include "lib/child.h"
 #include "lib/conf.h"
@@ -30,7 +31,8 @@ struct smtp_session;
 
 struct smtp_worker {
 	struct loop		*loop;
-	struct authc		*authc;
+	struct roll		*roll;		/* who is logged in */
+	struct authc		*authc;		/* the roll's */
 	struct spoolc		*spoolc;
 	struct acceptor		*acceptor;
 	struct smtp_settings	*settings;	/* for new sessions */

@@ -66,6 +66,9 @@ struct mboxc_drop {
 
 static struct {
 	struct pop_server	 server;
+	const struct authc_notices *notices;
+	void			*notices_ctx;
+	bool			 has_secrets;
 	struct conf		 conf;
 	struct conn		 conn;
 	struct mboxc_drop	 drop;
@@ -312,7 +315,7 @@ authc_session(struct authc *a, int sock_fd, enum authp_service service,
 }
 
 int
-authc_sasl_start(struct authc *a, const struct authc_blob *handle,
+authc_sasl_start(struct authc *a, const struct authc_handle *handle,
     const struct authc_start *st, authc_fn *fn, void *ctx, uint32_t *ret_call)
 {
 	struct fake_call *c;
@@ -337,6 +340,64 @@ authc_sasl_step(struct authc *a, uint32_t exchange, const void *resp,
 	fake_must(exchange == 7 && fake.exchanges == 1, "STEP of no exchange");
 	c->len = len < sizeof(c->text) ? len : 0;
 	memcpy(c->text, resp, c->len);
+	return 0;
+}
+
+int
+authc_apop(struct authc *a, const struct authc_handle *handle, const char *tls,
+    const char *name, const char *challenge,
+    const uint8_t digest[AUTHP_DIGEST_SIZE], authc_fn *fn, void *ctx,
+    uint32_t *ret_call)
+{
+	static const uint8_t right[AUTHP_DIGEST_SIZE] = { 0xab, 0xcd };
+	struct fake_call *c;
+
+	(void)a;
+	fake_must(handle->len == 6 && tls[0] != '\0' && challenge[0] == '<' &&
+	    strstr(challenge, "@pop.example.org>") != NULL, "APOP is wrong");
+	c = fake_ask(AUTHP_APOP, fn, ctx, ret_call);
+	c->is_start = strcmp(name, "alice@example.org") == 0 &&
+	    memcmp(digest, right, sizeof(right)) == 0;
+	return 0;
+}
+
+struct authc *
+authc_new_with(struct loop *l, const char *path,
+    const struct authc_notices *n, void *ctx)
+{
+	(void)l;
+	(void)path;
+	fake.notices = n;
+	fake.notices_ctx = ctx;
+	return (struct authc *)&fake;
+}
+
+bool
+authc_has_secrets(const struct authc *a)
+{
+	(void)a;
+	return fake.has_secrets;
+}
+
+int
+authc_who_entry(struct authc *a, uint32_t serial,
+    const struct authc_session_info *s)
+{
+	(void)a;
+	(void)serial;
+	fake_must(s->service == AUTHP_POP && s->mech[0] != '\0' &&
+	    s->tls[0] != '\0', "WHO_ENTRY is wrong");
+	fake_must(buf_append(&fake.output, s->user, strlen(s->user)) == 0,
+	    "memory");
+	return 0;
+}
+
+int
+authc_who_end(struct authc *a, uint32_t serial)
+{
+	(void)a;
+	(void)serial;
+	fake_must(buf_append(&fake.output, ".", 1) == 0, "memory");
 	return 0;
 }
 
@@ -368,6 +429,11 @@ fake_authd(struct fake_call *c)
 		r.verdict = AUTHP_OK;
 		r.blob = "HANDLE";
 		r.blob_len = 6;
+	} else if (r.verdict == AUTHP_OK && c->type == AUTHP_APOP &&
+	    c->is_start) {
+		r.blob = "TICKET";
+		r.blob_len = 6;
+		r.user = "alice@example.org";
 	} else if (r.verdict == AUTHP_OK && c->type == AUTHP_SASL_START &&
 	    !c->is_start) {
 		r.verdict = AUTHP_BADMECH;
@@ -528,7 +594,7 @@ fake_run(void)
 }
 
 static void
-fake_begin(enum fake_service service, bool with_tls)
+fake_begin(enum fake_service service, bool with_tls, bool secrets)
 {
 	static char hostname[] = "pop.example.org";
 	static SSL_CTX *tls_ctx;
@@ -545,7 +611,15 @@ fake_begin(enum fake_service service, bool with_tls)
 	strcpy(cfd.name, service == FAKE_POP3S ? "pop3s" : "pop3");
 	if (tls_ctx == NULL)	/* kept: a fuzzer makes many sessions */
 		tls_ctx = SSL_CTX_new(TLS_server_method());
-	fake.server.tls_ctx = with_tls ? tls_ctx : NULL;
+	if (with_tls)
+		fake.server.tls.ctx[0] = fake.server.tls.ctx[1] = tls_ctx;
+	fake.has_secrets = secrets;
+	fake.conf.mechanisms = CONF_MECH_BIT(CONF_SCRAM_SHA_256_PLUS) |
+	    CONF_MECH_BIT(CONF_PLAIN) | CONF_MECH_BIT(CONF_APOP) |
+	    CONF_MECH_BIT(CONF_LOGIN);
+	fake.server.roll = roll_new(NULL, "auth", &pop_session_roll);
+	fake_must(fake.server.roll != NULL, "memory");
+	fake.server.authc = roll_authc(fake.server.roll);
 	fake_must(pop_session_accept(&fake.server, 0, &peer, &cfd) == 0,
 	    "not accepted");
 	fake_run();
@@ -554,13 +628,37 @@ fake_begin(enum fake_service service, bool with_tls)
 void
 fake_new(enum fake_service service)
 {
-	fake_begin(service, true);
+	fake_begin(service, true, false);
 }
 
 void
 fake_new_without_tls(void)
 {
-	fake_begin(FAKE_POP3, false);
+	fake_begin(FAKE_POP3, false, false);
+}
+
+void
+fake_new_with_secrets(enum fake_service service)
+{
+	fake_begin(service, true, true);
+}
+
+void
+fake_kick(const char *user)
+{
+	struct net any = { .bits = 0 };
+
+	fake.notices->kick(fake.notices_ctx, user, &any);
+	fake_run();
+}
+
+const char *
+fake_who(void)
+{
+	fake_clear();
+	fake.notices->who(fake.notices_ctx, 7);
+	fake_run();
+	return fake_output();
 }
 
 void
@@ -573,6 +671,7 @@ fake_free(void)
 	buf_free(&fake.conn.in);
 	buf_free(&fake.conn.out);
 	buf_free(&fake.output);
+	free(fake.server.roll);
 	free(fake.text);
 }
 

@@ -30,7 +30,11 @@ enum fake_service { FAKE_POP3, FAKE_POP3S };
 /* A session that has been greeted (and has TLS where it begins with it). */
 void	fake_new(enum fake_service service);
 void	fake_new_without_tls(void);	/* pop3, and no certificate */
+void	fake_new_with_secrets(enum fake_service service);
 void	fake_free(void);
+/* authd's notices. The users that WHO tells, and a dot at the end. */
+void	fake_kick(const char *user);
+const char *fake_who(void);
 /* STLS where it is needed, USER and PASS; the replies are thrown away. */
 void	fake_login(void);
 

@@ -58,9 +58,13 @@ struct fake {
 	char			*local_domain;
 	struct smtp_settings	 settings;
 	struct smtp_worker	 worker;
+	const struct authc_notices *notices;
+	void			*notices_ctx;
+	bool			 has_secrets;
 	struct conn		*conn;
 	struct buf		 out;
 	struct buf		 text;		/* of fake_output() and the like */
+	struct buf		 told;		/* to authd, who asked WHO */
 	struct fake_call	 calls[FAKE_CALLS];
 	size_t			 n_calls;
 	uint32_t		 next_call;
@@ -366,7 +370,7 @@ fake_prompt(authc_fn *fn, void *ctx, uint32_t exchange, const char *prompt,
 enum { PROMPT_PLAIN = 1, PROMPT_USER, PROMPT_PASS };
 
 int
-authc_sasl_start(struct authc *a, const struct authc_blob *handle,
+authc_sasl_start(struct authc *a, const struct authc_handle *handle,
     const struct authc_start *st, authc_fn *fn, void *ctx, uint32_t *ret_call)
 {
 	const char *mech = st->mech;
@@ -406,6 +410,51 @@ authc_sasl_step(struct authc *a, uint32_t exchange, const void *resp,
 	    NULL);
 }
 
+struct authc *
+authc_new_with(struct loop *l, const char *path,
+    const struct authc_notices *n, void *ctx)
+{
+	(void)l;
+	(void)path;
+	fake->notices = n;
+	fake->notices_ctx = ctx;
+	return (struct authc *)fake;
+}
+
+bool
+authc_has_secrets(const struct authc *a)
+{
+	(void)a;
+	return fake->has_secrets;
+}
+
+int
+authc_apop(struct authc *a, const struct authc_handle *handle, const char *tls,
+    const char *name, const char *challenge,
+    const uint8_t digest[AUTHP_DIGEST_SIZE], authc_fn *fn, void *ctx,
+    uint32_t *ret_call)
+{
+	(void)a, (void)handle, (void)tls, (void)name, (void)challenge;
+	(void)digest, (void)fn, (void)ctx, (void)ret_call;
+	abort();	/* it is POP3's */
+}
+
+int
+authc_who_entry(struct authc *a, uint32_t serial,
+    const struct authc_session_info *s)
+{
+	(void)a;
+	return buf_append(&fake->told, s->user, strlen(s->user)) != 0 ||
+	    serial != 7 || s->service != AUTHP_SMTP;
+}
+
+int
+authc_who_end(struct authc *a, uint32_t serial)
+{
+	(void)a;
+	return buf_append(&fake->told, ".", 1) != 0 || serial != 7;
+}
+
 void
 authc_sasl_cancel(struct authc *a, uint32_t exchange)
 {
@@ -417,7 +466,7 @@ authc_sasl_cancel(struct authc *a, uint32_t exchange)
 }
 
 int
-authc_mail(struct authc *a, const struct authc_blob *handle,
+authc_mail(struct authc *a, const struct authc_handle *handle,
     const struct authc_blob *ticket, const char *tls, const char *sender,
     authc_fn *fn, void *ctx, uint32_t *ret_call)
 {
@@ -612,6 +661,14 @@ fake_new(enum fake_service service)
 	f->worker.settings = &f->settings;
 	buf_init(&f->out, 1 << 24);
 	buf_init(&f->text, 1 << 24);
+	buf_init(&f->told, 1 << 16);
+	f->conf.mechanisms = CONF_MECH_BIT(CONF_SCRAM_SHA_256_PLUS) |
+	    CONF_MECH_BIT(CONF_SCRAM_SHA_256) | CONF_MECH_BIT(CONF_PLAIN) |
+	    CONF_MECH_BIT(CONF_CRAM_MD5) | CONF_MECH_BIT(CONF_LOGIN);
+	f->worker.roll = roll_new(NULL, "auth", &smtp_session_roll);
+	if (f->worker.roll == NULL)
+		abort();
+	f->worker.authc = roll_authc(f->worker.roll);
 	if (smtp_session_new(&f->worker, 0, &peer, service == FAKE_SUBMISSION ?
 	    SMTP_SUBMISSION : SMTP_SUBMISSIONS) != 0)
 		abort();
@@ -632,6 +689,8 @@ fake_free(struct fake *f)
 	free(f->conn);
 	buf_free(&f->out);
 	buf_free(&f->text);
+	buf_free(&f->told);
+	free(f->worker.roll);
 	free(f->local_domain);
 	free(f->conf.hostname);
 	free(f->conf.next_hop);
@@ -675,6 +734,32 @@ fake_login(struct fake *f)
 	fake_send(f, ehlo, sizeof(ehlo) - 1, 1000);
 	fake_send(f, auth, sizeof(auth) - 1, 1000);
 	fake_clear(f);
+}
+
+void
+fake_kick(struct fake *f, const char *user)
+{
+	struct net any = { .bits = 0 };
+
+	f->notices->kick(f->notices_ctx, user, &any);
+	fake_loop(f);
+}
+
+void
+fake_set_secrets(struct fake *f, bool has)
+{
+	f->has_secrets = has;
+}
+
+const char *
+fake_who(struct fake *f)
+{
+	buf_clear(&f->told);
+	f->notices->who(f->notices_ctx, 7);
+	fake_loop(f);
+	if (buf_append(&f->told, "", 1) != 0)
+		abort();
+	return (const char *)buf_data(&f->told);
 }
 
 void

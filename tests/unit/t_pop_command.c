@@ -27,6 +27,7 @@ static const struct gate_case {
 	{ "USER", "t++i" },
 	{ "PASS", "tu+i" },
 	{ "AUTH", "t++i" },
+	{ "APOP", "t++i" },
 	{ "STAT", "lll+" },
 	{ "LIST", "lll+" },
 	{ "UIDL", "lll+" },
@@ -91,7 +92,7 @@ test_find(void **state)
 	(void)state;
 	assert_non_null(pop_command_find("capa", 4));
 	assert_non_null(pop_command_find("QuIt", 4));
-	assert_null(pop_command_find("APOP", 4));
+	assert_null(pop_command_find("XAPO", 4));
 	assert_null(pop_command_find("STA", 3));
 	assert_null(pop_command_find("STATS", 5));
 	assert_null(pop_command_find("", 0));

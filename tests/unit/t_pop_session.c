@@ -21,7 +21,7 @@
 #define CLEAR_CAPA	"TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n" \
 			"PIPELINING\r\n"
 #define LAST_CAPA	"EXPIRE NEVER\r\nIMPLEMENTATION submitd\r\n.\r\n"
-#define TLS_CAPA	CLEAR_CAPA "USER\r\nSASL SCRAM-SHA-256 PLAIN LOGIN\r\n" \
+#define TLS_CAPA	CLEAR_CAPA "USER\r\nSASL SCRAM-SHA-256-PLUS PLAIN LOGIN\r\n" \
 			LAST_CAPA
 #define WRONG		"-ERR [AUTH] User name or password is wrong\r\n"
 #define BARE		"-ERR Lines end with CR LF and hold no NUL\r\n"
@@ -29,6 +29,7 @@
 			"your mail program to use STARTTLS (STLS) or SSL/TLS\r\n"
 /* base64 of "\0alice@example.org\0pass word" and of another password */
 #define RIGHT64		"AGFsaWNlQGV4YW1wbGUub3JnAHBhc3Mgd29yZA=="
+#define DIGEST		"abcd0000000000000000000000000000"
 #define WRONG64		"AGFsaWNlQGV4YW1wbGUub3JnAHgg"
 
 enum from { CLEAR, SECURED, IN };	/* STLS not yet, TLS, logged in */
@@ -52,8 +53,9 @@ static const struct talk {
 	{ .name = "capa logged in", .from = IN, .say = "CAPA\r\n",
 	    .want = "+OK Capability list follows\r\n" TLS_CAPA },
 	{ .name = "no login in clear", .from = CLEAR,
-	    .say = "USER a\r\nPASS b\r\nAUTH PLAIN\r\nAUTH\r\n",
-	    .want = TLS_ONLY TLS_ONLY TLS_ONLY TLS_ONLY },
+	    .say = "USER a\r\nPASS b\r\nAUTH PLAIN\r\nAUTH\r\nAPOP a "
+	    DIGEST "\r\n",
+	    .want = TLS_ONLY TLS_ONLY TLS_ONLY TLS_ONLY TLS_ONLY },
 	{ .name = "a USER in clear is forgotten", .from = CLEAR, .whole = 1,
 	    .say = "USER alice@example.org\r\nSTLS\r\n|PASS pass word\r\n",
 	    .want = TLS_ONLY "+OK Begin TLS negotiation\r\n"
@@ -117,8 +119,23 @@ static const struct talk {
 	    .want = "-ERR Unknown authentication mechanism\r\n"
 	    "-ERR Unknown authentication mechanism\r\n" },
 	{ .name = "auth alone", .from = SECURED, .say = "AUTH\r\n",
-	    .want = "+OK Mechanisms follow\r\nSCRAM-SHA-256\r\nPLAIN\r\n"
+	    .want = "+OK Mechanisms follow\r\nSCRAM-SHA-256-PLUS\r\nPLAIN\r\n"
 	    "LOGIN\r\n.\r\n" },
+	{ .name = "the first challenge is ours", .from = SECURED,
+	    .say = "AUTH SCRAM-SHA-256-PLUS\r\n" RIGHT64 "\r\nNOOP\r\n",
+	    .want = "+ \r\n-ERR Unknown authentication mechanism\r\n"
+	    "-ERR Log in first\r\n" },
+	{ .name = "the first challenge given up", .from = SECURED,
+	    .say = "AUTH SCRAM-SHA-256-PLUS\r\n*\r\nAUTH "
+	    "SCRAM-SHA-256-PLUS\r\nA\r\nAUTH PLAIN " RIGHT64 "\r\n",
+	    .want = "+ \r\n-ERR Given up, as you asked\r\n+ \r\n"
+	    "-ERR The response cannot be read\r\n"
+	    "+OK 3 messages (55 octets)\r\n" },
+	{ .name = "apop where there is none", .from = SECURED,
+	    .say = "APOP alice@example.org " DIGEST "\r\n"
+	    "AUTH APOP\r\n",
+	    .want = "-ERR Unknown authentication mechanism\r\n"
+	    "-ERR Unknown authentication mechanism\r\n" },
 	{ .name = "a bare LF for a response", .from = SECURED, .whole = 1,
 	    .say = "AUTH PLAIN\r\n|AA\n|NOOP\r\n",
 	    .want = "+ \r\n" BARE "-ERR Log in first\r\n" },
@@ -179,7 +196,7 @@ static const struct talk {
 	{ .name = "commands of before", .from = IN,
 	    .say = "USER a\r\nPASS b\r\nAPOP a b\r\nNOOP\r\n\r\n",
 	    .want = "-ERR You are logged in already\r\n"
-	    "-ERR You are logged in already\r\n-ERR Unknown command\r\n"
+	    "-ERR You are logged in already\r\n-ERR You are logged in already\r\n"
 	    "+OK Done\r\n-ERR Unknown command\r\n" },
 	{ .name = "bare LF", .from = IN, .whole = 1, .say = "NOOP\n|NOOP\r\n",
 	    .want = BARE "+OK Done\r\n" },
@@ -259,6 +276,84 @@ test_greeting(void **state)
 	fake_new(FAKE_POP3S);
 	assert_string_equal(fake_output(), "+OK pop.example.org POP3 ready\r\n");
 	assert_true(fake_is_secured());
+	fake_free();
+}
+
+/* The time-stamp is an other one each time, and only where it is of use. */
+static void
+test_apop(void **state)
+{
+	static const struct {
+		const char	*say, *want;
+	} rows[] = {
+		{ "APOP alice@example.org " DIGEST "\r\n",
+		    "+OK 3 messages (55 octets)\r\n" },
+		{ "apop alice@example.org ABCD0000000000000000000000000000\r\n",
+		    "+OK 3 messages (55 octets)\r\n" },
+		{ "APOP alice@example.org abce0000000000000000000000000000\r\n",
+		    WRONG },
+		{ "APOP nobody " DIGEST "\r\n", WRONG },
+		{ "APOP no body " DIGEST "\r\n", WRONG },
+		{ "APOP\r\n", "-ERR The response cannot be read\r\n" },
+		{ "APOP  " DIGEST "\r\n",
+		    "-ERR The response cannot be read\r\n" },
+		{ "APOP alice@example.org\r\n",
+		    "-ERR The response cannot be read\r\n" },
+		{ "APOP alice@example.org abcd\r\n",
+		    "-ERR The response cannot be read\r\n" },
+		{ "APOP alice@example.org x" DIGEST "\r\n",
+		    "-ERR The response cannot be read\r\n" },
+	};
+	char first[128] = "";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		print_message("%s", rows[i].say);
+		fake_new_with_secrets(i % 2 == 0 ? FAKE_POP3S : FAKE_POP3);
+		assert_memory_equal(fake_output(),
+		    "+OK pop.example.org POP3 ready <", 32);
+		assert_non_null(strstr(fake_output(), "@pop.example.org>\r\n"));
+		assert_string_not_equal(fake_output(), first);
+		snprintf(first, sizeof(first), "%s", fake_output());
+		if (!fake_is_secured())
+			fake_say("STLS\r\n");
+		fake_clear();
+		fake_say(rows[i].say);
+		assert_string_equal(fake_output(), rows[i].want);
+		assert_int_equal(fake_drop_is_open(), rows[i].want[0] == '+');
+		fake_free();
+	}
+}
+
+static void
+test_kick(void **state)
+{
+	(void)state;
+	fake_new(FAKE_POP3S);
+	assert_string_equal(fake_who(), ".");
+	fake_login();
+	assert_string_equal(fake_who(), "alice@example.org.");
+	fake_say("DELE 1\r\n");
+	fake_kick("bob@example.org");
+	assert_false(fake_is_closed());
+	fake_kick("alice@example.org");
+	assert_true(fake_is_closed());
+	assert_string_equal(fake_removed(), "");
+	assert_string_equal(fake_who(), ".");
+	fake_free();
+	fake_new(FAKE_POP3S);
+	fake_login();
+	fake_kick("");
+	fake_kick("");
+	assert_true(fake_is_closed());
+	fake_free();
+	/* Who is not logged in stays. */
+	fake_new(FAKE_POP3S);
+	fake_set_mbox(MBOXC_INUSE, MBOXC_OK, MBOXC_OK);
+	fake_login();
+	assert_string_equal(fake_who(), ".");
+	fake_kick("");
+	assert_false(fake_is_closed());
 	fake_free();
 }
 
@@ -447,6 +542,8 @@ main(void)
 		cmocka_unit_test(test_greeting),
 		cmocka_unit_test(test_talks),
 		cmocka_unit_test(test_without_certificate),
+		cmocka_unit_test(test_apop),
+		cmocka_unit_test(test_kick),
 		cmocka_unit_test(test_login_failures),
 		cmocka_unit_test(test_fetch_failures),
 		cmocka_unit_test(test_update_fails),

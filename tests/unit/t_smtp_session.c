@@ -106,6 +106,23 @@ static const struct dialogue dialogues[] = {
 	{ "empty initial response", EHLOED, { "AUTH PLAIN =\r\n" }, "535", 0 },
 	{ "unknown mechanism", EHLOED, { "AUTH GSSAPI\r\n" }, "504", 0 },
 	{ "prefix of a mechanism", EHLOED, { "AUTH PLAI\r\n" }, "504", 0 },
+	{ "APOP is POP3's", EHLOED, { "AUTH APOP\r\n" }, "504", 0 },
+	{ "configured elsewhere", EHLOED, { "AUTH EXTERNAL =\r\n"
+	    "AUTH SCRAM-SHA-1 =\r\nAUTH ANONYMOUS\r\n" }, "504 504 504", 0 },
+	{ "PLUS of a mechanism that has none", EHLOED, { "AUTH PLAIN-PLUS "
+	    PLAIN "\r\n" }, "504", 0 },
+	{ "the first challenge is ours", EHLOED, {
+	    "AUTH SCRAM-SHA-256-PLUS\r\n", PLAIN "\r\n", "NOOP\r\n" },
+	    "334 535 250", 0 },
+	{ "and given up", EHLOED, { "AUTH scram-sha-256-plus\r\n", "*\r\n",
+	    "AUTH PLAIN " PLAIN "\r\n" }, "334 501 235", 0 },
+	{ "and bad base64", EHLOED, { "AUTH SCRAM-SHA-256-PLUS\r\n",
+	    "YQ\r\n", "AUTH PLAIN " PLAIN "\r\n" }, "334 501 235", 0 },
+	{ "answer sent before it", EHLOED, {
+	    "AUTH SCRAM-SHA-256-PLUS\r\nYWxpY2U=\r\n" }, "503",
+	    WHOLE | CLOSED },
+	{ "PLUS with an empty response", EHLOED, {
+	    "AUTH SCRAM-SHA-256-PLUS =\r\n" }, "535", 0 },
 	{ "two mechanisms", EHLOED, { "AUTH PLAIN LOGIN x\r\n" }, "501", 0 },
 	{ "AUTH without a mechanism", EHLOED, { "AUTH\r\n" }, "501", 0 },
 	{ "second AUTH", LOGGED_IN, { "AUTH PLAIN " PLAIN "\r\n" }, "503", 0 },
@@ -241,8 +258,53 @@ test_ehlo(void **state)
 	say(f, "EHLO a\r\n");
 	assert_string_equal(fake_output(f), "250-mail.example.org\r\n"
 	    "250-PIPELINING\r\n250-SIZE 100000\r\n250-8BITMIME\r\n"
-	    "250-AUTH SCRAM-SHA-256 PLAIN LOGIN\r\n"
+	    "250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\r\n"
 	    "250 ENHANCEDSTATUSCODES\r\n");
+	fake_free(f);
+}
+
+static void
+test_secrets(void **state)
+{
+	struct fake *f = session_begin(EHLOED);
+
+	(void)state;
+	fake_set_secrets(f, true);
+	say(f, "EHLO a\r\n");
+	assert_non_null(strstr(fake_output(f), "250-AUTH SCRAM-SHA-256-PLUS "
+	    "SCRAM-SHA-256 PLAIN CRAM-MD5 LOGIN\r\n"));
+	fake_free(f);
+}
+
+static void
+test_kick(void **state)
+{
+	struct fake *f = session_begin(EHLOED);
+
+	(void)state;
+	assert_string_equal(fake_who(f), ".");
+	fake_kick(f, "");
+	assert_false(fake_is_closed(f));	/* nobody is logged in */
+	fake_login(f);
+	assert_string_equal(fake_who(f), "alice@example.org.");
+	say(f, TX);
+	fake_clear(f);
+	fake_kick(f, "bob@example.org");
+	assert_false(fake_is_closed(f));
+	fake_kick(f, "alice@example.org");
+	assert_string_equal(fake_codes(f), "421");
+	assert_true(fake_is_closed(f));
+	assert_string_equal(fake_who(f), ".");
+	fake_free(f);
+	/* In the midst of a message: nothing of it is kept. */
+	f = session_begin(LOGGED_IN);
+	say(f, TX);
+	say(f, "DATA\r\n");
+	say(f, "Subject: x\r\n");
+	fake_clear(f);
+	fake_kick(f, "");
+	assert_string_equal(fake_codes(f), "421");
+	assert_int_equal(fake_commits(f), 0);
 	fake_free(f);
 }
 
@@ -507,6 +569,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dialogues),
 		cmocka_unit_test(test_ehlo),
+		cmocka_unit_test(test_secrets),
+		cmocka_unit_test(test_kick),
 		cmocka_unit_test(test_no_certificate),
 		cmocka_unit_test(test_prompts),
 		cmocka_unit_test(test_long_lines),

@@ -219,6 +219,7 @@ test_b64_round(void **state)
 static void
 test_id(void **state)
 {
+	uint8_t raw[4];
 	char a[STR_ID_SIZE], b[STR_ID_SIZE], hex[9];
 
 	(void)state;
@@ -235,6 +236,12 @@ test_id(void **state)
 	assert_false(str_is_id("aaaaaaaaaaaaaaaA"));
 	str_hex(hex, "\x00\xff\x1a\x20", 4);
 	assert_string_equal(hex, "00ff1a20");
+	assert_int_equal(str_hex_decode(raw, 4, "00fF1a20"), 0);
+	assert_memory_equal(raw, "\x00\xff\x1a\x20", 4);
+	assert_int_equal(str_hex_decode(raw, 4, "00ff1a2"), ERR_FORMAT);
+	assert_int_equal(str_hex_decode(raw, 4, "00ff1a200"), ERR_FORMAT);
+	assert_int_equal(str_hex_decode(raw, 4, "00ff1a2g"), ERR_FORMAT);
+	assert_int_equal(str_hex_decode(raw, 4, "00ff1a/0"), ERR_FORMAT);
 }
 
 /* Test builds take the time from a file; others must not. */
