@@ -14,6 +14,7 @@
 #include <sysexits.h>
 
 #include "auth/control_private.h"
+#include "auth/notice.h"
 #include "auth/scram.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -25,7 +26,7 @@
 	    control_user_add) \
 	X("user.passwd", JOB_USER | JOB_PASSWORD | JOB_CHANGES, \
 	    control_user_passwd) \
-	X("user.list", 0, control_user_list) \
+	X("user.list", JOB_PAGED, control_user_list) \
 	X("user.show", JOB_USER, control_user_show) \
 	X("user.set", JOB_USER | JOB_SETTINGS | JOB_CHANGES, \
 	    control_user_set) \
@@ -36,12 +37,37 @@
 	    control_alias_add) \
 	X("user.alias.delete", JOB_ADDRESS | JOB_CHANGES, \
 	    control_alias_delete) \
-	X("user.alias.list", JOB_MAY_USER, control_alias_list) \
-	X("grant.list", JOB_MAY_USER | JOB_MAY_NETWORK, control_grant_list) \
+	X("user.alias.list", JOB_MAY_USER | JOB_PAGED, control_alias_list) \
+	X("user.credential.add", JOB_USER | JOB_LABEL | JOB_MAY_PASSWORD | \
+	    JOB_CHANGES, control_credential_add) \
+	X("user.credential.delete", JOB_USER | JOB_LABEL | JOB_CHANGES, \
+	    control_credential_delete) \
+	X("user.credential.list", JOB_USER, control_credential_list) \
+	X("user.certificate.add", JOB_USER | JOB_LABEL | JOB_CHANGES, \
+	    control_certificate_add) \
+	X("user.certificate.delete", JOB_USER | JOB_LABEL | JOB_CHANGES, \
+	    control_certificate_delete) \
+	X("user.certificate.list", JOB_USER, control_certificate_list) \
+	X("user.allow-as.add", JOB_USER | JOB_OTHER | JOB_CHANGES, \
+	    control_allow_as_add) \
+	X("user.allow-as.delete", JOB_USER | JOB_OTHER | JOB_CHANGES, \
+	    control_allow_as_delete) \
+	X("user.allow-as.list", JOB_USER | JOB_PAGED, \
+	    control_allow_as_list) \
+	X("user.secret.add", JOB_USER | JOB_PASSWORD | JOB_CHANGES, \
+	    control_secret_add) \
+	X("user.secret.delete", JOB_USER | JOB_CHANGES, \
+	    control_secret_delete) \
+	X("user.secret.list", JOB_USER, control_secret_list) \
+	X("grant.list", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_PAGED, \
+	    control_grant_list) \
 	X("grant.query", JOB_NETWORK | JOB_MAY_USER, control_grant_query) \
 	X("grant.revoke", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_FILTER | \
 	    JOB_CHANGES, control_grant_revoke) \
 	X("grant.purge", JOB_CHANGES, control_grant_purge) \
+	X("who", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_LOOP, control_who) \
+	X("kick", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_FILTER | JOB_LOOP | \
+	    JOB_CHANGES, control_kick) \
 	X("status", 0, control_status)
 
 static void control_start(void *ctx, struct control_call *call,
@@ -88,6 +114,8 @@ control_job_free(struct control_job *j)
 	if (j == NULL)
 		return;
 	scram_free_password(j->password);
+	record_user_clear(&j->settings.rec);
+	json_decref(j->args);
 	json_decref(j->records);
 	json_decref(j->last);
 	conf_unref(j->conf);
@@ -141,6 +169,28 @@ control_log(const struct control_job *j)
 	    KV_T("why", j->code == 0 ? NULL : j->err.text));
 }
 
+bool
+control_page_skip(struct control_job *j, const char *cursor)
+{
+	(void)str_copy(j->last_cursor, sizeof(j->last_cursor), cursor);
+	if (++j->looked_at < CONTROL_BUDGET)
+		return true;
+	control_job_set(j, "next", json_string(j->last_cursor));
+	return false;
+}
+
+bool
+control_page_put(struct control_job *j, json_t *record, const char *cursor)
+{
+	if (json_array_size(j->records) >= j->limit) {
+		json_decref(record);
+		control_job_set(j, "next", json_string(j->last_cursor));
+		return false;
+	}
+	(void)json_array_append_new(j->records, record);
+	return control_page_skip(j, cursor);
+}
+
 static void
 control_done_job(void *ctx)
 {
@@ -149,6 +199,10 @@ control_done_job(void *ctx)
 	size_t i;
 
 	control_log(j);
+	if (j->code == 0 && j->kick)
+		(void)ops_kick(j->core, j->user, NULL);
+	if (j->code == 0 && (j->work->flags & JOB_CHANGES))
+		core_secrets_changed(j->core);
 	if (j->code != 0) {
 		control_fail(j->call, j->code, "%s", j->err.text);
 	} else {
@@ -159,6 +213,14 @@ control_done_job(void *ctx)
 	control_job_free(j);
 }
 
+void
+control_job_end(struct control_job *j, int r)
+{
+	if (r != 0)
+		j->code = control_sysexit(r);
+	control_done_job(j);
+}
+
 static void
 control_work_job(void *ctx)
 {
@@ -167,143 +229,6 @@ control_work_job(void *ctx)
 
 	if ((r = j->work->run(j)) != 0)
 		j->code = control_sysexit(r);
-}
-
-/* ---------------------------------------------------------- the arguments -- */
-
-static int
-control_bad(struct control_job *j, int code, const char *what,
-    const char *given)
-{
-	return err_set(&j->err, code, "%s: %s", what, given);
-}
-
-/* A full address, or a name that gets the first local domain. */
-static int
-control_take_user(struct control_job *j, const char *s)
-{
-	char full[MAILBOX_SIZE];
-	struct mailbox mb;
-
-	if (strchr(s, '@') == NULL) {
-		if (j->conf->local_domains.n == 0)
-			return control_bad(j, ERR_FORMAT, "local_domains is "
-			    "empty: give a full address, NAME@DOMAIN", s);
-		if (!mailbox_is_local(s, strlen(s)) ||
-		    str_format(full, sizeof(full), "%s@%s", s,
-		    j->conf->local_domains.v[0]) != 0)
-			return control_bad(j, ERR_FORMAT, "not a name: letters,"
-			    " digits and -._+ are wanted, or NAME@DOMAIN", s);
-		s = full;
-	}
-	if (mailbox_parse(s, strlen(s), &mb) != 0 || mb.literal)
-		return control_bad(j, ERR_FORMAT,
-		    "not an address of the form NAME@DOMAIN", s);
-	return str_copy(j->user, sizeof(j->user), mb.canon);
-}
-
-static int
-control_take_address(struct control_job *j, const char *s)
-{
-	struct mailbox mb;
-
-	if (mailbox_parse(s, strlen(s), &mb) != 0 || mb.literal)
-		return control_bad(j, ERR_FORMAT,
-		    "not an address of the form NAME@DOMAIN", s);
-	return str_copy(j->address, sizeof(j->address), mb.canon);
-}
-
-static int
-control_take_network(struct control_job *j, const char *s)
-{
-	if (net_parse(s, &j->net) != 0)
-		return control_bad(j, ERR_FORMAT, "not an IP address or "
-		    "network such as 192.0.2.1 or 2001:db8::/32", s);
-	j->has_net = true;
-	return 0;
-}
-
-static int
-control_take_flag(struct control_job *j, const json_t *args, const char *key,
-    int *ret)
-{
-	const json_t *v = json_object_get(args, key);
-
-	*ret = -1;
-	if (v == NULL)
-		return 0;
-	if (!json_is_boolean(v))
-		return control_bad(j, ERR_FORMAT, "true or false is wanted",
-		    key);
-	*ret = json_is_true(v);
-	return 0;
-}
-
-static int
-control_take_settings(struct control_job *j, const json_t *args)
-{
-	const char *note = control_arg(args, "note");
-	int r;
-
-	if (note != NULL) {
-		for (const char *p = note; *p != '\0'; p++)
-			if ((unsigned char)*p < 0x20 || *p == 0x7f)
-				return err_set(&j->err, ERR_FORMAT,
-				    "the note has a control character");
-		if (str_copy(j->note, sizeof(j->note), note) != 0)
-			return err_set(&j->err, ERR_LIMIT,
-			    "the note is longer than %d octets",
-			    RECORD_NOTE_SIZE - 1);
-		j->has_note = true;
-	}
-	if ((r = control_take_flag(j, args, "may_submit",
-	    &j->may_submit)) != 0)
-		return r;
-	return control_take_flag(j, args, "may_pop", &j->may_pop);
-}
-
-static int
-control_take_password(struct control_job *j, const json_t *args)
-{
-	const json_t *v = json_object_get(args, "password");
-
-	if (!json_is_string(v))
-		return err_set(&j->err, ERR_FORMAT, "a password is wanted");
-	return scram_prepare(json_string_value(v), json_string_length(v),
-	    true, &j->password, &j->err);
-}
-
-static int
-control_take(struct control_job *j, const json_t *args)
-{
-	const char *user = control_arg(args, "user");
-	const char *address = control_arg(args, "address");
-	const char *network = control_arg(args, "network");
-	unsigned int f = j->work->flags;
-	int r = 0;
-
-	if (((f & JOB_USER) && user == NULL) ||
-	    ((f & JOB_ADDRESS) && address == NULL) ||
-	    ((f & JOB_NETWORK) && network == NULL))
-		return err_set(&j->err, ERR_FORMAT, "%s: %s is missing",
-		    j->work->verb, (f & JOB_NETWORK) ? "network" :
-		    user == NULL && (f & JOB_USER) ? "user" : "address");
-	if (user != NULL && (f & (JOB_USER | JOB_MAY_USER)))
-		r = control_take_user(j, user);
-	if (r == 0 && address != NULL && (f & JOB_ADDRESS))
-		r = control_take_address(j, address);
-	if (r == 0 && network != NULL && (f & (JOB_NETWORK | JOB_MAY_NETWORK)))
-		r = control_take_network(j, network);
-	if (r == 0 && (f & JOB_SETTINGS))
-		r = control_take_settings(j, args);
-	if (r == 0 && (f & JOB_PASSWORD))
-		r = control_take_password(j, args);
-	j->all = json_is_true(json_object_get(args, "all"));
-	if (r == 0 && (f & JOB_FILTER) && user == NULL && network == NULL &&
-	    !j->all)
-		r = err_set(&j->err, ERR_FORMAT,
-		    "say which: an address or network, a user, or all");
-	return r;
 }
 
 static const struct control_work *
@@ -332,16 +257,16 @@ control_start(void *ctx, struct control_call *call, const json_t *args)
 	j->conf = conf_ref(core->conf);
 	j->now_s = clock_now_s();
 	j->work = control_find(control_arg(args, "verb"));
+	j->args = json_deep_copy(args);
 	j->records = json_array();
 	j->last = json_object();
-	if ((r = control_take(j, args)) != 0)
-		j->code = control_sysexit(r);
-	else if ((r = pool_submit(core->pool, control_work_job,
-	    control_done_job, j)) != 0) {
-		(void)err_set(&j->err, ERR_AWAY,
+	if ((r = control_take(j)) == 0 && (j->work->flags & JOB_LOOP)) {
+		if ((r = j->work->run(j)) == 0)
+			return;
+	} else if (r == 0 && pool_submit(core->pool, control_work_job,
+	    control_done_job, j) != 0)
+		r = err_set(&j->err, ERR_AWAY,
 		    "authd-core is busy: try again");
-		j->code = EX_TEMPFAIL;
-	}
 	if (r != 0)
-		control_done_job(j);
+		control_job_end(j, r);
 }

@@ -76,37 +76,112 @@ control_grant_json(const struct control_job *j, const struct grant_record *g)
 	return o;
 }
 
-/* The records at the network and of the user that were named; those that give
- * no right only with "all". Counts those that do. */
+/* Is the record at the network and of the user that were named? */
+static bool
+control_grant_fits(const struct control_job *j, const struct grant_record *g)
+{
+	struct net covers = { .bits = g->bits };
+	struct addr a = { 0 };
+
+	if (j->user[0] != '\0' && strcmp(j->user, g->user) != 0)
+		return false;
+	memcpy(a.ip, g->ip, sizeof(a.ip));
+	if (!j->has_net || net_has(&j->net, &a))
+		return true;
+	memcpy(covers.ip, g->ip, sizeof(covers.ip));
+	memcpy(a.ip, j->net.ip, sizeof(a.ip));
+	return net_has(&covers, &a);
+}
+
+/* A cursor is "address user": where the records of a page ended. */
+static int
+control_grant_after(struct control_job *j, struct grant_record *g)
+{
+	const char *space = strchr(j->after, ' ');
+	char ip[ADDR_STRLEN];
+	struct addr a;
+
+	if (j->after[0] == '\0')
+		return 0;
+	if (space == NULL || str_copy_n(ip, sizeof(ip), j->after,
+	    (size_t)(space - j->after)) != 0 || addr_parse_ip(ip, &a) != 0 ||
+	    str_copy(g->user, sizeof(g->user), space + 1) != 0)
+		return err_set(&j->err, ERR_FORMAT,
+		    "after: not what \"next\" said");
+	memcpy(g->ip, a.ip, sizeof(g->ip));
+	return 0;
+}
+
+/* Where records of the network begin; those of a prefix that holds it are meant
+ * too (none is wider than 56 bits). */
+static void
+control_grant_begin(const struct control_job *j, struct net *ret)
+{
+	struct addr a = { 0 };
+
+	*ret = (struct net){ 0 };
+	if (!j->has_net)
+		return;
+	*ret = j->net;
+	memcpy(a.ip, j->net.ip, sizeof(a.ip));
+	if (!addr_is_v4(&a) && ret->bits > 56)
+		ret->bits = 56;
+	addr_mask(ret->ip, ret->bits);
+}
+
+static bool
+control_grant_is_behind(const struct net *n, const struct grant_record *g)
+{
+	uint8_t ip[16];
+
+	memcpy(ip, g->ip, sizeof(ip));
+	addr_mask(ip, n->bits);
+	return memcmp(ip, n->ip, sizeof(ip)) != 0;
+}
+
+static void
+control_grant_cursor(const struct grant_record *g, char dst[CONTROL_CURSOR_SIZE])
+{
+	struct addr a = { 0 };
+	char ip[ADDR_STRLEN];
+
+	memcpy(a.ip, g->ip, sizeof(a.ip));
+	(void)str_format(dst, CONTROL_CURSOR_SIZE, "%s %s",
+	    addr_ip_text(&a, ip), g->user);
+}
+
+/* Those that give no right only with "all". Counts those that do. */
 static int
 control_grant_each(struct control_job *j, uint64_t *ret_live)
 {
+	char cursor[CONTROL_CURSOR_SIZE];
 	struct grant_record g = { 0 };
-	struct addr a = { 0 };
+	bool live, more = true;
+	struct net begin;
 	json_t *o;
 	int r;
 
 	*ret_live = 0;
-	while ((r = relay_cache_next(j->core->relay, &g, &j->err)) == 0) {
-		struct net covers = { .bits = g.bits };
-
-		memcpy(a.ip, g.ip, sizeof(a.ip));
-		memcpy(covers.ip, g.ip, sizeof(covers.ip));
-		if (j->user[0] != '\0' && strcmp(j->user, g.user) != 0)
-			continue;
-		if (j->has_net && !net_has(&j->net, &a)) {
-			memcpy(a.ip, j->net.ip, sizeof(a.ip));
-			if (!net_has(&covers, &a))
-				continue;
-		}
-		o = control_grant_json(j, &g);
-		if (json_is_true(json_object_get(o, "live")))
+	control_grant_begin(j, &begin);
+	memcpy(g.ip, begin.ip, sizeof(g.ip));
+	if ((r = control_grant_after(j, &g)) != 0)
+		return r;
+	while (more && (r = relay_cache_next(j->core->relay, &g,
+	    &j->err)) == 0) {
+		if (control_grant_is_behind(&begin, &g))
+			break;
+		control_grant_cursor(&g, cursor);
+		o = control_grant_fits(j, &g) ? control_grant_json(j, &g) :
+		    NULL;
+		live = json_is_true(json_object_get(o, "live"));
+		if (live)
 			++*ret_live;
-		else if (!j->all) {
+		if (o != NULL && (live || j->all)) {
+			more = control_page_put(j, o, cursor);
+		} else {
 			json_decref(o);
-			continue;
+			more = control_page_skip(j, cursor);
 		}
-		(void)json_array_append_new(j->records, o);
 	}
 	return r == ERR_NOTFOUND ? 0 : r;
 }

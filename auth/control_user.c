@@ -1,10 +1,11 @@
 /*
  * control_user.c - the verbs on users and their addresses. On pool threads of
  * authd-core. A change that takes a right away takes the grants with it, on
- * stable storage before it is answered.
+ * stable storage before it is answered, and ends the sessions.
  */
 #include "config.h"
 
+#include <fnmatch.h>
 #include <string.h>
 
 #include "auth/control_private.h"
@@ -12,13 +13,46 @@
 #include "lib/clock.h"
 #include "lib/str.h"
 
-/* New keys, under the salt of all his passwords. A generation is never used twice for a name, not
- * even when its user was deleted meanwhile: what was issued to the former one
- * (tickets live for a day) must not hold for the next. */
-static int
-control_set_keys(struct control_job *j, struct user_record *r)
+#define CONTROL_STARS_MAX 8	/* of a pattern; fnmatch() tries them all */
+
+/* A generation is never used twice for a name, not even when its user was
+ * deleted meanwhile: what was issued to the former one (tickets live for a day)
+ * must not hold for the next. */
+uint64_t
+control_generation(const struct user_record *r)
 {
-	uint64_t now_us = (uint64_t)clock_now_us();
+	uint64_t g = (uint64_t)clock_now_us();
+
+	if (g <= r->secret_generation)
+		g = r->secret_generation + 1;
+	for (unsigned int i = 0; i < r->n_credentials; i++)
+		if (g <= r->credentials[i].generation)
+			g = r->credentials[i].generation + 1;
+	return g;
+}
+
+/* All of a user's keys share his salt. */
+int
+control_set_keys(struct control_job *j, struct user_record *r,
+    struct user_credential *c)
+{
+	if (r->salt_len == 0 && scram_salt_of(j->core->keys.fake, j->user,
+	    r->salt) == 0)
+		r->salt_len = SCRAM_SALT;
+	if (r->salt_len == 0 || scram_set_keys(c, j->password,
+	    strlen(j->password), r->salt, r->salt_len,
+	    (uint32_t)j->conf->scram_iterations, j->conf->scram_sha1) != 0)
+		return err_set(&j->err, ERR_NOMEM,
+		    "the password could not be hashed");
+	c->created_s = j->now_s;
+	c->generation = control_generation(r);
+	r->changed_s = j->now_s;
+	return 0;
+}
+
+static int
+control_set_password(struct control_job *j, struct user_record *r)
+{
 	struct user_credential *c;
 
 	c = user_credential_find(r, CREDENTIAL_PASSWORD, "");
@@ -28,18 +62,8 @@ control_set_keys(struct control_job *j, struct user_record *r)
 		return err_set(&j->err, ERR_LIMIT,
 		    "the user has %u credentials already",
 		    RECORD_CREDENTIALS_MAX);
-	c->created_s = j->now_s;
-	r->hash[0] = '\0';
-	if (r->salt_len == 0 && scram_salt_of(j->core->keys.fake, j->user,
-	    r->salt) == 0)
-		r->salt_len = SCRAM_SALT;
-	if (r->salt_len == 0 || scram_set_keys(c, j->password,
-	    strlen(j->password), r->salt, r->salt_len,
-	    (uint32_t)j->conf->scram_iterations, j->conf->scram_sha1) != 0)
-		return err_set(&j->err, ERR_NOMEM,
-		    "the password could not be hashed");
-	c->generation = now_us > c->generation ? now_us : c->generation + 1;
-	return 0;
+	explicit_bzero(r->hash, sizeof(r->hash));
+	return control_set_keys(j, r, c);
 }
 
 static void
@@ -74,35 +98,32 @@ control_maildir_text(const struct control_job *j, const struct user_record *r,
 	return dst;
 }
 
-static json_t *
+json_t *
 control_user_json(const struct control_job *j, const char *user,
     const struct user_record *r)
 {
+	const struct user_credential *c = r->credentials;
+	bool scram = r->n_credentials > 0 && c->label[0] == '\0' &&
+	    c->keys != 0;
+	unsigned int certificates = 0;
 	char path[1024];
+	json_t *o;
 
-	return json_pack("{s:s, s:s, s:b, s:b, s:I, s:I, s:s, s:s}",
+	for (unsigned int i = 0; i < r->n_credentials; i++)
+		certificates += c[i].kind == CREDENTIAL_CERTIFICATE;
+	o = json_pack("{s:s, s:s, s:b, s:b, s:I, s:I, s:s, s:i, s:i, s:b}",
 	    "user", user, "state",
-	    (r->flags & USER_DISABLED) != 0 ? "disabled" : "enabled",
-	    "may_submit", (r->flags & USER_MAY_SUBMIT) != 0,
-	    "may_pop", (r->flags & USER_MAY_POP) != 0,
+	    (r->flags & USER_DISABLED) != 0 ? "disabled" :
+	    (r->flags & USER_SENDING_DISABLED) != 0 ? "sending disabled" :
+	    "enabled", "scram", (int)scram,
+	    "imported_hash", r->hash[0] != '\0',
 	    "created_s", (json_int_t)r->created_s,
 	    "changed_s", (json_int_t)r->changed_s,
 	    "maildir", control_maildir_text(j, r, path, sizeof(path)),
-	    "note", r->note);
-}
-
-static void
-control_apply(const struct control_job *j, struct user_record *r)
-{
-	if (j->has_note)
-		(void)str_copy(r->note, sizeof(r->note), j->note);
-	if (j->may_submit != -1)
-		r->flags = (r->flags & ~(uint32_t)USER_MAY_SUBMIT) |
-		    (j->may_submit ? USER_MAY_SUBMIT : 0);
-	if (j->may_pop != -1)
-		r->flags = (r->flags & ~(uint32_t)USER_MAY_POP) |
-		    (j->may_pop ? USER_MAY_POP : 0);
-	r->changed_s = j->now_s;
+	    "credentials", (int)(r->n_credentials - certificates),
+	    "certificates", (int)certificates, "secret", r->secret_len > 0);
+	control_put_settings(o, r);
+	return o;
 }
 
 int
@@ -118,7 +139,7 @@ control_user_add(struct control_job *j)
 		    "%s gives no usable path for this name", j->user,
 		    j->conf->maildir);
 	control_apply(j, &rec);
-	if ((r = control_set_keys(j, &rec)) == 0)
+	if ((r = control_set_password(j, &rec)) == 0)
 		r = userdb_add(j->core->userdb, j->user, &rec, &j->err);
 	if (r == 0)
 		(void)json_object_update_new(j->last,
@@ -130,12 +151,9 @@ control_user_add(struct control_job *j)
 }
 
 static int
-control_edit_keys(void *ctx, struct user_record *rec)
+control_edit_password(void *ctx, struct user_record *rec)
 {
-	struct control_job *j = ctx;
-
-	rec->changed_s = j->now_s;
-	return control_set_keys(j, rec);
+	return control_set_password(ctx, rec);
 }
 
 static int
@@ -143,7 +161,8 @@ control_edit_disable(void *ctx, struct user_record *rec)
 {
 	const struct control_job *j = ctx;
 
-	rec->flags |= USER_DISABLED;
+	rec->flags |= json_is_true(json_object_get(j->args, "sending")) ?
+	    USER_SENDING_DISABLED : USER_DISABLED;
 	rec->changed_s = j->now_s;
 	return 0;
 }
@@ -153,7 +172,7 @@ control_edit_enable(void *ctx, struct user_record *rec)
 {
 	const struct control_job *j = ctx;
 
-	rec->flags &= ~(uint32_t)USER_DISABLED;
+	rec->flags &= ~(uint32_t)(USER_DISABLED | USER_SENDING_DISABLED);
 	rec->changed_s = j->now_s;
 	return 0;
 }
@@ -161,12 +180,12 @@ control_edit_enable(void *ctx, struct user_record *rec)
 static int
 control_edit_settings(void *ctx, struct user_record *rec)
 {
-	control_apply(ctx, rec);
-	return 0;
+	return control_apply(ctx, rec);
 }
 
-static int
-control_edit(struct control_job *j, userdb_edit_fn *edit, bool drop_grants)
+int
+control_edit(struct control_job *j, userdb_edit_fn *edit, bool drop_grants,
+    struct user_record *ret)
 {
 	struct user_record rec;
 	int r;
@@ -176,6 +195,8 @@ control_edit(struct control_job *j, userdb_edit_fn *edit, bool drop_grants)
 		return r;
 	(void)json_object_update_new(j->last,
 	    control_user_json(j, j->user, &rec));
+	if (ret != NULL)
+		*ret = rec;
 	record_user_clear(&rec);
 	return drop_grants ? control_drop_grants(j) : 0;
 }
@@ -183,28 +204,46 @@ control_edit(struct control_job *j, userdb_edit_fn *edit, bool drop_grants)
 int
 control_user_passwd(struct control_job *j)
 {
-	return control_edit(j, control_edit_keys, true);
+	j->kick = true;
+	return control_edit(j, control_edit_password, true, NULL);
 }
 
+/* Who may not send any more hears it at his next MAIL; his POP3 sessions go
+ * on. */
 int
 control_user_disable(struct control_job *j)
 {
-	return control_edit(j, control_edit_disable, true);
+	j->kick = !json_is_true(json_object_get(j->args, "sending"));
+	return control_edit(j, control_edit_disable, true, NULL);
 }
 
 int
 control_user_enable(struct control_job *j)
 {
-	return control_edit(j, control_edit_enable, false);
+	return control_edit(j, control_edit_enable, false, NULL);
 }
 
 int
 control_user_set(struct control_job *j)
 {
-	if (!j->has_note && j->may_submit == -1 && j->may_pop == -1)
-		return err_set(&j->err, ERR_FORMAT,
-		    "nothing to set: note, may_submit or may_pop is wanted");
-	return control_edit(j, control_edit_settings, j->may_submit == 0);
+	const struct control_settings *s = &j->settings;
+	uint32_t taken = s->flags_given & ~s->rec.flags;
+	struct user_record was;
+	int r;
+
+	if (s->given == 0)
+		return err_set(&j->err, ERR_FORMAT, "nothing to set");
+	if ((r = userdb_get(j->core->userdb, j->user, &was, &j->err)) != 0)
+		return r;
+	if (s->rec.maildir[0] != '\0' &&
+	    strcmp(s->rec.maildir, was.maildir) != 0)
+		control_job_warn(j, "mail that is there is not moved: it stays "
+		    "in %s/%s", j->conf->mail_root, was.maildir);
+	record_user_clear(&was);
+	j->kick = (taken & USER_MAY_POP) != 0;
+	return control_edit(j, control_edit_settings, (taken &
+	    (USER_MAY_SUBMIT | USER_MAY_OPEN_RELAY | USER_MAY_USE_RELAY)) != 0,
+	    NULL);
 }
 
 int
@@ -216,21 +255,32 @@ control_user_delete(struct control_job *j)
 	r = userdb_delete(j->core->userdb, j->user, &rec, &j->err);
 	if (r != 0)
 		return r;
+	j->kick = true;
 	(void)json_object_update_new(j->last,
 	    control_user_json(j, j->user, &rec));
 	record_user_clear(&rec);
 	return control_drop_grants(j);
 }
 
-static int
-control_add_aliases(struct control_job *j, const char *user, json_t *list)
-{
-	char address[MAILBOX_SIZE] = "";
-	int r;
+/* ---------------------------------------------------------------- showing -- */
 
-	while ((r = userdb_alias_next(j->core->userdb, user, address,
-	    &j->err)) == 0)
-		(void)json_array_append_new(list, json_string(address));
+/* A list that one packet must hold: "more" says that it does not. */
+static int
+control_add_names(struct control_job *j, const char *key,
+    int (*next)(struct userdb *db, const char *user,
+    char name[MAILBOX_SIZE], struct err *reterr))
+{
+	char name[MAILBOX_SIZE] = "";
+	json_t *list = json_array();
+	int r = 0;
+
+	control_job_set(j, key, list);
+	while (json_array_size(list) < CONTROL_LIMIT / 4 &&
+	    (r = next(j->core->userdb, j->user, name, &j->err)) == 0)
+		(void)json_array_append_new(list, json_string(name));
+	if (r == 0)
+		control_job_warn(j, "there are more: see user %s list",
+		    strcmp(key, "aliases") == 0 ? "alias" : "allow-as");
 	return r == ERR_NOTFOUND ? 0 : r;
 }
 
@@ -238,7 +288,6 @@ int
 control_user_show(struct control_job *j)
 {
 	struct user_record rec;
-	json_t *aliases;
 	int r;
 
 	r = userdb_get(j->core->userdb, j->user, &rec, &j->err);
@@ -247,28 +296,95 @@ control_user_show(struct control_job *j)
 	(void)json_object_update_new(j->last,
 	    control_user_json(j, j->user, &rec));
 	record_user_clear(&rec);
-	aliases = json_array();
-	control_job_set(j, "aliases", aliases);
-	r = control_add_aliases(j, j->user, aliases);
+	if ((r = control_add_names(j, "aliases", userdb_alias_next)) == 0)
+		r = control_add_names(j, "allow_as", userdb_allow_as_next);
 	control_warn_domain(j, j->user);
 	return r;
+}
+
+/* What every name that fits begins with; the length of it. */
+static size_t
+control_pattern_head(const char *pattern)
+{
+	return strcspn(pattern, "*?[\\");
+}
+
+static int
+control_take_pattern(struct control_job *j, char pattern[MAILBOX_SIZE])
+{
+	const char *s = control_arg(j->args, "pattern");
+	size_t stars = 0;
+
+	pattern[0] = '\0';
+	if (s == NULL)
+		return 0;
+	for (const char *p = s; *p != '\0'; p++)
+		stars += *p == '*';
+	if (stars > CONTROL_STARS_MAX ||
+	    str_copy(pattern, MAILBOX_SIZE, s) != 0)
+		return err_set(&j->err, ERR_LIMIT,
+		    "the pattern is too long, or has too many '*'");
+	str_lower(pattern);
+	return 0;
+}
+
+static bool
+control_user_fits(const struct control_job *j,
+    const struct user_record *r)
+{
+	const struct user_credential *c = r->credentials;
+
+	if (!json_is_true(json_object_get(j->args, "without_scram")))
+		return true;
+	return r->n_credentials == 0 || c->label[0] != '\0' || c->keys == 0;
+}
+
+/* The last name in order that stands before all that begin with `head`. */
+static void
+control_before(const char *head, size_t len, char user[MAILBOX_SIZE])
+{
+	if (len == 0 || len + 2 > MAILBOX_SIZE)
+		return;
+	memcpy(user, head, len);
+	user[len - 1]--;
+	user[len] = 0x7f;	/* behind every octet of a name */
+	user[len + 1] = '\0';
 }
 
 int
 control_user_list(struct control_job *j)
 {
-	char user[MAILBOX_SIZE] = "";
+	char pattern[MAILBOX_SIZE], user[MAILBOX_SIZE] = "";
 	struct user_record rec;
+	bool more = true;
+	size_t head;
 	int r;
 
-	while ((r = userdb_next(j->core->userdb, user, &rec,
+	if ((r = control_take_pattern(j, pattern)) != 0)
+		return r;
+	head = control_pattern_head(pattern);
+	control_before(pattern, head, user);
+	if (strcmp(j->after, user) > 0 &&
+	    str_copy(user, sizeof(user), j->after) != 0)
+		return err_set(&j->err, ERR_FORMAT,
+		    "after: not what \"next\" said");
+	while (more && (r = userdb_next(j->core->userdb, user, &rec,
 	    &j->err)) == 0) {
-		(void)json_array_append_new(j->records,
-		    control_user_json(j, user, &rec));
+		if (strncmp(user, pattern, head) != 0)
+			more = false;
+		else if ((pattern[0] != '\0' &&
+		    fnmatch(pattern, user, 0) != 0) ||
+		    !control_user_fits(j, &rec))
+			more = control_page_skip(j, user);
+		else
+			more = control_page_put(j,
+			    control_user_json(j, user, &rec), user);
 		record_user_clear(&rec);
 	}
 	return r == ERR_NOTFOUND ? 0 : r;
 }
+
+/* -------------------------------------------------------------- addresses -- */
 
 int
 control_alias_add(struct control_job *j)
@@ -298,38 +414,48 @@ control_alias_delete(struct control_job *j)
 	return 0;
 }
 
+/* A cursor is "user TAB address": no name has a control character. */
 static int
-control_alias_records(struct control_job *j, const char *user)
+control_alias_page(struct control_job *j, const char *only)
 {
-	char address[MAILBOX_SIZE] = "";
-	int r;
+	char user[MAILBOX_SIZE] = "", address[MAILBOX_SIZE] = "";
+	char cursor[CONTROL_CURSOR_SIZE];
+	const char *tab = strchr(j->after, '\t');
+	bool more = true;
+	int r = 0;
 
-	while ((r = userdb_alias_next(j->core->userdb, user, address,
-	    &j->err)) == 0)
-		(void)json_array_append_new(j->records, json_pack(
-		    "{s:s, s:s}", "address", address, "user", user));
+	(void)str_copy(user, sizeof(user), only);
+	if (j->after[0] != '\0' && (tab == NULL || str_copy_n(user,
+	    sizeof(user), j->after, (size_t)(tab - j->after)) != 0 ||
+	    str_copy(address, sizeof(address), tab + 1) != 0 ||
+	    (only[0] != '\0' && strcmp(user, only) != 0)))
+		return err_set(&j->err, ERR_FORMAT,
+		    "after: not what \"next\" said");
+	while (more && (r = userdb_alias_next_pair(j->core->userdb, user,
+	    address, &j->err)) == 0) {
+		if (only[0] != '\0' && strcmp(user, only) != 0)
+			break;
+		(void)str_format(cursor, sizeof(cursor), "%s\t%s", user,
+		    address);
+		more = control_page_put(j, json_pack("{s:s, s:s}",
+		    "address", address, "user", user), cursor);
+	}
 	return r == ERR_NOTFOUND ? 0 : r;
 }
 
 int
 control_alias_list(struct control_job *j)
 {
-	char user[MAILBOX_SIZE] = "";
 	struct user_record rec;
 	int r;
 
 	if (j->user[0] != '\0') {
 		r = userdb_get(j->core->userdb, j->user, &rec, &j->err);
-		record_user_clear(&rec);
-		return r != 0 ? r : control_alias_records(j, j->user);
-	}
-	while ((r = userdb_next(j->core->userdb, user, &rec,
-	    &j->err)) == 0) {
-		record_user_clear(&rec);
-		if ((r = control_alias_records(j, user)) != 0)
+		if (r != 0)
 			return r;
+		record_user_clear(&rec);
 	}
-	return r == ERR_NOTFOUND ? 0 : r;
+	return control_alias_page(j, j->user);
 }
 
 int

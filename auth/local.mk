@@ -28,8 +28,11 @@ CORE_LIBS = auth/libcore.a $(STORE_LIBS) $(RUN_LIBS) $(SASL_LIBS) $(IDN_LIBS) \
 	$(ARGON2_LIBS) $(CRYPT_LIBS)
 
 pkglibexec_PROGRAMS += auth/authd-core
-auth_authd_core_SOURCES = auth/main.c auth/control.c auth/control.h \
-	auth/control_grant.c auth/control_private.h auth/control_user.c
+CONTROL_SOURCES = auth/control.c auth/control.h auth/control_args.c \
+	auth/control_credential.c auth/control_grant.c \
+	auth/control_private.h auth/control_session.c \
+	auth/control_settings.c auth/control_user.c
+auth_authd_core_SOURCES = auth/main.c $(CONTROL_SOURCES)
 auth_authd_core_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SASL_CFLAGS) \
 	$(IDN_CFLAGS)
 auth_authd_core_LDADD = auth/libcore.a lib/libcontrol.a $(CORE_LIBS) \

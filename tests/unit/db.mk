@@ -14,8 +14,7 @@ tests_unit_t_relay_cache_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
 tests_unit_t_scram_SOURCES = tests/unit/t_scram.c
 tests_unit_t_scram_LDADD = $(CORE_LIBS) $(CMOCKA_LIBS)
 tests_unit_t_submitctl_SOURCES = tests/unit/t_submitctl.c \
-	tests/unit/db_scratch.h auth/control.c auth/control_user.c \
-	auth/control_grant.c auth/control_private.h
+	tests/unit/db_scratch.h $(CONTROL_SOURCES)
 tests_unit_t_submitctl_LDADD = $(CORE_LIBS) $(PARENT_LIBS) $(CMOCKA_LIBS)
 EXTRA_tests_unit_t_submitctl_DEPENDENCIES = db/submitctl
 endif

@@ -20,6 +20,7 @@
 
 #include "auth/control.h"
 #include "auth/core.h"
+#include "auth/ops.h"
 #include "lib/clock.h"
 #include "lib/ipc.h"
 #include "tests/unit/db_scratch.h"
@@ -152,6 +153,7 @@ server(int ready, const char *conf_file)
 	if (conf_load(&args, &core.conf, &e) != 0 ||
 	    dbenv_open(path, &core.dbenv, &e) != 0 ||
 	    userdb_open(core.dbenv, &core.userdb, &e) != 0 ||
+	    (core.ops = ops_new(&core)) == NULL ||
 	    relay_cache_open(core.dbenv, 128, &core.relay, &e) != 0) {
 		fprintf(stderr, "%s\n", e.text);
 		_exit(1);
