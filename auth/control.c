@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "auth/control_private.h"
 #include "auth/notice.h"
@@ -65,6 +66,9 @@
 	X("grant.revoke", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_FILTER | \
 	    JOB_CHANGES, control_grant_revoke) \
 	X("grant.purge", JOB_CHANGES, control_grant_purge) \
+	X("db.check", JOB_LONG, control_db_check) \
+	X("db.backup", JOB_LONG | JOB_CHANGES, control_db_backup) \
+	X("db.compact", JOB_LONG | JOB_CHANGES, control_db_compact) \
 	X("who", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_LOOP, control_who) \
 	X("kick", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_FILTER | JOB_LOOP | \
 	    JOB_CHANGES, control_kick) \
@@ -113,6 +117,9 @@ control_job_free(struct control_job *j)
 {
 	if (j == NULL)
 		return;
+	for (size_t i = 0; i < j->n_fds; i++)
+		if (j->fds[i] >= 0)
+			close(j->fds[i]);
 	scram_free_password(j->password);
 	record_user_clear(&j->settings.rec);
 	json_decref(j->args);
@@ -206,8 +213,12 @@ control_done_job(void *ctx)
 	if (j->code != 0) {
 		control_fail(j->call, j->code, "%s", j->err.text);
 	} else {
-		json_array_foreach(j->records, i, record)
-			control_record(j->call, json_incref(record));
+		json_array_foreach(j->records, i, record) {
+			control_record_fd(j->call, json_incref(record),
+			    i < j->n_fds ? j->fds[i] : -1);
+			if (i < j->n_fds)
+				j->fds[i] = -1;
+		}
 		control_done_with(j->call, json_incref(j->last));
 	}
 	control_job_free(j);
@@ -246,6 +257,7 @@ control_start(void *ctx, struct control_call *call, const json_t *args)
 {
 	struct core *core = ctx;
 	struct control_job *j;
+	struct pool *pool;
 	int r;
 
 	if ((j = calloc(1, sizeof(*j))) == NULL) {
@@ -257,13 +269,15 @@ control_start(void *ctx, struct control_call *call, const json_t *args)
 	j->conf = conf_ref(core->conf);
 	j->now_s = clock_now_s();
 	j->work = control_find(control_arg(args, "verb"));
+	pool = (j->work->flags & JOB_LONG) && core->care != NULL ?
+	    core->care : core->pool;
 	j->args = json_deep_copy(args);
 	j->records = json_array();
 	j->last = json_object();
 	if ((r = control_take(j)) == 0 && (j->work->flags & JOB_LOOP)) {
 		if ((r = j->work->run(j)) == 0)
 			return;
-	} else if (r == 0 && pool_submit(core->pool, control_work_job,
+	} else if (r == 0 && pool_submit(pool, control_work_job,
 	    control_done_job, j) != 0)
 		r = err_set(&j->err, ERR_AWAY,
 		    "authd-core is busy: try again");

@@ -36,8 +36,9 @@ enum {				/* what a verb needs, or may have */
 	JOB_OTHER	= 1 << 10,	/* "other": one more user */
 	JOB_PAGED	= 1 << 11,	/* "after", "limit" */
 	JOB_MAY_PASSWORD = 1 << 12,	/* "password", or it is made up */
-	JOB_LOOP	= 1 << 13	/* runs on the loop, and ends by
+	JOB_LOOP	= 1 << 13,	/* runs on the loop, and ends by
 					 * control_job_end() */
+	JOB_LONG	= 1 << 14	/* on core->care, one at a time */
 };
 
 /* What "user set" can change. */
@@ -46,6 +47,8 @@ struct control_settings {
 	uint32_t		 flags_given;	/* USER_MAY_… of rec.flags */
 	unsigned int		 given;		/* bits of the table's rows */
 };
+
+#define CONTROL_FDS_MAX 256
 
 struct control_job {
 	struct core		*core;
@@ -75,6 +78,9 @@ struct control_job {
 	int			 code;		/* of sysexits.h; 0: done */
 	struct err		 err;
 	json_t			*records;	/* array */
+	int			 fds[CONTROL_FDS_MAX];	/* go with the first
+						 * n_fds records */
+	size_t			 n_fds;
 	json_t			*last;		/* object */
 };
 
@@ -153,5 +159,8 @@ int	control_grant_purge(struct control_job *j);
 int	control_who(struct control_job *j);
 int	control_kick(struct control_job *j);
 int	control_status(struct control_job *j);
+int	control_db_check(struct control_job *j);
+int	control_db_backup(struct control_job *j);
+int	control_db_compact(struct control_job *j);
 
 #endif

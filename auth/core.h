@@ -50,6 +50,7 @@ struct core {
 	struct conf		*conf;		/* referenced; swapped by reload */
 	struct pool		*pool;		/* conf->auth_threads */
 	struct pool		*upkeep;	/* one thread, for what may wait */
+	struct pool		*care;		/* one thread, for what takes long */
 	struct dbenv		*dbenv;
 	struct userdb		*userdb;
 	struct relay_cache	*relay;

@@ -29,7 +29,7 @@ CORE_LIBS = auth/libcore.a $(STORE_LIBS) $(RUN_LIBS) $(SASL_LIBS) $(IDN_LIBS) \
 
 pkglibexec_PROGRAMS += auth/authd-core
 CONTROL_SOURCES = auth/control.c auth/control.h auth/control_args.c \
-	auth/control_credential.c auth/control_grant.c \
+	auth/control_credential.c auth/control_db.c auth/control_grant.c \
 	auth/control_private.h auth/control_session.c \
 	auth/control_settings.c auth/control_user.c
 auth_authd_core_SOURCES = auth/main.c $(CONTROL_SOURCES)

@@ -23,6 +23,7 @@
 
 #define CORE_QUEUE_MAX		512u	/* password checks that wait */
 #define CORE_UPKEEP_MAX		64u
+#define CORE_CARE_MAX		4u	/* long commands that wait */
 #define CORE_TICK_MS		5000
 #define CORE_SWEEP_BUDGET	2000u
 
@@ -162,6 +163,7 @@ core_open_store(struct core *core, struct err *reterr)
 	    (unsigned int)core->conf->grant_ipv6_prefix, &core->relay,
 	    reterr)) != 0)
 		return r;
+	dbenv_scratch_remove(".");	/* of one who was killed */
 	/* Behind the environment's lock: nobody else makes keys meanwhile. */
 	return keys_open(&core->keys, reterr);
 }
@@ -174,11 +176,12 @@ core_start(struct core_main *c, struct err *reterr)
 	core->pool = pool_new(core->loop, (unsigned int)core->conf->auth_threads,
 	    CORE_QUEUE_MAX);
 	core->upkeep = pool_new(core->loop, 1, CORE_UPKEEP_MAX);
+	core->care = pool_new(core->loop, 1, CORE_CARE_MAX);
 	core->verify = verify_new();
 	core->guess = guess_new();
 	core->ops = ops_new(core);
-	if (core->pool == NULL || core->upkeep == NULL || core->verify == NULL ||
-	    core->guess == NULL || core->ops == NULL ||
+	if (core->pool == NULL || core->upkeep == NULL ||
+	    core->care == NULL || core->verify == NULL || core->guess == NULL || core->ops == NULL ||
 	    timer_init(&c->tick, core->loop, core_tick, c) != 0)
 		return err_set(reterr, ERR_NOMEM, "no memory");
 	return 0;
@@ -216,6 +219,7 @@ core_end(struct core_main *c)
 	timer_free(&c->tick);
 	pool_free(core->pool);
 	pool_free(core->upkeep);
+	pool_free(core->care);
 	relay_cache_close(core->relay);
 	userdb_close(core->userdb);
 	dbenv_close(core->dbenv);

@@ -27,7 +27,7 @@
 #define DBENV_LOCKERS_MAX	20000u
 #define DBENV_TXNS_MAX		2000u
 #define DBENV_LOG_BUFFER	(512u * 1024)
-#define DBENV_LOG_FILE		(8u * 1024 * 1024)
+#define DBENV_LOG_FILE		(4u * 1024 * 1024)
 #define DBENV_TRIES_MAX		1000
 #define DBENV_CHECKPOINT_MS	60000	/* this often after little */
 #define DBENV_CHECKPOINT_KB	256u

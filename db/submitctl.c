@@ -64,6 +64,14 @@ const struct ctl_cmd ctl_cmds[] = {
 	  ctl_queue_flush },
 	{ "queue delete", "ID...|ALL", "remove messages, without a bounce",
 	  1, 64, 0, ctl_queue_delete },
+	{ "db check", "", "verify the database, while it is in use; exits 0 "
+	  "or 1", 0, 0, 0, ctl_db_check },
+	{ "db backup", "FOLDER", "a copy of the database and its keys, while "
+	  "it is in use", 1, 1, 0, ctl_db_backup },
+	{ "db compact", "", "give unused room in the database back", 0, 0, 0,
+	  ctl_db_compact },
+	{ "db recover", "", "how to recover or restore the database", 0, 0, 0,
+	  ctl_db_recover },
 	{ "config check", "", "is the configuration right? exits 0 or 78",
 	  0, 0, 0, ctl_config_check },
 	{ "config show", "[KEY]",
@@ -197,9 +205,9 @@ ctl_append(void *ctx, const json_t *record, int fd)
 	(void)json_array_append_new(ctx, json_deep_copy(record));
 }
 
-int
-ctl_ask_quiet(struct ctl *c, const char *sock, json_t *request, int timeout_s,
-    json_t *records, struct err *reterr)
+static int
+ctl_ask_silent(struct ctl *c, const char *sock, json_t *request,
+    int timeout_s, control_each_fn *each, void *ctx, struct err *reterr)
 {
 	char path[4096];
 	int code;
@@ -213,14 +221,22 @@ ctl_ask_quiet(struct ctl *c, const char *sock, json_t *request, int timeout_s,
 		return err_set(reterr, ERR_LIMIT, "run_dir is too long"),
 		    EX_CONFIG;
 	}
-	code = control_ask(path, request, timeout_s, ctl_append, records,
-	    reterr);
+	code = control_ask(path, request, timeout_s, each, ctx, reterr);
 	json_decref(request);
 	return code;
 }
 
 int
-ctl_ask(struct ctl *c, const char *sock, json_t *request, json_t *records)
+ctl_ask_quiet(struct ctl *c, const char *sock, json_t *request, int timeout_s,
+    json_t *records, struct err *reterr)
+{
+	return ctl_ask_silent(c, sock, request, timeout_s, ctl_append,
+	    records, reterr);
+}
+
+int
+ctl_ask_each(struct ctl *c, const char *sock, json_t *request, int timeout_s,
+    control_each_fn *each, void *ctx)
 {
 	const char *daemon = strcmp(sock, "queue") == 0 ? "submitd" : "authd";
 	struct err e = { 0 };
@@ -230,12 +246,25 @@ ctl_ask(struct ctl *c, const char *sock, json_t *request, json_t *records)
 		json_decref(request);
 		return code;
 	}
-	code = ctl_ask_quiet(c, sock, request, CTL_WAIT_S, records, &e);
+	code = ctl_ask_silent(c, sock, request, timeout_s, each, ctx, &e);
 	if (code == EX_UNAVAILABLE)
 		return ctl_fail(code, "%s does not answer: %s\n"
 		    "Is it running? See \"submitctl status\" and its log "
 		    "(journalctl -u %s).", daemon, e.text, daemon);
 	return code == 0 ? 0 : ctl_fail(code, "%s", e.text);
+}
+
+int
+ctl_ask_long(struct ctl *c, const char *sock, json_t *request, int timeout_s,
+    json_t *records)
+{
+	return ctl_ask_each(c, sock, request, timeout_s, ctl_append, records);
+}
+
+int
+ctl_ask(struct ctl *c, const char *sock, json_t *request, json_t *records)
+{
+	return ctl_ask_long(c, sock, request, CTL_WAIT_S, records);
 }
 
 /* ------------------------------------------------------------------- main -- */

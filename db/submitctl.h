@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "lib/conf.h"
+#include "lib/control.h"
 
 enum {				/* options; each row says which it takes */
 	CTL_STDIN	= 1 << 0,	/* --stdin */
@@ -52,6 +53,12 @@ const char *ctl_conf_file(struct ctl *c, char *dst, size_t size);
  * code after a message that says what to do. */
 int	ctl_ask(struct ctl *c, const char *sock, json_t *request,
 	    json_t *records);
+/* As ctl_ask(), with another bound on the wait for each packet. */
+int	ctl_ask_long(struct ctl *c, const char *sock, json_t *request,
+	    int timeout_s, json_t *records);
+/* As ctl_ask_long(), with a function for each record. */
+int	ctl_ask_each(struct ctl *c, const char *sock, json_t *request,
+	    int timeout_s, control_each_fn *each, void *ctx);
 /* As ctl_ask(), but silent: why it failed is in *reterr. */
 int	ctl_ask_quiet(struct ctl *c, const char *sock, json_t *request,
 	    int timeout_s, json_t *records, struct err *reterr);
@@ -120,6 +127,10 @@ int	ctl_queue_list(struct ctl *c);
 int	ctl_queue_show(struct ctl *c);
 int	ctl_queue_flush(struct ctl *c);
 int	ctl_queue_delete(struct ctl *c);
+int	ctl_db_check(struct ctl *c);
+int	ctl_db_backup(struct ctl *c);
+int	ctl_db_compact(struct ctl *c);
+int	ctl_db_recover(struct ctl *c);
 int	ctl_config_check(struct ctl *c);
 int	ctl_config_show(struct ctl *c);
 int	ctl_reload(struct ctl *c);

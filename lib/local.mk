@@ -18,7 +18,7 @@ lib_libparent_a_CFLAGS = $(AM_CFLAGS) $(CONFUSE_CFLAGS) $(SYSTEMD_CFLAGS) \
 	$(JANSSON_CFLAGS)
 noinst_LIBRARIES += lib/libcontrol.a
 lib_libcontrol_a_SOURCES = lib/control.c lib/control_ask.c lib/control_json.c \
-	lib/control.h
+	lib/control.h lib/manifest.c lib/manifest.h
 lib_libcontrol_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 
 PARENT_LIBS = lib/libparent.a lib/libcontrol.a $(RUN_LIBS) \
