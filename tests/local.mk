@@ -6,6 +6,7 @@ include tests/unit/smtp.mk
 include tests/fuzz/local.mk
 include tests/unit/lib.mk
 include tests/unit/auth.mk
+include tests/unit/authc.mk
 include tests/unit/sasl.mk
 include tests/e2e/local.mk
 include tests/unit/send.mk
