@@ -3,8 +3,12 @@
  *
  * Reads the configuration, makes the sockets that workers ask on, starts
  * authd-core and starts it again when it dies. It parses no octet from
- * outside and opens neither the database nor Cyrus SASL.
+ * outside and opens neither the database nor Cyrus SASL. With --recover it
+ * serves nobody and mends the database: see authd_recover.c.
  */
+#include <string.h>
+
+#include "auth/authd_recover.h"
 #include "lib/parent.h"
 
 static const struct parent_child authd_children[] = {
@@ -32,5 +36,8 @@ static const struct parent_program authd_program = {
 int
 main(int argc, char **argv)
 {
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--recover") == 0)
+			return authd_recover(argc, argv);
 	return parent_main(&authd_program, argc, argv);
 }

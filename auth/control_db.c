@@ -17,6 +17,8 @@
 #include "lib/manifest.h"
 #include "lib/str.h"
 
+_Static_assert(MANIFEST_FORMAT == DBENV_VERSION, "one is the other");
+
 static void
 control_db_flaw(void *ctx, const char *text)
 {

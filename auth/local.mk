@@ -9,7 +9,8 @@ EXTRA_DIST += auth/PROTOCOL
 
 # the parent
 sbin_PROGRAMS += auth/authd
-auth_authd_SOURCES = auth/authd.c
+auth_authd_SOURCES = auth/authd.c auth/authd_recover.c auth/authd_recover.h \
+	auth/authd_restore.c
 auth_authd_LDADD = $(PARENT_LIBS)
 
 # the only program that links Cyrus SASL and Berkeley DB; what its unit tests
@@ -32,7 +33,8 @@ CONTROL_SOURCES = auth/control.c auth/control.h auth/control_args.c \
 	auth/control_credential.c auth/control_db.c auth/control_grant.c \
 	auth/control_private.h auth/control_session.c \
 	auth/control_settings.c auth/control_user.c
-auth_authd_core_SOURCES = auth/main.c $(CONTROL_SOURCES)
+auth_authd_core_SOURCES = auth/main.c auth/recover.c auth/recover.h \
+	$(CONTROL_SOURCES)
 auth_authd_core_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SASL_CFLAGS) \
 	$(IDN_CFLAGS)
 auth_authd_core_LDADD = auth/libcore.a lib/libcontrol.a $(CORE_LIBS) \

@@ -15,6 +15,7 @@
 #include "auth/keys.h"
 #include "auth/notice.h"
 #include "auth/ops.h"
+#include "auth/recover.h"
 #include "auth/sasl.h"
 #include "auth/verify.h"
 #include "lib/child.h"
@@ -237,6 +238,8 @@ main(int argc, char **argv)
 	static struct core_main c;
 	struct err e = { 0 };
 
+	if (argc > 1 && strcmp(argv[1], "--recover") == 0)
+		return recover_main(argc, argv);
 	c.child = child_begin(ROLE_AUTHD_CORE, argc, argv);
 	c.core.conf = conf_ref(child_conf(c.child));
 	core_find_uids(&c);

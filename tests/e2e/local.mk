@@ -5,6 +5,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/submitd_instance.py \
 	tests/e2e/t_auth.py \
 	tests/e2e/t_clients.py \
+	tests/e2e/t_dbcare.py \
 	tests/e2e/t_delivery.py \
 	tests/e2e/t_disk.py \
 	tests/e2e/t_grants.py \
