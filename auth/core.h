@@ -41,6 +41,8 @@ struct core_stats {			/* counted on the loop */
 	uint64_t peers_gone;
 };
 
+struct census;				/* auth/census.h */
+struct rekey;				/* auth/rekey.h */
 struct verify;				/* auth/verify.h */
 struct guess;				/* auth/guess.h */
 struct ops;				/* auth/ops.h */
@@ -55,7 +57,9 @@ struct core {
 	struct userdb		*userdb;
 	struct relay_cache	*relay;
 	struct core_keys	 keys;
+	struct census		*census;
 	struct verify		*verify;
+	struct rekey		*rekey;
 	struct guess		*guess;
 	struct ops		*ops;
 	struct core_stats	 stats;

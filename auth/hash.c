@@ -236,6 +236,14 @@ hash_class_parse(const char *name, struct hash *ret)
 	return *s == '\0' ? hash_check_costs(ret, NULL) : ERR_FORMAT;
 }
 
+bool
+hash_class_is_valid(const char *name)
+{
+	struct hash h;
+
+	return hash_class_parse(name, &h) == 0;
+}
+
 int
 hash_check_fake(const char *name, const uint8_t seed[HASH_SEED],
     const char *password, size_t len)

@@ -40,6 +40,8 @@ int	hash_is_supported(const char *text, struct err *reterr);
  * ERR_FORMAT: cannot be verified. */
 int	hash_class(const char *text, char ret[HASH_CLASS_SIZE]);
 
+bool	hash_class_is_valid(const char *name);
+
 /* The work of hash_check() for a hash of that class which nobody has:
  * ERR_DENIED, or ERR_FORMAT for a class that is none, or ERR_NOMEM. The same
  * seed gives the same hash. */

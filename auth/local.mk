@@ -17,11 +17,11 @@ auth_authd_LDADD = $(PARENT_LIBS)
 # need of it is a library of its own
 noinst_LIBRARIES += auth/libcore.a
 auth_libcore_a_SOURCES = \
-	auth/address.c auth/core.h auth/guess.c auth/guess.h auth/hash.c \
+	auth/address.c auth/census.c auth/census.h auth/core.h auth/guess.c auth/guess.h auth/hash.c \
 	auth/hash.h auth/hash_crypt.c auth/hash_digest.c auth/hash_private.h \
 	auth/keys.c auth/keys.h auth/login.c auth/mail.c auth/notice.c \
 	auth/notice.h auth/ops.c auth/ops.h \
-	auth/policy.c auth/policy.h auth/sasl.c auth/sasl.h auth/scram.c \
+	auth/policy.c auth/policy.h auth/rekey.c auth/rekey.h auth/sasl.c auth/sasl.h auth/scram.c \
 	auth/scram.h auth/seal.c auth/seal.h auth/ticket.c auth/ticket.h auth/verify.c auth/verify.h
 auth_libcore_a_CFLAGS = $(AM_CFLAGS) $(SASL_CFLAGS) $(IDN_CFLAGS) \
 	$(ARGON2_CFLAGS) $(CRYPT_CFLAGS)

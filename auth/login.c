@@ -17,6 +17,7 @@
 #include "auth/guess.h"
 #include "auth/ops.h"
 #include "auth/policy.h"
+#include "auth/rekey.h"
 #include "auth/sasl.h"
 #include "auth/scram.h"
 #include "auth/verify.h"
@@ -215,7 +216,7 @@ login_grant(struct login *l, int64_t now_s)
 	struct core *core = l->x.core;
 	struct relay_grant_args args = {
 		.ttl_s = core->conf->grant_ttl_s,
-		.generation = l->x.rec.credentials[0].generation,
+		.generation = l->x.found.generation,
 		.protocol = GRANT_PROTO_POP3, .source = GRANT_POP, .tls = true,
 	};
 	struct grant_record g;
@@ -253,7 +254,7 @@ login_seal(const struct login *l, int64_t now_s, uint8_t *dst)
 	struct ticket t = {
 		.kind = AUTHP_KIND_SASL, .service = l->handle.service,
 		.peer = l->handle.peer, .issued_s = now_s,
-		.generation = l->x.rec.credentials[0].generation,
+		.generation = l->x.found.generation,
 		.created_s = l->x.rec.created_s,
 	};
 
@@ -327,6 +328,9 @@ login_checked(void *ctx)
 {
 	struct login *l = ctx;
 
+	if (l->result == SASLX_OK)
+		rekey_start(l->x.core->rekey, l->x.conf, l->x.user, &l->x.rec,
+		    &l->x.found, l->password);
 	scram_free_password(l->password);
 	l->password = NULL;
 	if (l->counted)
@@ -375,6 +379,7 @@ static void
 login_password(struct login *l, const char *password, size_t len)
 {
 	struct core *core = l->x.core;
+	struct verify_ask a = saslx_ask(&l->x);
 	int r = scram_prepare(password, len, false, &l->password, NULL);
 
 	l->result = l->x.temp || r == ERR_NOMEM ? SASLX_TEMP : SASLX_DENIED;
@@ -382,8 +387,8 @@ login_password(struct login *l, const char *password, size_t len)
 		login_finish(l);
 		return;
 	}
-	if (l->x.real && verify_is_cached(core->verify, l->x.user, &l->x.rec,
-	    l->password, strlen(l->password), clock_now_s())) {
+	if (verify_is_cached(core->verify, &a, l->password,
+	    strlen(l->password))) {
 		core->stats.cache_hits++;
 		login_check(l);
 		login_checked(l);

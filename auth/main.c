@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "auth/census.h"
 #include "auth/control.h"
 #include "auth/core.h"
 #include "auth/guess.h"
@@ -16,6 +17,7 @@
 #include "auth/notice.h"
 #include "auth/ops.h"
 #include "auth/recover.h"
+#include "auth/rekey.h"
 #include "auth/sasl.h"
 #include "auth/verify.h"
 #include "lib/child.h"
@@ -26,6 +28,8 @@
 #define CORE_UPKEEP_MAX		64u
 #define CORE_CARE_MAX		4u	/* long commands that wait */
 #define CORE_TICK_MS		5000
+#define CORE_CENSUS_BUDGET	20000u
+#define CORE_CENSUS_S		(6 * 3600)
 #define CORE_SWEEP_BUDGET	2000u
 
 struct core_main {
@@ -33,9 +37,14 @@ struct core_main {
 	struct child		*child;
 	bool			 upkeep_runs;
 	bool			 db_full;	/* it was logged */
+	bool			 count_runs;
+	int			 count_result;
+	int64_t			 count_due_ms;
 	struct timer		 tick;
 	uid_t			 uids[ROLE__COUNT];
 };
+
+static void	core_count_start(struct core_main *c);
 
 /* Sweeping and checkpoints, on the upkeep thread. */
 
@@ -49,6 +58,9 @@ core_upkeep(void *ctx)
 	if (dbenv_has_space(c->core.dbenv) && relay_cache_sweep(c->core.relay,
 	    clock_now_s(), CORE_SWEEP_BUDGET, &removed, &e) != 0)
 		LOG_EV(LOG_ERR, "db.sweep.fail", NULL, KV_T("why", e.text));
+	if (dbenv_has_space(c->core.dbenv) &&
+	    census_save(c->core.census, &e) != 0)
+		LOG_EV(LOG_WARNING, "census.fail", NULL, KV_T("why", e.text));
 	if (dbenv_checkpoint(c->core.dbenv, &e) != 0)
 		LOG_EV(LOG_ERR, "db.checkpoint.fail", NULL,
 		    KV_T("why", e.text));
@@ -60,6 +72,42 @@ core_upkeep_done(void *ctx)
 	struct core_main *c = ctx;
 
 	c->upkeep_runs = false;
+}
+
+/* The users are counted at the start, and anew a few times a day: a part at a
+ * time, so that other upkeep goes on. Between, changes are. */
+
+static void
+core_count(void *ctx)
+{
+	struct core_main *c = ctx;
+	struct err e = { 0 };
+	int r = census_walk(c->core.census, c->core.userdb,
+	    CORE_CENSUS_BUDGET, &e);
+
+	c->count_result = r;
+	if (r != 0 && r != ERR_NOTFOUND)
+		LOG_EV(LOG_ERR, "census.fail", NULL, KV_T("why", e.text));
+}
+
+static void
+core_count_done(void *ctx)
+{
+	struct core_main *c = ctx;
+
+	c->count_runs = false;
+	if (c->count_result == ERR_NOTFOUND)
+		c->count_due_ms = clock_mono_ms() + CORE_CENSUS_S * 1000;
+	if (c->count_result == 0)
+		core_count_start(c);
+}
+
+static void
+core_count_start(struct core_main *c)
+{
+	if (!c->count_runs && clock_mono_ms() >= c->count_due_ms &&
+	    pool_submit(c->core.upkeep, core_count, core_count_done, c) == 0)
+		c->count_runs = true;
 }
 
 /* Once when it starts and once when it ends. */
@@ -91,6 +139,7 @@ core_tick(void *ctx)
 		exit(EX_OSERR);	/* the next one recovers as it opens */
 	}
 	ops_tick(c->core.ops);
+	core_count_start(c);		/* when it is time, or it failed */
 	if (!c->upkeep_runs && pool_submit(c->core.upkeep, core_upkeep,
 	    core_upkeep_done, c) == 0)
 		c->upkeep_runs = true;
@@ -117,6 +166,8 @@ core_commit(void *ctx)
 	c->core.conf = conf_ref(child_conf(c->child));
 	relay_cache_set_prefix(c->core.relay,
 	    (unsigned int)c->core.conf->grant_ipv6_prefix);
+	census_set_default(c->core.census,
+	    (uint32_t)c->core.conf->scram_iterations);
 }
 
 static void
@@ -178,13 +229,19 @@ core_start(struct core_main *c, struct err *reterr)
 	    CORE_QUEUE_MAX);
 	core->upkeep = pool_new(core->loop, 1, CORE_UPKEEP_MAX);
 	core->care = pool_new(core->loop, 1, CORE_CARE_MAX);
-	core->verify = verify_new();
+	core->census = census_new((uint32_t)core->conf->scram_iterations);
+	core->verify = core->census == NULL ? NULL :
+	    verify_new(core->keys.fake, core->census);
+	core->rekey = rekey_new(core);
 	core->guess = guess_new();
 	core->ops = ops_new(core);
 	if (core->pool == NULL || core->upkeep == NULL ||
-	    core->care == NULL || core->verify == NULL || core->guess == NULL || core->ops == NULL ||
+	    core->care == NULL || core->verify == NULL ||
+	    core->rekey == NULL || core->guess == NULL || core->ops == NULL ||
 	    timer_init(&c->tick, core->loop, core_tick, c) != 0)
 		return err_set(reterr, ERR_NOMEM, "no memory");
+	census_load(core->census);
+	userdb_set_watch(core->userdb, census_changed, core->census);
 	return 0;
 }
 
@@ -219,12 +276,14 @@ core_end(struct core_main *c)
 
 	timer_free(&c->tick);
 	pool_free(core->pool);
+	rekey_free(core->rekey);
 	pool_free(core->upkeep);
 	pool_free(core->care);
 	relay_cache_close(core->relay);
 	userdb_close(core->userdb);
 	dbenv_close(core->dbenv);
 	verify_free(core->verify);
+	census_free(core->census);
 	guess_free(core->guess);
 	conf_unref(core->conf);
 	saslx_end();

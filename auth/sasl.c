@@ -120,13 +120,14 @@ saslx_name_canon(struct saslx *x, const char *in, size_t len,
 		x->temp = true;
 }
 
-/* The record that answers for x->user: his own, or one that fits nobody. */
+/* The record of x->user, if there is one, and whether he may log in. */
 static void
 saslx_load(struct saslx *x)
 {
 	int r = userdb_get(x->core->userdb, x->user, &x->rec, NULL);
 
 	x->real = false;
+	x->known = r == 0;
 	if (r != 0 && r != ERR_NOTFOUND)
 		x->temp = true;
 	if (r != 0)
@@ -139,8 +140,17 @@ saslx_load(struct saslx *x)
 		x->real = true;
 	if (x->real)
 		x->why = "badpass";	/* until the opposite is shown */
-	else if (verify_fake_record(x->core->keys.fake, x->user, &x->rec) != 0)
-		x->temp = true;
+}
+
+struct verify_ask
+saslx_ask(const struct saslx *x)
+{
+	return (struct verify_ask){
+		.user = x->user, .rec = x->known ? &x->rec : NULL,
+		.may = x->real, .now_s = clock_now_s(),
+		.scope = x->needs == USER_MAY_POP ? CREDENTIAL_POP :
+		    CREDENTIAL_SMTP,
+	};
 }
 
 void
@@ -220,13 +230,13 @@ saslx_cb_checkpass(sasl_conn_t *conn, void *context, const char *user,
     const char *pass, unsigned int len, struct propctx *props)
 {
 	struct saslx *x = context;
+	struct verify_ask a = saslx_ask(x);
 	int r;
 
 	(void)conn;
 	(void)user;
 	(void)props;
-	r = verify_password(x->core->verify, x->user, &x->rec, pass, len,
-	    x->real, clock_now_s());
+	r = verify_password(x->core->verify, &a, pass, len, &x->found);
 	if (r == 0 && x->real) {
 		x->why = NULL;
 		return SASL_OK;
@@ -313,23 +323,29 @@ saslx_of_plugin(sasl_server_params_t *sparams)
 }
 
 static int
-saslx_aux_value(const struct user_record *r, char *dst, size_t size)
+saslx_aux_value(struct saslx *x, char *dst, size_t size)
 {
-	const struct user_credential *c = &r->credentials[0];
 	char salt[STR_B64_SIZE(RECORD_SALT_MAX)];
 	char stored[STR_B64_SIZE(RECORD_KEY)], server[STR_B64_SIZE(RECORD_KEY)];
-	int rc;
+	struct verify_ask a = saslx_ask(x);
+	struct verify_scram keys;
+	int r;
 
-	str_b64_encode(salt, sizeof(salt), r->salt, r->salt_len);
-	str_b64_encode(stored, sizeof(stored), c->stored_key,
-	    sizeof(c->stored_key));
-	str_b64_encode(server, sizeof(server), c->server_key,
-	    sizeof(c->server_key));
-	rc = str_format(dst, size, "SCRAM-SHA-256$%u:%s$%s:%s", c->iterations,
-	    salt, stored, server);
+	if ((r = verify_scram(x->core->verify, &a, false, &keys)) != 0)
+		return r;
+	x->real = keys.real;
+	x->found = keys.found;
+	str_b64_encode(salt, sizeof(salt), keys.salt, keys.salt_len);
+	str_b64_encode(stored, sizeof(stored), keys.stored_key,
+	    sizeof(keys.stored_key));
+	str_b64_encode(server, sizeof(server), keys.server_key,
+	    sizeof(keys.server_key));
+	r = str_format(dst, size, "SCRAM-SHA-256$%u:%s$%s:%s",
+	    keys.iterations, salt, stored, server);
+	explicit_bzero(&keys, sizeof(keys));
 	explicit_bzero(stored, sizeof(stored));
 	explicit_bzero(server, sizeof(server));
-	return rc;
+	return r;
 }
 
 static int
@@ -351,7 +367,7 @@ saslx_aux_lookup(void *glob, sasl_server_params_t *sparams,
 		if (strcmp(p->name, "*authPassword") != 0)
 			continue;
 		prop_erase(sparams->propctx, p->name);
-		if (saslx_aux_value(&x->rec, value, sizeof(value)) != 0)
+		if (saslx_aux_value(x, value, sizeof(value)) != 0)
 			return SASL_FAIL;
 		prop_set(sparams->propctx, p->name, value, -1);
 		explicit_bzero(value, sizeof(value));

@@ -16,6 +16,7 @@
 #include <sasl/sasl.h>
 
 #include "auth/core.h"
+#include "auth/verify.h"
 #include "db/record.h"
 #include "lib/mailbox.h"
 
@@ -45,10 +46,11 @@ struct saslx {
 	char			 user[MAILBOX_SIZE];	/* canonical */
 	char			 authzid[MAILBOX_SIZE];	/* canonical or "" */
 	bool			 named;		/* user is set */
-	bool			 real;		/* rec is his, and he may log
-						 * in; else it is a fake */
+	bool			 known;		/* rec is his */
+	bool			 real;		/* and he may log in */
 	bool			 temp;		/* the database failed */
 	struct user_record	 rec;
+	struct verify_found	 found;		/* his credential that it was */
 	const char		*why;		/* it failed, for the log */
 	sasl_conn_t		*conn;		/* or NULL */
 	sasl_callback_t		 callbacks[4];
@@ -70,6 +72,9 @@ void	saslx_clear(struct saslx *x);	/* zeroes; may be used on a zeroed one */
  * anybody's gets a canonical form that is nobody's. Cheap. */
 void	saslx_set_user(struct saslx *x, const char *name, size_t len);
 void	saslx_set_authzid(struct saslx *x, const char *name, size_t len);
+
+/* What auth/verify is to be asked about him. */
+struct verify_ask saslx_ask(const struct saslx *x);
 
 /* PLAIN (and LOGIN, which becomes PLAIN): user and authzid are set; the
  * password is prepared. Takes milliseconds unless verify_is_cached(). */

@@ -56,6 +56,13 @@ userdb_open(struct dbenv *env, struct userdb **ret, struct err *reterr)
 	return 0;
 }
 
+void
+userdb_set_watch(struct userdb *db, userdb_watch_fn *fn, void *ctx)
+{
+	db->watch = fn;
+	db->watch_ctx = ctx;
+}
+
 int
 userdb_read(struct userdb *db, DB_TXN *txn, const char *user, uint32_t flags,
     struct user_record *ret)

@@ -22,6 +22,14 @@ int	userdb_open(struct dbenv *env, struct userdb **ret,
 	    struct err *reterr);
 void	userdb_close(struct userdb *db);	/* NULL is fine */
 
+/* `fn` hears of each change of a record (NULL: he was not, or will not be,
+ * there): on the thread that makes it, just before it is on stable storage. It
+ * also hears of what is repeated or given up after all. Set once, before there
+ * are threads. */
+typedef void userdb_watch_fn(void *ctx, const char *user,
+	    const struct user_record *was, const struct user_record *is);
+void	userdb_set_watch(struct userdb *db, userdb_watch_fn *fn, void *ctx);
+
 /* ERR_NOTFOUND: no such user. Other errors are ours: refuse for now (4xx). */
 int	userdb_get(struct userdb *db, const char *user,
 	    struct user_record *ret, struct err *reterr);

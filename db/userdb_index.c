@@ -227,6 +227,8 @@ userdb_index(struct userdb *db, DB_TXN *txn, const char *user,
 		rc = userdb_count_change(db, txn, USERDB_COUNT_SECRETS,
 		    was != NULL && was->secret_len > 0,
 		    is != NULL && is->secret_len > 0);
+	if (rc == 0 && db->watch != NULL)
+		db->watch(db->watch_ctx, user, was, is);
 	return rc;
 }
 

@@ -32,6 +32,8 @@ enum userdb_btree {
 struct userdb {
 	struct dbenv	*env;
 	DB		*db[USERDB_BTREE__COUNT];
+	userdb_watch_fn	*watch;		/* or NULL */
+	void		*watch_ctx;
 };
 
 /* What a transaction works on; a member is NULL where it has no meaning. */

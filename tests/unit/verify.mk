@@ -1,7 +1,10 @@
 # Tests of what checks passwords.
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/t_hash
-TESTS += tests/unit/t_hash
+VERIFY_TESTS = tests/unit/t_hash tests/unit/t_verify
+check_PROGRAMS += $(VERIFY_TESTS)
+TESTS += $(VERIFY_TESTS)
 tests_unit_t_hash_SOURCES = tests/unit/t_hash.c
 tests_unit_t_hash_LDADD = $(CORE_LIBS) $(CMOCKA_LIBS)
+tests_unit_t_verify_SOURCES = tests/unit/t_verify.c tests/unit/db_scratch.h
+tests_unit_t_verify_LDADD = $(CORE_LIBS) $(CMOCKA_LIBS)
 endif
