@@ -24,17 +24,21 @@
 
 const struct ctl_cmd ctl_cmds[] = {
 	{ "user add", "USER [KEY=VALUE]...",
-	  "add a user; asks for the password", 1, 4, CTL_STDIN, ctl_user_add },
+	  "add a user; asks for the password", 1, 13, CTL_STDIN,
+	  ctl_user_add },
 	{ "user passwd", "USER", "set another password; ends his grants",
 	  1, 1, CTL_STDIN, ctl_user_passwd },
-	{ "user list", "", "all users", 0, 0, 0, ctl_user_list },
+	{ "user list", "[PATTERN]", "all users, or those like *@example.org",
+	  0, 1, CTL_WITHOUT_SCRAM, ctl_user_list },
 	{ "user show", "USER", "one user, with his addresses and Maildir",
 	  1, 1, 0, ctl_user_show },
 	{ "user set", "USER KEY=VALUE...",
-	  "set note=TEXT, may_submit=yes|no, may_pop=yes|no", 2, 4, 0, ctl_user_set },
-	{ "user disable", "USER", "no login and no sending from now on",
-	  1, 1, 0, ctl_user_disable },
-	{ "user enable", "USER", "the opposite of user disable",
+	  "set rights, limits, quota, note, home: see submitctl(8)", 2, 13, 0,
+	  ctl_user_set },
+	{ "user disable", "USER",
+	  "no login and no sending from now on; --sending: no sending",
+	  1, 1, CTL_SENDING, ctl_user_disable },
+	{ "user enable", "USER", "the opposite of user disable, of either kind",
 	  1, 1, 0, ctl_user_enable },
 	{ "user delete", "USER",
 	  "remove the user and his addresses; the Maildir stays", 1, 1, 0,
@@ -46,6 +50,42 @@ const struct ctl_cmd ctl_cmds[] = {
 	  ctl_alias_delete },
 	{ "user alias list", "[USER]", "aliases of one user, or of all",
 	  0, 1, 0, ctl_alias_list },
+	{ "user credential add", "USER LABEL",
+	  "one more password, for one device or program", 2, 2,
+	  CTL_STDIN | CTL_ASK | CTL_SCOPE | CTL_EXPIRES, ctl_credential_add },
+	{ "user credential delete", "USER LABEL",
+	  "end such a password; the others stay", 2, 2, 0,
+	  ctl_credential_delete },
+	{ "user credential list", "USER", "his passwords, but not what they are",
+	  1, 1, 0, ctl_credential_list },
+	{ "user certificate add", "USER LABEL FILE",
+	  "let him log in by this certificate (PEM; EXTERNAL)", 3, 3,
+	  CTL_SCOPE | CTL_EXPIRES, ctl_certificate_add },
+	{ "user certificate delete", "USER LABEL", "no longer", 2, 2, 0,
+	  ctl_certificate_delete },
+	{ "user certificate list", "USER", "his certificates", 1, 1, 0,
+	  ctl_certificate_list },
+	{ "user allow-as add", "USER OTHER",
+	  "USER may log in as himself and act for OTHER", 2, 2, 0,
+	  ctl_allow_as_add },
+	{ "user allow-as delete", "USER OTHER", "no longer", 2, 2, 0,
+	  ctl_allow_as_delete },
+	{ "user allow-as list", "USER", "for whom he may act", 1, 1, 0,
+	  ctl_allow_as_list },
+	{ "user secret add", "USER",
+	  "a secret for CRAM-MD5 and APOP alone; authd can read it", 1, 1,
+	  CTL_STDIN, ctl_secret_add },
+	{ "user secret delete", "USER", "remove it", 1, 1, 0,
+	  ctl_secret_delete },
+	{ "user secret list", "USER", "has he one, and since when?", 1, 1, 0,
+	  ctl_secret_list },
+	{ "auth test", "USER",
+	  "what a login with this password would get, and why; exits 0 or 1",
+	  1, 1, CTL_STDIN | CTL_MECH | CTL_FROM, ctl_auth_test },
+	{ "who", "[USER] [ADDRESS|NETWORK]", "who is logged in now; -1: names",
+	  0, 2, CTL_ONE, ctl_who },
+	{ "kick", "USER|ALL [ADDRESS|NETWORK]", "end these sessions", 1, 2, 0,
+	  ctl_kick },
 	{ "grant list", "[ADDRESS|NETWORK]",
 	  "who may send by POP-before-SMTP now; --all: expired ones too",
 	  0, 1, CTL_ALL | CTL_USER, ctl_grant_list },
@@ -56,7 +96,7 @@ const struct ctl_cmd ctl_cmds[] = {
 	  "end grants at once", 0, 1, CTL_USER, ctl_grant_revoke },
 	{ "grant purge", "", "remove the expired ones", 0, 0, 0,
 	  ctl_grant_purge },
-	{ "queue list", "", "messages that wait for delivery", 0, 0, 0,
+	{ "queue list", "", "messages that wait for delivery", 0, 0, CTL_USER,
 	  ctl_queue_list },
 	{ "queue show", "ID", "one message: recipients, tries, last answers",
 	  1, 1, 0, ctl_queue_show },
@@ -119,8 +159,16 @@ ctl_help_options(FILE *to)
 	    "  --root DIR        an instance below DIR\n"
 	    "  -j, --json        JSON, one object a line\n"
 	    "  --stdin           the password is the first line of the input\n"
-	    "  --user USER       only this user's grants\n"
+	    "  --user USER       only this user's grants, or messages\n"
 	    "  --all             expired grants too\n"
+	    "  --scope SCOPE     what a credential is for: all, smtp or pop\n"
+	    "  --expires WHEN    30d, 2027-01-31 or 2027-01-31T12:00\n"
+	    "  --ask             of credential add: asks for the password\n"
+	    "  --sending         of user disable: he may still fetch mail\n"
+	    "  --without-scram   users whose password has no SCRAM keys\n"
+	    "  -1                of who: a name a line, each once\n"
+	    "  -A MECHANISM      of auth test: PLAIN, SCRAM-SHA-256, ...\n"
+	    "  -x rip=ADDRESS    of auth test: where the login comes from\n"
 	    "  -n, -d            of config show: what was changed, the defaults\n"
 	    "  --version         which submitd this belongs to\n"
 	    "USER is a full address; a bare name is one in the first local "
@@ -336,16 +384,53 @@ ctl_dispatch(struct ctl *c, int argc, char **argv)
 	return cmd->run(c);
 }
 
+/* What getopt_long() says of an option without a letter: its CTL_ above all
+ * letters. */
+#define CTL_LONG 256
+
 static const struct option ctl_longs[] = {
 	{ "root", required_argument, NULL, 'R' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "stdin", no_argument, NULL, 'S' },
-	{ "all", no_argument, NULL, 'A' },
+	{ "all", no_argument, NULL, 'L' },
 	{ "user", required_argument, NULL, 'U' },
+	{ "scope", required_argument, NULL, CTL_LONG + CTL_SCOPE },
+	{ "expires", required_argument, NULL, CTL_LONG + CTL_EXPIRES },
+	{ "sending", no_argument, NULL, CTL_LONG + CTL_SENDING },
+	{ "without-scram", no_argument, NULL, CTL_LONG + CTL_WITHOUT_SCRAM },
+	{ "ask", no_argument, NULL, CTL_LONG + CTL_ASK },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
 };
+
+/* Where the argument of such an option goes; NULL: it has none. */
+static const char **
+ctl_long_argument(struct ctl *c, unsigned int option)
+{
+	switch (option) {
+	case CTL_SCOPE:
+		return &c->scope;
+	case CTL_EXPIRES:
+		return &c->expires;
+	case CTL_MECH:
+		return &c->mech;
+	case CTL_FROM:
+		return &c->from;
+	default:
+		return NULL;
+	}
+}
+
+static void
+ctl_long(struct ctl *c, unsigned int option)
+{
+	const char **argument = ctl_long_argument(c, option);
+
+	c->given |= option;
+	if (argument != NULL)
+		*argument = optarg;
+}
 
 /* -1: go on; else the exit code. */
 static int
@@ -372,10 +457,19 @@ ctl_option(struct ctl *c, int o, const char **overrides)
 	case 'd':
 		c->given |= CTL_DEFAULTS;
 		break;
+	case '1':
+		c->given |= CTL_ONE;
+		break;
+	case 'A':
+		ctl_long(c, CTL_MECH);
+		break;
+	case 'x':
+		ctl_long(c, CTL_FROM);
+		break;
 	case 'S':
 		c->given |= CTL_STDIN;
 		break;
-	case 'A':
+	case 'L':
 		c->given |= CTL_ALL;
 		break;
 	case 'U':
@@ -388,6 +482,10 @@ ctl_option(struct ctl *c, int o, const char **overrides)
 		puts("submitctl " PACKAGE_VERSION);
 		return EX_OK;
 	default:
+		if (o >= CTL_LONG) {
+			ctl_long(c, (unsigned int)(o - CTL_LONG));
+			break;
+		}
 		fputs("\"submitctl help\" lists commands and options.\n",
 		    stderr);
 		return EX_USAGE;
@@ -405,7 +503,7 @@ main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	control_zero_json();
 	clock_init();
-	while ((o = getopt_long(argc, argv, "c:o:jndhV", ctl_longs,
+	while ((o = getopt_long(argc, argv, "c:o:jnd1A:x:hV", ctl_longs,
 	    NULL)) != -1)
 		if ((code = ctl_option(&c, o, overrides)) != -1)
 			return code;

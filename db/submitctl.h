@@ -18,7 +18,16 @@ enum {				/* options; each row says which it takes */
 	CTL_ALL		= 1 << 1,	/* --all */
 	CTL_USER	= 1 << 2,	/* --user USER */
 	CTL_CHANGED	= 1 << 3,	/* -n */
-	CTL_DEFAULTS	= 1 << 4	/* -d */
+	CTL_DEFAULTS	= 1 << 4,	/* -d */
+
+	CTL_SCOPE	= 1 << 16,	/* --scope all|smtp|pop */
+	CTL_EXPIRES	= 1 << 17,	/* --expires TIME|DURATION */
+	CTL_SENDING	= 1 << 18,	/* --sending */
+	CTL_WITHOUT_SCRAM = 1 << 19,	/* --without-scram */
+	CTL_ASK		= 1 << 20,	/* --ask */
+	CTL_ONE		= 1 << 21,	/* -1 */
+	CTL_MECH	= 1 << 22,	/* -A MECHANISM */
+	CTL_FROM	= 1 << 23	/* -x rip=ADDRESS */
 };
 
 struct ctl {
@@ -27,6 +36,7 @@ struct ctl {
 	bool			 json;		/* -j */
 	unsigned int		 given;		/* CTL_ */
 	const char		*user;		/* --user */
+	const char		*scope, *expires, *mech, *from;
 	char			**argv;		/* behind the command's words */
 	int			 argc;
 };
@@ -75,7 +85,9 @@ enum ctl_format {
 	CTL_TIME,		/* seconds since the epoch */
 	CTL_SPAN,		/* seconds */
 	CTL_YES_NO,
-	CTL_OCTETS
+	CTL_OCTETS,
+	CTL_LIMIT,		/* a number; 0: none */
+	CTL_LIMIT_OCTETS
 };
 
 struct ctl_column {
@@ -88,12 +100,18 @@ struct ctl_column {
  * title. */
 void	ctl_table(const struct ctl *c, const struct ctl_column *cols,
 	    const json_t *records);
+/* The same page by page: `width` begins zeroed, and is kept between them. */
+#define CTL_COLUMNS_MAX	12
+void	ctl_table_page(const struct ctl *c, const struct ctl_column *cols,
+	    const json_t *records, int width[CTL_COLUMNS_MAX]);
 /* One record as "title: value" lines, or as a JSON line. */
 void	ctl_record(const struct ctl *c, const struct ctl_column *cols,
 	    const json_t *record);
 /* With -j the record alone, else the sentence; and its "warnings" (stderr). */
 void	ctl_say(const struct ctl *c, const json_t *record, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
+/* The "warnings" of a record, on stderr. */
+void	ctl_warnings(const json_t *record);
 /* A text from outside as a terminal may see it: controls become '?'. */
 const char *ctl_safe(const char *s, char *dst, size_t size);
 const char *ctl_str(const json_t *record, const char *key);
@@ -104,7 +122,25 @@ json_int_t ctl_int(const json_t *record, const char *key);
 /* A new password: asked for twice without echo, or with --stdin its first
  * line. *ret is malloc'ed: ctl_password_free(). 0, or the exit code. */
 int	ctl_password(struct ctl *c, const char *user, char **ret);
+/* One that is there already: asked for once. */
+int	ctl_password_once(struct ctl *c, const char *user, char **ret);
 void	ctl_password_free(char *password);
+
+/* ------------------------------------------------- asking authd-core (users) -- */
+
+#define CTL_USERS "users"
+
+json_t	*ctl_user_request(const char *verb, const char *user);
+/* Asks (the request is stolen), and gives the last record to `say`; with -j it
+ * is printed alone by ctl_say(). */
+typedef void ctl_say_fn(const struct ctl *c, const json_t *record);
+int	ctl_change(struct ctl *c, json_t *request, ctl_say_fn *say);
+/* The same with a new password in it; `once`: with one that is there. */
+int	ctl_with_password(struct ctl *c, json_t *request, bool once,
+	    ctl_say_fn *say);
+/* A table, page by page, however long it is. */
+int	ctl_list(struct ctl *c, const char *sock, json_t *request,
+	    const struct ctl_column *cols);
 
 /* --------------------------------------------------------------- commands -- */
 
@@ -119,6 +155,21 @@ int	ctl_user_delete(struct ctl *c);
 int	ctl_alias_add(struct ctl *c);
 int	ctl_alias_delete(struct ctl *c);
 int	ctl_alias_list(struct ctl *c);
+int	ctl_credential_add(struct ctl *c);
+int	ctl_credential_delete(struct ctl *c);
+int	ctl_credential_list(struct ctl *c);
+int	ctl_certificate_add(struct ctl *c);
+int	ctl_certificate_delete(struct ctl *c);
+int	ctl_certificate_list(struct ctl *c);
+int	ctl_secret_add(struct ctl *c);
+int	ctl_secret_delete(struct ctl *c);
+int	ctl_secret_list(struct ctl *c);
+int	ctl_allow_as_add(struct ctl *c);
+int	ctl_allow_as_delete(struct ctl *c);
+int	ctl_allow_as_list(struct ctl *c);
+int	ctl_auth_test(struct ctl *c);
+int	ctl_who(struct ctl *c);
+int	ctl_kick(struct ctl *c);
 int	ctl_grant_list(struct ctl *c);
 int	ctl_grant_query(struct ctl *c);
 int	ctl_grant_revoke(struct ctl *c);

@@ -12,7 +12,6 @@
 #include "lib/str.h"
 
 #define CTL_CELL_SIZE	512
-#define CTL_COLUMNS_MAX	12
 
 const char *
 ctl_str(const json_t *record, const char *key)
@@ -139,7 +138,10 @@ ctl_cell(const struct ctl_column *col, const json_t *record, char *dst,
 		ctl_time_text(json_integer_value(v), text, sizeof(text));
 	else if (col->format == CTL_SPAN)
 		ctl_span_text(json_integer_value(v), text, sizeof(text));
-	else if (col->format == CTL_OCTETS)
+	else if ((col->format == CTL_LIMIT ||
+	    col->format == CTL_LIMIT_OCTETS) && json_integer_value(v) == 0)
+		(void)str_copy(text, sizeof(text), "none");
+	else if (col->format == CTL_OCTETS || col->format == CTL_LIMIT_OCTETS)
 		ctl_octets_text(json_integer_value(v), text, sizeof(text));
 	else
 		(void)snprintf(text, sizeof(text), "%" PRId64,
@@ -191,12 +193,12 @@ ctl_json_lines(const json_t *records)
 }
 
 void
-ctl_table(const struct ctl *c, const struct ctl_column *cols,
-    const json_t *records)
+ctl_table_page(const struct ctl *c, const struct ctl_column *cols,
+    const json_t *records, int width[CTL_COLUMNS_MAX])
 {
 	char text[CTL_CELL_SIZE];
-	int width[CTL_COLUMNS_MAX] = { 0 };
 	const struct ctl_column *col;
+	bool first = width[0] == 0;
 	json_t *record;
 	size_t i;
 	int w;
@@ -205,7 +207,7 @@ ctl_table(const struct ctl *c, const struct ctl_column *cols,
 		ctl_json_lines(records);
 		return;
 	}
-	for (col = cols; col->title != NULL; col++)
+	for (col = cols; first && col->title != NULL; col++)
 		width[col - cols] = ctl_width(col->title);
 	json_array_foreach(records, i, record)
 		for (col = cols; col->title != NULL; col++) {
@@ -214,7 +216,7 @@ ctl_table(const struct ctl *c, const struct ctl_column *cols,
 			if (w > width[col - cols])
 				width[col - cols] = w;
 		}
-	for (col = cols; col->title != NULL; col++)
+	for (col = cols; first && col->title != NULL; col++)
 		ctl_put_cell(col, col->title, width[col - cols]);
 	json_array_foreach(records, i, record)
 		for (col = cols; col->title != NULL; col++) {
@@ -223,7 +225,16 @@ ctl_table(const struct ctl *c, const struct ctl_column *cols,
 		}
 }
 
-static void
+void
+ctl_table(const struct ctl *c, const struct ctl_column *cols,
+    const json_t *records)
+{
+	int width[CTL_COLUMNS_MAX] = { 0 };
+
+	ctl_table_page(c, cols, records, width);
+}
+
+void
 ctl_warnings(const json_t *record)
 {
 	const json_t *list = json_object_get(record, "warnings");

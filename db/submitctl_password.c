@@ -113,7 +113,7 @@ ctl_read_silent(int tty, const char *prompt, char dst[CTL_PASSWORD_SIZE])
 }
 
 static int
-ctl_from_terminal(const char *user, char first[CTL_PASSWORD_SIZE])
+ctl_from_terminal(const char *user, bool once, char first[CTL_PASSWORD_SIZE])
 {
 	char second[CTL_PASSWORD_SIZE] = "", prompt[320], safe[256];
 	int code = 0, tty;
@@ -122,13 +122,13 @@ ctl_from_terminal(const char *user, char first[CTL_PASSWORD_SIZE])
 		return ctl_fail(EX_USAGE, "there is no terminal to ask for the "
 		    "password on: give it as a line on standard input, with "
 		    "--stdin");
-	(void)snprintf(prompt, sizeof(prompt), "New password for %s",
-	    ctl_safe(user, safe, sizeof(safe)));
-	if (ctl_read_silent(tty, prompt, first) != 1 ||
-	    ctl_read_silent(tty, "Once more", second) != 1)
+	(void)snprintf(prompt, sizeof(prompt), "%s for %s",
+	    once ? "Password" : "New password", ctl_safe(user, safe, sizeof(safe)));
+	if (ctl_read_silent(tty, prompt, first) != 1 || (!once &&
+	    ctl_read_silent(tty, "Once more", second) != 1))
 		code = ctl_fail(EX_DATAERR,
 		    "no password was given; nothing is changed");
-	else if (strcmp(first, second) != 0)
+	else if (!once && strcmp(first, second) != 0)
 		code = ctl_fail(EX_DATAERR,
 		    "the two differ; nothing is changed");
 	explicit_bzero(second, sizeof(second));
@@ -136,14 +136,14 @@ ctl_from_terminal(const char *user, char first[CTL_PASSWORD_SIZE])
 	return code;
 }
 
-int
-ctl_password(struct ctl *c, const char *user, char **ret)
+static int
+ctl_take_password(struct ctl *c, const char *user, bool once, char **ret)
 {
 	char line[CTL_PASSWORD_SIZE] = "";
 	int code = 0;
 
 	if ((c->given & CTL_STDIN) == 0)
-		code = ctl_from_terminal(user, line);
+		code = ctl_from_terminal(user, once, line);
 	else if (ctl_read_line(STDIN_FILENO, NULL, line) != 1)
 		code = ctl_fail(EX_DATAERR, "--stdin: standard input has no "
 		    "line of 1 to 1024 octets");
@@ -155,4 +155,16 @@ ctl_password(struct ctl *c, const char *user, char **ret)
 		code = ctl_fail(EX_OSERR, "no memory");
 	explicit_bzero(line, sizeof(line));
 	return code;
+}
+
+int
+ctl_password(struct ctl *c, const char *user, char **ret)
+{
+	return ctl_take_password(c, user, false, ret);
+}
+
+int
+ctl_password_once(struct ctl *c, const char *user, char **ret)
+{
+	return ctl_take_password(c, user, true, ret);
 }

@@ -74,13 +74,14 @@ ctl_queue_list(struct ctl *c)
 	size_t i;
 	int code;
 
-	code = ctl_ask(c, CTL_QUEUE, json_pack("{s:s}", "verb", "queue.list"),
-	    records);
+	code = ctl_ask(c, CTL_QUEUE, json_pack("{s:s, s:s*}", "verb",
+	    "queue.list", "user", c->user), records);
 	if (code == 0 && !c->json) {
 		json_array_foreach(records, i, m)
 			ctl_queue_sum_up(m);
 		if (json_array_size(records) == 0)
-			puts("the queue is empty");
+			puts(c->user == NULL ? "the queue is empty" :
+			    "none of his messages waits");
 	}
 	if (code == 0 && (c->json || json_array_size(records) > 0))
 		ctl_table(c, ctl_queue_columns, records);

@@ -10,11 +10,10 @@
 #include "db/submitctl.h"
 #include "lib/str.h"
 
-#define CTL_USERS "users"
-
 static const struct ctl_column ctl_user_columns[] = {
 	{ "USER", "user", CTL_TEXT }, { "STATE", "state", CTL_TEXT },
 	{ "SUBMIT", "may_submit", CTL_YES_NO }, { "POP", "may_pop", CTL_YES_NO },
+	{ "SCRAM", "scram", CTL_YES_NO },
 	{ "CREATED", "created_s", CTL_TIME }, { "NOTE", "note", CTL_TEXT },
 	{ NULL, NULL, CTL_TEXT },
 };
@@ -23,9 +22,29 @@ static const struct ctl_column ctl_user_lines[] = {
 	{ "user", "user", CTL_TEXT }, { "state", "state", CTL_TEXT },
 	{ "may submit", "may_submit", CTL_YES_NO },
 	{ "may fetch (POP3)", "may_pop", CTL_YES_NO },
-	{ "aliases", "aliases", CTL_TEXT }, { "maildir", "maildir", CTL_TEXT },
+	{ "may open relay", "may_open_relay", CTL_YES_NO },
+	{ "may use relay", "may_use_relay", CTL_YES_NO },
+	{ "aliases", "aliases", CTL_TEXT },
+	{ "may act for", "allow_as", CTL_TEXT },
+	{ "maildir", "maildir", CTL_TEXT },
+	{ "SCRAM keys", "scram", CTL_YES_NO },
+	{ "imported hash", "imported_hash", CTL_YES_NO },
+	{ "passwords", "credentials", CTL_NUMBER },
+	{ "certificates", "certificates", CTL_NUMBER },
+	{ "secret", "secret", CTL_YES_NO },
+	{ "messages/hour", "messages_hour", CTL_LIMIT },
+	{ "messages/day", "messages_day", CTL_LIMIT },
+	{ "recipients/hour", "recipients_hour", CTL_LIMIT },
+	{ "recipients/day", "recipients_day", CTL_LIMIT },
+	{ "message size", "message_octets", CTL_LIMIT_OCTETS },
+	{ "quota", "quota_octets", CTL_LIMIT_OCTETS },
 	{ "created", "created_s", CTL_TIME },
-	{ "changed", "changed_s", CTL_TIME }, { "note", "note", CTL_TEXT },
+	{ "changed", "changed_s", CTL_TIME },
+	{ "last login", "last_login_s", CTL_TIME },
+	{ "  from", "last_login_from", CTL_TEXT },
+	{ "  by", "last_login_service", CTL_TEXT },
+	{ "  mechanism", "last_login_mechanism", CTL_TEXT },
+	{ "note", "note", CTL_TEXT },
 	{ NULL, NULL, CTL_TEXT },
 };
 
@@ -42,10 +61,8 @@ static const struct ctl_column ctl_grant_columns[] = {
 	{ NULL, NULL, CTL_TEXT },
 };
 
-/* Asks, and gives the last record to `say` (with -j it is printed alone). */
-static int
-ctl_change(struct ctl *c, json_t *request,
-    void (*say)(const struct ctl *c, const json_t *record))
+int
+ctl_change(struct ctl *c, json_t *request, ctl_say_fn *say)
 {
 	json_t *records = json_array();
 	const json_t *last;
@@ -59,74 +76,135 @@ ctl_change(struct ctl *c, json_t *request,
 	return code;
 }
 
-static int
-ctl_list(struct ctl *c, json_t *request, const struct ctl_column *cols)
+/* The last packet's record is none of the list's: what it says, and where the
+ * next page begins (a new reference, or NULL). */
+static json_t *
+ctl_list_end(json_t *records)
 {
-	json_t *records = json_array();
+	size_t n = json_array_size(records);
+	json_t *last = json_array_get(records, n - 1), *next;
+
+	if (n == 0 || (json_object_get(last, "next") == NULL &&
+	    json_object_get(last, "warnings") == NULL))
+		return NULL;
+	next = json_incref(json_object_get(last, "next"));
+	ctl_warnings(last);
+	(void)json_array_remove(records, n - 1);
+	return next;
+}
+
+int
+ctl_list(struct ctl *c, const char *sock, json_t *request,
+    const struct ctl_column *cols)
+{
+	int width[CTL_COLUMNS_MAX] = { 0 };
+	json_t *records, *next;
 	int code;
 
-	if ((code = ctl_ask(c, CTL_USERS, request, records)) == 0)
-		ctl_table(c, cols, records);
-	json_decref(records);
+	do {
+		records = json_array();
+		next = NULL;
+		code = ctl_ask(c, sock, json_deep_copy(request), records);
+		if (code == 0) {
+			next = ctl_list_end(records);
+			ctl_table_page(c, cols, records, width);
+		}
+		if (next != NULL)
+			(void)json_object_set_new(request, "after", next);
+		json_decref(records);
+	} while (next != NULL && !ferror(stdout));
+	json_decref(request);
 	return code;
 }
 
-static json_t *
+json_t *
 ctl_user_request(const char *verb, const char *user)
 {
 	return json_pack("{s:s, s:s}", "verb", verb, "user", user);
 }
 
-static int
-ctl_yes_no(const char *s)
+static const struct ctl_setting {
+	const char	*key;		/* as typed */
+	const char	*member;	/* of the request and the answer */
+	enum ctl_format	 format;
+} ctl_settings_all[] = {
+	{ "may_submit", "may_submit", CTL_YES_NO },
+	{ "may_pop", "may_pop", CTL_YES_NO },
+	{ "may_open_relay", "may_open_relay", CTL_YES_NO },
+	{ "may_use_relay", "may_use_relay", CTL_YES_NO },
+	{ "messages_hour", "messages_hour", CTL_LIMIT },
+	{ "messages_day", "messages_day", CTL_LIMIT },
+	{ "recipients_hour", "recipients_hour", CTL_LIMIT },
+	{ "recipients_day", "recipients_day", CTL_LIMIT },
+	{ "message_size", "message_octets", CTL_LIMIT_OCTETS },
+	{ "quota", "quota_octets", CTL_LIMIT_OCTETS },
+	{ "note", "note", CTL_TEXT },
+	{ "home", "home", CTL_TEXT },
+};
+#define CTL_SETTINGS (sizeof(ctl_settings_all) / sizeof(ctl_settings_all[0]))
+
+static const struct ctl_setting *
+ctl_setting_find(const char *arg)
 {
-	return strcmp(s, "yes") == 0 ? 1 : strcmp(s, "no") == 0 ? 0 : -1;
+	size_t len = strcspn(arg, "=");
+
+	for (size_t i = 0; i < CTL_SETTINGS && arg[len] == '='; i++)
+		if (strlen(ctl_settings_all[i].key) == len &&
+		    strncmp(ctl_settings_all[i].key, arg, len) == 0)
+			return &ctl_settings_all[i];
+	return NULL;
+}
+
+/* NULL: that is no such value. */
+static json_t *
+ctl_setting_value(const struct ctl_setting *s, const char *text)
+{
+	uint64_t n = 0;
+
+	if (s->format == CTL_YES_NO)
+		return strcmp(text, "yes") == 0 ? json_true() :
+		    strcmp(text, "no") == 0 ? json_false() : NULL;
+	if (s->format == CTL_TEXT)
+		return json_string(text);
+	if (strcmp(text, "none") != 0 && (s->format == CTL_LIMIT_OCTETS ?
+	    str_size(text, &n) : str_u64(text, 0, UINT32_MAX, &n)) != 0)
+		return NULL;
+	return n > INT64_MAX ? NULL : json_integer((json_int_t)n);
 }
 
 /* KEY=VALUE arguments into the request. 0, or the exit code. */
 static int
 ctl_settings(json_t *request, int argc, char **argv)
 {
-	static const struct { const char *key, *member; } flags[] = {
-		{ "may_submit=", "may_submit" }, { "may_pop=", "may_pop" },
+	static const char *const wanted[] = {
+		[CTL_YES_NO] = "yes or no", [CTL_TEXT] = "text in UTF-8",
+		[CTL_LIMIT] = "a number, or none",
+		[CTL_LIMIT_OCTETS] = "octets such as 50M or 1G, or none",
 	};
-	int yes;
-	size_t k;
+	const struct ctl_setting *s;
+	json_t *v;
 
 	for (int i = 0; i < argc; i++) {
-		if (strncmp(argv[i], "note=", 5) == 0) {
-			if (json_object_set_new(request, "note",
-			    json_string(argv[i] + 5)) != 0)
-				return ctl_fail(EX_DATAERR,
-				    "the note is not valid UTF-8");
-			continue;
+		if ((s = ctl_setting_find(argv[i])) == NULL) {
+			(void)ctl_fail(0, "%s: KEY=VALUE is wanted; the keys "
+			    "are:", argv[i]);
+			for (size_t k = 0; k < CTL_SETTINGS; k++)
+				fprintf(stderr, "  %s=  %s\n",
+				    ctl_settings_all[k].key,
+				    wanted[ctl_settings_all[k].format]);
+			return EX_USAGE;
 		}
-		for (k = 0; k < 2; k++)
-			if (str_istarts(argv[i], flags[k].key))
-				break;
-		if (k == 2)
-			return ctl_fail(EX_USAGE, "%s: note=TEXT, "
-			    "may_submit=yes|no or may_pop=yes|no is wanted", argv[i]);
-		yes = ctl_yes_no(argv[i] + strlen(flags[k].key));
-		if (yes == -1)
-			return ctl_fail(EX_USAGE, "%s: yes or no is wanted",
-			    argv[i]);
-		(void)json_object_set_new(request, flags[k].member,
-		    json_boolean(yes));
+		v = ctl_setting_value(s, argv[i] + strlen(s->key) + 1);
+		if (v == NULL)
+			return ctl_fail(EX_USAGE, "%s: %s is wanted", argv[i],
+			    wanted[s->format]);
+		(void)json_object_set_new(request, s->member, v);
 	}
 	return 0;
 }
 
-static void
-ctl_said_added(const struct ctl *c, const json_t *r)
-{
-	ctl_say(c, r, "user %s added; his Maildir will be %s",
-	    ctl_str(r, "user"), ctl_str(r, "maildir"));
-}
-
-static int
-ctl_with_password(struct ctl *c, json_t *request,
-    void (*say)(const struct ctl *c, const json_t *record))
+int
+ctl_with_password(struct ctl *c, json_t *request, bool once, ctl_say_fn *say)
 {
 	char *password = NULL;
 	int code;
@@ -135,7 +213,8 @@ ctl_with_password(struct ctl *c, json_t *request,
 	if (request == NULL)
 		code = ctl_fail(EX_DATAERR, "%s: not valid UTF-8", c->argv[0]);
 	else if ((code = ctl_conf(c)) == 0)
-		code = ctl_password(c, c->argv[0], &password);
+		code = once ? ctl_password_once(c, c->argv[0], &password) :
+		    ctl_password(c, c->argv[0], &password);
 	if (code != 0) {
 		json_decref(request);
 		return code;
@@ -143,6 +222,13 @@ ctl_with_password(struct ctl *c, json_t *request,
 	(void)json_object_set_new(request, "password", json_string(password));
 	ctl_password_free(password);
 	return ctl_change(c, request, say);
+}
+
+static void
+ctl_said_added(const struct ctl *c, const json_t *r)
+{
+	ctl_say(c, r, "user %s added; his Maildir will be %s",
+	    ctl_str(r, "user"), ctl_str(r, "maildir"));
 }
 
 int
@@ -155,7 +241,7 @@ ctl_user_add(struct ctl *c)
 		json_decref(request);
 		return code;
 	}
-	return ctl_with_password(c, request, ctl_said_added);
+	return ctl_with_password(c, request, false, ctl_said_added);
 }
 
 static void
@@ -169,13 +255,15 @@ int
 ctl_user_passwd(struct ctl *c)
 {
 	return ctl_with_password(c, ctl_user_request("user.passwd",
-	    c->argv[0]), ctl_said_passwd);
+	    c->argv[0]), false, ctl_said_passwd);
 }
 
 int
 ctl_user_list(struct ctl *c)
 {
-	return ctl_list(c, json_pack("{s:s}", "verb", "user.list"),
+	return ctl_list(c, CTL_USERS, json_pack("{s:s, s:s*, s:b}", "verb",
+	    "user.list", "pattern", c->argc > 0 ? c->argv[0] : NULL,
+	    "without_scram", (c->given & CTL_WITHOUT_SCRAM) != 0),
 	    ctl_user_columns);
 }
 
@@ -192,13 +280,24 @@ ctl_user_show(struct ctl *c)
 	    ctl_said_shown);
 }
 
+/* What was given, as it is now. */
 static void
 ctl_said_set(const struct ctl *c, const json_t *r)
 {
-	ctl_say(c, r, "user %s: may_submit=%s may_pop=%s note=%s", ctl_str(r, "user"),
-	    json_is_true(json_object_get(r, "may_submit")) ? "yes" : "no",
-	    json_is_true(json_object_get(r, "may_pop")) ? "yes" : "no",
-	    ctl_str(r, "note"));
+	const struct ctl_setting *s;
+	char text[512];
+
+	if (c->json) {
+		ctl_say(c, r, "-");
+		return;
+	}
+	printf("user %s:", ctl_str(r, "user"));
+	for (int i = 1; i < c->argc; i++)
+		if ((s = ctl_setting_find(c->argv[i])) != NULL)
+			printf(" %s=%s", s->key, ctl_safe(c->argv[i] +
+			    strlen(s->key) + 1, text, sizeof(text)));
+	putchar('\n');
+	ctl_warnings(r);
 }
 
 int
@@ -221,11 +320,39 @@ ctl_said_state(const struct ctl *c, const json_t *r)
 	    ctl_str(r, "state"));
 }
 
+/* What of his waits: it goes on being delivered. */
+static void
+ctl_said_disabled(const struct ctl *c, const json_t *r)
+{
+	json_t *got = json_array(), *all = json_copy((json_t *)(uintptr_t)r);
+	struct err e = { 0 };
+	json_int_t n;
+	int code;
+
+	code = ctl_ask_quiet((struct ctl *)(uintptr_t)c, "queue",
+	    ctl_user_request("queue.count", ctl_str(r, "user")), 5, got, &e);
+	n = ctl_int(json_array_get(got, 0), "messages");
+	if (code == 0)
+		(void)json_object_set_new(all, "messages_wait",
+		    json_integer(n));
+	ctl_said_state(c, all);
+	if (code == 0 && n > 0 && !c->json)
+		printf("%lld of his messages wait for delivery, which goes on: "
+		    "submitctl queue list --user %s\n", (long long)n,
+		    ctl_str(r, "user"));
+	else if (code != 0)
+		fprintf(stderr, "submitctl: warning: how many of his messages "
+		    "wait is not known: %s\n", e.text);
+	json_decref(all);
+	json_decref(got);
+}
+
 int
 ctl_user_disable(struct ctl *c)
 {
-	return ctl_change(c, ctl_user_request("user.disable", c->argv[0]),
-	    ctl_said_state);
+	return ctl_change(c, json_pack("{s:s, s:s, s:b}", "verb",
+	    "user.disable", "user", c->argv[0], "sending",
+	    (c->given & CTL_SENDING) != 0), ctl_said_disabled);
 }
 
 int
@@ -281,8 +408,9 @@ ctl_alias_delete(struct ctl *c)
 int
 ctl_alias_list(struct ctl *c)
 {
-	return ctl_list(c, json_pack("{s:s, s:s*}", "verb", "user.alias.list",
-	    "user", c->argc > 0 ? c->argv[0] : NULL), ctl_alias_columns);
+	return ctl_list(c, CTL_USERS, json_pack("{s:s, s:s*}", "verb",
+	    "user.alias.list", "user", c->argc > 0 ? c->argv[0] : NULL),
+	    ctl_alias_columns);
 }
 
 /* ---------------------------------------------------------------- grants -- */
@@ -290,7 +418,7 @@ ctl_alias_list(struct ctl *c)
 int
 ctl_grant_list(struct ctl *c)
 {
-	return ctl_list(c, json_pack("{s:s, s:s*, s:s*, s:b}",
+	return ctl_list(c, CTL_USERS, json_pack("{s:s, s:s*, s:s*, s:b}",
 	    "verb", "grant.list", "network", c->argc > 0 ? c->argv[0] : NULL,
 	    "user", c->user, "all", (c->given & CTL_ALL) != 0),
 	    ctl_grant_columns);

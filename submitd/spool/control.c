@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/statvfs.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -82,16 +83,42 @@ control_message(const struct queue_msg *m)
 	    "n_pending", (json_int_t)m->n_pending, "recipients", rcpts);
 }
 
+/* "user", if it is given: whose the message is. */
+static bool
+control_fits(const struct queue_msg *m, const json_t *args)
+{
+	const char *user = control_arg(args, "user");
+
+	return user == NULL || strcasecmp(user, m->user) == 0;
+}
+
 static void
 control_list(void *ctx, struct control_call *call, const json_t *args)
 {
 	struct spool *sp = ctx;
 	struct queue_msg *m;
 
-	(void)args;
 	for (m = queue_first(sp->queue); m != NULL; m = queue_next(m))
-		control_record(call, control_message(m));
+		if (control_fits(m, args))
+			control_record(call, control_message(m));
 	control_done(call);
+}
+
+static void
+control_count(void *ctx, struct control_call *call, const json_t *args)
+{
+	struct spool *sp = ctx;
+	json_int_t messages = 0, pending = 0;
+	struct queue_msg *m;
+
+	for (m = queue_first(sp->queue); m != NULL; m = queue_next(m)) {
+		if (!control_fits(m, args))
+			continue;
+		messages++;
+		pending += (json_int_t)m->n_pending;
+	}
+	control_done_with(call, json_pack("{s:I, s:I}", "messages", messages,
+	    "recipients_pending", pending));
 }
 
 /* The message that "id" names, or NULL when that was answered already. */
@@ -369,6 +396,7 @@ control_status(void *ctx, struct control_call *call, const json_t *args)
 const struct control_verb control_verbs[] = {
 	/* verb            run              changes something */
 	{ "queue.list",	   control_list,    false },
+	{ "queue.count",   control_count,   false },
 	{ "queue.show",	   control_show,    false },
 	{ "queue.flush",   control_flush,   true },
 	{ "queue.delete",  control_delete,  true },

@@ -57,7 +57,9 @@ answer(void *ctx, struct control_call *call, const json_t *args)
 		control_done(call);
 		return;
 	}
-	if (strcmp(verb, "queue.delete") == 0)
+	if (strcmp(verb, "queue.count") == 0)
+		control_done_with(call, json_pack("{s:i}", "messages", 3));
+	else if (strcmp(verb, "queue.delete") == 0)
 		control_done_with(call, json_pack("{s:i}", "deleted", 1));
 	else
 		control_done_with(call, json_pack("{s:i, s:i, s:b, s:b, s:b}",
@@ -67,6 +69,7 @@ answer(void *ctx, struct control_call *call, const json_t *args)
 
 static const struct control_verb queue_verbs[] = {
 	{ "queue.list", answer, false },
+	{ "queue.count", answer, false },
 	{ "queue.delete", answer, false },
 	{ "status", answer, false },
 	{ NULL, NULL, false },
@@ -232,7 +235,7 @@ t_usage(void **state)
 		{ "user", "", EX_USAGE, "user alias list", "queue" },
 		{ "user show", "", EX_USAGE, "usage: submitctl user show",
 		    NULL },
-		{ "user list x", "", EX_USAGE, "too many", NULL },
+		{ "user list x y", "", EX_USAGE, "too many", NULL },
 		{ "user list --stdin", "", EX_USAGE, "option", NULL },
 		{ "--fly", "", EX_USAGE, "help", NULL },
 		{ "help", "", 0, "queue delete ID...|ALL", NULL },
@@ -271,10 +274,37 @@ t_users(void **state)
 		{ "user list -j", "", 0, "\"user\":\"" ALICE "\"", "USER" },
 		{ "user show bob@elsewhere.example", "", 0, "hello", NULL },
 		{ "user set alice may_submit=no note=\"a b\"", "", 0,
-		    "may_submit=no may_pop=yes note=a b", NULL },
+		    "may_submit=no note=a b", NULL },
 		{ "user set alice may_submit=yes", "", 0, "may_submit=yes", NULL },
-		{ "user set alice fly=yes", "", EX_USAGE, "may_pop=yes|no", NULL },
+		{ "user set alice fly=yes", "", EX_USAGE, "may_open_relay=",
+		    NULL },
+		{ "user set alice messages_day=200 message_size=50M quota=1G "
+		    "may_open_relay=no", "", 0, "quota=1G", NULL },
+		{ "user show alice", "", 0, "messages/day:     200", NULL },
+		{ "user show alice", "", 0, "quota:            1.0G", NULL },
+		{ "user show alice -j", "", 0, "\"message_octets\":52428800",
+		    NULL },
+		{ "user set alice messages_day=none", "", 0, "none", NULL },
+		{ "user set alice quota=-1", "", EX_USAGE, "octets", NULL },
+		{ "user set alice messages_hour=x", "", EX_USAGE, "a number",
+		    NULL },
+		{ "user set alice home=a/../b", "", EX_DATAERR, "mail_root",
+		    NULL },
+		{ "user set alice home=/etc", "", EX_DATAERR, "mail_root",
+		    NULL },
+		{ "user set alice home=big/100%/alice", "", 0, "not moved",
+		    NULL },
+		{ "user show alice", "", 0, "/big/100%/alice", NULL },
+		{ "user list al*", "", 0, ALICE, "bob@" },
+		{ "user list *@Elsewhere.example", "", 0, "bob@", ALICE },
+		{ "user list x*", "", 0, "USER", "@" },
+		{ "user list --without-scram", "", 0, "USER", "@" },
+		{ "user add a#b --stdin", "x\n", EX_DATAERR, "app password",
+		    NULL },
+		{ "user disable alice --sending", "", 0, "sending disabled",
+		    NULL },
 		{ "user disable alice", "", 0, "is disabled", NULL },
+		{ "user disable alice", "", 0, "3 of his messages wait", NULL },
 		{ "user enable alice", "", 0, "is enabled", NULL },
 		{ "user alias add alice sales@example.org", "", 0,
 		    "sales@example.org now reaches " ALICE, NULL },
@@ -293,6 +323,87 @@ t_users(void **state)
 
 	(void)state;
 	TRY(rows);
+}
+
+static void
+t_credentials(void **state)
+{
+	static const struct row rows[] = {
+		{ "user add alice --stdin", "one\n", 0, "added", NULL },
+		{ "user credential add alice phone", "", 0,
+		    "shown only now:\n", NULL },
+		{ "user credential add alice phone", "", EX_DATAERR,
+		    "already", NULL },
+		{ "user credential add alice tablet --stdin --scope pop",
+		    "two\n", 0, ALICE "#tablet", "two" },
+		{ "user credential add alice x --expires 0s", "", EX_DATAERR,
+		    "time is over", NULL },
+		{ "user credential add alice x --expires 2001-02-03", "",
+		    EX_DATAERR, "time is over", NULL },
+		{ "user credential add alice x --expires soon", "", EX_USAGE,
+		    "30d", NULL },
+		{ "user credential add alice x --scope imap", "", EX_DATAERR,
+		    "all, smtp or pop", NULL },
+		{ "user credential add alice \"a b\"", "", EX_DATAERR,
+		    "not a label", NULL },
+		{ "user credential add alice "
+		    "aaaaaaaaaabbbbbbbbbbccccccccccddd", "", EX_DATAERR,
+		    "not a label", NULL },
+		{ "user credential add alice year --expires 365d -j", "", 0,
+		    "\"password\":\"", NULL },
+		{ "user credential list alice", "", 0, "tablet  pop", NULL },
+		{ "user credential list alice -j", "", 0, "\"expires_s\":",
+		    "key" },
+		{ "user show alice", "", 0, "passwords:        4", NULL },
+		{ "user credential delete alice phone", "", 0, "deleted",
+		    NULL },
+		{ "user credential delete alice phone", "", EX_NOUSER,
+		    "no credential", NULL },
+		{ "user certificate add alice tablet "
+		    "/dev/null", "", EX_DATAERR, "PEM", NULL },
+		{ "user certificate add alice tablet cert.pem", "",
+		    EX_NOINPUT, "cert.pem", NULL },
+		{ "user certificate delete alice tablet", "", EX_NOUSER,
+		    "no certificate", NULL },
+		{ "user certificate list alice", "", 0, "SHA-256", "tablet" },
+		{ "user secret add alice --stdin", "three\n", 0,
+		    "secret of " ALICE " set", "three" },
+		{ "user secret list alice", "", 0, ALICE, NULL },
+		{ "user secret delete alice", "", 0, "deleted", NULL },
+		{ "user secret delete alice", "", EX_NOUSER, "no secret",
+		    NULL },
+		{ "user add bob --stdin", "x\n", 0, "added", NULL },
+		{ "user allow-as add alice bob", "", 0,
+		    ALICE " may act for bob@example.org", NULL },
+		{ "user allow-as add alice nobody", "", EX_NOUSER, "no user",
+		    NULL },
+		{ "user allow-as list alice", "", 0, "bob@example.org", NULL },
+		{ "user show alice", "", 0, "may act for:      bob@", NULL },
+		{ "user allow-as delete alice bob", "", 0, "no longer", NULL },
+		{ "user allow-as delete alice bob", "", EX_NOUSER,
+		    "may not act", NULL },
+		{ "user alias add alice @Sales.example", "", 0,
+		    "@sales.example now reaches", NULL },
+		{ "who", "", 0, "SESSION", "@" },
+		{ "who alice 192.0.2.0/24", "", 0, "SESSION", "@" },
+		{ "who -1", "", 0, "", "S" },
+		{ "kick alice", "", 0, "end now", NULL },
+		{ "kick", "", EX_USAGE, "missing", NULL },
+		{ "kick ALL 192.0.2.0/24", "", 0, "end now", NULL },
+	};
+
+	(void)state;
+	TRY(rows);
+	/* A full house. */
+	for (int i = 0; i < 22; i++) {
+		char cmd[64];
+
+		(void)snprintf(cmd, sizeof(cmd),
+		    "user credential add alice n%d", i);
+		if (run(cmd, "") != (i < 21 ? 0 : EX_DATAERR))
+			fail_msg("%s: %s", cmd, out);
+	}
+	assert_non_null(strstr(out, "24 credentials"));
 }
 
 /* What ends grants. */
@@ -468,6 +579,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		ROW(t_usage),
 		ROW(t_users),
+		ROW(t_credentials),
 		ROW(t_grants),
 		ROW(t_queue),
 		ROW(t_service),
