@@ -10,7 +10,7 @@ STORE_LIBS = db/libstore.a lib/librun.a $(DB_LIBS)
 
 # The administrator's command: it never links the database.
 sbin_PROGRAMS += db/submitctl
-dist_man_MANS += db/submitctl.8
+dist_man_MANS += db/submitctl.8 db/submitctl-protocol.7
 db_submitctl_SOURCES = db/submitctl.c db/submitctl.h db/submitctl_output.c \
 	db/submitctl_password.c db/submitctl_user.c db/submitctl_queue.c \
 	db/submitctl_service.c db/submitctl_db.c db/submitctl_credential.c \

@@ -349,7 +349,8 @@ class Installed(unittest.TestCase):
 
     def test_manuals_are_there(self):
         for m in ("man8/authd.8", "man8/submitd.8", "man8/popd.8",
-                  "man8/submitctl.8", "man5/submitd.conf.5"):
+                  "man8/submitctl.8", "man7/submitctl-protocol.7",
+                  "man5/submitd.conf.5"):
             self.assertTrue(os.path.exists(os.path.join(PREFIX, "share/man", m)), m)
 
 
