@@ -34,6 +34,9 @@
 	X("user.disable", JOB_USER | JOB_CHANGES, control_user_disable) \
 	X("user.enable", JOB_USER | JOB_CHANGES, control_user_enable) \
 	X("user.delete", JOB_USER | JOB_CHANGES, control_user_delete) \
+	X("user.import", JOB_CHANGES, control_user_import) \
+	X("user.export", JOB_MAY_USER | JOB_PAGED, control_user_export) \
+	X("user.hash", JOB_PASSWORD, control_user_hash) \
 	X("user.alias.add", JOB_USER | JOB_ADDRESS | JOB_CHANGES, \
 	    control_alias_add) \
 	X("user.alias.delete", JOB_ADDRESS | JOB_CHANGES, \
@@ -123,6 +126,7 @@ control_job_free(struct control_job *j)
 	scram_free_password(j->password);
 	record_user_clear(&j->settings.rec);
 	json_decref(j->args);
+	json_decref(j->kicks);
 	json_decref(j->records);
 	json_decref(j->last);
 	conf_unref(j->conf);
@@ -156,11 +160,13 @@ control_log(const struct control_job *j)
 {
 	char net[ADDR_STRLEN];
 	static const char *const removed[] = { "revoked", "purged" };
-	char count[24] = "";
+	char count[24] = "", users[24] = "";
 	json_t *n = NULL;
 
-	if (!(j->work->flags & JOB_CHANGES))
+	if (!(j->work->flags & JOB_CHANGES) || (j->quiet && j->code == 0))
 		return;
+	if (j->n_changed > 0)
+		(void)str_format(users, sizeof(users), "%zu", j->n_changed);
 	for (size_t i = 0; i < 2 && n == NULL; i++)
 		n = json_object_get(j->last, removed[i]);
 	if (n != NULL)
@@ -173,6 +179,7 @@ control_log(const struct control_job *j)
 	    KV_U("uid", control_uid(j->call)),
 	    KV_A("result", j->code == 0 ? "ok" : err_name(j->err.code)),
 	    KV_A("grants", n != NULL ? count : NULL),
+	    KV_A("users", users[0] != '\0' ? users : NULL),
 	    KV_T("why", j->code == 0 ? NULL : j->err.text));
 }
 
@@ -208,6 +215,8 @@ control_done_job(void *ctx)
 	control_log(j);
 	if (j->code == 0 && j->kick)
 		(void)ops_kick(j->core, j->user, NULL);
+	json_array_foreach(j->kicks, i, record)
+		(void)ops_kick(j->core, json_string_value(record), NULL);
 	if (j->code == 0 && (j->work->flags & JOB_CHANGES))
 		core_secrets_changed(j->core);
 	if (j->code != 0) {

@@ -75,6 +75,10 @@ struct control_job {
 
 	bool			 kick;		/* once it is done, sessions
 						 * of `user` end */
+	json_t			*kicks;		/* and of these; or NULL */
+	size_t			 n_changed;	/* users, of an import */
+	bool			 quiet;		/* nothing to log, if it went
+						 * well */
 	int			 code;		/* of sysexits.h; 0: done */
 	struct err		 err;
 	json_t			*records;	/* array */
@@ -137,6 +141,9 @@ int	control_user_set(struct control_job *j);
 int	control_user_disable(struct control_job *j);
 int	control_user_enable(struct control_job *j);
 int	control_user_delete(struct control_job *j);
+int	control_user_import(struct control_job *j);
+int	control_user_export(struct control_job *j);
+int	control_user_hash(struct control_job *j);
 int	control_credential_add(struct control_job *j);
 int	control_credential_delete(struct control_job *j);
 int	control_credential_list(struct control_job *j);

@@ -25,14 +25,15 @@ auth_libcore_a_SOURCES = \
 	auth/scram.h auth/seal.c auth/seal.h auth/ticket.c auth/ticket.h auth/verify.c auth/verify.h
 auth_libcore_a_CFLAGS = $(AM_CFLAGS) $(SASL_CFLAGS) $(IDN_CFLAGS) \
 	$(ARGON2_CFLAGS) $(CRYPT_CFLAGS)
-CORE_LIBS = auth/libcore.a $(STORE_LIBS) $(RUN_LIBS) $(SASL_LIBS) $(IDN_LIBS) \
+CORE_LIBS = auth/libcore.a db/libimport.a $(STORE_LIBS) $(RUN_LIBS) $(SASL_LIBS) $(IDN_LIBS) \
 	$(ARGON2_LIBS) $(CRYPT_LIBS)
 
 pkglibexec_PROGRAMS += auth/authd-core
 CONTROL_SOURCES = auth/control.c auth/control.h auth/control_args.c \
 	auth/control_credential.c auth/control_db.c auth/control_grant.c \
 	auth/control_private.h auth/control_session.c \
-	auth/control_settings.c auth/control_user.c
+	auth/control_settings.c auth/control_user.c auth/control_import.c \
+	auth/import.c auth/import.h
 auth_authd_core_SOURCES = auth/main.c auth/recover.c auth/recover.h \
 	$(CONTROL_SOURCES)
 auth_authd_core_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SASL_CFLAGS) \

@@ -17,3 +17,4 @@ db_submitctl_SOURCES = db/submitctl.c db/submitctl.h db/submitctl_output.c \
 	db/submitctl_session.c
 db_submitctl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 db_submitctl_LDADD = $(PARENT_LIBS)
+include db/import.mk

@@ -43,6 +43,15 @@ const struct ctl_cmd ctl_cmds[] = {
 	{ "user delete", "USER",
 	  "remove the user and his addresses; the Maildir stays", 1, 1, 0,
 	  ctl_user_delete },
+	{ "user import", "[FILE|-]",
+	  "add users from a passwd-file, htpasswd, sasldb2 or an export",
+	  0, 1, CTL_CHECK | CTL_UPDATE | CTL_REPLACE | CTL_MAX_MISSING |
+	  CTL_FORMAT | CTL_DOMAIN, ctl_user_import },
+	{ "user export", "[USER]...",
+	  "all that is stored of these users, or of all, as lines of JSON",
+	  0, 64, CTL_FORCE, ctl_user_export },
+	{ "user hash", "", "make a line of SCRAM keys that user import takes",
+	  0, 0, CTL_STDIN | CTL_SCHEME, ctl_user_hash },
 	{ "user alias add", "USER ADDRESS",
 	  "one more address that reaches the user, and that he may send as",
 	  2, 2, 0, ctl_alias_add },
@@ -170,6 +179,14 @@ ctl_help_options(FILE *to)
 	    "  -A MECHANISM      of auth test: PLAIN, SCRAM-SHA-256, ...\n"
 	    "  -x rip=ADDRESS    of auth test: where the login comes from\n"
 	    "  -n, -d            of config show: what was changed, the defaults\n"
+	    "  --check           of user import: only say what would be done\n"
+	    "  --update          change users who are there and differ\n"
+	    "  --replace         also disable users who are not in the file,\n"
+	    "  --max-missing N   but not more than N, or N% of all (5%)\n"
+	    "  --format F        passwd-file, json, htpasswd or sasldb2\n"
+	    "  --domain DOMAIN   of names that have none\n"
+	    "  --force           of user export: to a terminal too\n"
+	    "  --scheme S        of user hash: SCRAM-SHA-256, SCRAM-SHA-1\n"
 	    "  --version         which submitd this belongs to\n"
 	    "USER is a full address; a bare name is one in the first local "
 	    "domain.\nSee submitctl(8).\n", to);
@@ -394,6 +411,14 @@ static const struct option ctl_longs[] = {
 	{ "stdin", no_argument, NULL, 'S' },
 	{ "all", no_argument, NULL, 'L' },
 	{ "user", required_argument, NULL, 'U' },
+	{ "check", no_argument, NULL, CTL_LONG + CTL_CHECK },
+	{ "update", no_argument, NULL, CTL_LONG + CTL_UPDATE },
+	{ "replace", no_argument, NULL, CTL_LONG + CTL_REPLACE },
+	{ "max-missing", required_argument, NULL, CTL_LONG + CTL_MAX_MISSING },
+	{ "format", required_argument, NULL, CTL_LONG + CTL_FORMAT },
+	{ "domain", required_argument, NULL, CTL_LONG + CTL_DOMAIN },
+	{ "force", no_argument, NULL, CTL_LONG + CTL_FORCE },
+	{ "scheme", required_argument, NULL, CTL_LONG + CTL_SCHEME },
 	{ "scope", required_argument, NULL, CTL_LONG + CTL_SCOPE },
 	{ "expires", required_argument, NULL, CTL_LONG + CTL_EXPIRES },
 	{ "sending", no_argument, NULL, CTL_LONG + CTL_SENDING },
@@ -409,6 +434,14 @@ static const char **
 ctl_long_argument(struct ctl *c, unsigned int option)
 {
 	switch (option) {
+	case CTL_MAX_MISSING:
+		return &c->max_missing;
+	case CTL_FORMAT:
+		return &c->format;
+	case CTL_DOMAIN:
+		return &c->domain;
+	case CTL_SCHEME:
+		return &c->scheme;
 	case CTL_SCOPE:
 		return &c->scope;
 	case CTL_EXPIRES:

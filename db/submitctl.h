@@ -19,6 +19,14 @@ enum {				/* options; each row says which it takes */
 	CTL_USER	= 1 << 2,	/* --user USER */
 	CTL_CHANGED	= 1 << 3,	/* -n */
 	CTL_DEFAULTS	= 1 << 4,	/* -d */
+	CTL_CHECK	= 1 << 5,	/* --check */
+	CTL_UPDATE	= 1 << 6,	/* --update */
+	CTL_REPLACE	= 1 << 7,	/* --replace */
+	CTL_MAX_MISSING	= 1 << 8,	/* --max-missing N|N% */
+	CTL_FORMAT	= 1 << 9,	/* --format FORMAT */
+	CTL_DOMAIN	= 1 << 10,	/* --domain DOMAIN */
+	CTL_FORCE	= 1 << 11,	/* --force */
+	CTL_SCHEME	= 1 << 12,	/* --scheme SCHEME */
 
 	CTL_SCOPE	= 1 << 16,	/* --scope all|smtp|pop */
 	CTL_EXPIRES	= 1 << 17,	/* --expires TIME|DURATION */
@@ -36,6 +44,10 @@ struct ctl {
 	bool			 json;		/* -j */
 	unsigned int		 given;		/* CTL_ */
 	const char		*user;		/* --user */
+	const char		*max_missing;	/* --max-missing */
+	const char		*format;	/* --format */
+	const char		*domain;	/* --domain */
+	const char		*scheme;	/* --scheme */
 	const char		*scope, *expires, *mech, *from;
 	char			**argv;		/* behind the command's words */
 	int			 argc;
@@ -152,6 +164,9 @@ int	ctl_user_set(struct ctl *c);
 int	ctl_user_disable(struct ctl *c);
 int	ctl_user_enable(struct ctl *c);
 int	ctl_user_delete(struct ctl *c);
+int	ctl_user_import(struct ctl *c);
+int	ctl_user_export(struct ctl *c);
+int	ctl_user_hash(struct ctl *c);
 int	ctl_alias_add(struct ctl *c);
 int	ctl_alias_delete(struct ctl *c);
 int	ctl_alias_list(struct ctl *c);

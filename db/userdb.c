@@ -21,6 +21,8 @@ static const char *const userdb_files[] = {
 	[USERDB_ALLOWED] = "allowed.db", [USERDB_COUNTS] = "counts.db",
 };
 
+#define USERDB_SEQ_MAX ((uint64_t)1 << 48)	/* that one may ask for */
+
 _Static_assert(sizeof(userdb_files) / sizeof(userdb_files[0]) ==
     USERDB_BTREE__COUNT, "each btree has a file");
 
@@ -147,6 +149,29 @@ userdb_next_seq(struct userdb *db, DB_TXN *txn, uint64_t *ret)
 	return 0;
 }
 
+/* The place in the order of creation that an imported user asks for, if it is
+ * free; else the next one. */
+static int
+userdb_take_seq(struct userdb *db, DB_TXN *txn, const char *user,
+    uint64_t *seq)
+{
+	uint8_t key[8];
+	int rc = DB_KEYEXIST;
+
+	if (*seq != 0 && *seq <= USERDB_SEQ_MAX) {
+		userdb_seq_key(*seq, key);
+		rc = dbenv_put(db->db[USERDB_ORDER], txn, key, sizeof(key),
+		    user, strlen(user), DB_NOOVERWRITE);
+	}
+	if (rc != DB_KEYEXIST)
+		return rc;
+	if ((rc = userdb_next_seq(db, txn, seq)) != 0)
+		return rc;
+	userdb_seq_key(*seq, key);
+	return dbenv_put(db->db[USERDB_ORDER], txn, key, sizeof(key), user,
+	    strlen(user), DB_NOOVERWRITE);
+}
+
 int
 userdb_hold(struct userdb *db, DB_TXN *txn, const char *user,
     struct err *reterr)
@@ -179,16 +204,10 @@ userdb_add_in(struct userdb *db, DB_TXN *txn, const char *user,
     const struct user_record *r, struct err *reterr)
 {
 	struct user_record rec = *r;
-	uint8_t key[8];
 	int rc;
 
 	if ((rc = userdb_claim(db, txn, user, user, reterr)) == 0 &&
-	    (rc = userdb_next_seq(db, txn, &rec.seq)) == 0) {
-		userdb_seq_key(rec.seq, key);
-		rc = dbenv_put(db->db[USERDB_ORDER], txn, key, sizeof(key),
-		    user, strlen(user), DB_NOOVERWRITE);
-	}
-	if (rc == 0)
+	    (rc = userdb_take_seq(db, txn, user, &rec.seq)) == 0)
 		rc = userdb_store(db, txn, user, NULL, &rec, reterr);
 	record_user_clear(&rec);
 	return rc;

@@ -34,7 +34,8 @@ void	userdb_set_watch(struct userdb *db, userdb_watch_fn *fn, void *ctx);
 int	userdb_get(struct userdb *db, const char *user,
 	    struct user_record *ret, struct err *reterr);
 
-/* Adds the user and his own address; seq is set here. ERR_EXISTS: the user is
+/* Adds the user and his own address. seq is set here; one that is not 0 is
+ * kept where it is free. ERR_EXISTS: the user is
  * there, or the address is another user's alias (the text says which). */
 int	userdb_add(struct userdb *db, const char *user,
 	    const struct user_record *r, struct err *reterr);

@@ -12,8 +12,7 @@
 
 #define USERDB_TAG '+'			/* parts a local part from its tag */
 
-/* Codes as in dbenv_private.h. */
-static int
+int
 userdb_address_user(struct userdb *db, DB_TXN *txn, const char *address,
     uint32_t flags, char ret_user[MAILBOX_SIZE])
 {

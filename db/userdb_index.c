@@ -270,27 +270,35 @@ userdb_drop_allowed(struct userdb *db, DB_TXN *txn, const char *user)
 	return rc == DB_NOTFOUND ? 0 : rc;
 }
 
-static int
-userdb_allow_as_add_txn(void *ctx, DB_TXN *txn, struct err *reterr)
+int
+userdb_allow_as_add_in(struct userdb *db, DB_TXN *txn, const char *actor,
+    const char *user, struct err *reterr)
 {
-	struct userdb_job *j = ctx;
-	DB *allowed = j->db->db[USERDB_ALLOWED];
+	DB *allowed = db->db[USERDB_ALLOWED];
 	char key[USERDB_PAIR_KEY_MAX];
 	size_t len;
 	int rc;
 
-	if ((rc = userdb_hold(j->db, txn, j->user, reterr)) != 0 ||
-	    (rc = userdb_hold(j->db, txn, j->address, reterr)) != 0)
+	if ((rc = userdb_hold(db, txn, actor, reterr)) != 0 ||
+	    (rc = userdb_hold(db, txn, user, reterr)) != 0)
 		return rc;
-	len = userdb_pair_key('a', j->user, j->address, key);
+	len = userdb_pair_key('a', actor, user, key);
 	rc = dbenv_put(allowed, txn, key, len, "", 0, DB_NOOVERWRITE);
 	if (rc == DB_KEYEXIST)
 		return err_set(reterr, ERR_EXISTS, "%s may act for %s already",
-		    j->user, j->address);
+		    actor, user);
 	if (rc != 0)
 		return rc;
-	len = userdb_pair_key('u', j->address, j->user, key);
+	len = userdb_pair_key('u', user, actor, key);
 	return dbenv_put(allowed, txn, key, len, "", 0, 0);
+}
+
+static int
+userdb_allow_as_add_txn(void *ctx, DB_TXN *txn, struct err *reterr)
+{
+	struct userdb_job *j = ctx;
+
+	return userdb_allow_as_add_in(j->db, txn, j->user, j->address, reterr);
 }
 
 int
@@ -306,14 +314,23 @@ userdb_allow_as_add(struct userdb *db, const char *actor, const char *user,
 	    actor, reterr);
 }
 
+int
+userdb_allow_as_delete_in(struct userdb *db, DB_TXN *txn, const char *actor,
+    const char *user, struct err *reterr)
+{
+	int rc = userdb_allow_del(db, txn, actor, user);
+
+	return rc != DB_NOTFOUND ? rc : err_set(reterr, ERR_NOTFOUND,
+	    "%s may not act for %s", actor, user);
+}
+
 static int
 userdb_allow_as_delete_txn(void *ctx, DB_TXN *txn, struct err *reterr)
 {
 	struct userdb_job *j = ctx;
-	int rc = userdb_allow_del(j->db, txn, j->user, j->address);
 
-	return rc != DB_NOTFOUND ? rc : err_set(reterr, ERR_NOTFOUND,
-	    "%s may not act for %s", j->user, j->address);
+	return userdb_allow_as_delete_in(j->db, txn, j->user, j->address,
+	    reterr);
 }
 
 int

@@ -71,6 +71,15 @@ int	userdb_alias_add_in(struct userdb *db, DB_TXN *txn,
 int	userdb_alias_delete_in(struct userdb *db, DB_TXN *txn,
 	    const char *address, char ret_user[MAILBOX_SIZE],
 	    struct err *reterr);
+int	userdb_allow_as_add_in(struct userdb *db, DB_TXN *txn,
+	    const char *actor, const char *user, struct err *reterr);
+int	userdb_allow_as_delete_in(struct userdb *db, DB_TXN *txn,
+	    const char *actor, const char *user, struct err *reterr);
+
+/* Whose address it is, his own or an alias, exactly; codes as in
+ * dbenv_private.h. */
+int	userdb_address_user(struct userdb *db, DB_TXN *txn,
+	    const char *address, uint32_t flags, char ret_user[MAILBOX_SIZE]);
 
 /* userdb_address.c: claims an address for a user (ERR_EXISTS names who has
  * it); drops all his aliases. */

@@ -22,7 +22,6 @@
 #include "lib/priv.h"
 
 #define CONTROL_PEERS_MAX	32u
-#define CONTROL_REQUEST_MAX	65536u
 #define CONTROL_PACKET_MAX	(192u * 1024)
 #define CONTROL_WAITING_MAX	(64u * 1024 * 1024)
 

@@ -18,6 +18,8 @@
 #include "lib/err.h"
 #include "lib/loop.h"
 
+#define CONTROL_REQUEST_MAX	65536u	/* octets of a request */
+
 struct control;			/* a listening control socket */
 struct control_call;		/* one request that is being answered */
 
@@ -69,5 +71,12 @@ void	control_zero_json(void);
 typedef void control_each_fn(void *ctx, const json_t *record, int fd);
 int	control_ask(const char *path, const json_t *request, int timeout_s,
 	    control_each_fn *each, void *ctx, struct err *reterr);
+/* The same in two halves, so that several requests are under way at once:
+ * sends the text of a request of at most CONTROL_REQUEST_MAX octets; then reads
+ * its answer and closes *ret_sock (-1 on failure). */
+int	control_ask_begin(const char *path, const char *text, size_t len,
+	    int timeout_s, int *ret_sock, struct err *reterr);
+int	control_ask_end(int sock, control_each_fn *each, void *ctx,
+	    struct err *reterr);
 
 #endif

@@ -56,20 +56,6 @@ control_connect(const char *path, int timeout_s)
 	return fd;
 }
 
-static int
-control_send_request(int fd, const json_t *request)
-{
-	char *text = json_dumps(request, JSON_COMPACT);
-	ssize_t n;
-
-	if (text == NULL)
-		return -1;
-	n = send(fd, text, strlen(text), MSG_NOSIGNAL);
-	explicit_bzero(text, strlen(text));
-	free(text);
-	return n < 0 ? -1 : 0;
-}
-
 /* 1: more to come; 0: done; < 0: failed; > 1 never. */
 static int
 control_one_reply(json_t *record, int fd, control_each_fn *each, void *ctx,
@@ -155,13 +141,13 @@ control_read_replies(int sock, control_each_fn *each, void *ctx,
 }
 
 int
-control_ask(const char *path, const json_t *request, int timeout_s,
-    control_each_fn *each, void *ctx, struct err *reterr)
+control_ask_begin(const char *path, const char *text, size_t len,
+    int timeout_s, int *ret_sock, struct err *reterr)
 {
-	int fd = control_connect(path, timeout_s);
-	int code;
+	int sock = control_connect(path, timeout_s);
+	int code = 0;
 
-	if (fd < 0 || control_send_request(fd, request) != 0) {
+	if (sock < 0 || send(sock, text, len, MSG_NOSIGNAL) < 0) {
 		code = errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE;
 		if (code == EX_NOPERM)
 			err_set(reterr, ERR_DENIED, "%s: permission denied "
@@ -169,11 +155,38 @@ control_ask(const char *path, const json_t *request, int timeout_s,
 			    path);
 		else
 			err_sys(reterr, "%s", path);
-		if (fd >= 0)
-			close(fd);
-		return code;
+		if (sock >= 0)
+			close(sock);
+		sock = -1;
 	}
-	code = control_read_replies(fd, each, ctx, reterr);
-	close(fd);
+	*ret_sock = sock;
 	return code;
+}
+
+int
+control_ask_end(int sock, control_each_fn *each, void *ctx,
+    struct err *reterr)
+{
+	int code = control_read_replies(sock, each, ctx, reterr);
+
+	close(sock);
+	return code;
+}
+
+int
+control_ask(const char *path, const json_t *request, int timeout_s,
+    control_each_fn *each, void *ctx, struct err *reterr)
+{
+	char *text = json_dumps(request, JSON_COMPACT);
+	int code, sock;
+
+	if (text == NULL) {
+		err_set(reterr, ERR_NOMEM, "no memory");
+		return EX_UNAVAILABLE;
+	}
+	code = control_ask_begin(path, text, strlen(text), timeout_s, &sock,
+	    reterr);
+	explicit_bzero(text, strlen(text));
+	free(text);
+	return code != 0 ? code : control_ask_end(sock, each, ctx, reterr);
 }
