@@ -541,7 +541,7 @@ const struct conf_key conf_keys[] = {
 	  .offset = AT(guessing_exempt), .dflt = "",
 	  .help = "networks that no guessing defence blocks" },
 	{ .name = "mechanisms", .type = &conf_mechs, .offset = AT(mechanisms),
-	  .dflt = "SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN, LOGIN",
+	  .dflt = "SCRAM-SHA-256, PLAIN, LOGIN",
 	  .help = "the ways to log in that are offered" },
 	{ .name = "mechanisms_submission", .type = &conf_mechs,
 	  .offset = AT(mechanisms_by[CONF_SUBMISSION]), .dflt = "",

@@ -278,8 +278,6 @@ class Sending(unittest.TestCase):
                     'set smtp_url="%s"' % url, 'set smtp_pass="%s"' % PW,
                     'set from="%s"' % BOB, "set use_from=yes",
                     "set use_envelope_from=yes",
-                    # With GNU SASL it takes -PLUS and has no binding then.
-                    'set smtp_authenticators="scram-sha-256"',
                     "set ssl_starttls=yes", "set ssl_force_tls=yes",
                     'set certificate_file="%s"' % inst.cert,
                     'set ssl_ca_certificates_file="%s"' % inst.cert,

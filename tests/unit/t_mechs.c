@@ -10,7 +10,7 @@
 
 #define ALL ((1u << CONF_MECH__COUNT) - 1)
 #define B(m) CONF_MECH_BIT(m)
-#define DEFAULT (B(CONF_SCRAM_SHA_256_PLUS) | B(CONF_SCRAM_SHA_256) | \
+#define USUAL (B(CONF_SCRAM_SHA_256_PLUS) | B(CONF_SCRAM_SHA_256) | \
 	B(CONF_PLAIN) | B(CONF_LOGIN))
 
 static const struct {
@@ -20,9 +20,9 @@ static const struct {
 	bool			 secrets, binding, cert;
 	const char		*want;
 } rows[] = {
-	{ "the default", DEFAULT, 0, CONF_SUBMISSION, true, true, true,
+	{ "with binding", USUAL, 0, CONF_SUBMISSION, true, true, true,
 	    "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN" },
-	{ "no binding", DEFAULT, 0, CONF_POP3S, true, false, true,
+	{ "no binding", USUAL, 0, CONF_POP3S, true, false, true,
 	    "SCRAM-SHA-256 PLAIN LOGIN" },
 	{ "everything", ALL, 0, CONF_SUBMISSIONS, true, true, true,
 	    "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 "
