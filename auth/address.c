@@ -108,7 +108,8 @@ address_op_deliver(struct peer *p, struct msg_in *m, int fd)
 	return 0;
 }
 
-/* A ticket opens the maildrop of its user while he may still log in. */
+/* A ticket opens the maildrop of its user while he may be read by POP3, and who
+ * logged in for it may still do so. */
 static enum authp_verdict
 address_check_ticket(struct core *core, const struct ticket *t,
     struct user_record *rec)
@@ -120,10 +121,11 @@ address_check_ticket(struct core *core, const struct ticket *t,
 	r = userdb_get(core->userdb, t->user, rec, NULL);
 	if (r != 0)
 		return r == ERR_NOTFOUND ? AUTHP_VOID : AUTHP_TEMP;
-	if ((rec->flags & USER_DISABLED) || !(rec->flags & USER_MAY_POP) ||
-	    !user_record_holds(rec, t->generation, clock_now_s()) ||
-	    rec->created_s != t->created_s)
+	if ((rec->flags & USER_DISABLED) || !(rec->flags & USER_MAY_POP))
 		return AUTHP_VOID;
+	r = ops_ticket_holds(core, t, rec, USER_DISABLED, clock_now_s());
+	if (r != 0)
+		return r == ERR_NOTFOUND ? AUTHP_VOID : AUTHP_TEMP;
 	return AUTHP_OK;
 }
 

@@ -21,12 +21,15 @@ auth_libcore_a_SOURCES = \
 	auth/hash.h auth/hash_crypt.c auth/hash_digest.c auth/hash_private.h \
 	auth/keys.c auth/keys.h auth/login.c auth/mail.c auth/notice.c \
 	auth/notice.h auth/ops.c auth/ops.h \
-	auth/policy.c auth/policy.h auth/rekey.c auth/rekey.h auth/sasl.c auth/sasl.h auth/scram.c \
-	auth/scram.h auth/seal.c auth/seal.h auth/ticket.c auth/ticket.h auth/verify.c auth/verify.h
+	auth/policy.c auth/policy.h auth/rekey.c auth/rekey.h auth/sasl.c \
+	auth/sasl.h auth/sasl_setup.c auth/sasl_user.c auth/apop.c \
+	auth/apop.h auth/names.c \
+	auth/names.h auth/scram.c auth/scram.h auth/seal.c auth/seal.h \
+	auth/ticket.c auth/ticket.h auth/verify.c auth/verify.h
 auth_libcore_a_CFLAGS = $(AM_CFLAGS) $(SASL_CFLAGS) $(IDN_CFLAGS) \
 	$(ARGON2_CFLAGS) $(CRYPT_CFLAGS)
-CORE_LIBS = auth/libcore.a db/libimport.a $(STORE_LIBS) $(RUN_LIBS) $(SASL_LIBS) $(IDN_LIBS) \
-	$(ARGON2_LIBS) $(CRYPT_LIBS)
+CORE_LIBS = auth/libcore.a auth/libauthc.a db/libimport.a $(STORE_LIBS) \
+	$(RUN_LIBS) $(SASL_LIBS) $(IDN_LIBS) $(ARGON2_LIBS) $(CRYPT_LIBS)
 
 pkglibexec_PROGRAMS += auth/authd-core
 CONTROL_SOURCES = auth/control.c auth/control.h auth/control_args.c \

@@ -1,11 +1,12 @@
 /*
- * login.c - a SASL exchange, from SASL_START to its last reply.
+ * login.c - a SASL exchange, or APOP, from the request to its last reply.
  *
  * Runs on the loop of authd-core; only saslx_check() of a password that is not
  * in the success cache runs on a thread of the pool, and then the exchange is
- * left alone until login_checked(). Every failure goes the same way, whatever
- * it was: same verdict, same delay. Passwords are zeroed as soon as they were
- * checked, and are in no log line.
+ * left alone until login_checked(). The other mechanisms cost microseconds
+ * (saslx_step()). Every failure goes the same way, whatever it was: same
+ * verdict, same delay. Passwords are zeroed as soon as they were checked, and
+ * are in no log line.
  *
  *	START ──> WANT_FIRST, WANT_USER, WANT_PASS, WANT_NEXT ──> STEP …
  *	  └─────────> CHECKING (thread) ──> reply, gone
@@ -14,7 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/apop.h"
 #include "auth/guess.h"
+#include "auth/mechs.h"
 #include "auth/ops.h"
 #include "auth/policy.h"
 #include "auth/rekey.h"
@@ -32,7 +35,7 @@ enum login_state {
 	LOGIN_WANT_FIRST,	/* the response that could have been initial */
 	LOGIN_WANT_USER,	/* LOGIN */
 	LOGIN_WANT_PASS,	/* LOGIN */
-	LOGIN_WANT_NEXT,	/* SCRAM goes on */
+	LOGIN_WANT_NEXT,	/* SCRAM, CRAM-MD5 go on */
 	LOGIN_CHECKING,
 	LOGIN_DELAYED,
 };
@@ -51,6 +54,8 @@ struct login {
 	enum saslx_result	 result;
 	char			*password;	/* prepared */
 	bool			 counted;	/* guess_end() is due */
+	bool			 looked;	/* whether he is blocked */
+	uint8_t			 cert[AUTHP_CERT_SIZE];	/* EXTERNAL */
 	struct timer		 delay;
 	int64_t			 born_ms;
 };
@@ -113,7 +118,7 @@ login_make_room(struct peer *p)
 }
 
 static struct login *
-login_new(struct peer *p, enum saslx_mech mech)
+login_new(struct peer *p, enum conf_mech mech)
 {
 	struct login *l;
 	unsigned int slot = 0;
@@ -133,7 +138,7 @@ login_new(struct peer *p, enum saslx_mech mech)
 	l->born_ms = clock_mono_ms();
 	l->conf = conf_ref(p->core->conf);
 	saslx_init(&l->x, p->core, l->conf, mech, p->role == ROLE_POP);
-	l->state = mech == SASLX_LOGIN ? LOGIN_WANT_USER : LOGIN_WANT_FIRST;
+	l->state = mech == CONF_LOGIN ? LOGIN_WANT_USER : LOGIN_WANT_FIRST;
 	p->logins[slot] = l;
 	p->n_logins++;
 	return l;
@@ -174,12 +179,22 @@ login_is_exempt(const struct login *l)
 static void
 login_log(const struct login *l, int level, const char *ev, const char *why)
 {
-	char rip[ADDR_STRLEN];
+	char rip[ADDR_STRLEN], cert[2 * AUTHP_CERT_SIZE + 1];
+	char name[MAILBOX_SIZE + RECORD_LABEL_SIZE];
+	const struct saslx *x = &l->x;
+	const char *user = x->user[0] != '\0' ? x->user : x->login;
 
-	LOG_EV(level, ev, l->handle.sid, KV_S("user", l->x.user),
-	    KV_A("method", saslx_mech_name(l->x.mech)),
+	if (x->label[0] == '\0')
+		str_copy(name, sizeof(name), x->login);
+	else
+		str_format(name, sizeof(name), "%s#%s", x->login, x->label);
+	str_hex(cert, l->cert, sizeof(l->cert));
+	LOG_EV(level, ev, l->handle.sid, KV_S("user", user),
+	    KV_S("login", strcmp(name, user) == 0 ? NULL : name),
+	    KV_A("method", conf_mech_name(x->mech)),
 	    KV_A("rip", addr_ip_text(&l->handle.peer, rip)),
-	    KV_A("service", l->x.service), KV_A("why", why),
+	    KV_A("service", x->service), KV_A("why", why),
+	    KV_A("cert", x->mech == CONF_EXTERNAL ? cert : NULL),
 	    KV_A("tls", why == NULL ? l->tls : NULL));
 }
 
@@ -192,7 +207,7 @@ login_failed(struct login *l)
 	core->stats.auth_fail++;
 	login_log(l, LOG_NOTICE, "auth.fail",
 	    l->x.why == NULL ? "badpass" : l->x.why);
-	ms = guess_failed(core->guess, &l->handle.peer, l->x.user,
+	ms = guess_failed(core->guess, &l->handle.peer, l->x.login,
 	    clock_now_s());
 	if (login_is_exempt(l))
 		ms = GUESS_BASE_MS;
@@ -208,8 +223,21 @@ login_failed(struct login *l)
 
 /* Success */
 
-/* POP-before-SMTP: whoever has shown his password under TLS may, for a while,
- * send from where he is. */
+/* POP-before-SMTP: whoever has shown under TLS, with a credential that is good
+ * for SMTP too, who he is may for a while send from where he is. Not whoever
+ * reads another one's mail: a grant hangs on its own user's credential. */
+static bool
+login_may_grant(const struct login *l)
+{
+	const uint32_t need = USER_MAY_SUBMIT | USER_MAY_OPEN_RELAY;
+
+	return (l->x.found_scope & CREDENTIAL_SMTP) &&
+	    strcmp(l->x.user, l->x.login) == 0 &&
+	    (l->x.rec.flags & need) == need &&
+	    !(l->x.rec.flags & USER_SENDING_DISABLED) &&
+	    !policy_grant_excluded(l->x.core->conf, &l->handle.peer);
+}
+
 static void
 login_grant(struct login *l, int64_t now_s)
 {
@@ -224,12 +252,9 @@ login_grant(struct login *l, int64_t now_s)
 	char rip[ADDR_STRLEN];
 	bool renewed;
 
-	addr_ip_text(&l->handle.peer, rip);
-	if (!(l->x.rec.flags & USER_MAY_SUBMIT) ||
-	    !(l->x.rec.flags & USER_MAY_OPEN_RELAY) ||
-	    (l->x.rec.flags & USER_SENDING_DISABLED) ||
-	    policy_grant_excluded(core->conf, &l->handle.peer))
+	if (!login_may_grant(l))
 		return;
+	addr_ip_text(&l->handle.peer, rip);
 	renewed = relay_cache_lookup(core->relay, &l->handle.peer, l->x.user,
 	    now_s, &g, NULL) == 0;
 	if (relay_cache_grant(core->relay, &l->handle.peer, l->x.user, &args,
@@ -259,8 +284,9 @@ login_seal(const struct login *l, int64_t now_s, uint8_t *dst)
 	};
 
 	str_copy(t.user, sizeof(t.user), l->x.user);
+	str_copy(t.login, sizeof(t.login), l->x.login);
 	str_copy(t.tls, sizeof(t.tls), l->tls);
-	str_copy(t.mech, sizeof(t.mech), saslx_mech_name(l->x.mech));
+	str_copy(t.mech, sizeof(t.mech), conf_mech_name(l->x.mech));
 	str_copy(t.sid, sizeof(t.sid), l->handle.sid);
 	return ticket_seal(l->x.core->keys.ticket, &t, dst);
 }
@@ -274,7 +300,7 @@ login_succeeded(struct login *l)
 	struct msg_out m;
 	int len = login_seal(l, now_s, ticket);
 
-	guess_succeeded(core->guess, &l->handle.peer, l->x.user, now_s);
+	guess_succeeded(core->guess, &l->handle.peer, l->x.login, now_s);
 	if (len < 0 || l->peer == NULL) {
 		login_end(l, AUTHP_TEMP);
 		return;
@@ -304,6 +330,11 @@ login_finish(struct login *l)
 		login_log(l, LOG_NOTICE, "auth.malformed", "syntax");
 		login_end(l, AUTHP_MALFORMED);
 		return;
+	case SASLX_TRANSITION:
+		l->x.core->stats.auth_fail++;
+		login_log(l, LOG_NOTICE, "auth.fail", "transition");
+		login_end(l, AUTHP_TRANSITION);
+		return;
 	case SASLX_CONTINUE:
 	case SASLX_TEMP:
 		break;
@@ -329,7 +360,7 @@ login_checked(void *ctx)
 	struct login *l = ctx;
 
 	if (l->result == SASLX_OK)
-		rekey_start(l->x.core->rekey, l->x.conf, l->x.user, &l->x.rec,
+		rekey_start(l->x.core->rekey, l->x.conf, l->x.login, &l->x.rec,
 		    &l->x.found, l->password);
 	scram_free_password(l->password);
 	l->password = NULL;
@@ -343,7 +374,7 @@ static bool
 login_is_blocked(struct login *l)
 {
 	if (login_is_exempt(l) || !guess_is_blocked(l->x.core->guess,
-	    &l->handle.peer, l->x.user, clock_now_s()))
+	    &l->handle.peer, l->x.login, clock_now_s()))
 		return false;
 	l->x.core->stats.auth_blocked++;
 	l->x.why = "blocked";
@@ -408,9 +439,9 @@ login_feed_plain(struct login *l, const void *p, size_t len)
 		l->result = SASLX_MALFORMED;
 		login_finish(l);
 	} else {
-		saslx_set_user(&l->x, parts.user, parts.user_len);
+		saslx_set_login(&l->x, parts.user, parts.user_len);
 		if (parts.authzid_len > 0)
-			saslx_set_authzid(&l->x, parts.authzid,
+			saslx_set_user(&l->x, parts.authzid,
 			    parts.authzid_len);
 		login_password(l, parts.password, parts.password_len);
 	}
@@ -429,55 +460,136 @@ login_feed_login(struct login *l, const void *p, size_t len)
 	} else if (p == NULL) {
 		login_ask(l, LOGIN_WANT_USER, "Username:", 9);
 	} else {
-		saslx_set_user(&l->x, p, len);
+		saslx_set_login(&l->x, p, len);
 		login_ask(l, LOGIN_WANT_PASS, "Password:", 9);
 	}
 }
 
+/* What libsasl does by itself, a message at a time. */
 static void
-login_feed_scram(struct login *l, const void *p, size_t len)
+login_step(struct login *l, const void *p, size_t len)
 {
 	const void *out;
 	size_t out_len;
-	bool first = l->state == LOGIN_WANT_FIRST;
-	const char *gs2 = p;
 
-	if (p == NULL) {
-		login_ask(l, LOGIN_WANT_FIRST, NULL, 0);
-		return;
+	l->result = saslx_step(&l->x, p, len, &out, &out_len);
+	if (l->result != SASLX_TEMP && !l->looked && l->x.named) {
+		l->looked = true;
+		if (login_is_blocked(l))
+			l->result = SASLX_DENIED;
 	}
-	/* We offer no channel binding ("p="); libsasl would not mind. */
-	if (first && (len == 0 || (gs2[0] != 'n' && gs2[0] != 'y')))
-		l->result = SASLX_MALFORMED;
-	else
-		l->result = saslx_step(&l->x, p, len, &out, &out_len);
-	if (l->result != SASLX_TEMP && first && l->x.named &&
-	    login_is_blocked(l))
-		l->result = SASLX_DENIED;
 	if (l->result == SASLX_CONTINUE)
 		login_ask(l, LOGIN_WANT_NEXT, out, out_len);
 	else
 		login_finish(l);
 }
 
+static void
+login_feed_scram(struct login *l, const void *p, size_t len)
+{
+	if (p == NULL)
+		login_ask(l, LOGIN_WANT_FIRST, NULL, 0);
+	else
+		login_step(l, p, len);
+}
+
+/* The server speaks first (RFC 2195). */
+static void
+login_feed_cram(struct login *l, const void *p, size_t len)
+{
+	if (p != NULL && l->state == LOGIN_WANT_FIRST)
+		login_end(l, AUTHP_NOINITIAL);
+	else
+		login_step(l, p, len);
+}
+
+/* RFC 4422 appendix A: the message is the name of whom to act for, or empty.
+ * libsasl gets it in its canonical form. */
+static void
+login_feed_external(struct login *l, const void *p, size_t len)
+{
+	if (p == NULL) {
+		login_ask(l, LOGIN_WANT_FIRST, NULL, 0);
+		return;
+	}
+	saslx_set_certificate(&l->x, l->cert);
+	if (len > 0)
+		saslx_set_user(&l->x, p, len);
+	login_step(l, l->x.user, strlen(l->x.user));
+}
+
 /* `p` NULL: no initial response was given. */
 static void
 login_feed(struct login *l, const void *p, size_t len)
 {
-	switch (l->x.mech) {
-	case SASLX_PLAIN:
-		login_feed_plain(l, p, len);
-		return;
-	case SASLX_LOGIN:
-		login_feed_login(l, p, len);
-		return;
-	case SASLX_SCRAM_SHA_256:
-	case SASLX_MECH__COUNT:
-		login_feed_scram(l, p, len);
-	}
+	static void (*const feed[CONF_MECH__COUNT])(struct login *l,
+	    const void *p, size_t len) = {
+		[CONF_SCRAM_SHA_256_PLUS] = login_feed_scram,
+		[CONF_SCRAM_SHA_1_PLUS] = login_feed_scram,
+		[CONF_SCRAM_SHA_256] = login_feed_scram,
+		[CONF_SCRAM_SHA_1] = login_feed_scram,
+		[CONF_EXTERNAL] = login_feed_external,
+		[CONF_PLAIN] = login_feed_plain,
+		[CONF_CRAM_MD5] = login_feed_cram,
+		[CONF_LOGIN] = login_feed_login,
+	};
+
+	feed[l->x.mech](l, p, len);
 }
 
 /* Requests */
+
+/* It is offered at the listener by which this session came. */
+static bool
+login_is_offered(const struct core *core, const struct ticket_handle *h,
+    enum conf_mech m, const char *tls, bool has_cert)
+{
+	enum conf_listener l = conf_listener_of(core->conf,
+	    h->service == AUTHP_POP, &h->local);
+
+	if (tls[0] == '\0' || !mechs_may_try(core->conf, l, m))
+		return false;
+	if (m == CONF_CRAM_MD5 || m == CONF_APOP)
+		return core->has_secrets;
+	return m != CONF_EXTERNAL || has_cert;
+}
+
+/* The -PLUS of this one is offered there too. */
+static bool
+login_has_plus(const struct login *l)
+{
+	enum conf_listener at = conf_listener_of(l->conf,
+	    l->handle.service == AUTHP_POP, &l->handle.local);
+
+	return (l->x.mech == CONF_SCRAM_SHA_256 &&
+	    mechs_may_try(l->conf, at, CONF_SCRAM_SHA_256_PLUS)) ||
+	    (l->x.mech == CONF_SCRAM_SHA_1 &&
+	    mechs_may_try(l->conf, at, CONF_SCRAM_SHA_1_PLUS));
+}
+
+/* NULL: the request is answered. */
+static struct login *
+login_open(struct peer *p, const struct msg_in *m,
+    const struct ticket_handle *h, int mech, const char *tls, bool has_cert)
+{
+	struct login *l;
+
+	if (mech < 0 || !login_is_offered(p->core, h, (enum conf_mech)mech,
+	    tls, has_cert)) {
+		ops_reply_verdict(p, m->type, m->id, AUTHP_BADMECH);
+		return NULL;
+	}
+	if ((l = login_new(p, (enum conf_mech)mech)) == NULL) {
+		ops_reply_verdict(p, m->type, m->id, AUTHP_TEMP);
+		return NULL;
+	}
+	l->type = m->type;
+	l->id = m->id;
+	l->handle = *h;
+	str_copy(l->tls, sizeof(l->tls), tls);
+	l->x.plus_offered = login_has_plus(l);
+	return l;
+}
 
 int
 login_op_start(struct peer *p, struct msg_in *m, int fd)
@@ -507,20 +619,52 @@ login_op_start(struct peer *p, struct msg_in *m, int fd)
 		ops_reply_verdict(p, m->type, m->id, AUTHP_VOID);
 		return 0;
 	}
-	mech = saslx_mech_find(name);
-	if (mech < 0 || tls[0] == '\0') {
-		ops_reply_verdict(p, m->type, m->id, AUTHP_BADMECH);
+	mech = conf_mech_find(name);
+	if (mech == CONF_APOP)		/* has a request of its own */
+		mech = -1;
+	if ((l = login_open(p, m, &h, mech, tls, cert_len > 0)) == NULL)
 		return 0;
-	}
-	if ((l = login_new(p, (enum saslx_mech)mech)) == NULL) {
-		ops_reply_verdict(p, m->type, m->id, AUTHP_TEMP);
-		return 0;
-	}
-	l->type = m->type;
-	l->id = m->id;
-	l->handle = h;
-	str_copy(l->tls, sizeof(l->tls), tls);
+	saslx_set_binding(&l->x, binding, binding_data, binding_len);
+	if (cert_len > 0)
+		memcpy(l->cert, cert, cert_len);
 	login_feed(l, has_ir ? (ir_len > 0 ? ir : "") : NULL, ir_len);
+	return 0;
+}
+
+int
+login_op_apop(struct peer *p, struct msg_in *m, int fd)
+{
+	const void *handle, *digest;
+	size_t handle_len, digest_len;
+	const char *tls, *name, *challenge;
+	struct ticket_handle h;
+	struct login *l;
+
+	(void)fd;
+	msg_get_blob(m, &handle, &handle_len, AUTHP_HANDLE_MAX);
+	msg_get_str(m, &tls, AUTHP_TLS_MAX);
+	msg_get_str(m, &name, AUTHP_NAME_MAX);
+	msg_get_str(m, &challenge, AUTHP_CHALLENGE_MAX);
+	msg_get_blob(m, &digest, &digest_len, AUTHP_DIGEST_SIZE);
+	if (msg_get_end(m) != 0 || !ops_is_tls_text(tls) ||
+	    digest_len != AUTHP_DIGEST_SIZE)
+		return ERR_FORMAT;
+	if (ops_get_handle(p, handle, handle_len, &h) != 0) {
+		ops_reply_verdict(p, m->type, m->id, AUTHP_VOID);
+		return 0;
+	}
+	if ((l = login_open(p, m, &h, CONF_APOP, tls, false)) == NULL)
+		return 0;
+	saslx_set_login(&l->x, name, strlen(name));
+	l->result = saslx_apop(&l->x, challenge, digest);
+	if (!apop_is_challenge(challenge, h.sid, h.issued_s,
+	    l->conf->hostname)) {
+		l->x.why = "challenge";
+		l->result = SASLX_DENIED;
+	}
+	if (l->result != SASLX_TEMP && login_is_blocked(l))
+		l->result = SASLX_DENIED;
+	login_finish(l);
 	return 0;
 }
 

@@ -60,6 +60,26 @@ mail_find_sender(struct mail *m)
 	return r == ERR_NOTFOUND ? 0 : r;
 }
 
+/* A trusted network's mail hangs on no credential, a grant's on its user's,
+ * and who has logged in must be the one he was. */
+static int
+mail_find_holder(struct mail *m, const struct user_record *rec)
+{
+	const struct ticket *t = m->ticket;
+	int r;
+
+	if (t->kind != AUTHP_KIND_SASL) {
+		m->in.generation_equal = rec->created_s == t->created_s &&
+		    (t->kind == AUTHP_KIND_NETWORK ||
+		    user_record_holds(rec, t->generation, m->now_s));
+		return 0;
+	}
+	r = ops_ticket_holds(m->core, t, rec,
+	    USER_DISABLED | USER_SENDING_DISABLED, m->now_s);
+	m->in.generation_equal = r == 0;
+	return r == ERR_NOTFOUND ? 0 : r;
+}
+
 static int
 mail_find_user(struct mail *m)
 {
@@ -72,10 +92,7 @@ mail_find_user(struct mail *m)
 	r = userdb_get(m->core->userdb, t->user, &rec, NULL);
 	if (r == 0) {
 		m->in.user_enabled = mail_may_submit(&rec);
-		/* A trusted network's mail hangs on no password. */
-		m->in.generation_equal = rec.created_s == t->created_s &&
-		    (t->kind == AUTHP_KIND_NETWORK ||
-		    user_record_holds(&rec, t->generation, m->now_s));
+		r = mail_find_holder(m, &rec);
 		m->in.owned = strcmp(m->owner, t->user) == 0;
 		record_user_clear(&rec);
 	}

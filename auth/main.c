@@ -152,9 +152,7 @@ static int
 core_prepare(void *ctx, struct conf *next, struct err *reterr)
 {
 	(void)ctx;
-	(void)next;
-	(void)reterr;
-	return 0;		/* nothing in it can fail here */
+	return saslx_probe(next, reterr);
 }
 
 static void
@@ -302,7 +300,7 @@ main(int argc, char **argv)
 	c.child = child_begin(ROLE_AUTHD_CORE, argc, argv);
 	c.core.conf = conf_ref(child_conf(c.child));
 	core_find_uids(&c);
-	if (saslx_setup(&e) != 0)
+	if (saslx_setup(&e) != 0 || saslx_probe(c.core.conf, &e) != 0)
 		child_fail(c.child, &e);
 	child_drop_into(c.child, ROLE_AUTHD_CORE, c.core.conf->db_dir);
 	if (core_open_store(&c.core, &e) != 0)

@@ -54,6 +54,7 @@ static const struct op {
 				  address_op_maildrop },
 	[AUTHP_DELIVER] =	{ BY(ROLE_LOCAL),     false,
 				  address_op_deliver },
+	[AUTHP_APOP] =		{ BY(ROLE_POP),	      false, login_op_apop },
 	[AUTHP_WHO_ENTRY] =	{ BY_SESSIONS,	      false,
 				  notice_op_who_entry },
 	[AUTHP_WHO_END] =	{ BY_SESSIONS,	      false,
@@ -145,6 +146,30 @@ ops_get_handle(struct peer *p, const void *blob, size_t len,
 	if (r == ERR_DENIED)
 		LOG_EV(LOG_WARNING, "auth.badhandle", NULL,
 		    KV_A("peer", priv_role_name(p->role)));
+	return r;
+}
+
+int
+ops_ticket_holds(struct core *core, const struct ticket *t,
+    const struct user_record *user, uint32_t refused, int64_t now_s)
+{
+	const bool other = strcmp(t->login, t->user) != 0;
+	struct user_record rec;
+	int r = 0;
+
+	if (other) {
+		r = userdb_allows_as(core->userdb, t->login, t->user, NULL);
+		if (r == 0)
+			r = userdb_get(core->userdb, t->login, &rec, NULL);
+		if (r != 0)
+			return r;
+		user = &rec;
+	}
+	if ((user->flags & refused) || user->created_s != t->created_s ||
+	    !user_record_holds(user, t->generation, now_s))
+		r = ERR_NOTFOUND;
+	if (other)
+		record_user_clear(&rec);
 	return r;
 }
 

@@ -48,6 +48,7 @@ void	ops_reply_verdict(struct peer *p, uint16_t type, uint32_t id,
 int	login_op_start(struct peer *p, struct msg_in *m, int fd);
 int	login_op_step(struct peer *p, struct msg_in *m, int fd);
 int	login_op_cancel(struct peer *p, struct msg_in *m, int fd);
+int	login_op_apop(struct peer *p, struct msg_in *m, int fd);
 int	mail_op_mail(struct peer *p, struct msg_in *m, int fd);
 int	mail_op_ticket(struct peer *p, struct msg_in *m, int fd);
 int	address_op_rcpt(struct peer *p, struct msg_in *m, int fd);
@@ -64,6 +65,12 @@ void	login_expire(struct peer *p, int64_t now_ms);
  * answer is then VOID. */
 int	ops_get_handle(struct peer *p, const void *blob, size_t len,
 	    struct ticket_handle *ret);
+/* Who logged in for this ticket (kind SASL) is still there, is not in one of
+ * the `refused` flags, holds the credential that he used, and may act for the
+ * ticket's user, whose record is `user`: 0. ERR_NOTFOUND: not so; other errors
+ * are the database's. */
+int	ops_ticket_holds(struct core *core, const struct ticket *t,
+	    const struct user_record *user, uint32_t refused, int64_t now_s);
 /* What goes into a Received line or a log must have the shape it should. */
 bool	ops_is_tls_text(const char *s);
 

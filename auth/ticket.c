@@ -160,6 +160,7 @@ ticket_seal(const uint8_t key[TICKET_KEY_SIZE], const struct ticket *t,
 	msg_put_u8(&m, t->kind);
 	msg_put_u8(&m, t->service);
 	msg_put_str(&m, t->user);
+	msg_put_str(&m, t->login);
 	ticket_put_addr(&m, &t->peer);
 	msg_put_str(&m, t->tls);
 	msg_put_str(&m, t->mech);
@@ -183,6 +184,7 @@ ticket_open(const uint8_t key[TICKET_KEY_SIZE], const void *p, size_t len,
 	msg_get_u8(&m, &ret->kind);
 	msg_get_u8(&m, &ret->service);
 	ticket_get_str(&m, ret->user, sizeof(ret->user));
+	ticket_get_str(&m, ret->login, sizeof(ret->login));
 	ticket_get_addr(&m, &ret->peer);
 	ticket_get_str(&m, ret->tls, sizeof(ret->tls));
 	ticket_get_str(&m, ret->mech, sizeof(ret->mech));

@@ -30,14 +30,17 @@ struct ticket_handle {
 struct ticket {
 	uint8_t		kind;		/* enum authp_kind */
 	uint8_t		service;
-	char		user[MAILBOX_SIZE];	/* "": a network's senders */
+	char		user[MAILBOX_SIZE];	/* whose mail it is; "": a
+						 * network's senders */
+	char		login[MAILBOX_SIZE];	/* SASL: who logged in */
 	struct addr	peer;
 	char		tls[AUTHP_TLS_MAX + 1];
 	char		mech[AUTHP_MECH_MAX + 1];
 	char		sid[AUTHP_SID_MAX + 1];
 	int64_t		issued_s;
-	uint64_t	generation;	/* of the user's password */
-	int64_t		created_s;	/* of the user: not his successor's */
+	uint64_t	generation;	/* of his credential */
+	int64_t		created_s;	/* of login, else user: not of his
+					 * successor */
 	int64_t		granted_s;	/* of the grant */
 };
 

@@ -187,17 +187,36 @@ class Peer:
     number = 0
 
     def __init__(self, authd, folder):
+        self.notices = []
         self.s = authd.connect(folder + "/auth")
         if folder in ("submitd-smtp", "popd-pop"):
-            got = self.notice(STATE)
-            assert len(got) == 1
-            self.has_secrets = bool(got[0])
+            self.notice(STATE)
+
+    def packet(self):
+        """The next one that is no notice; notices are put aside."""
+        while True:
+            data = self.s.recv(65536)
+            if data[4:8] != bytes(4) or not data:
+                return data
+            self.take(data)
+
+    def take(self, data):
+        kind, fields = struct.unpack(">H", data[2:4])[0], data[8:]
+        self.notices.append((kind, fields))
+        if kind == STATE:
+            assert len(fields) == 1
+            self.has_secrets = bool(fields[0])
 
     def notice(self, kind):
-        """The fields of the next packet, which must be this notice."""
-        data = self.s.recv(65536)
-        assert data[:8] == struct.pack(">BBHI", 1, 0, kind, 0), data
-        return data[8:]
+        """The fields of the next notice of this kind."""
+        while True:
+            for i, (got, fields) in enumerate(self.notices):
+                if got == kind:
+                    del self.notices[i]
+                    return fields
+            data = self.s.recv(65536)
+            assert data[4:8] == bytes(4), data
+            self.take(data)
 
     def send(self, kind, fields, fd=None):
         self.number += 1
@@ -210,7 +229,7 @@ class Peer:
 
     def call(self, kind, fields, fd=None):
         n = self.send(kind, fields, fd)
-        data = self.s.recv(65536)
+        data = self.packet()
         if not data:
             raise EOFError
         return Reply(data, kind, n)
@@ -219,7 +238,7 @@ class Peer:
         """True when the request ends the connection."""
         self.send(kind, fields, fd)
         try:
-            return self.s.recv(65536) == b""
+            return self.packet() == b""
         except ConnectionResetError:
             return True
 
@@ -237,9 +256,24 @@ class Peer:
         assert not r.rest
         return handle
 
-    def start(self, handle, mech, ir=None, tls=TLS):
+    def start(self, handle, mech, ir=None, tls=TLS, binding="", data=b"",
+              cert=b""):
         return self.call(START, blob(handle) + text(tls) + text(mech) +
-                         bytes([ir is not None]) + blob(ir or b"") + NO_TLS_PROOF)
+                         bytes([ir is not None]) + blob(ir or b"") +
+                         text(binding) + blob(data) + blob(cert))
+
+    def apop(self, handle, name, challenge, secret, tls=TLS):
+        digest = hashlib.md5((challenge + secret).encode()).digest()
+        return self.call(APOP, blob(handle) + text(tls) + text(name) +
+                         text(challenge) + blob(digest))
+
+    def cram(self, handle, name, secret):
+        r = self.start(handle, "CRAM-MD5")
+        if r.verdict != "CONTINUE":
+            return r
+        exchange, challenge = r.u32(), r.blob()
+        digest = hmac.new(secret.encode(), challenge, "md5").hexdigest()
+        return self.step(exchange, ("%s %s" % (name, digest)).encode())
 
     def step(self, exchange, response):
         return self.call(STEP, struct.pack(">I", exchange) + blob(response))
@@ -259,12 +293,22 @@ class Peer:
         self.s.close()
 
 
-def scram(peer, handle, user, password, ir=True, authzid=""):
-    """An exchange of RFC 5802; returns the last reply and the salt."""
-    gs2 = "n,%s," % (authzid and "a=" + authzid)
+def scram(peer, handle, user, password, ir=True, authzid="", hash="sha256",
+          gs2="n", mech=None, binding="", data=b"", sent=None):
+    """An exchange of RFC 5802; returns the last reply, salt and iterations.
+
+    With a binding the mechanism is -PLUS; `sent` is what the client takes for
+    its data, if that is another.
+    """
+    if binding and gs2 == "n":
+        gs2 = "p=" + binding
+    mech = mech or "SCRAM-" + {"sha256": "SHA-256", "sha1": "SHA-1"}[hash] + (
+        "-PLUS" if binding else "")
+    gs2 = "%s,%s," % (gs2, authzid and "a=" + authzid)
     first = "n=%s,r=%s" % (user, base64.b64encode(os.urandom(15)).decode())
     message = (gs2 + first).encode()
-    r = peer.start(handle, "SCRAM-SHA-256", message if ir else None)
+    proof = {"binding": binding, "data": data} if binding else {}
+    r = peer.start(handle, mech, message if ir else None, **proof)
     if not ir:
         assert (r.verdict, r.u32(), r.blob()) == ("CONTINUE", r_id(r), b"")
     if not ir:
@@ -274,20 +318,19 @@ def scram(peer, handle, user, password, ir=True, authzid=""):
     exchange, server_first = r.u32(), r.blob().decode()
     part = dict(p.split("=", 1) for p in server_first.split(","))
     salt = base64.b64decode(part["s"])
-    key = hashlib.pbkdf2_hmac("sha256", password.encode(), salt,
-                              int(part["i"]))
-    client_key = hmac.digest(key, b"Client Key", "sha256")
-    final = "c=%s,r=%s" % (base64.b64encode(gs2.encode()).decode(), part["r"])
+    key = hashlib.pbkdf2_hmac(hash, password.encode(), salt, int(part["i"]))
+    client_key = hmac.digest(key, b"Client Key", hash)
+    bound = gs2.encode() + (data if sent is None else sent)
+    final = "c=%s,r=%s" % (base64.b64encode(bound).decode(), part["r"])
     auth = ",".join((first, server_first, final)).encode()
-    signature = hmac.digest(hashlib.sha256(client_key).digest(), auth,
-                            "sha256")
+    signature = hmac.digest(hashlib.new(hash, client_key).digest(), auth, hash)
     proof = bytes(a ^ b for a, b in zip(client_key, signature))
     r = peer.step(exchange, (final + ",p=" + base64.b64encode(
         proof).decode()).encode())
     if r.verdict == "CONTINUE":
         assert r.u32() == exchange
-        server_key = hmac.digest(key, b"Server Key", "sha256")
-        want = base64.b64encode(hmac.digest(server_key, auth, "sha256"))
+        server_key = hmac.digest(key, b"Server Key", hash)
+        want = base64.b64encode(hmac.digest(server_key, auth, hash))
         assert r.blob() == b"v=" + want
         r = peer.step(exchange, b"")
     return r, (salt, part["i"])
@@ -479,9 +522,10 @@ class Sasl(Base):
 
     def test_mechanism(self):
         h = self.smtp.session(SMTP)
-        for mech in ("PLAIN-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1",
+        for mech in ("PLAIN-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1",
                      "CRAM-MD5", "DIGEST-MD5", "ANONYMOUS", "EXTERNAL", "",
-                     "PLAIN ", "GSSAPI"):
+                     "PLAIN ", "GSSAPI", "APOP", "LOGIN-PLUS",
+                     "CRAM-MD5-PLUS"):
             self.assertEqual(self.smtp.start(h, mech, b"x").verdict,
                              "BADMECH", mech)
         for mech in ("PLAIN", "LOGIN", "SCRAM-SHA-256"):
@@ -601,6 +645,394 @@ class Sasl(Base):
         _, after = scram(self.smtp, h, "nobody@example.org", "x")
         self.assertEqual(before, after)
         self.assertEqual(self.spool.ticket(ticket, "").verdict, "OK")
+
+
+ALL_MECHANISMS = """
+guessing_exempt = {"127.0.0.0/8"}
+mechanisms = {SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1,
+    EXTERNAL, PLAIN, CRAM-MD5, APOP, LOGIN}
+scram_sha1 = yes
+login_separators = "%!"
+default_domain = "example.net"
+"""
+CERT = hashlib.sha256(b"a certificate").digest()
+EXPORTER = os.urandom(32)
+
+
+class Mechanisms(Base):
+    """What is not on unless it is configured; app passwords; acting for
+    another."""
+
+    more = ALL_MECHANISMS
+
+    def do(self, verb, **args):
+        last = self.authd.ask(verb, **args)[-1]
+        self.assertNotIn("error", last)
+        return last
+
+    def bad(self, r):
+        self.assertEqual((r.verdict, r.rest), ("BADCRED", b""))
+
+    def why(self, n=1):
+        """Why the last login failed, as the log has it."""
+        lines = [x for x in self.authd.lines().splitlines()
+                 if "ev=auth.fail" in x]
+        return lines[-1].split("why=")[1].split()[0]
+
+    def test_scram_sha1(self):
+        h = self.smtp.session(SMTP)
+        r, facts = scram(self.smtp, h, "alice@example.org", PASSWORD,
+                         hash="sha1")
+        self.ok(r)
+        self.assertEqual(facts, scram(self.smtp, h, "alice@example.org",
+                                      PASSWORD)[1])
+        r, facts = scram(self.smtp, h, "alice@example.org", "x", hash="sha1")
+        self.bad(r)
+        r, facts = scram(self.smtp, h, "nobody@example.org", "x", hash="sha1")
+        self.bad(r)
+        self.assertEqual(len(facts[0]), 16)
+
+    def test_plus(self):
+        h = self.smtp.session(SMTP)
+        for name, hash in (("tls-exporter", "sha256"), ("tls-unique", "sha256"),
+                           ("tls-server-end-point", "sha1")):
+            r, _ = scram(self.smtp, h, "alice@example.org", PASSWORD,
+                         hash=hash, binding=name, data=EXPORTER)
+            self.ok(r)
+        for what, why, args in (
+                ("another connection's", "binding",
+                 dict(binding="tls-exporter", data=EXPORTER, sent=b"x" * 32)),
+                ("none", "binding",
+                 dict(binding="tls-exporter", data=EXPORTER, sent=b"")),
+                ("one that was not to be had", "binding",
+                 dict(binding="tls-unique", mech="SCRAM-SHA-256-PLUS",
+                      gs2="p=tls-exporter", data=EXPORTER)),
+                ("a longer name", "binding",
+                 dict(binding="tls-exporter", gs2="p=tls-exporters",
+                      data=EXPORTER))):
+            with self.subTest(what):
+                r, _ = scram(self.smtp, h, "alice@example.org", PASSWORD,
+                             **args)
+                self.bad(r)
+                self.assertEqual(self.why(), why)
+        # The worker could not have it: binding "".
+        r = self.smtp.start(h, "SCRAM-SHA-256-PLUS",
+                            b"p=tls-unique,,n=alice@example.org,r=abcdefghij")
+        self.bad(r)
+        for gs2 in (b"n,,", b"y,,", b"p=,,", b"p=tls-exporter", b""):
+            r = self.smtp.start(h, "SCRAM-SHA-256-PLUS", gs2 and gs2 +
+                                b"n=alice@example.org,r=abcdefghijkl",
+                                binding="tls-exporter", data=EXPORTER)
+            self.assertIn(r.verdict, ("MALFORMED", "BADCRED"), gs2)
+
+    def test_downgrade(self):
+        """'y': the client could bind, and believes that we cannot."""
+        h = self.smtp.session(SMTP)
+        for hash in ("sha256", "sha1"):
+            r, _ = scram(self.smtp, h, "alice@example.org", PASSWORD,
+                         hash=hash, gs2="y")
+            self.bad(r)
+            self.assertEqual(self.why(), "downgrade")
+        r, _ = scram(self.smtp, h, "alice@example.org", PASSWORD,
+                     gs2="p=tls-exporter")
+        self.assertEqual(r.verdict, "MALFORMED")
+
+    def test_external(self):
+        name = "cert@example.org"
+        self.authd.user(name)
+        h = self.smtp.session(SMTP)
+        self.bad(self.smtp.start(h, "EXTERNAL", b"", cert=CERT))
+        self.assertEqual(self.why(), "nouser")
+        self.assert_log("cert=" + CERT.hex())
+        self.do("user.certificate.add", user=name, label="laptop",
+                sha256=CERT.hex(), scope="smtp")
+        for authzid in (b"", name.encode(), b"CERT@example.org"):
+            self.ok(self.smtp.start(h, "EXTERNAL", authzid, cert=CERT), name)
+        r = self.smtp.start(h, "EXTERNAL", cert=CERT)
+        self.assertEqual((r.verdict, r.u32() and r.blob()), ("CONTINUE", b""))
+        for authzid in (b"alice@example.org", b"nobody", b"\0", b"\xff"):
+            self.bad(self.smtp.start(h, "EXTERNAL", authzid, cert=CERT))
+        self.assertEqual(self.why(), "authzid")
+        self.assertEqual(self.smtp.start(h, "EXTERNAL", b"").verdict,
+                         "BADMECH")
+        self.bad(self.smtp.start(h, "EXTERNAL", b"", cert=bytes(32)))
+        p = self.pop.session(POP)
+        self.bad(self.pop.start(p, "EXTERNAL", b"", cert=CERT))
+        self.assertEqual(self.why(), "scope")
+        # The session ends with the certificate.
+        t = self.ok(self.smtp.start(h, "EXTERNAL", b"", cert=CERT), name)
+        self.assertEqual(self.smtp.mail(h, name, t).verdict, "OK")
+        self.do("user.certificate.delete", user=name, label="laptop")
+        self.assertEqual(self.smtp.mail(h, name, t).verdict, "VOID")
+        self.bad(self.smtp.start(h, "EXTERNAL", b"", cert=CERT))
+
+    def test_secret(self):
+        name, secret = "old@example.org", "tanstaaftanstaaf"
+        self.authd.user(name)
+        h = self.smtp.session(SMTP)
+        p = self.pop.session(POP)
+        now = int(time.time())
+        challenge = "<%s.%d@mail.example.org>" % (SID, now)
+        self.assertEqual(self.smtp.start(h, "CRAM-MD5").verdict, "BADMECH")
+        self.assertEqual(self.pop.apop(p, name, challenge, secret).verdict,
+                         "BADMECH")
+        self.do("user.secret.add", user=name, password=secret)
+        self.assertEqual(self.smtp.notice(STATE), b"\1")
+        self.assertEqual(self.pop.notice(STATE), b"\1")
+        self.assertTrue(self.peer("submitd-smtp").has_secrets)
+        self.ok(self.smtp.cram(h, name, secret), name)
+        self.ok(self.smtp.cram(h, "OLD@example.org", secret), name)
+        self.ok(self.pop.apop(p, name, challenge, secret), name)
+        for user, word, why in (
+                (name, "wrong", "badpass"), (name, PASSWORD, "badpass"),
+                (name, "", "badpass"), ("alice@example.org", PASSWORD,
+                                        "nosecret"),
+                (name + "#x", secret, "nosecret"),
+                ("nobody@example.org", secret, "nouser")):
+            with self.subTest(user=user, word=word):
+                self.bad(self.smtp.cram(h, user, word))
+                self.assertEqual(self.why(), why)
+                self.bad(self.pop.apop(p, user, challenge, word))
+                self.assertEqual(self.why(), why)
+        self.assertEqual(self.smtp.start(h, "CRAM-MD5", b"").verdict,
+                         "NOINITIAL")
+        for response in (b"", b"x", b"\0", b"old@example.org",
+                         b"old@example.org zz", b" " * 200):
+            r = self.smtp.start(h, "CRAM-MD5")
+            r = self.smtp.step(r.u32(), response)
+            self.assertIn(r.verdict, ("MALFORMED", "BADCRED"), response)
+        # The secret is no password, and no way to the keys.
+        self.bad(self.smtp.plain(h, name, secret))
+        self.bad(scram(self.smtp, h, name, secret)[0])
+        self.assertNotIn(secret, self.authd.lines())
+        for wrong in ("<%s.%d@mail.example.org>" % (SID[:-1] + "6", now),
+                      "<%s.%d@mail.example.org>" % (SID, now - 700),
+                      "<%s.%d@mail.example.org>" % (SID, now + 700),
+                      "<%s.%d@example.org>" % (SID, now),
+                      "<%s.%dx@mail.example.org>" % (SID, now),
+                      "<%s.@mail.example.org>" % SID,
+                      challenge[1:], challenge[:-1], "", "<>"):
+            self.bad(self.pop.apop(p, name, wrong, secret))
+            self.assertEqual(self.why(), "challenge")
+        t = self.ok(self.smtp.cram(h, name, secret), name)
+        self.assertEqual(self.smtp.mail(h, name, t).verdict, "OK")
+        self.do("user.secret.delete", user=name)
+        self.assertEqual(self.smtp.mail(h, name, t).verdict, "VOID")
+        self.assertEqual(self.smtp.notice(STATE), b"\0")
+        self.assertEqual(self.smtp.start(h, "CRAM-MD5").verdict, "BADMECH")
+
+    def test_app_passwords(self):
+        name = "apps@example.org"
+        self.authd.user(name)
+        h, p = self.smtp.session(SMTP), self.pop.session(POP)
+        phone = self.do("user.credential.add", user=name, label="phone",
+                        scope="all")["password"]
+        self.do("user.credential.add", user=name, label="scanner",
+                scope="smtp", password="scan it")
+        label = name + "#phone"
+        for user, password in ((name, PASSWORD), (name, phone),
+                               (label, phone), (name, "scan it")):
+            self.ok(self.smtp.plain(h, user, password), name)
+        self.ok(self.smtp.plain(h, label, phone, authzid=label), name)
+        self.bad(self.smtp.plain(h, label, PASSWORD))
+        self.bad(self.smtp.plain(h, name + "#tablet", phone))
+        self.bad(self.pop.plain(p, name, "scan it"))
+        self.ok(self.pop.plain(p, name, phone), name)
+        # Under SCRAM a label chooses; without one it is the main password.
+        self.ok(scram(self.smtp, h, label, phone)[0], name)
+        self.ok(scram(self.smtp, h, label, phone, hash="sha1")[0], name)
+        self.bad(scram(self.smtp, h, name, phone)[0])
+        self.bad(scram(self.smtp, h, label, PASSWORD)[0])
+        self.bad(scram(self.pop, p, name + "#scanner", "scan it")[0])
+        self.assertEqual(self.why(), "scope")
+        r, facts = scram(self.smtp, h, name + "#tablet", "x")
+        self.bad(r)
+        self.assertEqual(facts, scram(self.smtp, h, name, PASSWORD)[1])
+        # Revoked one by one; what came of it ends, and nothing else.
+        t = self.ok(self.smtp.plain(h, label, phone), name)
+        u = self.ok(self.smtp.plain(h, name, PASSWORD), name)
+        self.do("user.credential.delete", user=name, label="phone")
+        self.assertEqual(self.smtp.mail(h, name, t).verdict, "VOID")
+        self.assertEqual(self.smtp.mail(h, name, u).verdict, "OK")
+        self.bad(self.smtp.plain(h, name, phone))
+        self.ok(self.smtp.plain(h, name, "scan it"), name)
+
+    def test_expiry(self):
+        name = "expires@example.org"
+        self.authd.user(name)
+        h = self.smtp.session(SMTP)
+        self.do("user.credential.add", user=name, label="guest",
+                scope="all", password="for a day",
+                expires_s=int(time.time()) + 600)
+        t = self.ok(self.smtp.plain(h, name, "for a day"), name)
+        self.ok(scram(self.smtp, h, name + "#guest", "for a day")[0], name)
+        self.authd.clock("+700")
+        h = self.smtp.session(SMTP)
+        self.bad(self.smtp.plain(h, name, "for a day"))
+        self.bad(scram(self.smtp, h, name + "#guest", "for a day")[0])
+        self.assertEqual(self.why(), "expired")
+        self.assertEqual(self.smtp.mail(h, name, t).verdict, "VOID")
+
+    def test_scope_of_grants(self):
+        """A POP3 login that could not send by itself opens no relay."""
+        name, where = "scoped@example.org", "127.0.11.1"
+        self.authd.user(name)
+        self.do("user.credential.add", user=name, label="reader",
+                scope="pop", password="only read")
+        self.pop_login(name, "only read", where)
+        h = self.smtp.session(SMTP, where)
+        self.assertEqual(self.smtp.mail(h, name).verdict, "NOAUTH")
+        self.pop_login(name, PASSWORD, where)
+        self.assertEqual(self.smtp.mail(h, name).verdict, "OK")
+        for setting in ("may_open_relay", "may_submit"):
+            self.authd.user(setting + "@example.org")
+            self.do("user.set", user=setting + "@example.org",
+                    **{setting: False})
+            self.pop_login(setting + "@example.org", client="127.0.11.2")
+        h = self.smtp.session(SMTP, "127.0.11.2")
+        self.assertEqual(self.smtp.mail(h, "").verdict, "NOAUTH")
+
+    def test_allow_as(self):
+        actor, owner = "actor@example.org", "owner@example.org"
+        for name in (actor, owner):
+            self.authd.user(name, "of " + name)
+        h, p = self.smtp.session(SMTP), self.pop.session(POP)
+        def plain(peer, handle):
+            return peer.plain(handle, actor, "of " + actor, owner)
+        self.bad(plain(self.smtp, h))
+        self.assertEqual(self.why(), "authzid")
+        self.do("user.allow-as.add", user=actor, other=owner)
+        self.bad(self.smtp.plain(h, owner, "of " + owner, actor))
+        t = self.ok(plain(self.smtp, h), owner)
+        self.assert_log("user=owner@example.org login=actor@example.org")
+        self.assertEqual(self.smtp.mail(h, owner, t).verdict, "OK")
+        self.assertEqual(self.smtp.mail(h, actor, t).verdict, "NOTSENDER")
+        for hash in ("sha256", "sha1"):
+            r, _ = scram(self.smtp, h, actor, "of " + actor, hash=hash,
+                         authzid=owner)
+            self.ok(r, owner)
+        d = self.ok(plain(self.pop, p), owner)
+        r = self.mbox.call(MAILDROP, blob(d))
+        self.assertEqual((r.verdict, r.text()), ("OK", owner))
+        # It opens no relay: a grant hangs on its own user's credential.
+        where = "127.0.11.3"
+        self.ok(plain(self.pop, self.pop.session(POP, where)), owner)
+        self.assertEqual(self.smtp.mail(self.smtp.session(SMTP, where),
+                                        owner).verdict, "NOAUTH")
+        def holds(want):
+            self.assertEqual(self.smtp.mail(h, owner, t).verdict, want)
+            self.assertEqual(self.spool.ticket(t, owner, 1).verdict, want)
+            self.assertEqual(self.mbox.call(MAILDROP, blob(d)).verdict, want)
+        holds("OK")
+        for name in (actor, owner):
+            self.do("user.disable", user=name)
+            holds("VOID")
+            self.bad(plain(self.smtp, h))
+            self.do("user.enable", user=name)
+            holds("OK")
+        self.do("user.set", user=owner, may_submit=False)
+        self.assertEqual(self.smtp.mail(h, owner, t).verdict, "VOID")
+        self.bad(plain(self.smtp, h))
+        self.assertEqual(self.why(), "notpermitted")
+        self.do("user.set", user=owner, may_submit=True)
+        self.do("user.allow-as.delete", user=actor, other=owner)
+        holds("VOID")
+        self.do("user.allow-as.add", user=actor, other=owner)
+        holds("OK")
+        self.do("user.passwd", user=actor, password="another")
+        holds("VOID")
+
+    def test_authzid_preparation(self):
+        """RFC 4954 section 4: one that cannot be prepared, or becomes empty by
+        it, fails; it does not count as none."""
+        h = self.smtp.session(SMTP)
+        for authzid in ("\u00ad", "\u0007", "\u2028", "alice@example.org\u0000"):
+            r = self.smtp.start(h, "PLAIN", b"\0".join(
+                x.encode() for x in (authzid, "alice@example.org", PASSWORD)))
+            self.assertIn(r.verdict, ("BADCRED", "MALFORMED"))
+        self.bad(self.smtp.start(h, "PLAIN",
+                                 b"\xff\0alice@example.org\0x"))
+
+    def test_long(self):
+        """255 octets of UTF-8 for each."""
+        password = "\u00e9" * 127 + "x"
+        self.assertEqual(len(password.encode()), 255)
+        name = "long" + "." * 0 + "@" + ".".join(["d" * 60] * 4) + ".example"
+        name = name[:250]
+        self.authd.user("long@example.org", password)
+        h = self.smtp.session(SMTP)
+        self.ok(self.smtp.plain(h, "long@example.org", password,
+                                "long@example.org"), "long@example.org")
+        for part in ("\u00e9" * 127 + "x", "x" * 255):
+            self.bad(self.smtp.plain(h, part, password, part))
+            self.bad(scram(self.smtp, h, part, "x", authzid=part)[0])
+
+    def test_names(self):
+        self.authd.user("eve@example.org", "eve of org")
+        self.authd.user("a#b@example.org")
+        h = self.smtp.session(SMTP)
+        for name, user, password in (
+                ("eve", "eve@example.net", PASSWORD),	# default_domain
+                ("EVE", "eve@example.net", PASSWORD),
+                ("eve%example.org", "eve@example.org", "eve of org"),
+                ("eve!Example.ORG", "eve@example.org", "eve of org"),
+                ("bob", "bob@example.org", "bob's"),	# the only one
+                ("b\u00adob", "bob@example.org", "bob's"),
+                ("\uff42ob", "bob@example.org", "bob's"),
+                ("a#b@example.org", "a#b@example.org", PASSWORD)):
+            with self.subTest(name):
+                self.ok(self.smtp.plain(h, name, password), user)
+        for name in ("eve%example.org%", "eve%%example.org", "bob#", "#", "%",
+                     "bob@", "@example.org", "sales@example.org",
+                     "eve!example.org%x", "bob#main"):
+            with self.subTest(name):
+                self.bad(self.smtp.plain(h, name, "bob's"))
+
+    def test_listeners(self):
+        """Another list at another listener; a reload changes it."""
+        try:
+            self.authd.reload(ALL_MECHANISMS.replace(
+                "scram_sha1", "mechanisms_pop3 = {PLAIN}\nscram_sha1"))
+            h, p = self.smtp.session(SMTP), self.pop.session(POP)
+            self.ok(scram(self.smtp, h, "alice@example.org", PASSWORD)[0])
+            self.assertEqual(self.pop.start(p, "SCRAM-SHA-256").verdict,
+                             "BADMECH")
+            self.ok(self.pop.plain(p, "alice@example.org", PASSWORD))
+        finally:
+            self.authd.reload(self.more)
+        r, _ = scram(self.pop, p, "alice@example.org", PASSWORD, gs2="n")
+        self.ok(r)
+
+    def test_who_and_kick(self):
+        self.do("kick", user="alice@example.org", network="192.0.2.0/24")
+        fields = self.smtp.notice(KICK)
+        self.assertEqual(fields, text("alice@example.org") + blob(
+            bytes(10) + b"\xff\xff\xc0\0\2\0") + bytes([120]))
+        self.assertEqual(self.pop.notice(KICK), fields)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(self.authd.ask, "who")
+            for peer, service, n in ((self.smtp, SMTP, 2), (self.pop, POP, 1)):
+                serial = struct.unpack(">I", peer.notice(WHO))[0]
+                for i in range(n):
+                    peer.send(WHO_ENTRY, Notices.entry(
+                        self, serial, "u%d@example.org" % i, "192.0.2.1",
+                        service))
+                peer.send(WHO_END, struct.pack(">I", serial))
+            got = answer.result(20)
+        users = sorted((x["user"], x["service"]) for x in got if "user" in x)
+        self.assertEqual(users, [("u0@example.org", "pop"),
+                                 ("u0@example.org", "smtp"),
+                                 ("u1@example.org", "smtp")])
+
+
+class Transition(Base):
+    more = "scram_transition = yes\nguessing_exempt = {\"127.0.0.0/8\"}\n"
+
+    def test_nothing_to_change(self):
+        h = self.smtp.session(SMTP)
+        self.ok(scram(self.smtp, h, "alice@example.org", PASSWORD)[0])
+        r, _ = scram(self.smtp, h, "nobody@example.org", PASSWORD)
+        self.assertEqual(r.verdict, "BADCRED")
 
 
 class Guesser(Base):

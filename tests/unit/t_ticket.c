@@ -23,7 +23,7 @@ a_ticket(void)
 {
 	struct ticket t = {
 		.kind = AUTHP_KIND_GRANT, .service = AUTHP_SMTP,
-		.user = "alice@example.org",
+		.user = "alice@example.org", .login = "bob@example.org",
 		.tls = "TLSv1.3:TLS_AES_256_GCM_SHA384:X25519",
 		.mech = "SCRAM-SHA-256", .sid = "abcdefghij234567",
 		.issued_s = NOW, .generation = 1ull << 63, .created_s = 5,
@@ -49,6 +49,7 @@ t_round_trip(void **state)
 	assert_int_equal(got.kind, t.kind);
 	assert_int_equal(got.service, t.service);
 	assert_string_equal(got.user, t.user);
+	assert_string_equal(got.login, t.login);
 	assert_string_equal(got.tls, t.tls);
 	assert_string_equal(got.mech, t.mech);
 	assert_string_equal(got.sid, t.sid);
@@ -69,6 +70,7 @@ t_largest(void **state)
 
 	(void)state;
 	memset(t.user, 'u', sizeof(t.user) - 1);
+	memset(t.login, 'v', sizeof(t.login) - 1);
 	memset(t.tls, 't', sizeof(t.tls) - 1);
 	memset(t.mech, 'm', sizeof(t.mech) - 1);
 	memset(t.sid, 's', sizeof(t.sid) - 1);
