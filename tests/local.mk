@@ -13,3 +13,4 @@ include tests/unit/send.mk
 include tests/unit/pop.mk
 include tests/unit/spool.mk
 include tests/unit/verify.mk
+include tests/unit/import.mk

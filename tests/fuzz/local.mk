@@ -15,3 +15,4 @@ include tests/fuzz/send.mk
 include tests/fuzz/lib.mk
 include tests/fuzz/spool.mk
 include tests/fuzz/verify.mk
+include tests/fuzz/import.mk
