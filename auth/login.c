@@ -55,7 +55,8 @@ struct login {
 	char			*password;	/* prepared */
 	bool			 counted;	/* guess_end() is due */
 	bool			 looked;	/* whether he is blocked */
-	uint8_t			 cert[AUTHP_CERT_SIZE];	/* EXTERNAL */
+	bool			 has_cert;	/* EXTERNAL */
+	uint8_t			 cert[AUTHP_CERT_SIZE];	/* its SHA-256 */
 	struct timer		 delay;
 	int64_t			 born_ms;
 };
@@ -194,7 +195,7 @@ login_log(const struct login *l, int level, const char *ev, const char *why)
 	    KV_A("method", conf_mech_name(x->mech)),
 	    KV_A("rip", addr_ip_text(&l->handle.peer, rip)),
 	    KV_A("service", x->service), KV_A("why", why),
-	    KV_A("cert", x->mech == CONF_EXTERNAL ? cert : NULL),
+	    KV_A("cert", l->has_cert ? cert : NULL),
 	    KV_A("tls", why == NULL ? l->tls : NULL));
 }
 
@@ -512,7 +513,7 @@ login_feed_external(struct login *l, const void *p, size_t len)
 		login_ask(l, LOGIN_WANT_FIRST, NULL, 0);
 		return;
 	}
-	saslx_set_certificate(&l->x, l->cert);
+	saslx_set_certificate(&l->x, l->has_cert ? l->cert : NULL);
 	if (len > 0)
 		saslx_set_user(&l->x, p, len);
 	login_step(l, l->x.user, strlen(l->x.user));
@@ -542,16 +543,14 @@ login_feed(struct login *l, const void *p, size_t len)
 /* It is offered at the listener by which this session came. */
 static bool
 login_is_offered(const struct core *core, const struct ticket_handle *h,
-    enum conf_mech m, const char *tls, bool has_cert)
+    enum conf_mech m, const char *tls)
 {
 	enum conf_listener l = conf_listener_of(core->conf,
 	    h->service == AUTHP_POP, &h->local);
 
 	if (tls[0] == '\0' || !mechs_may_try(core->conf, l, m))
 		return false;
-	if (m == CONF_CRAM_MD5 || m == CONF_APOP)
-		return core->has_secrets;
-	return m != CONF_EXTERNAL || has_cert;
+	return (m != CONF_CRAM_MD5 && m != CONF_APOP) || core->has_secrets;
 }
 
 /* The -PLUS of this one is offered there too. */
@@ -570,12 +569,12 @@ login_has_plus(const struct login *l)
 /* NULL: the request is answered. */
 static struct login *
 login_open(struct peer *p, const struct msg_in *m,
-    const struct ticket_handle *h, int mech, const char *tls, bool has_cert)
+    const struct ticket_handle *h, int mech, const char *tls)
 {
 	struct login *l;
 
 	if (mech < 0 || !login_is_offered(p->core, h, (enum conf_mech)mech,
-	    tls, has_cert)) {
+	    tls)) {
 		ops_reply_verdict(p, m->type, m->id, AUTHP_BADMECH);
 		return NULL;
 	}
@@ -622,10 +621,11 @@ login_op_start(struct peer *p, struct msg_in *m, int fd)
 	mech = conf_mech_find(name);
 	if (mech == CONF_APOP)		/* has a request of its own */
 		mech = -1;
-	if ((l = login_open(p, m, &h, mech, tls, cert_len > 0)) == NULL)
+	if ((l = login_open(p, m, &h, mech, tls)) == NULL)
 		return 0;
 	saslx_set_binding(&l->x, binding, binding_data, binding_len);
-	if (cert_len > 0)
+	l->has_cert = cert_len > 0;
+	if (l->has_cert)
 		memcpy(l->cert, cert, cert_len);
 	login_feed(l, has_ir ? (ir_len > 0 ? ir : "") : NULL, ir_len);
 	return 0;
@@ -653,7 +653,7 @@ login_op_apop(struct peer *p, struct msg_in *m, int fd)
 		ops_reply_verdict(p, m->type, m->id, AUTHP_VOID);
 		return 0;
 	}
-	if ((l = login_open(p, m, &h, CONF_APOP, tls, false)) == NULL)
+	if ((l = login_open(p, m, &h, CONF_APOP, tls)) == NULL)
 		return 0;
 	saslx_set_login(&l->x, name, strlen(name));
 	l->result = saslx_apop(&l->x, challenge, digest);

@@ -91,7 +91,7 @@ void	saslx_set_login(struct saslx *x, const char *name, size_t len);
 /* As whom he wants to act, as given. */
 void	saslx_set_user(struct saslx *x, const char *name, size_t len);
 /* The user whose client certificate has this SHA-256 (32 octets), who has shown
- * that he holds its key. Nobody: a fake. */
+ * that he holds its key; NULL: he showed none. */
 void	saslx_set_certificate(struct saslx *x, const uint8_t *fingerprint);
 
 /* What auth/verify is to be asked about him. */

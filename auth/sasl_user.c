@@ -130,17 +130,21 @@ void
 saslx_set_certificate(struct saslx *x, const uint8_t *fingerprint)
 {
 	const struct user_credential *c;
-	int r = userdb_find_certificate(x->core->userdb, fingerprint,
-	    x->login, NULL);
+	int r = ERR_NOTFOUND;
 
+	if (fingerprint != NULL)
+		r = userdb_find_certificate(x->core->userdb, fingerprint,
+		    x->login, NULL);
 	if (r != 0 && r != ERR_NOTFOUND)
 		x->temp = true;
 	if (r != 0)
 		x->login[0] = '\0';	/* which nobody is called */
 	saslx_load(x);
-	c = user_certificate_find(&x->rec, fingerprint);
-	if (!x->real)
+	if (r == ERR_NOTFOUND)
+		x->why = "nocert";
+	if (!x->real || r != 0)
 		return;
+	c = user_certificate_find(&x->rec, fingerprint);
 	x->why = c == NULL ? "nocert" : saslx_why_not(x, c);
 	if (x->why == NULL)
 		saslx_take(x, c);

@@ -21,6 +21,7 @@ import socket
 import struct
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import unittest
@@ -37,6 +38,7 @@ SID = "abcdefghij234567"
 SASL, GRANT, NETWORK = 1, 2, 3
 SMTP, POP = 1, 2
 PASSWORD = "correct horse"
+SASL_PLUGINS = "/usr/lib/%s/sasl2" % sysconfig.get_config_var("MULTIARCH")
 NO_TLS_PROOF = b"\0\0\0\1\0" + bytes(8)	# no channel binding, no certificate
 
 CONF = """
@@ -67,7 +69,11 @@ class Authd:
             f.write(CONF % BUILD + more)
         with open(self.root + "/clock", "w") as f:
             f.write("+0")
-        self.start()
+        try:
+            self.start()
+        except RuntimeError:
+            self.remove()
+            raise
 
     def start(self):
         self.log = open(self.root + "/log", "a")
@@ -101,9 +107,9 @@ class Authd:
     def reload(self, more):
         with open(self.root + "/etc/submitd.conf", "w") as f:
             f.write(CONF % BUILD + more)
-        n = self.lines().count("ev=reload")
+        n = self.lines().count("ev=reload.done")
         self.process.send_signal(signal.SIGHUP)
-        self.wait_for("ev=reload", n + 1)
+        self.wait_for("ev=reload.done", n + 1)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -742,7 +748,7 @@ class Mechanisms(Base):
         self.authd.user(name)
         h = self.smtp.session(SMTP)
         self.bad(self.smtp.start(h, "EXTERNAL", b"", cert=CERT))
-        self.assertEqual(self.why(), "nouser")
+        self.assertEqual(self.why(), "nocert")
         self.assert_log("cert=" + CERT.hex())
         self.do("user.certificate.add", user=name, label="laptop",
                 sha256=CERT.hex(), scope="smtp")
@@ -753,8 +759,11 @@ class Mechanisms(Base):
         for authzid in (b"alice@example.org", b"nobody", b"\0", b"\xff"):
             self.bad(self.smtp.start(h, "EXTERNAL", authzid, cert=CERT))
         self.assertEqual(self.why(), "authzid")
-        self.assertEqual(self.smtp.start(h, "EXTERNAL", b"").verdict,
-                         "BADMECH")
+        self.bad(self.smtp.start(h, "EXTERNAL", b""))
+        self.do("user.certificate.add", user=name, label="zeroes",
+                sha256="0" * 64, scope="smtp")
+        self.bad(self.smtp.start(h, "EXTERNAL", b""))	# that is none
+        self.do("user.certificate.delete", user=name, label="zeroes")
         self.bad(self.smtp.start(h, "EXTERNAL", b"", cert=bytes(32)))
         p = self.pop.session(POP)
         self.bad(self.pop.start(p, "EXTERNAL", b"", cert=CERT))
@@ -1325,6 +1334,44 @@ class Addresses(Base):
         t = self.pop_login(name)
         self.authd.ask("user.set", user=name, may_pop=False)
         self.assertEqual(self.mbox.call(MAILDROP, blob(t)).verdict, "VOID")
+
+
+class Plugins(unittest.TestCase):
+    """A mechanism that is configured and not there is refused by its name."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="plugins.")
+        self.addCleanup(shutil.rmtree, self.folder)
+        os.environ["SASL_PATH"] = self.folder
+        self.addCleanup(os.environ.pop, "SASL_PATH")
+
+    def test_none(self):
+        for word, name in (("SCRAM-SHA-256", "SCRAM-SHA-256"),
+                           ("PLAIN", "PLAIN"), ("LOGIN", "LOGIN"),
+                           ("CRAM-MD5", "CRAM-MD5"),
+                           ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256-PLUS")):
+            with self.assertRaises(RuntimeError) as caught:
+                Authd("mechanisms = {EXTERNAL, %s}\n" % word).remove()
+            self.assertIn("mechanisms: %s: Cyrus SASL has no plugin for it "
+                          "(install libsasl2-modules)" % name,
+                          str(caught.exception))
+
+    def test_reload(self):
+        for name in os.listdir(SASL_PLUGINS):
+            if name.startswith("libplain."):
+                os.symlink(SASL_PLUGINS + "/" + name,
+                           self.folder + "/" + name)
+        authd = Authd("mechanisms = {PLAIN, LOGIN}\n")
+        try:
+            with open(authd.root + "/etc/submitd.conf", "w") as f:
+                f.write(CONF % BUILD + "mechanisms = {PLAIN, CRAM-MD5}\n")
+            authd.process.send_signal(signal.SIGHUP)
+            authd.wait_for("ev=reload.refused")
+            self.assertIn("CRAM-MD5: Cyrus SASL has no plugin", authd.lines())
+            authd.reload("mechanisms = {PLAIN}\n")
+            authd.stop()
+        finally:
+            authd.remove()
 
 
 class Empty(unittest.TestCase):
