@@ -207,9 +207,7 @@ rekey_start(struct rekey *k, const struct conf *conf, const char *user,
 		if (rec->credentials[i].generation == found->generation)
 			due = rekey_is_due(rec, &rec->credentials[i],
 			    iterations, conf->scram_sha1);
-	if (!due || found->cached)
-		return;
-	if ((j = calloc(1, sizeof(*j))) == NULL)
+	if (!due || (j = calloc(1, sizeof(*j))) == NULL)
 		return;
 	j->rekey = k;
 	j->generation = found->generation;

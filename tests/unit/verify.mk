@@ -8,3 +8,4 @@ tests_unit_t_hash_LDADD = $(CORE_LIBS) $(CMOCKA_LIBS)
 tests_unit_t_verify_SOURCES = tests/unit/t_verify.c tests/unit/db_scratch.h
 tests_unit_t_verify_LDADD = $(CORE_LIBS) $(CMOCKA_LIBS)
 endif
+EXTRA_DIST += tests/bench/login-timing tests/e2e/t_verify.py
