@@ -69,7 +69,7 @@ enum authp_verdict {
 #define AUTHP_USER_MAX		254u
 #define AUTHP_SENDER_MAX	254u
 #define AUTHP_PATH_MAX		511u
-#define AUTHP_EXCHANGES_MAX	512u
+#define AUTHP_EXCHANGES_MAX	4096u
 #define AUTHP_EXCHANGE_S	300
 
 #endif

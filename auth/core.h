@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "db/dbenv.h"
+#include "db/placesdb.h"
 #include "db/relay_cache.h"
 #include "db/userdb.h"
 #include "lib/conf.h"
@@ -45,6 +46,7 @@ struct census;				/* auth/census.h */
 struct rekey;				/* auth/rekey.h */
 struct verify;				/* auth/verify.h */
 struct guess;				/* auth/guess.h */
+struct fair;				/* auth/fair.h */
 struct ops;				/* auth/ops.h */
 
 struct core {
@@ -61,6 +63,8 @@ struct core {
 	struct verify		*verify;
 	struct rekey		*rekey;
 	struct guess		*guess;
+	struct fair		*fair;		/* in front of pool */
+	struct placesdb		*places;
 	struct ops		*ops;
 	struct core_stats	 stats;
 	bool			 has_secrets;	/* some user has a sealed secret */

@@ -17,7 +17,8 @@ auth_authd_LDADD = $(PARENT_LIBS)
 # need of it is a library of its own
 noinst_LIBRARIES += auth/libcore.a
 auth_libcore_a_SOURCES = \
-	auth/address.c auth/census.c auth/census.h auth/core.h auth/guess.c auth/guess.h auth/hash.c \
+	auth/address.c auth/census.c auth/census.h auth/core.h auth/fair.c \
+	auth/fair.h auth/guess.c auth/guess.h auth/hash.c \
 	auth/hash.h auth/hash_crypt.c auth/hash_digest.c auth/hash_private.h \
 	auth/keys.c auth/keys.h auth/login.c auth/mail.c auth/notice.c \
 	auth/notice.h auth/ops.c auth/ops.h \

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "auth/apop.h"
+#include "auth/fair.h"
 #include "auth/guess.h"
 #include "auth/mechs.h"
 #include "auth/ops.h"
@@ -29,6 +30,7 @@
 #include "lib/str.h"
 
 #define LOGIN_DELAYED_MAX 4096u		/* failures that wait, in all */
+#define LOGIN_SESSION_MAX 4u		/* exchanges of one session */
 
 /* States in which the client is to speak; then the others. */
 enum login_state {
@@ -43,6 +45,7 @@ enum login_state {
 struct login {
 	struct peer		*peer;		/* NULL: gone while checking */
 	unsigned int		 slot;
+	struct login		*same;		/* bucket of peer->sessions */
 	uint32_t		 exchange;
 	enum login_state	 state;
 	uint16_t		 type;		/* request to be answered */
@@ -53,23 +56,65 @@ struct login {
 	struct saslx		 x;
 	enum saslx_result	 result;
 	char			*password;	/* prepared */
-	bool			 counted;	/* guess_end() is due */
-	bool			 looked;	/* whether he is blocked */
+	struct fair_job		 job;
+	bool			 known;		/* has logged in here before */
+	bool			 judged;	/* blocked is decided */
+	bool			 blocked;	/* it fails, unseen */
 	bool			 has_cert;	/* EXTERNAL */
 	uint8_t			 cert[AUTHP_CERT_SIZE];	/* its SHA-256 */
 	struct timer		 delay;
 	int64_t			 born_ms;
+	int64_t			 asked_ms;	/* the last request came */
 };
 
 static unsigned int login_n_delayed;
 
+/* Sessions */
+
+static struct login **
+login_session(struct peer *p, const char *sid)
+{
+	uint32_t h = 2166136261u;	/* a worker harms only itself by it */
+
+	for (; *sid != '\0'; sid++)
+		h = (h ^ (unsigned char)*sid) * 16777619u;
+	return &p->sessions[h % OPS_SESSIONS];
+}
+
+/* False: that session has as many exchanges as it may. */
+static bool
+login_join(struct login *l, const struct ticket_handle *h)
+{
+	struct login **head = login_session(l->peer, h->sid);
+	unsigned int n = 0;
+
+	for (struct login *o = *head; o != NULL; o = o->same)
+		n += strcmp(o->handle.sid, h->sid) == 0;
+	l->handle = *h;
+	l->same = *head;
+	*head = l;
+	return n < LOGIN_SESSION_MAX;
+}
+
+static void
+login_leave(struct login *l)
+{
+	struct login **at = login_session(l->peer, l->handle.sid);
+
+	while (*at != NULL && *at != l)
+		at = &(*at)->same;
+	if (*at != NULL)
+		*at = l->same;
+	l->peer->logins[l->slot] = NULL;
+	l->peer->n_logins--;
+	l->peer = NULL;
+}
+
 static void
 login_free(struct login *l)
 {
-	if (l->peer != NULL) {
-		l->peer->logins[l->slot] = NULL;
-		l->peer->n_logins--;
-	}
+	if (l->peer != NULL)
+		login_leave(l);
 	if (l->state == LOGIN_DELAYED)
 		login_n_delayed--;
 	timer_free(&l->delay);
@@ -122,14 +167,14 @@ static struct login *
 login_new(struct peer *p, enum conf_mech mech)
 {
 	struct login *l;
-	unsigned int slot = 0;
+	unsigned int slot = p->serial % AUTHP_EXCHANGES_MAX;
 
 	if (p->n_logins >= AUTHP_EXCHANGES_MAX)
 		login_make_room(p);
 	if (p->n_logins >= AUTHP_EXCHANGES_MAX)
 		return NULL;
 	while (p->logins[slot] != NULL)
-		slot++;
+		slot = (slot + 1) % AUTHP_EXCHANGES_MAX;
 	l = calloc(1, sizeof(*l));
 	if (l == NULL)
 		return NULL;
@@ -199,19 +244,54 @@ login_log(const struct login *l, int level, const char *ev, const char *why)
 	    KV_A("tls", why == NULL ? l->tls : NULL));
 }
 
+/* As guess.c and fair.c see him. */
+static struct guess_who
+login_who(const struct login *l)
+{
+	return (struct guess_who){
+		.addr = l->handle.peer, .user = l->x.login,
+		.known = l->known, .exempt = login_is_exempt(l),
+	};
+}
+
+static void
+login_log_block(const struct login *l, const struct guess_block *b)
+{
+	char net[ADDR_STRLEN];
+
+	LOG_EV(LOG_WARNING, "auth.block", l->handle.sid,
+	    KV_S("user", b->user[0] != '\0' ? b->user : NULL),
+	    KV_A("network", net_text(&b->net, net)),
+	    KV_A("why", guess_why_name(b->why)), KV_U("count", b->count),
+	    KV_I("until", b->until_s));
+}
+
+/* Counts it, unless it was not looked at, and returns when the reply is due. */
+static int64_t
+login_count(struct login *l)
+{
+	struct guess *g = l->x.core->guess;
+	int64_t now_s = clock_now_s();
+	struct guess_who w = login_who(l);
+	struct guess_block b;
+
+	if (!l->blocked && guess_failed(g, &w, l->password, now_s, &b))
+		login_log_block(l, &b);
+	return guess_reply_at(l->asked_ms, clock_mono_ms(),
+	    guess_delay_ms(g, &w, now_s));
+}
+
 static void
 login_failed(struct login *l)
 {
 	struct core *core = l->x.core;
-	uint32_t ms;
+	int64_t at_ms = login_count(l);
 
+	scram_free_password(l->password);
+	l->password = NULL;
 	core->stats.auth_fail++;
-	login_log(l, LOG_NOTICE, "auth.fail",
+	login_log(l, LOG_NOTICE, "auth.fail", l->blocked ? "blocked" :
 	    l->x.why == NULL ? "badpass" : l->x.why);
-	ms = guess_failed(core->guess, &l->handle.peer, l->x.login,
-	    clock_now_s());
-	if (login_is_exempt(l))
-		ms = GUESS_BASE_MS;
 	if (l->peer == NULL || login_n_delayed >= LOGIN_DELAYED_MAX ||
 	    timer_init(&l->delay, core->loop, login_delay_over, l) != 0) {
 		login_end(l, AUTHP_TEMP);	/* says nothing, costs nothing */
@@ -219,7 +299,7 @@ login_failed(struct login *l)
 	}
 	l->state = LOGIN_DELAYED;
 	login_n_delayed++;
-	timer_arm(&l->delay, ms);
+	timer_arm(&l->delay, at_ms - clock_mono_ms());
 }
 
 /* Success */
@@ -292,6 +372,22 @@ login_seal(const struct login *l, int64_t now_s, uint8_t *dst)
 	return ticket_seal(l->x.core->keys.ticket, &t, dst);
 }
 
+/* Where and how he came in; his own count there begins anew. */
+static void
+login_note(const struct login *l, int64_t now_s)
+{
+	const struct guess_who w = { .addr = l->handle.peer,
+	    .user = l->x.login };
+	struct placesdb_login note = { .at_s = now_s,
+	    .service = l->handle.service };
+
+	guess_succeeded(l->x.core->guess, &w, now_s);
+	memcpy(note.ip, l->handle.peer.ip, sizeof(note.ip));
+	str_copy(note.mech, sizeof(note.mech), conf_mech_name(l->x.mech));
+	str_copy(note.tls, sizeof(note.tls), l->tls);
+	placesdb_note(l->x.core->places, l->x.login, l->x.found.label, &note);
+}
+
 static void
 login_succeeded(struct login *l)
 {
@@ -301,7 +397,7 @@ login_succeeded(struct login *l)
 	struct msg_out m;
 	int len = login_seal(l, now_s, ticket);
 
-	guess_succeeded(core->guess, &l->handle.peer, l->x.login, now_s);
+	login_note(l, now_s);
 	if (len < 0 || l->peer == NULL) {
 		login_end(l, AUTHP_TEMP);
 		return;
@@ -356,54 +452,87 @@ login_check(void *ctx)			/* on a thread */
 }
 
 static void
-login_checked(void *ctx)
+login_busy(struct login *l, const char *why)
 {
-	struct login *l = ctx;
+	l->x.core->stats.auth_temp++;
+	login_log(l, LOG_WARNING, "auth.temp", why);
+	login_end(l, AUTHP_TEMP);
+}
 
+static void
+login_verified(struct login *l)
+{
 	if (l->result == SASLX_OK)
 		rekey_start(l->x.core->rekey, l->x.conf, l->x.login, &l->x.rec,
 		    &l->x.found, l->password);
-	scram_free_password(l->password);
-	l->password = NULL;
-	if (l->counted)
-		guess_end(l->x.core->guess, &l->handle.peer, clock_now_s());
-	l->counted = false;
 	login_finish(l);
 }
 
+static void
+login_checked(void *ctx, enum fair_end how)
+{
+	static const char *const busy[] = {
+		[FAIR_SHED] = "shed", [FAIR_LATE] = "late",
+		[FAIR_AWAY] = "queuefull",
+	};
+
+	if (how == FAIR_CHECKED || how == FAIR_REFUSED)
+		login_verified(ctx);
+	else
+		login_busy(ctx, busy[how]);
+}
+
+static bool
+login_judge(struct login *l)
+{
+	int64_t now_s = clock_now_s();
+	struct guess_who w = login_who(l);
+
+	l->blocked = guess_blocked(l->x.core->guess, &w, now_s) != GUESS_OPEN;
+	l->x.core->stats.auth_blocked += l->blocked;
+	return l->blocked;
+}
+
+/* When the user is named and has shown what he knows. Another user who had that
+ * name before does not make him known. */
 static bool
 login_is_blocked(struct login *l)
 {
-	if (login_is_exempt(l) || !guess_is_blocked(l->x.core->guess,
-	    &l->handle.peer, l->x.login, clock_now_s()))
-		return false;
-	l->x.core->stats.auth_blocked++;
-	l->x.why = "blocked";
-	return true;
+	if (l->judged)
+		return l->blocked;
+	l->judged = true;
+	l->known = l->x.login[0] != '\0' &&
+	    placesdb_is_known(l->x.core->places, l->x.login, &l->handle.peer,
+	    l->x.rec.created_s, clock_now_s());
+	return login_judge(l);
+}
+
+/* What came before it from there may have led to a block. (A known pair had its
+ * turn allowed to it.) */
+static bool
+login_may_start(void *ctx)
+{
+	struct login *l = ctx;
+
+	return l->known || !login_judge(l);
 }
 
 static void
 login_submit(struct login *l)
 {
 	struct core *core = l->x.core;
-	bool exempt = login_is_exempt(l);
-	const char *why = "queuefull";
+	int64_t now_s = clock_now_s();
+	struct guess_who w = login_who(l);
 
-	l->counted = !exempt && guess_begin(core->guess, &l->handle.peer,
-	    clock_now_s());
-	if (!exempt && !l->counted) {
-		why = "toomany";
-	} else {
-		l->state = LOGIN_CHECKING;
-		if (pool_submit(core->pool, login_check, login_checked,
-		    l) == 0)
-			return;
-	}
-	if (l->counted)
-		guess_end(core->guess, &l->handle.peer, clock_now_s());
-	core->stats.auth_temp++;
-	login_log(l, LOG_WARNING, "auth.temp", why);
-	login_end(l, AUTHP_TEMP);
+	l->job = (struct fair_job){
+		.addr = w.addr, .known = w.known, .exempt = w.exempt,
+		.failures = guess_failures(core->guess, &w.addr, now_s),
+		.start = login_may_start, .work = login_check,
+		.end = login_checked, .ctx = l,
+	};
+	l->state = LOGIN_CHECKING;
+	if (fair_submit(core->fair, &l->job) != 0)
+		login_busy(l, "queuefull");
 }
 
 /* The names are set. Decides where the check runs, if at all. */
@@ -423,7 +552,7 @@ login_password(struct login *l, const char *password, size_t len)
 	    strlen(l->password))) {
 		core->stats.cache_hits++;
 		login_check(l);
-		login_checked(l);
+		login_verified(l);
 		return;
 	}
 	login_submit(l);
@@ -474,11 +603,11 @@ login_step(struct login *l, const void *p, size_t len)
 	size_t out_len;
 
 	l->result = saslx_step(&l->x, p, len, &out, &out_len);
-	if (l->result != SASLX_TEMP && !l->looked && l->x.named) {
-		l->looked = true;
-		if (login_is_blocked(l))
-			l->result = SASLX_DENIED;
-	}
+	/* Whoever is blocked fails where a wrong password would. */
+	if ((l->state == LOGIN_WANT_NEXT || l->result != SASLX_CONTINUE) &&
+	    l->result != SASLX_TEMP && l->result != SASLX_MALFORMED &&
+	    l->x.named && login_is_blocked(l))
+		l->result = SASLX_DENIED;
 	if (l->result == SASLX_CONTINUE)
 		login_ask(l, LOGIN_WANT_NEXT, out, out_len);
 	else
@@ -584,7 +713,11 @@ login_open(struct peer *p, const struct msg_in *m,
 	}
 	l->type = m->type;
 	l->id = m->id;
-	l->handle = *h;
+	if (!login_join(l, h)) {
+		login_end(l, AUTHP_TEMP);
+		return NULL;
+	}
+	l->asked_ms = l->born_ms;
 	str_copy(l->tls, sizeof(l->tls), tls);
 	l->x.plus_offered = login_has_plus(l);
 	return l;
@@ -689,8 +822,16 @@ login_op_step(struct peer *p, struct msg_in *m, int fd)
 		return ERR_FORMAT;	/* one request at a time */
 	l->type = m->type;
 	l->id = m->id;
+	l->asked_ms = clock_mono_ms();
 	login_feed(l, len > 0 ? resp : "", len);
 	return 0;
+}
+
+/* True: its check waited, and will not be. */
+static bool
+login_unqueue(struct login *l)
+{
+	return l->state == LOGIN_CHECKING && fair_cancel(&l->job);
 }
 
 int
@@ -707,6 +848,8 @@ login_op_cancel(struct peer *p, struct msg_in *m, int fd)
 	/* One that is being checked goes on to its reply. */
 	if (l != NULL && l->state < LOGIN_CHECKING)
 		login_free(l);
+	else if (l != NULL && login_unqueue(l))
+		login_end(l, AUTHP_TEMP);
 	return 0;
 }
 
@@ -718,13 +861,10 @@ login_end_all(struct peer *p)
 
 		if (l == NULL)
 			continue;
-		if (l->state != LOGIN_CHECKING) {
+		if (l->state != LOGIN_CHECKING || login_unqueue(l))
 			login_free(l);
-			continue;
-		}
-		p->logins[i] = NULL;
-		p->n_logins--;
-		l->peer = NULL;		/* login_checked() frees it */
+		else
+			login_leave(l);	/* login_checked() frees it */
 	}
 }
 

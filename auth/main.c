@@ -12,6 +12,7 @@
 #include "auth/census.h"
 #include "auth/control.h"
 #include "auth/core.h"
+#include "auth/fair.h"
 #include "auth/guess.h"
 #include "auth/keys.h"
 #include "auth/notice.h"
@@ -31,12 +32,17 @@
 #define CORE_CENSUS_BUDGET	20000u
 #define CORE_CENSUS_S		(6 * 3600)
 #define CORE_SWEEP_BUDGET	2000u
+#define CORE_PLACES_BUDGET	256u
+#define CORE_SAVE_BATCH		64u
+#define CORE_FAIR_MS		250
 
 struct core_main {
 	struct core		 core;
 	struct child		*child;
 	bool			 upkeep_runs;
 	bool			 db_full;	/* it was logged */
+	bool			 places_fail;	/* it was logged */
+	struct timer		 fair;
 	bool			 count_runs;
 	int			 count_result;
 	int64_t			 count_due_ms;
@@ -46,7 +52,45 @@ struct core_main {
 
 static void	core_count_start(struct core_main *c);
 
-/* Sweeping and checkpoints, on the upkeep thread. */
+/* What guessing has come to, as far as it changed. */
+static int
+core_save_guess(struct core *core, struct err *reterr)
+{
+	struct placesdb_guess v[CORE_SAVE_BATCH];
+	size_t n;
+	int r = 0;
+
+	while (r == 0 && (n = guess_save(core->guess, v,
+	    CORE_SAVE_BATCH)) > 0)
+		if ((r = placesdb_guess_put(core->places, v, n, reterr)) != 0)
+			guess_save_again(core->guess, v, n);
+	return r;
+}
+
+static void
+core_load_guess(void *ctx, const struct placesdb_guess *v)
+{
+	guess_load(ctx, v, clock_now_s());
+}
+
+/* Notes that may wait, and do while they cannot be written. */
+static void
+core_save_places(struct core_main *c)
+{
+	struct err e = { 0 };
+	bool fail;
+
+	if (!dbenv_has_space(c->core.dbenv))
+		return;		/* that was logged */
+	fail = placesdb_flush(c->core.places, &e) != 0 ||
+	    core_save_guess(&c->core, &e) != 0;
+
+	if (fail && !c->places_fail)
+		LOG_EV(LOG_ERR, "db.places.fail", NULL, KV_T("why", e.text));
+	c->places_fail = fail;
+}
+
+/* Sweeping, notes and checkpoints, on the upkeep thread. */
 
 static void
 core_upkeep(void *ctx)
@@ -57,6 +101,11 @@ core_upkeep(void *ctx)
 
 	if (dbenv_has_space(c->core.dbenv) && relay_cache_sweep(c->core.relay,
 	    clock_now_s(), CORE_SWEEP_BUDGET, &removed, &e) != 0)
+		LOG_EV(LOG_ERR, "db.sweep.fail", NULL, KV_T("why", e.text));
+	core_save_places(c);
+	if (!c->places_fail && dbenv_has_space(c->core.dbenv) &&
+	    placesdb_sweep(c->core.places, clock_now_s(),
+	    CORE_PLACES_BUDGET, &removed, &e) != 0)
 		LOG_EV(LOG_ERR, "db.sweep.fail", NULL, KV_T("why", e.text));
 	if (dbenv_has_space(c->core.dbenv) &&
 	    census_save(c->core.census, &e) != 0)
@@ -146,6 +195,15 @@ core_tick(void *ctx)
 	timer_arm(&c->tick, clock_timer_ms(CORE_TICK_MS));
 }
 
+static void
+core_fair(void *ctx)
+{
+	struct core_main *c = ctx;
+
+	fair_tick(c->core.fair);
+	timer_arm(&c->fair, CORE_FAIR_MS);
+}
+
 /* Reload */
 
 static int
@@ -164,6 +222,7 @@ core_commit(void *ctx)
 	c->core.conf = conf_ref(child_conf(c->child));
 	relay_cache_set_prefix(c->core.relay,
 	    (unsigned int)c->core.conf->grant_ipv6_prefix);
+	fair_set_wait(c->core.fair, (int64_t)c->core.conf->auth_wait_s * 1000);
 	census_set_default(c->core.census,
 	    (uint32_t)c->core.conf->scram_iterations);
 }
@@ -211,7 +270,8 @@ core_open_store(struct core *core, struct err *reterr)
 	    (r = userdb_open(core->dbenv, &core->userdb, reterr)) != 0 ||
 	    (r = relay_cache_open(core->dbenv,
 	    (unsigned int)core->conf->grant_ipv6_prefix, &core->relay,
-	    reterr)) != 0)
+	    reterr)) != 0 ||
+	    (r = placesdb_open(core->dbenv, &core->places, reterr)) != 0)
 		return r;
 	dbenv_scratch_remove(".");	/* of one who was killed */
 	/* Behind the environment's lock: nobody else makes keys meanwhile. */
@@ -231,16 +291,22 @@ core_start(struct core_main *c, struct err *reterr)
 	core->verify = core->census == NULL ? NULL :
 	    verify_new(core->keys.fake, core->census);
 	core->rekey = rekey_new(core);
-	core->guess = guess_new();
+	core->guess = guess_new(core->keys.guess);
+	core->fair = fair_new(core->pool, (unsigned int)
+	    core->conf->auth_threads, pool_submit, clock_mono_ms);
 	core->ops = ops_new(core);
 	if (core->pool == NULL || core->upkeep == NULL ||
 	    core->care == NULL || core->verify == NULL ||
-	    core->rekey == NULL || core->guess == NULL || core->ops == NULL ||
-	    timer_init(&c->tick, core->loop, core_tick, c) != 0)
+	    core->rekey == NULL || core->guess == NULL ||
+	    core->fair == NULL || core->ops == NULL ||
+	    timer_init(&c->tick, core->loop, core_tick, c) != 0 ||
+	    timer_init(&c->fair, core->loop, core_fair, c) != 0)
 		return err_set(reterr, ERR_NOMEM, "no memory");
+	fair_set_wait(core->fair, (int64_t)core->conf->auth_wait_s * 1000);
 	census_load(core->census);
 	userdb_set_watch(core->userdb, census_changed, core->census);
-	return 0;
+	return placesdb_guess_each(core->places, core_load_guess, core->guess,
+	    reterr);
 }
 
 static int
@@ -273,16 +339,21 @@ core_end(struct core_main *c)
 	struct core *core = &c->core;
 
 	timer_free(&c->tick);
+	timer_free(&c->fair);
+	fair_stop(core->fair);
 	pool_free(core->pool);
 	rekey_free(core->rekey);
 	pool_free(core->upkeep);
 	pool_free(core->care);
+	core_save_places(c);
+	placesdb_close(core->places);
 	relay_cache_close(core->relay);
 	userdb_close(core->userdb);
 	dbenv_close(core->dbenv);
 	verify_free(core->verify);
 	census_free(core->census);
 	guess_free(core->guess);
+	fair_free(core->fair);
 	conf_unref(core->conf);
 	saslx_end();
 	explicit_bzero(&core->keys, sizeof(core->keys));
@@ -310,6 +381,7 @@ main(int argc, char **argv)
 	if (e.code != 0 || core_start(&c, &e) != 0 || core_serve(&c, &e) != 0)
 		child_fail(c.child, &e);
 	timer_arm(&c.tick, clock_timer_ms(CORE_TICK_MS));
+	timer_arm(&c.fair, CORE_FAIR_MS);
 	core_secrets_changed(&c.core);
 	child_ready(c.child, c.core.loop, &core_child_ops, &c);
 	loop_run(c.core.loop);

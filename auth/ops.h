@@ -16,6 +16,8 @@
 
 struct login;
 
+#define OPS_SESSIONS	512u
+
 struct peer {			/* a connection from one worker */
 	struct core	*core;
 	enum priv_role	 role;
@@ -26,6 +28,7 @@ struct peer {			/* a connection from one worker */
 	uint32_t	 serial;	/* of exchange ids */
 	uint32_t	 who_done;	/* auth/notice.c */
 	struct login	*logins[AUTHP_EXCHANGES_MAX];
+	struct login	*sessions[OPS_SESSIONS];	/* by their ids */
 };
 
 struct ops *ops_new(struct core *core);		/* NULL: no memory */

@@ -5,8 +5,9 @@ db_libstore_a_SOURCES = \
 	db/dbenv_check.c db/dbenv_space.c db/record.c db/record.h \
 	db/userdb.c db/userdb.h db/userdb_private.h db/userdb_address.c \
 	db/userdb_index.c db/relay_cache.c db/relay_cache.h
+include db/places.mk
 
-STORE_LIBS = db/libstore.a lib/librun.a $(DB_LIBS)
+STORE_LIBS = db/libstore.a lib/librun.a $(DB_LIBS) $(OPENSSL_LIBS)
 
 # The administrator's command: it never links the database.
 sbin_PROGRAMS += db/submitctl

@@ -14,3 +14,4 @@ include tests/unit/pop.mk
 include tests/unit/spool.mk
 include tests/unit/verify.mk
 include tests/unit/import.mk
+include tests/unit/guess.mk

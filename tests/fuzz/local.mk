@@ -11,6 +11,7 @@ endif
 include tests/fuzz/smtp.mk
 include tests/fuzz/pop.mk
 include tests/fuzz/record.mk
+include tests/fuzz/places.mk
 include tests/fuzz/send.mk
 include tests/fuzz/lib.mk
 include tests/fuzz/spool.mk

@@ -1,14 +1,12 @@
 # Tests of authd-core's own parts.
 if HAVE_CMOCKA
-AUTH_TESTS = tests/unit/t_policy tests/unit/t_ticket tests/unit/t_guess
+AUTH_TESTS = tests/unit/t_policy tests/unit/t_ticket
 check_PROGRAMS += $(AUTH_TESTS)
 TESTS += $(AUTH_TESTS)
 tests_unit_t_policy_SOURCES = tests/unit/t_policy.c auth/policy.c
 tests_unit_t_policy_LDADD = lib/librun.a $(CMOCKA_LIBS)
 tests_unit_t_ticket_SOURCES = tests/unit/t_ticket.c auth/ticket.c
 tests_unit_t_ticket_LDADD = lib/librun.a $(OPENSSL_LIBS) $(CMOCKA_LIBS)
-tests_unit_t_guess_SOURCES = tests/unit/t_guess.c auth/guess.c
-tests_unit_t_guess_LDADD = lib/librun.a $(OPENSSL_LIBS) $(CMOCKA_LIBS)
 endif
 
 # authd and authd-core as they run, asked over their sockets.

@@ -15,6 +15,7 @@ import hmac
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -187,6 +188,11 @@ class Reply:
         return v[:-1].decode()
 
 
+def a_sid(n):
+    """The session id of that number."""
+    return base64.b32encode(struct.pack(">QH", n, 0)).decode().lower()
+
+
 class Peer:
     """A worker's connection."""
 
@@ -291,6 +297,14 @@ class Peer:
     def mail(self, handle, sender, ticket=b"", tls=TLS):
         return self.call(MAIL, blob(handle) + blob(ticket) + text(tls) +
                          text(sender))
+
+    def verdicts(self, n, want):
+        """The next n replies, in the order they come (handles apart)."""
+        got = []
+        while len(got) < n:
+            packet = self.s.recv(65536)
+            got.append(VERDICTS[packet[8]])
+        assert set(got) == want, got
 
     def ticket(self, ticket, sender, phase=0):
         return self.call(TICKET, blob(ticket) + text(sender) + bytes([phase]))
@@ -580,12 +594,18 @@ class Sasl(Base):
         self.smtp.send(CANCEL, struct.pack(">I", first))
         self.assertEqual(self.smtp.step(first, b"x").verdict, "TEMP")
         self.assertEqual(self.smtp.step(12345678, b"x").verdict, "TEMP")
-        ids = [self.smtp.start(h, "LOGIN").u32() for _ in range(512)]
-        self.assertEqual(len(set(ids)), 512)
+        ids = [self.smtp.start(self.smtp.session(SMTP, sid=a_sid(n // 4)), "LOGIN").u32() for n in range(4096)]
+        self.assertEqual(len(set(ids)), 4096)
         # Hundreds that wait shut nobody out: the oldest makes room.
         self.ok(self.smtp.plain(h, "alice", PASSWORD))
         self.assertEqual(self.smtp.step(ids[0], b"x").verdict, "TEMP")
         self.assertEqual(self.smtp.step(ids[1], b"x").verdict, "CONTINUE")
+        # One session is not many.
+        other = self.smtp.session(SMTP, sid="another" + SID[:9])
+        for _ in range(4):
+            self.assertEqual(self.smtp.start(other, "LOGIN").verdict,
+                             "CONTINUE")
+        self.assertEqual(self.smtp.start(other, "LOGIN").verdict, "TEMP")
         # An exchange belongs to the connection that began it.
         other = self.peer("submitd-smtp")
         self.assertEqual(other.step(ids[2], b"x").verdict, "TEMP")
@@ -1052,48 +1072,58 @@ class Guesser(Base):
         peers = [self.peer("submitd-smtp") for _ in range(4)]
         self.login("bob@example.org", "bob's", "127.0.5.1")	# a known place
         for n, p in enumerate(peers):
-            h = p.session(SMTP, "127.0.5.1")
-            for i in range(26):
+            handles = [p.session(SMTP, "127.0.5.1", a_sid(i))
+                       for i in range(25)]
+            for i, h in enumerate(handles):
                 p.send(START, blob(h) + text(TLS) + text("PLAIN") + b"\1" +
-                       blob(b"\0user%d\0x" % i) + NO_TLS_PROOF)
-            self.authd.wait_for("ev=auth.fail", 26 * n + 26)
+                       blob(b"\0user%d\0x%d" % (i, n)) + NO_TLS_PROOF)
+            self.authd.wait_for("ev=auth.fail", 25 * n + 25)
         self.assertFalse("why=blocked" in self.authd.lines())
         h = self.smtp.session(SMTP, "127.0.5.1")
+        self.assertEqual(self.smtp.plain(h, "alice", "wrong").verdict,
+                         "BADCRED")
+        self.assertFalse("why=blocked" in self.authd.lines())
         self.assertEqual(self.smtp.plain(h, "alice", PASSWORD).verdict,
                          "BADCRED")
         self.assertTrue("why=blocked" in self.authd.lines())
         r, _ = scram(self.smtp, h, "alice", PASSWORD)
         self.assertEqual(r.verdict, "BADCRED")
         for p in peers:
-            for _ in range(26):
-                self.assertEqual(p.s.recv(65536)[8], 2)
+            p.verdicts(25, {"BADCRED"})
         self.login("bob@example.org", "bob's", "127.0.5.1")
         self.login(client="127.0.5.2")
         self.authd.clock("+400")
         self.login(client="127.0.5.1")
 
     def test_flood(self):
-        """One network's flood is answered TEMP beyond its share."""
+        """One network's flood takes its turns, and keeps nobody else."""
         p = self.peer("submitd-smtp")
-        h = p.session(SMTP, "127.0.5.9")
-        for i in range(200):
+        handles = [p.session(SMTP, "127.0.5.9", a_sid(i))
+                   for i in range(400)]
+        for i, h in enumerate(handles):
             p.send(START, blob(h) + text(TLS) + text("PLAIN") + b"\1" +
                    blob(b"\0user%d\0x" % i) + NO_TLS_PROOF)
         self.login(client="127.0.5.8")
-        verdicts = {VERDICTS[p.s.recv(65536)[8]] for _ in range(200)}
-        self.assertEqual(verdicts, {"BADCRED", "TEMP"})
-        self.assert_log("why=toomany")
+        p.verdicts(400, {"BADCRED"})
+        lines = self.authd.lines()
+        checked = lines.count("rip=127.0.5.9 service=smtp why=nouser")
+        self.assertTrue(100 < checked < 110, checked)
+        self.assertEqual(lines.count("rip=127.0.5.9 service=smtp why=blocked"),
+                         400 - checked)
+        blocks = re.findall(r"ev=auth.block .*network=127\.0\.5\.9.*", lines)
+        self.assertEqual(len(blocks), 1, lines[-3000:])
+        self.assertRegex(blocks[0], "why=network count=10[0-9] until=[0-9]+$")
 
     def test_exempt(self):
         peers = [self.peer("submitd-smtp") for _ in range(4)]
         for p in peers:
-            h = p.session(SMTP, "127.0.9.1")
-            for i in range(30):
+            handles = [p.session(SMTP, "127.0.9.1", a_sid(i))
+                       for i in range(30)]
+            for i, h in enumerate(handles):
                 p.send(START, blob(h) + text(TLS) + text("PLAIN") + b"\1" +
                        blob(b"\0user%d\0x" % i) + NO_TLS_PROOF)
         for p in peers:
-            for i in range(30):
-                self.assertEqual(p.s.recv(65536)[8], 2)
+            p.verdicts(30, {"BADCRED"})
         began = time.monotonic()
         h = self.smtp.session(SMTP, "127.0.9.1")
         self.assertEqual(self.smtp.plain(h, "alice", "x").verdict, "BADCRED")

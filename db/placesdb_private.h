@@ -1,0 +1,70 @@
+/*
+ * placesdb_private.h - what placesdb.c (memory, look-ups) and placesdb_write.c
+ * (the database) share.
+ */
+#ifndef SUBMITD_DB_PLACESDB_PRIVATE_H
+#define SUBMITD_DB_PLACESDB_PRIVATE_H
+
+#include <pthread.h>
+
+#include <db.h>
+
+#include "db/dbenv_private.h"
+#include "db/placesdb.h"
+#include "lib/siphash.h"
+
+#define PLACESDB_BATCH	64u	/* records in a transaction: readers wait for
+				 * its pages */
+#define PLACESDB_KEY_MAX (MAILBOX_SIZE + PLACESDB_LABEL_SIZE)
+#define PLACESDB_BUCKETS 4096u	/* a power of two */
+
+enum placesdb_kind { PLACESDB_LOGIN, PLACESDB_PLACE };
+
+struct placesdb_note {
+	struct placesdb_note	*same;		/* in its bucket */
+	struct placesdb_note	*next, *prev;	/* by serial */
+	enum placesdb_kind	 kind;
+	uint64_t		 serial;	/* of its last change */
+	uint8_t			 key[PLACESDB_KEY_MAX];
+	size_t			 len;
+	struct placesdb_login	 login;		/* a place: at_s alone */
+};
+
+struct placesdb {
+	struct dbenv		*env;
+	DB			*logins;
+	DB			*places;
+	DB			*guess;
+	pthread_mutex_t		 lock;		/* of what is below */
+	uint8_t			 key[SIPHASH_KEY];
+	struct placesdb_note	*bucket[PLACESDB_BUCKETS];
+	struct placesdb_note	*oldest, *youngest;
+	unsigned int		 n;
+	uint64_t		 serial;
+	uint8_t			 sweep_at[PLACESDB_KEY_MAX];	/* upkeep's */
+	size_t			 sweep_len;
+};
+
+struct placesdb_place {
+	int64_t	first_s;
+	int64_t	last_s;
+};
+
+/* "user" or "user NUL label"; "user NUL ip". The length. */
+size_t	placesdb_login_key(const char *user, const char *label,
+	    uint8_t dst[PLACESDB_KEY_MAX]);
+size_t	placesdb_place_key(const char *user, const struct addr *a,
+	    uint8_t dst[PLACESDB_KEY_MAX]);
+
+/* With the lock held. */
+struct placesdb_note *placesdb_find(struct placesdb *p,
+	    enum placesdb_kind kind, const uint8_t *key, size_t len);
+void	placesdb_drop(struct placesdb *p, struct placesdb_note *n);
+
+int	placesdb_place_decode(const void *p, size_t len,
+	    struct placesdb_place *ret);
+#define PLACESDB_PLACE_SIZE 17u
+void	placesdb_place_encode(const struct placesdb_place *place,
+	    uint8_t dst[PLACESDB_PLACE_SIZE]);
+
+#endif

@@ -1,0 +1,344 @@
+/*
+ * placesdb_write.c - writing what waits, forgetting what is old, and keeping
+ * the state of guess.c. On the upkeep thread of authd-core; a few records in a
+ * transaction, none of them flushed.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/placesdb_private.h"
+
+struct placesdb_batch {
+	struct placesdb		*p;
+	struct placesdb_note	 v[PLACESDB_BATCH];
+	unsigned int		 n;
+};
+
+/* The oldest place of the user whose key it is, if he has as many as may be. */
+static int
+placesdb_make_room(struct placesdb *p, DB_TXN *txn, const uint8_t *key,
+    size_t len)
+{
+	uint8_t at[PLACESDB_KEY_MAX], v[PLACESDB_PLACE_SIZE];
+	uint8_t oldest[PLACESDB_KEY_MAX];
+	struct dbenv_item k = { .p = at, .size = sizeof(at) };
+	struct dbenv_item it = { .p = v, .size = sizeof(v) };
+	struct placesdb_place place;
+	int64_t oldest_s = INT64_MAX;
+	size_t prefix = len - 16;
+	unsigned int n = 0;
+	int r;
+
+	k.len = prefix;
+	memcpy(at, key, prefix);
+	while ((r = dbenv_next(p->places, txn, &k, &it, 0)) == 0 &&
+	    k.len == len && memcmp(at, key, prefix) == 0) {
+		if (placesdb_place_decode(v, it.len, &place) != 0)
+			place.last_s = INT64_MIN;
+		if (n++ == 0 || place.last_s < oldest_s) {
+			oldest_s = place.last_s;
+			memcpy(oldest, at, len);
+		}
+	}
+	if (r != 0 && r != DB_NOTFOUND)
+		return r;
+	return n < PLACESDB_MAX ? 0 : dbenv_del(p->places, txn, oldest, len);
+}
+
+static int
+placesdb_write_place(struct placesdb *p, DB_TXN *txn,
+    const struct placesdb_note *n)
+{
+	uint8_t v[PLACESDB_PLACE_SIZE];
+	struct dbenv_item it = { .p = v, .size = sizeof(v) };
+	struct placesdb_place place = { .first_s = n->login.at_s };
+	int r = dbenv_get(p->places, txn, n->key, n->len, &it, DB_RMW);
+
+	if (r == 0)
+		r = placesdb_place_decode(v, it.len, &place);
+	if (r == 0 && place.last_s <= n->login.at_s &&
+	    n->login.at_s - place.last_s < PLACESDB_FRESH_S)
+		return 0;
+	if (r == DB_NOTFOUND)
+		r = placesdb_make_room(p, txn, n->key, n->len);
+	if (r == ERR_CORRUPT)
+		place.first_s = n->login.at_s;
+	else if (r != 0)
+		return r;
+	place.last_s = n->login.at_s;
+	if (place.first_s > place.last_s)
+		place.first_s = place.last_s;
+	placesdb_place_encode(&place, v);
+	return dbenv_put(p->places, txn, n->key, n->len, v, sizeof(v), 0);
+}
+
+static int
+placesdb_write_login(struct placesdb *p, DB_TXN *txn,
+    const struct placesdb_note *n)
+{
+	uint8_t v[PLACESDB_RECORD_MAX];
+	int len = placesdb_login_encode(&n->login, v, sizeof(v));
+
+	return len < 0 ? len :
+	    dbenv_put(p->logins, txn, n->key, n->len, v, (size_t)len, 0);
+}
+
+static int
+placesdb_batch_txn(void *ctx, DB_TXN *txn, struct err *reterr)
+{
+	struct placesdb_batch *b = ctx;
+	int r = 0;
+
+	(void)reterr;
+	for (unsigned int i = 0; i < b->n && r == 0; i++)
+		r = b->v[i].kind == PLACESDB_PLACE ?
+		    placesdb_write_place(b->p, txn, &b->v[i]) :
+		    placesdb_write_login(b->p, txn, &b->v[i]);
+	return r;
+}
+
+/* Copies the oldest; they stay to be found until they are written. */
+static void
+placesdb_batch_take(struct placesdb_batch *b, uint64_t before)
+{
+	struct placesdb *p = b->p;
+
+	b->n = 0;
+	pthread_mutex_lock(&p->lock);
+	for (struct placesdb_note *n = p->oldest; n != NULL &&
+	    n->serial <= before && b->n < PLACESDB_BATCH; n = n->next)
+		b->v[b->n++] = *n;
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* What changed meanwhile is written again: at the end of the line. */
+static void
+placesdb_batch_drop(struct placesdb_batch *b)
+{
+	struct placesdb *p = b->p;
+
+	pthread_mutex_lock(&p->lock);
+	for (unsigned int i = 0; i < b->n; i++) {
+		struct placesdb_note *n = placesdb_find(p, b->v[i].kind,
+		    b->v[i].key, b->v[i].len);
+
+		if (n != NULL && n->serial == b->v[i].serial)
+			placesdb_drop(p, n);
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
+int
+placesdb_flush(struct placesdb *p, struct err *reterr)
+{
+	struct placesdb_batch *b = malloc(sizeof(*b));
+	uint64_t before;
+	int r = 0;
+
+	if (b == NULL)
+		return err_set(reterr, ERR_NOMEM, "logins: no memory");
+	b->p = p;
+	pthread_mutex_lock(&p->lock);
+	before = p->serial;
+	pthread_mutex_unlock(&p->lock);
+	while (r == 0) {
+		placesdb_batch_take(b, before);
+		if (b->n == 0)
+			break;
+		r = dbenv_txn(p->env, DBENV_NOSYNC, placesdb_batch_txn, b,
+		    "logins", reterr);
+		if (r == 0)
+			placesdb_batch_drop(b);
+	}
+	free(b);
+	return r;
+}
+
+/* Forgetting */
+
+struct placesdb_walk {
+	struct placesdb	*p;
+	DB		*db;
+	const char	*user;		/* his, or by time */
+	int64_t		 before_s;
+	unsigned int	 budget;
+	uint8_t		 at[PLACESDB_KEY_MAX];
+	size_t		 len;
+	uint64_t	 removed;
+	bool		 ended;
+};
+
+static bool
+placesdb_is_his(const struct placesdb_walk *w, const uint8_t *key, size_t len)
+{
+	size_t n = strlen(w->user);
+
+	return len >= n && memcmp(key, w->user, n) == 0 &&
+	    (len == n || key[n] == '\0');
+}
+
+static bool
+placesdb_is_old(const struct placesdb_walk *w, const uint8_t *v, size_t len)
+{
+	struct placesdb_place place;
+
+	return placesdb_place_decode(v, len, &place) != 0 ||
+	    place.last_s < w->before_s;
+}
+
+static int
+placesdb_walk_txn(void *ctx, DB_TXN *txn, struct err *reterr)
+{
+	struct placesdb_walk *out = ctx, w = *out;
+	uint8_t v[PLACESDB_RECORD_MAX];
+	struct dbenv_item k = { .p = w.at, .len = w.len,
+	    .size = sizeof(w.at) };
+	struct dbenv_item it = { .p = v, .size = sizeof(v) };
+	uint32_t flags = w.user != NULL ? DB_SET_RANGE : 0;
+	int r = 0;
+
+	(void)reterr;
+	for (unsigned int i = 0; i < w.budget; i++) {
+		r = dbenv_next(w.db, txn, &k, &it, flags);
+		if (r != 0 || (w.user != NULL &&
+		    !placesdb_is_his(&w, w.at, k.len)))
+			break;
+		if (w.user != NULL || placesdb_is_old(&w, v, it.len)) {
+			if ((r = dbenv_del(w.db, txn, w.at, k.len)) != 0)
+				return r;
+			w.removed++;
+		}
+	}
+	if (r != 0 && r != DB_NOTFOUND)
+		return r;
+	w.ended = r == DB_NOTFOUND || (w.user != NULL &&
+	    !placesdb_is_his(&w, w.at, k.len));
+	w.len = k.len;
+	*out = w;
+	return 0;
+}
+
+int
+placesdb_sweep(struct placesdb *p, int64_t now_s, unsigned int budget,
+    uint64_t *ret_removed, struct err *reterr)
+{
+	struct placesdb_walk w = { .p = p, .db = p->places, .budget = budget,
+	    .before_s = now_s - PLACESDB_KEEP_S, .len = p->sweep_len };
+	int r;
+
+	memcpy(w.at, p->sweep_at, w.len);
+	r = dbenv_txn(p->env, DBENV_NOSYNC, placesdb_walk_txn, &w, "places",
+	    reterr);
+	p->sweep_len = r != 0 || w.ended ? 0 : w.len;
+	memcpy(p->sweep_at, w.at, p->sweep_len);
+	*ret_removed = r == 0 ? w.removed : 0;
+	return r;
+}
+
+static void
+placesdb_forget_waiting(struct placesdb *p, const struct placesdb_walk *w)
+{
+	struct placesdb_note *next;
+
+	pthread_mutex_lock(&p->lock);
+	for (struct placesdb_note *n = p->oldest; n != NULL; n = next) {
+		next = n->next;
+		if (placesdb_is_his(w, n->key, n->len))
+			placesdb_drop(p, n);
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
+int
+placesdb_forget(struct placesdb *p, const char *user, struct err *reterr)
+{
+	DB *const dbs[] = { p->logins, p->places };
+	int r = 0;
+
+	for (unsigned int i = 0; i < 2 && r == 0; i++) {
+		struct placesdb_walk w = { .p = p, .db = dbs[i],
+		    .user = user, .budget = PLACESDB_BATCH };
+
+		placesdb_forget_waiting(p, &w);
+		while (r == 0 && !w.ended) {
+			w.removed = 0;
+			w.len = placesdb_login_key(user, "", w.at);
+			r = dbenv_txn(p->env, DBENV_NOSYNC, placesdb_walk_txn,
+			    &w, "logins", reterr);
+		}
+	}
+	return r;
+}
+
+/* The state of guess.c */
+
+struct placesdb_state {
+	struct placesdb			*p;
+	const struct placesdb_guess	*v;
+	size_t				 n;
+};
+
+static void
+placesdb_slot_key(uint32_t slot, uint8_t dst[4])
+{
+	for (unsigned int i = 0; i < 4; i++)
+		dst[i] = (uint8_t)(slot >> (24 - 8 * i));
+}
+
+static int
+placesdb_guess_txn(void *ctx, DB_TXN *txn, struct err *reterr)
+{
+	struct placesdb_state *s = ctx;
+	uint8_t key[4], v[PLACESDB_RECORD_MAX];
+	int r = 0;
+
+	(void)reterr;
+	for (size_t i = 0; i < s->n && r == 0; i++) {
+		placesdb_slot_key(s->v[i].slot, key);
+		if (!s->v[i].used) {
+			r = dbenv_del(s->p->guess, txn, key, sizeof(key));
+			if (r == DB_NOTFOUND)
+				r = 0;
+			continue;
+		}
+		if ((r = placesdb_guess_encode(&s->v[i], v, sizeof(v))) >= 0)
+			r = dbenv_put(s->p->guess, txn, key, sizeof(key), v,
+			    (size_t)r, 0);
+	}
+	return r;
+}
+
+int
+placesdb_guess_put(struct placesdb *p, const struct placesdb_guess *v,
+    size_t n, struct err *reterr)
+{
+	struct placesdb_state s = { .p = p, .v = v, .n = n };
+
+	return dbenv_txn(p->env, DBENV_NOSYNC, placesdb_guess_txn, &s,
+	    "blocks", reterr);
+}
+
+int
+placesdb_guess_each(struct placesdb *p,
+    void (*each)(void *ctx, const struct placesdb_guess *v), void *ctx,
+    struct err *reterr)
+{
+	uint8_t key[4], v[PLACESDB_RECORD_MAX];
+	struct dbenv_item k = { .p = key, .size = sizeof(key) };
+	struct dbenv_item it = { .p = v, .size = sizeof(v) };
+	struct placesdb_guess g;
+	int r;
+
+	while ((r = dbenv_next(p->guess, NULL, &k, &it, 0)) == 0) {
+		if (k.len != sizeof(key) ||
+		    placesdb_guess_decode(v, it.len, &g) != 0)
+			continue;
+		g.slot = (uint32_t)key[0] << 24 | (uint32_t)key[1] << 16 |
+		    (uint32_t)key[2] << 8 | key[3];
+		each(ctx, &g);
+	}
+	return r == DB_NOTFOUND ? 0 :
+	    dbenv_result(p->env, r, "blocks", reterr);
+}
