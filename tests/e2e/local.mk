@@ -2,6 +2,7 @@
 EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/next_hop.py \
 	tests/e2e/run.py \
+	tests/e2e/sasl_client.py \
 	tests/e2e/submitd_instance.py \
 	tests/e2e/t_auth.py \
 	tests/e2e/t_clients.py \
@@ -10,6 +11,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_disk.py \
 	tests/e2e/t_grants.py \
 	tests/e2e/t_kill.py \
+	tests/e2e/t_mechanisms.py \
 	tests/e2e/t_next_hop.py \
 	tests/e2e/t_pop.py \
 	tests/e2e/t_quickstart.py \

@@ -23,11 +23,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	if (!quiet++)
 		log_open("fuzz", "fuzz", "/dev/null");
-	fake_new(data[0] & 1 ? FAKE_POP3S : FAKE_POP3);
+	if (data[0] & 16)
+		fake_new_with_secrets(data[0] & 1 ? FAKE_POP3S : FAKE_POP3);
+	else
+		fake_new(data[0] & 1 ? FAKE_POP3S : FAKE_POP3);
 	if (data[0] & 2)
 		fake_login();
 	fake_send(data + 1, len - 1, pieces[data[0] >> 2 & 3]);
 	fake_check();
+	if (data[0] & 32)
+		fake_kick("");
 	fake_free();
 	return 0;
 }

@@ -29,6 +29,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		fake_login(f);
 	fake_send(f, data + 1, len - 1, pieces[data[0] >> 2 & 3]);
 	fake_check(f);
+	if (data[0] & 16)
+		fake_kick(f, "");
 	fake_free(f);
 	return 0;
 }
