@@ -7,10 +7,12 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_auth.py \
 	tests/e2e/t_clients.py \
 	tests/e2e/t_dbcare.py \
+	tests/e2e/t_dbdisk.py \
 	tests/e2e/t_delivery.py \
 	tests/e2e/t_disk.py \
 	tests/e2e/t_grants.py \
 	tests/e2e/t_kill.py \
+	tests/e2e/t_kill_auth.py \
 	tests/e2e/t_mechanisms.py \
 	tests/e2e/t_next_hop.py \
 	tests/e2e/t_pop.py \

@@ -11,6 +11,7 @@ process must be gone and no log may hold a sanitizer's report.
 """
 
 import base64
+import json
 import os
 import random
 import re
@@ -370,6 +371,34 @@ class Instance:
             raise AssertionError("submitctl %s: exit %d\n%s%s" % (
                 " ".join(args), r.returncode, r.stdout, r.stderr))
         return r
+
+    def control(self, name, records=None, **request):
+        """Asks a control socket itself, for what is asked very often: the
+        last packet, the others are appended to `records`; OSError when nobody
+        answers to the end."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            s.settimeout(PATIENCE_S)
+            s.connect(os.path.join(self.conf["run_dir"], "control", name))
+            s.send(json.dumps(request).encode())
+            while True:
+                packet = s.recv(1 << 18)
+                if not packet:
+                    raise ConnectionError("no answer to the end")
+                answer = json.loads(packet)
+                if answer.get("done"):
+                    return answer
+                if records is not None:
+                    records.append(answer)
+
+    def control_list(self, name, **request):
+        """All records, page after page."""
+        records, after = [], None
+        while after is None or after:
+            page = dict(request, after=after) if after else request
+            last = self.control(name, records, **page)
+            assert "error" not in last, last
+            after = last.get("next", "")
+        return records
 
     def add_user(self, user, password):
         self.ctl("user", "add", user, "--stdin", input=password + "\n")
