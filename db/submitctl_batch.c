@@ -49,6 +49,7 @@ struct batches {
 };
 
 static const char batch_tail[] = "]}";
+#define BATCH_SPARE (1 + sizeof(batch_tail))
 
 const uint64_t *
 batches_counted(const struct batches *b)
@@ -213,10 +214,12 @@ batches_add(struct batches *b, const json_t *user, uint64_t line, bool costly)
 	int code;
 
 	for (int i = 0; i < 2; i++, k = &b->ring[b->next]) {
-		room = sizeof(k->text) - k->len - sizeof(batch_tail);
-		len = json_dumpb(user, k->text + k->len + (k->n > 0), room - 1,
+		/* A comma, the user, and the tail must fit. */
+		room = sizeof(k->text) - k->len;
+		room = room > BATCH_SPARE ? room - BATCH_SPARE : 0;
+		len = json_dumpb(user, k->text + k->len + (k->n > 0), room,
 		    JSON_COMPACT);
-		if (len > 0 && len < room && k->n < BATCH_USERS &&
+		if (len > 0 && len <= room && k->n < BATCH_USERS &&
 		    k->cost + cost <= BATCH_USERS)
 			break;
 		explicit_bzero(k->text + k->len, room);

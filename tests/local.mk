@@ -14,4 +14,5 @@ include tests/unit/pop.mk
 include tests/unit/spool.mk
 include tests/unit/verify.mk
 include tests/unit/import.mk
+include tests/bench/local.mk
 include tests/unit/guess.mk

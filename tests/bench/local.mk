@@ -1,0 +1,5 @@
+# Measuring: built on demand (make tests/bench/lookups), never by make check.
+EXTRA_PROGRAMS = tests/bench/lookups
+tests_bench_lookups_SOURCES = tests/bench/lookups.c
+tests_bench_lookups_LDADD = $(STORE_LIBS) $(RUN_LIBS)
+EXTRA_DIST += tests/bench/users
