@@ -72,6 +72,7 @@
 	X("db.check", JOB_LONG, control_db_check) \
 	X("db.backup", JOB_LONG | JOB_CHANGES, control_db_backup) \
 	X("db.compact", JOB_LONG | JOB_CHANGES, control_db_compact) \
+	X("auth.test", JOB_PASSWORD | JOB_CHANGES, control_auth_test) \
 	X("who", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_LOOP, control_who) \
 	X("kick", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_FILTER | JOB_LOOP | \
 	    JOB_CHANGES, control_kick) \
@@ -174,6 +175,8 @@ control_log(const struct control_job *j)
 		    (long long)json_integer_value(n));
 	LOG_EV(j->code == 0 ? LOG_NOTICE : LOG_WARNING, j->work->verb, NULL,
 	    KV_S("user", j->user[0] != '\0' ? j->user : NULL),
+	    KV_S("other", j->other[0] != '\0' ? j->other : NULL),
+	    KV_S("label", j->label[0] != '\0' ? j->label : NULL),
 	    KV_S("address", j->address[0] != '\0' ? j->address : NULL),
 	    KV_A("network", j->has_net ? net_text(&j->net, net) : NULL),
 	    KV_U("uid", control_uid(j->call)),

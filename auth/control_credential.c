@@ -222,16 +222,24 @@ control_credential_delete(struct control_job *j)
 static int
 control_credentials(struct control_job *j, enum credential_kind kind)
 {
+	const struct user_credential *c;
 	struct user_record rec;
+	json_t *o;
 	int r;
 
 	r = userdb_get(j->core->userdb, j->user, &rec, &j->err);
 	if (r != 0)
 		return r;
-	for (unsigned int i = 0; i < rec.n_credentials; i++)
-		if (rec.credentials[i].kind == kind)
-			(void)json_array_append_new(j->records,
-			    control_credential_json(&rec.credentials[i]));
+	for (unsigned int i = 0; i < rec.n_credentials; i++) {
+		c = &rec.credentials[i];
+		if (c->kind != kind)
+			continue;
+		o = control_credential_json(c);
+		if (c->label[0] != '\0')
+			control_put_login(j, o, c->label, c->created_s,
+			    "last_use");
+		(void)json_array_append_new(j->records, o);
+	}
 	record_user_clear(&rec);
 	return 0;
 }

@@ -127,6 +127,10 @@ int	control_edit(struct control_job *j, userdb_edit_fn *edit,
 	    bool drop_grants, struct user_record *ret);
 json_t	*control_user_json(const struct control_job *j, const char *user,
 	    const struct user_record *r);
+/* The last login of the user (label ""), or with a credential, since `since_s`:
+ * members PREFIX_s, PREFIX_from and so on; none if there was none. */
+void	control_put_login(struct control_job *j, json_t *o, const char *label,
+	    int64_t since_s, const char *prefix);
 /* The keys of j->password, with a new generation. */
 int	control_set_keys(struct control_job *j, struct user_record *r,
 	    struct user_credential *c);
@@ -163,6 +167,7 @@ int	control_grant_list(struct control_job *j);
 int	control_grant_query(struct control_job *j);
 int	control_grant_revoke(struct control_job *j);
 int	control_grant_purge(struct control_job *j);
+int	control_auth_test(struct control_job *j);
 int	control_who(struct control_job *j);
 int	control_kick(struct control_job *j);
 int	control_status(struct control_job *j);

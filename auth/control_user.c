@@ -8,6 +8,7 @@
 #include <fnmatch.h>
 #include <string.h>
 
+#include "auth/authp.h"
 #include "auth/control_private.h"
 #include "auth/scram.h"
 #include "lib/clock.h"
@@ -259,7 +260,9 @@ control_user_delete(struct control_job *j)
 	(void)json_object_update_new(j->last,
 	    control_user_json(j, j->user, &rec));
 	record_user_clear(&rec);
-	return control_drop_grants(j);
+	if ((r = control_drop_grants(j)) != 0)
+		return r;
+	return placesdb_forget(j->core->places, j->user, &j->err);
 }
 
 /* ---------------------------------------------------------------- showing -- */
@@ -284,6 +287,37 @@ control_add_names(struct control_job *j, const char *key,
 	return r == ERR_NOTFOUND ? 0 : r;
 }
 
+static void
+control_put_prefixed(json_t *o, const char *prefix, const char *name,
+    json_t *v)
+{
+	char key[64];
+
+	(void)str_format(key, sizeof(key), "%s_%s", prefix, name);
+	(void)json_object_set_new(o, key, v);
+}
+
+void
+control_put_login(struct control_job *j, json_t *o, const char *label,
+    int64_t since_s, const char *prefix)
+{
+	struct placesdb_login l;
+	struct addr a = { 0 };
+	char ip[ADDR_STRLEN];
+
+	if (placesdb_login_get(j->core->places, j->user, label, &l,
+	    NULL) != 0 || l.at_s < since_s)
+		return;
+	memcpy(a.ip, l.ip, sizeof(a.ip));
+	control_put_prefixed(o, prefix, "s", json_integer(l.at_s));
+	control_put_prefixed(o, prefix, "from",
+	    json_string(addr_ip_text(&a, ip)));
+	control_put_prefixed(o, prefix, "service",
+	    json_string(l.service == AUTHP_POP ? "pop" : "smtp"));
+	control_put_prefixed(o, prefix, "mechanism", json_string(l.mech));
+	control_put_prefixed(o, prefix, "tls", json_string(l.tls));
+}
+
 int
 control_user_show(struct control_job *j)
 {
@@ -295,6 +329,7 @@ control_user_show(struct control_job *j)
 		return r;
 	(void)json_object_update_new(j->last,
 	    control_user_json(j, j->user, &rec));
+	control_put_login(j, j->last, "", rec.created_s, "last_login");
 	record_user_clear(&rec);
 	if ((r = control_add_names(j, "aliases", userdb_alias_next)) == 0)
 		r = control_add_names(j, "allow_as", userdb_allow_as_next);

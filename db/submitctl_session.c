@@ -19,11 +19,13 @@ static const struct ctl_column ctl_who_columns[] = {
 };
 
 static const struct ctl_column ctl_test_lines[] = {
-	{ "user", "user", CTL_TEXT }, { "login as", "login", CTL_TEXT },
-	{ "credential", "credential", CTL_TEXT },
+	{ "user", "user", CTL_TEXT }, { "mechanism", "mechanism", CTL_TEXT },
 	{ "password", "password_is", CTL_TEXT },
-	{ "submission", "smtp", CTL_TEXT }, { "POP3", "pop", CTL_TEXT },
+	{ "credential", "credential", CTL_TEXT },
+	{ "submission", "smtp", CTL_YES_NO }, { "  why not", "smtp_why", CTL_TEXT },
+	{ "POP3", "pop", CTL_YES_NO }, { "  why not", "pop_why", CTL_TEXT },
 	{ "POP3 grants", "grants", CTL_YES_NO },
+	{ "blocked", "blocked", CTL_TEXT },
 	{ NULL, NULL, CTL_TEXT },
 };
 

@@ -137,7 +137,7 @@ class Users(Case):
         users = self.records(self.ctl("user", "list", "-j"))
         self.assertIn(self.U, [u.get("user") or u.get("name") for u in users])
         self.assertNotIn("StoredKey", json.dumps(users))
-        self.assertNotIn("secret", json.dumps(users))
+        self.assertNotIn("tess-secret", json.dumps(users))
 
     def test_password_by_prompt(self):
         """Asked for on the terminal, twice, without an echo."""

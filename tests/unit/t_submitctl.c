@@ -20,7 +20,10 @@
 
 #include "auth/control.h"
 #include "auth/core.h"
+#include "auth/census.h"
+#include "auth/guess.h"
 #include "auth/ops.h"
+#include "auth/verify.h"
 #include "lib/clock.h"
 #include "lib/ipc.h"
 #include "tests/unit/db_scratch.h"
@@ -156,7 +159,11 @@ server(int ready, const char *conf_file)
 	if (conf_load(&args, &core.conf, &e) != 0 ||
 	    dbenv_open(path, &core.dbenv, &e) != 0 ||
 	    userdb_open(core.dbenv, &core.userdb, &e) != 0 ||
+	    placesdb_open(core.dbenv, &core.places, &e) != 0 ||
 	    (core.ops = ops_new(&core)) == NULL ||
+	    (core.guess = guess_new(core.keys.guess)) == NULL ||
+	    (core.census = census_new(4096)) == NULL ||
+	    (core.verify = verify_new(core.keys.fake, core.census)) == NULL ||
 	    relay_cache_open(core.dbenv, 128, &core.relay, &e) != 0) {
 		fprintf(stderr, "%s\n", e.text);
 		_exit(1);
@@ -175,6 +182,7 @@ server(int ready, const char *conf_file)
 	loop_run(core.loop);
 	pool_free(core.pool);
 	relay_cache_close(core.relay);
+	placesdb_close(core.places);
 	userdb_close(core.userdb);
 	dbenv_close(core.dbenv);
 	_exit(0);
@@ -384,6 +392,24 @@ t_credentials(void **state)
 		    "may not act", NULL },
 		{ "user alias add alice @Sales.example", "", 0,
 		    "@sales.example now reaches", NULL },
+		{ "auth test alice --stdin", "one\n", 0, "main password",
+		    "one" },
+		{ "auth test ALICE#tablet --stdin", "two\n", 0, "tablet",
+		    "two" },
+		{ "auth test alice --stdin", "four\n", 1, "wrong password",
+		    "four" },
+		{ "auth test nobody --stdin", "four\n", 1, "no such user",
+		    NULL },
+		{ "auth test -A SCRAM-SHA-256 alice --stdin", "one\n", 0,
+		    "right", NULL },
+		{ "auth test -A SCRAM-SHA-256 alice --stdin", "two\n", 1,
+		    "wrong", NULL },
+		{ "auth test -A EXTERNAL alice --stdin", "one\n", EX_DATAERR,
+		    "takes a password", NULL },
+		{ "auth test -x 192.0.2.1 alice --stdin", "one\n", EX_USAGE,
+		    "rip=", NULL },
+		{ "auth test -x rip=192.0.2.1 alice --stdin", "one\n", 0,
+		    "right", NULL },
 		{ "who", "", 0, "SESSION", "@" },
 		{ "who alice 192.0.2.0/24", "", 0, "SESSION", "@" },
 		{ "who -1", "", 0, "", "S" },
