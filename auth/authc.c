@@ -202,6 +202,9 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 		msg_get_blob(m, &r->blob, &r->blob_len, AUTHP_TICKET_MAX);
 	if (ok && type != AUTHP_SESSION && type != AUTHP_RCPT)
 		msg_get_str(m, &r->user, AUTHP_USER_MAX);
+	if (ok && (type == AUTHP_SASL_START || type == AUTHP_SASL_STEP ||
+	    type == AUTHP_APOP))
+		msg_get_str(m, &r->login, AUTHP_USER_MAX);
 	if (ok && (type == AUTHP_MAIL || type == AUTHP_TICKET))
 		msg_get_u8(m, &kind);
 	if (ok && (type == AUTHP_MAILDROP || type == AUTHP_DELIVER))
@@ -235,7 +238,8 @@ static int
 authc_replied(void *ctx, int rc, struct msg_in *m, int fd)
 {
 	static const struct authc_reply away = {
-		.rc = ERR_AWAY, .verdict = AUTHP_TEMP, .user = "", .path = "",
+		.rc = ERR_AWAY, .verdict = AUTHP_TEMP, .user = "", .login = "", .path = "",
+	
 		.peer = "", .tls = "", .mech = "", .sid = "", .blob = "",
 		.kind = AUTHP_KIND_SASL,
 	};
@@ -399,6 +403,7 @@ authc_who_entry(struct authc *a, uint32_t serial,
 	msg_put_u32(&m, serial);
 	authc_put_str(&m, s->sid, AUTHP_SID_MAX);
 	authc_put_str(&m, s->user, AUTHP_USER_MAX);
+	authc_put_str(&m, s->login == NULL ? "" : s->login, AUTHP_USER_MAX);
 	authc_put_str(&m, addr_ip_text(s->peer, ip), AUTHP_ADDRESS_MAX);
 	msg_put_u8(&m, (uint8_t)s->service);
 	authc_put_str(&m, s->mech, AUTHP_MECH_MAX);

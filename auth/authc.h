@@ -37,6 +37,8 @@ struct authc_reply {
 	const void		*blob;		/* challenge, handle or ticket */
 	size_t			 blob_len;
 	const char		*user;
+	const char		*login;		/* SASL, APOP: who logged in
+						 * for user; "": himself */
 	enum authp_kind		 kind;
 	const char		*path;		/* MAILDROP, DELIVER */
 	const char		*peer;		/* TICKET: the client's address */
@@ -52,7 +54,7 @@ typedef void authc_fn(void *ctx, const struct authc_reply *r);
 struct authc_notices {
 	/* authc_has_secrets() may be another now. May be NULL. */
 	void	(*state)(void *ctx);
-	/* Sessions of `user` ("" any) from `net` (0 bits: any) are to end. */
+	/* Sessions of, or by, `user` ("" any) from `net` (0 bits: any) are to end. */
 	void	(*kick)(void *ctx, const char *user, const struct net *net);
 	/* authc_who_entry() for each session, then authc_who_end(). */
 	void	(*who)(void *ctx, uint32_t serial);
@@ -65,6 +67,7 @@ struct authc_notices {
 struct authc_session_info {
 	const char		*sid;
 	const char		*user;
+	const char		*login;		/* NULL: the same */
 	const struct addr	*peer;
 	enum authp_service	 service;
 	const char		*mech;

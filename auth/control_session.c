@@ -15,7 +15,8 @@
 static bool
 control_who_fits(const struct control_job *j, const struct ops_session *s)
 {
-	return (j->user[0] == '\0' || strcmp(j->user, s->user) == 0) &&
+	return (j->user[0] == '\0' || strcmp(j->user, s->user) == 0 ||
+	    strcmp(j->user, s->login) == 0) &&
 	    (!j->has_net || net_has(&j->net, &s->peer));
 }
 
@@ -32,7 +33,8 @@ control_who_entry(void *ctx, const struct ops_session *s)
 		return;
 	}
 	(void)json_array_append_new(j->records, json_pack(
-	    "{s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "user", s->user,
+	    "{s:s, s:s*, s:s, s:s, s:s, s:s, s:s, s:I}", "user", s->user,
+	    "login", s->login[0] == '\0' ? NULL : s->login,
 	    "address", addr_ip_text(&s->peer, ip),
 	    "service", s->service == AUTHP_POP ? "pop" : "smtp",
 	    "mechanism", s->mech, "tls", s->tls, "session", s->sid,

@@ -173,6 +173,8 @@ exchange_answered(void *ctx, const struct authc_reply *a)
 	ticket.len = a->blob_len;
 	r.ticket = &ticket;
 	r.user = a->user;
+	if (a->login != NULL && a->login[0] != '\0')
+		r.login = a->login;
 	exchange_tell(x, &r);
 }
 

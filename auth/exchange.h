@@ -35,6 +35,8 @@ struct exchange_reply {
 	const char		*challenge;	/* CONTINUE: base64, maybe "" */
 	const struct authc_blob	*ticket;	/* OK */
 	const char		*user;		/* OK: canonical */
+	const char		*login;		/* OK: who logged in for user;
+						 * NULL: himself */
 };
 
 /* All pointers are good for the call. The exchange may be freed in it. */

@@ -409,6 +409,7 @@ login_succeeded(struct login *l)
 	ops_reply_begin(&m, l->type, l->id, AUTHP_OK);
 	msg_put_blob(&m, ticket, (size_t)len);
 	msg_put_str(&m, l->x.user);
+	msg_put_str(&m, strcmp(l->x.user, l->x.login) == 0 ? "" : l->x.login);
 	ops_reply(l->peer, &m);
 	login_free(l);
 }

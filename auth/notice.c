@@ -189,6 +189,7 @@ notice_op_who_entry(struct peer *p, struct msg_in *m, int fd)
 	msg_get_u32(m, &serial);
 	msg_get_str(m, &s.sid, AUTHP_SID_MAX);
 	msg_get_str(m, &s.user, AUTHP_USER_MAX);
+	msg_get_str(m, &s.login, AUTHP_USER_MAX);
 	msg_get_str(m, &peer, AUTHP_ADDRESS_MAX);
 	msg_get_u8(m, &service);
 	msg_get_str(m, &s.mech, AUTHP_MECH_MAX);
@@ -196,6 +197,7 @@ notice_op_who_entry(struct peer *p, struct msg_in *m, int fd)
 	msg_get_u64(m, &since_s);
 	if (msg_get_end(m) != 0 || !str_is_id(s.sid) ||
 	    !str_is_utf8(s.user, strlen(s.user)) ||
+	    !str_is_utf8(s.login, strlen(s.login)) ||
 	    addr_parse_ip(peer, &s.peer) != 0 ||
 	    service != (p->role == ROLE_POP ? AUTHP_POP : AUTHP_SMTP) ||
 	    !ops_is_tls_text(s.mech) || !ops_is_tls_text(s.tls) ||

@@ -14,7 +14,7 @@
 #define NOTICE_WHO_MS	2000	/* then the others' answers are enough */
 #define NOTICE_WHO_ASKS	16u	/* questions at a time */
 
-/* Sessions of `user` ("" any) from `net` (NULL any) in which somebody is logged
+/* Sessions of, or by, `user` ("" any) from `net` (NULL any) in which somebody is logged
  * in are to end. Returns how many workers were told. */
 unsigned int ops_kick(struct core *core, const char *user,
 	    const struct net *net);
@@ -23,6 +23,7 @@ unsigned int ops_kick(struct core *core, const char *user,
 struct ops_session {
 	const char		*sid;
 	const char		*user;
+	const char		*login;		/* "": the same */
 	struct addr		 peer;		/* port 0 */
 	enum authp_service	 service;
 	const char		*mech;

@@ -26,6 +26,8 @@ struct roll {
 	struct roll_list	 here;
 	struct roll_list	 doomed;	/* to be ended */
 	struct roll_bucket	 buckets[ROLL_BUCKETS];	/* of both */
+	struct roll_bucket	 others;	/* in which one acts for
+						 * another: few */
 	bool			 ending;	/* roll_end_some() is deferred */
 	bool			 telling;	/* roll_tell_some() is deferred */
 	struct roll_entry	*next;		/* to be told, while n_asked > 0 */
@@ -91,7 +93,8 @@ roll_doom(struct roll *r, struct roll_entry *e, const char *user,
 {
 	struct authc_session_info info = roll_describe(r, e);
 
-	if (e->doomed || (*user != '\0' && strcmp(info.user, user) != 0) ||
+	if (e->doomed || (*user != '\0' && strcmp(info.user, user) != 0 &&
+	    (info.login == NULL || strcmp(info.login, user) != 0)) ||
 	    (net->bits > 0 && !net_has(net, info.peer)))
 		return;
 	roll_unlink(r, e);
@@ -107,6 +110,8 @@ roll_kick(void *ctx, const char *user, const struct net *net)
 
 	if (*user != '\0') {
 		LIST_FOREACH(e, roll_bucket(r, user), same)
+			roll_doom(r, e, user, net);
+		LIST_FOREACH(e, &r->others, other)
 			roll_doom(r, e, user, net);
 	} else {
 		for (e = TAILQ_FIRST(&r->here); e != NULL; e = next) {
@@ -228,6 +233,9 @@ roll_join(struct roll *r, struct roll_entry *e, void *session)
 	info = roll_describe(r, e);
 	TAILQ_INSERT_TAIL(&r->here, e, link);
 	LIST_INSERT_HEAD(roll_bucket(r, info.user), e, same);
+	e->is_other = info.login != NULL;
+	if (e->is_other)
+		LIST_INSERT_HEAD(&r->others, e, other);
 }
 
 void
@@ -237,5 +245,7 @@ roll_leave(struct roll *r, struct roll_entry *e)
 		return;
 	roll_unlink(r, e);
 	LIST_REMOVE(e, same);
+	if (e->is_other)
+		LIST_REMOVE(e, other);
 	e->session = NULL;
 }

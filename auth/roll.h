@@ -21,6 +21,8 @@ struct roll;
 struct roll_entry {			/* a member of the session's struct */
 	TAILQ_ENTRY(roll_entry)	 link;
 	LIST_ENTRY(roll_entry)	 same;	/* in its user's bucket */
+	LIST_ENTRY(roll_entry)	 other;	/* who logged in for another */
+	bool			 is_other;
 	void			*session;	/* NULL: not on the roll */
 	int64_t			 since_s;
 	bool			 doomed;	/* will be ended soon */
@@ -40,8 +42,8 @@ struct roll *roll_new(struct loop *l, const char *path,
 	    const struct roll_ops *ops);
 struct authc *roll_authc(struct roll *r);
 
-/* `e` stays where it is until it leaves; the user that `describe` tells must
- * not change meanwhile. */
+/* `e` stays where it is until it leaves; the user and login that `describe`
+ * tells must not change meanwhile. */
 void	roll_join(struct roll *r, struct roll_entry *e, void *session);
 /* An entry that never joined, or has left, is fine too. */
 void	roll_leave(struct roll *r, struct roll_entry *e);

@@ -15,7 +15,8 @@ static const struct ctl_column ctl_who_columns[] = {
 	{ "USER", "user", CTL_TEXT }, { "ADDRESS", "address", CTL_TEXT },
 	{ "BY", "service", CTL_TEXT }, { "MECHANISM", "mechanism", CTL_TEXT },
 	{ "SINCE", "since_s", CTL_TIME }, { "TLS", "tls", CTL_TEXT },
-	{ "SESSION", "session", CTL_TEXT }, { NULL, NULL, CTL_TEXT },
+	{ "SESSION", "session", CTL_TEXT }, { "LOGIN", "login", CTL_TEXT },
+	{ NULL, NULL, CTL_TEXT },
 };
 
 static const struct ctl_column ctl_test_lines[] = {

@@ -57,6 +57,8 @@ pop_login_reset(struct pop_session *s)
 	roll_leave(s->server->roll, &s->roll);
 	pop_login_forget_name(s);
 	s->user[0] = '\0';
+	free(s->login);
+	s->login = NULL;
 	if (s->state != POP_ST_AUTH)
 		pop_session_enter(s, POP_ST_AUTH);
 }
@@ -134,7 +136,9 @@ pop_login_done(struct pop_session *s, const struct exchange_reply *r)
 {
 	char ip[ADDR_STRLEN];
 
-	if (str_copy(s->user, sizeof(s->user), r->user) != 0) {
+	s->login = r->login == NULL ? NULL : strdup(r->login);
+	if ((r->login != NULL && s->login == NULL) ||
+	    str_copy(s->user, sizeof(s->user), r->user) != 0) {
 		pop_login_failed(s, AUTHP_TEMP);
 		return;
 	}

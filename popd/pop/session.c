@@ -231,6 +231,7 @@ pop_session_describe(void *session, struct authc_session_info *ret)
 
 	ret->sid = s->id;
 	ret->user = s->user;
+	ret->login = s->login;
 	ret->peer = &s->peer;
 	ret->service = AUTHP_POP;
 	ret->mech = s->mech;
@@ -341,10 +342,12 @@ pop_session_close(struct pop_session *s, const char *why, bool flush)
 	mboxc_close(s->drop);
 	free(s->deleted);
 	free(s->name);
+	free(s->login);
 	s->exchange = NULL;
 	s->drop = NULL;
 	s->deleted = NULL;
 	s->name = NULL;
+	s->login = NULL;
 	conn_close(s->conn, flush);
 	TAILQ_REMOVE(&srv->sessions, s, link);
 	acceptor_left(srv->acceptor, &s->peer);

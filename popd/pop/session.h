@@ -92,6 +92,7 @@ struct pop_session {
 	char			 mech[AUTHP_MECH_MAX + 1];
 	struct exchange		*exchange;	/* owned; NULL before login */
 	char			 user[AUTHP_USER_MAX + 1];
+	char			*login;		/* who acts for him, or NULL */
 	struct roll_entry	 roll;		/* after login */
 	int64_t			 stamp_s;	/* the banner's; 0: it has none */
 

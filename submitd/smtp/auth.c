@@ -73,7 +73,9 @@ auth_succeed(struct smtp_session *s, const struct exchange_reply *r)
 {
 	s->ticket = smtp_ticket_new(r->ticket->data, r->ticket->len);
 	s->user = strdup(r->user);
-	if (s->ticket == NULL || s->user == NULL) {
+	s->login = r->login == NULL ? NULL : strdup(r->login);
+	if (s->ticket == NULL || s->user == NULL ||
+	    (r->login != NULL && s->login == NULL)) {
 		smtp_reply(s, SMTP_R_NO_MEMORY);
 		return;
 	}

@@ -389,6 +389,7 @@ session_free(void *ctx)
 	free(s->tls);
 	free(s->ticket);
 	free(s->user);
+	free(s->login);
 	free(s->mech);
 	smtp_settings_unref(s->settings);
 	free(s);
@@ -436,6 +437,7 @@ session_describe(void *session, struct authc_session_info *ret)
 
 	ret->sid = s->sid;
 	ret->user = s->user;
+	ret->login = s->login;
 	ret->peer = &s->peer;
 	ret->service = AUTHP_SMTP;
 	ret->mech = s->mech;

@@ -137,6 +137,7 @@ struct smtp_session {
 	struct exchange		*exchange;	/* owned; from the first need */
 	struct smtp_ticket	*ticket;	/* owned; after AUTH */
 	char			*user;		/* after AUTH */
+	char			*login;		/* who acts for him, or NULL */
 	char			*mech;		/* of the AUTH that runs */
 	struct smtp_tx		*tx;		/* owned */
 	struct smtp_sums	 sums;

@@ -4,6 +4,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/run.py \
 	tests/e2e/sasl_client.py \
 	tests/e2e/submitd_instance.py \
+	tests/e2e/t_allow_as.py \
 	tests/e2e/t_auth.py \
 	tests/e2e/t_clients.py \
 	tests/e2e/t_dbcare.py \

@@ -396,10 +396,11 @@ class Base(unittest.TestCase):
         self.local = self.peer("submitd-local")
         self.authd.clock("+0")
 
-    def ok(self, r, user="alice@example.org"):
+    def ok(self, r, user="alice@example.org", login=""):
         self.assertEqual(r.verdict, "OK")
         ticket = r.blob()
         self.assertEqual(r.text(), user)
+        self.assertEqual(r.text(), login)
         self.assertEqual(r.rest, b"")
         return ticket
 
@@ -932,20 +933,20 @@ class Mechanisms(Base):
         self.assertEqual(self.why(), "authzid")
         self.do("user.allow-as.add", user=actor, other=owner)
         self.bad(self.smtp.plain(h, owner, "of " + owner, actor))
-        t = self.ok(plain(self.smtp, h), owner)
+        t = self.ok(plain(self.smtp, h), owner, actor)
         self.assert_log("user=owner@example.org login=actor@example.org")
         self.assertEqual(self.smtp.mail(h, owner, t).verdict, "OK")
         self.assertEqual(self.smtp.mail(h, actor, t).verdict, "NOTSENDER")
         for hash in ("sha256", "sha1"):
             r, _ = scram(self.smtp, h, actor, "of " + actor, hash=hash,
                          authzid=owner)
-            self.ok(r, owner)
-        d = self.ok(plain(self.pop, p), owner)
+            self.ok(r, owner, actor)
+        d = self.ok(plain(self.pop, p), owner, actor)
         r = self.mbox.call(MAILDROP, blob(d))
         self.assertEqual((r.verdict, r.text()), ("OK", owner))
         # It opens no relay: a grant hangs on its own user's credential.
         where = "127.0.11.3"
-        self.ok(plain(self.pop, self.pop.session(POP, where)), owner)
+        self.ok(plain(self.pop, self.pop.session(POP, where)), owner, actor)
         self.assertEqual(self.smtp.mail(self.smtp.session(SMTP, where),
                                         owner).verdict, "NOAUTH")
         def holds(want):
@@ -1045,23 +1046,54 @@ class Mechanisms(Base):
                 for i in range(n):
                     peer.send(WHO_ENTRY, Notices.entry(
                         self, serial, "u%d@example.org" % i, "192.0.2.1",
-                        service))
+                        service, login="bob@example.org" if i else ""))
                 peer.send(WHO_END, struct.pack(">I", serial))
             got = answer.result(20)
-        users = sorted((x["user"], x["service"]) for x in got if "user" in x)
-        self.assertEqual(users, [("u0@example.org", "pop"),
-                                 ("u0@example.org", "smtp"),
-                                 ("u1@example.org", "smtp")])
+        users = sorted((x["user"], x["service"], x.get("login"))
+                       for x in got if "user" in x)
+        self.assertEqual(users, [("u0@example.org", "pop", None),
+                                 ("u0@example.org", "smtp", None),
+                                 ("u1@example.org", "smtp", "bob@example.org")])
 
 
 class Transition(Base):
-    more = "scram_transition = yes\nguessing_exempt = {\"127.0.0.0/8\"}\n"
+    """SCRAM for users who were imported with a hash."""
 
-    def test_nothing_to_change(self):
+    more = 'guessing_exempt = {"127.0.0.0/8"}\n'
+
+    def hashed(self, name):
+        salt = b"some"
+        text = "{SSHA}" + base64.b64encode(hashlib.sha1(
+            PASSWORD.encode() + salt).digest() + salt).decode()
+        last = self.authd.ask("user.import",
+                              mode="add",
+                              users=[{"user": name, "hash": text}])[-1]
+        self.assertEqual(last.get("added"), 1, last)
+
+    def test_transition(self):
+        name = "hashed@example.org"
+        self.hashed(name)
         h = self.smtp.session(SMTP)
-        self.ok(scram(self.smtp, h, "alice@example.org", PASSWORD)[0])
-        r, _ = scram(self.smtp, h, "nobody@example.org", PASSWORD)
+        r, facts = scram(self.smtp, h, name, PASSWORD)
         self.assertEqual(r.verdict, "BADCRED")
+        other = scram(self.smtp, h, "nobody@example.org", PASSWORD)[1]
+        self.assertEqual((len(facts[0]), facts[1]), (len(other[0]), other[1]))
+        try:
+            self.authd.reload(self.more + "scram_transition = yes\n")
+            r, _ = scram(self.smtp, h, name, PASSWORD)
+            self.assertEqual((r.verdict, r.rest), ("TRANSITION", b""))
+            r, _ = scram(self.smtp, h, name + "#x", PASSWORD)
+            self.assertEqual(r.verdict, "BADCRED")
+            r, _ = scram(self.smtp, h, "nobody@example.org", PASSWORD)
+            self.assertEqual(r.verdict, "BADCRED")
+        finally:
+            self.authd.reload(self.more)
+        # The next PLAIN login makes the keys.
+        t = self.ok(self.smtp.plain(h, name, PASSWORD), name)
+        end = time.monotonic() + 10
+        while scram(self.smtp, h, name, PASSWORD)[0].verdict != "OK":
+            self.assertLess(time.monotonic(), end)
+        self.assertEqual(self.smtp.mail(h, name, t).verdict, "OK")
 
 
 class Guesser(Base):
@@ -1422,9 +1454,9 @@ class Notices(Base):
     """What authd says without being asked, and the answers."""
 
     def entry(self, serial, user="alice@example.org", peer="192.0.2.1",
-              service=SMTP, sid=SID, mech="PLAIN", tls=TLS):
+              service=SMTP, sid=SID, mech="PLAIN", tls=TLS, login=""):
         return (struct.pack(">I", serial) + text(sid) + text(user) +
-                text(peer) + bytes([service]) + text(mech) + text(tls) +
+                text(login) + text(peer) + bytes([service]) + text(mech) + text(tls) +
                 struct.pack(">Q", 1234567))
 
     def test_malformed(self):

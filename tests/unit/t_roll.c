@@ -17,7 +17,7 @@
 
 struct session {
 	struct roll_entry	 entry;
-	char			 user[16];
+	char			 user[16], login[16];
 	struct addr		 peer;
 	bool			 ended;
 };
@@ -102,6 +102,7 @@ describe(void *session, struct authc_session_info *ret)
 
 	ret->sid = "sid";
 	ret->user = s->user;
+	ret->login = s->login[0] == '\0' ? NULL : s->login;
 	ret->peer = &s->peer;
 }
 
@@ -133,6 +134,8 @@ setup(void **state)
 
 		snprintf(sessions[i].user, sizeof(sessions[i].user), "user%u",
 		    i % 50);
+		snprintf(sessions[i].login, sizeof(sessions[i].login), "%s",
+		    i % 50 == 9 ? "secretary" : i == 42 ? "user7" : "");
 		snprintf(ip, sizeof(ip), "192.0.%u.%u", i % 2, i / 2);
 		assert_int_equal(addr_parse_ip(ip, &sessions[i].peer), 0);
 		roll_join(roll, &sessions[i].entry, &sessions[i]);
@@ -155,7 +158,8 @@ test_kick(void **state)
 		const char *name, *user, *net;
 		unsigned int ended;
 	} rows[] = {
-		{ "a user", "user7", NULL, 10 },
+		{ "a user, and by him", "user7", NULL, 11 },
+		{ "by a user", "secretary", NULL, 10 },
 		{ "nobody", "user77", NULL, 0 },
 		{ "one address", "", "192.0.1.17/32", 1 },
 		{ "a user from a network", "user8", "192.0.1.0/24", 0 },
