@@ -13,6 +13,7 @@ include tests/fuzz/pop.mk
 include tests/fuzz/record.mk
 include tests/fuzz/places.mk
 include tests/fuzz/send.mk
+include tests/fuzz/authc.mk
 include tests/fuzz/lib.mk
 include tests/fuzz/spool.mk
 include tests/fuzz/verify.mk
