@@ -218,7 +218,7 @@ control_done_job(void *ctx)
 	control_log(j);
 	if (j->code == 0 && j->kick)
 		(void)ops_kick(j->core, j->user, NULL);
-	json_array_foreach(j->kicks, i, record)
+	json_array_foreach(j->code == 0 ? j->kicks : NULL, i, record)
 		(void)ops_kick(j->core, json_string_value(record), NULL);
 	if (j->code == 0 && (j->work->flags & JOB_CHANGES))
 		core_secrets_changed(j->core);

@@ -184,6 +184,20 @@ control_edit_settings(void *ctx, struct user_record *rec)
 	return control_apply(ctx, rec);
 }
 
+/* His sessions end, and those in which he acts for others, whose they are. */
+void
+control_kick_user(struct control_job *j)
+{
+	char other[MAILBOX_SIZE] = "";
+
+	j->kick = true;
+	if (j->kicks == NULL)
+		j->kicks = json_array();
+	while (json_array_size(j->kicks) < CONTROL_LIMIT &&
+	    userdb_allow_as_next(j->core->userdb, j->user, other, NULL) == 0)
+		(void)json_array_append_new(j->kicks, json_string(other));
+}
+
 int
 control_edit(struct control_job *j, userdb_edit_fn *edit, bool drop_grants,
     struct user_record *ret)
@@ -205,7 +219,7 @@ control_edit(struct control_job *j, userdb_edit_fn *edit, bool drop_grants,
 int
 control_user_passwd(struct control_job *j)
 {
-	j->kick = true;
+	control_kick_user(j);
 	return control_edit(j, control_edit_password, true, NULL);
 }
 
@@ -214,7 +228,8 @@ control_user_passwd(struct control_job *j)
 int
 control_user_disable(struct control_job *j)
 {
-	j->kick = !json_is_true(json_object_get(j->args, "sending"));
+	if (!json_is_true(json_object_get(j->args, "sending")))
+		control_kick_user(j);
 	return control_edit(j, control_edit_disable, true, NULL);
 }
 
@@ -241,7 +256,8 @@ control_user_set(struct control_job *j)
 		control_job_warn(j, "mail that is there is not moved: it stays "
 		    "in %s/%s", j->conf->mail_root, was.maildir);
 	record_user_clear(&was);
-	j->kick = (taken & USER_MAY_POP) != 0;
+	if (taken & USER_MAY_POP)
+		control_kick_user(j);
 	return control_edit(j, control_edit_settings, (taken &
 	    (USER_MAY_SUBMIT | USER_MAY_OPEN_RELAY | USER_MAY_USE_RELAY)) != 0,
 	    NULL);
@@ -253,10 +269,10 @@ control_user_delete(struct control_job *j)
 	struct user_record rec;
 	int r;
 
+	control_kick_user(j);
 	r = userdb_delete(j->core->userdb, j->user, &rec, &j->err);
 	if (r != 0)
 		return r;
-	j->kick = true;
 	(void)json_object_update_new(j->last,
 	    control_user_json(j, j->user, &rec));
 	record_user_clear(&rec);

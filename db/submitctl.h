@@ -153,6 +153,11 @@ int	ctl_with_password(struct ctl *c, json_t *request, bool once,
 /* A table, page by page, however long it is. */
 int	ctl_list(struct ctl *c, const char *sock, json_t *request,
 	    const struct ctl_column *cols);
+/* The same: `fix` is given each record before it is printed (not with -j), and
+ * `none` is printed instead of an empty table. */
+int	ctl_list_with(struct ctl *c, const char *sock, json_t *request,
+	    const struct ctl_column *cols, void (*fix)(json_t *record),
+	    const char *none);
 
 /* --------------------------------------------------------------- commands -- */
 

@@ -70,23 +70,10 @@ ctl_queue_sum_up(json_t *m)
 int
 ctl_queue_list(struct ctl *c)
 {
-	json_t *records = json_array(), *m;
-	size_t i;
-	int code;
-
-	code = ctl_ask(c, CTL_QUEUE, json_pack("{s:s, s:s*}", "verb",
-	    "queue.list", "user", c->user), records);
-	if (code == 0 && !c->json) {
-		json_array_foreach(records, i, m)
-			ctl_queue_sum_up(m);
-		if (json_array_size(records) == 0)
-			puts(c->user == NULL ? "the queue is empty" :
-			    "none of his messages waits");
-	}
-	if (code == 0 && (c->json || json_array_size(records) > 0))
-		ctl_table(c, ctl_queue_columns, records);
-	json_decref(records);
-	return code;
+	return ctl_list_with(c, CTL_QUEUE, json_pack("{s:s, s:s*}", "verb",
+	    "queue.list", "user", c->user), ctl_queue_columns,
+	    ctl_queue_sum_up, c->user == NULL ? "the queue is empty" :
+	    "none of his messages waits");
 }
 
 static void

@@ -94,27 +94,42 @@ ctl_list_end(json_t *records)
 }
 
 int
-ctl_list(struct ctl *c, const char *sock, json_t *request,
-    const struct ctl_column *cols)
+ctl_list_with(struct ctl *c, const char *sock, json_t *request,
+    const struct ctl_column *cols, void (*fix)(json_t *record),
+    const char *none)
 {
 	int width[CTL_COLUMNS_MAX] = { 0 };
-	json_t *records, *next;
+	json_t *records, *next, *r;
+	size_t i;
 	int code;
 
 	do {
 		records = json_array();
 		next = NULL;
 		code = ctl_ask(c, sock, json_deep_copy(request), records);
-		if (code == 0) {
+		if (code == 0)
 			next = ctl_list_end(records);
+		if (fix != NULL && !c->json)
+			json_array_foreach(records, i, r)
+				fix(r);
+		if (code == 0 && none != NULL && !c->json && width[0] == 0 &&
+		    next == NULL && json_array_size(records) == 0)
+			puts(none);
+		else if (code == 0)
 			ctl_table_page(c, cols, records, width);
-		}
 		if (next != NULL)
 			(void)json_object_set_new(request, "after", next);
 		json_decref(records);
 	} while (next != NULL && !ferror(stdout));
 	json_decref(request);
 	return code;
+}
+
+int
+ctl_list(struct ctl *c, const char *sock, json_t *request,
+    const struct ctl_column *cols)
+{
+	return ctl_list_with(c, sock, request, cols, NULL, NULL);
 }
 
 json_t *

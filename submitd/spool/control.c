@@ -20,6 +20,7 @@
 
 #define CONTROL_HEADER_MAX 65536u	/* octets of the header that are shown */
 #define CONTROL_LINE_MAX 998u
+#define CONTROL_LIST_MAX 1000u	/* messages of one answer */
 #define CONTROL_RCPTS_MAX 500u		/* in one record: it is one packet */
 
 /* JSON is UTF-8: what is not becomes '?'. */
@@ -92,16 +93,50 @@ control_fits(const struct queue_msg *m, const json_t *args)
 	return user == NULL || strcasecmp(user, m->user) == 0;
 }
 
+/* The messages behind `after` in the order of their ids, which is that of their
+ * age: at most `max` into v; returns how many. */
+static size_t
+control_page(struct spool *sp, const json_t *args, const char *after,
+    struct queue_msg **v, size_t max)
+{
+	struct queue_msg *m;
+	size_t n = 0, at;
+
+	for (m = queue_first(sp->queue); m != NULL; m = queue_next(m)) {
+		if (strcmp(m->id, after) <= 0 || !control_fits(m, args))
+			continue;
+		at = n;		/* as a rule it is the last */
+		while (at > 0 && strcmp(v[at - 1]->id, m->id) > 0)
+			at--;
+		if (at == max)
+			continue;
+		if (n < max)
+			n++;
+		memmove(v + at + 1, v + at, (n - at - 1) * sizeof(*v));
+		v[at] = m;
+	}
+	return n;
+}
+
 static void
 control_list(void *ctx, struct control_call *call, const json_t *args)
 {
-	struct spool *sp = ctx;
-	struct queue_msg *m;
+	struct queue_msg *v[CONTROL_LIST_MAX + 1];
+	const char *after = control_arg(args, "after");
+	const json_t *given = json_object_get(args, "limit");
+	size_t limit = CONTROL_LIST_MAX, n;
 
-	for (m = queue_first(sp->queue); m != NULL; m = queue_next(m))
-		if (control_fits(m, args))
-			control_record(call, control_message(m));
-	control_done(call);
+	if (json_is_integer(given) && json_integer_value(given) > 0 &&
+	    json_integer_value(given) < (json_int_t)limit)
+		limit = (size_t)json_integer_value(given);
+	n = control_page(ctx, args, after == NULL ? "" : after, v, limit + 1);
+	for (size_t i = 0; i < n && i < limit; i++)
+		control_record(call, control_message(v[i]));
+	if (n > limit)
+		control_done_with(call, json_pack("{s:s}", "next",
+		    v[limit - 1]->id));
+	else
+		control_done(call);
 }
 
 static void

@@ -315,13 +315,50 @@ class AllowAs(UserCase):
                 self.assertEqual(code, 535)
                 w2.close()
             self.ctl("user", "disable", U)
-            self.assertTrue(w.is_closed() or
-                            w.cmd("MAIL FROM:<%s>" % BOB)[0] == 421)
+            self.assertEqual(w.reply()[0], 421)
+            self.assertTrue(w.is_closed())
         self.ctl("user", "enable", U)
         self.ctl("user", "allow-as", "delete", U, BOB)
         w, code = self.plain(BOB, U, PASSWORD)
         self.assertEqual(code, 535)
         w.close()
+
+
+class Certificates(Case):
+    def external(self, i, pair, user="", context=None):
+        ctx = i.tls_context()
+        ctx.load_cert_chain(*pair)
+        with i.smtp(context=ctx) as w:
+            return w.cmd("AUTH EXTERNAL " + (
+                base64.b64encode(user.encode()).decode() or "="))[0]
+
+    def test_life_of_one(self):
+        with Instance(users={U: PASSWORD, BOB: "b"}, conf={
+                "mechanisms_submission": ["EXTERNAL", "PLAIN"]}) as i:
+            one, two = (make_cert(i.root, n, n) for n in ("one", "two"))
+            self.assertEqual(self.external(i, one), 535)
+            self.ctl("user", "certificate", "add", U, "laptop", one[0], on=i)
+            self.ctl("user", "certificate", "add", BOB, "his", one[0], on=i,
+                     code=EX_DATAERR)
+            self.ctl("user", "certificate", "add", U, "again", one[0], on=i,
+                     code=EX_DATAERR)
+            self.ctl("user", "certificate", "add", U, "old", two[0],
+                     "--expires", "1h", on=i)
+            self.assertEqual(self.external(i, one), 235)
+            self.assertEqual(self.external(i, one, U), 235)
+            self.assertEqual(self.external(i, one, BOB), 535)
+            self.assertEqual(self.external(i, two), 235)
+            listed = wait_until(lambda: (lambda v: all(
+                "last_use_s" in c for c in v) and v)(self.json(
+                    "user", "certificate", "list", U, on=i)), what="last use")
+            self.assertEqual([c["label"] for c in listed], ["laptop", "old"])
+            i.clock(7200)
+            self.assertEqual(self.external(i, two), 535)
+            self.assertEqual(self.external(i, one), 235)
+            self.ctl("user", "certificate", "delete", U, "laptop", on=i)
+            self.assertEqual(self.external(i, one), 535)
+            self.ctl("user", "certificate", "add", BOB, "his", one[0], on=i)
+            self.assertEqual(self.external(i, one, BOB), 235)
 
 
 class Disabled(UserCase):
@@ -390,6 +427,22 @@ class Disabled(UserCase):
         self.ctl("user", "enable", U)
         self.assertEqual(self.smtp_code(U, PASSWORD), 235)
         for m in self.json("queue", "list", "--user", U):
+            self.ctl("queue", "delete", m["id"])
+
+    def test_queue_pages(self):
+        with inst.smtp(auth=(U, PASSWORD)) as w:
+            for n in range(9):
+                w.send_mail(U, ["far%d@away.test" % n], letter("waits"))
+        whole = self.json("queue", "list", "--user", U)
+        self.assertEqual(len(whole), 9)
+        protocol = Protocol()
+        protocol.setUp()
+        try:
+            got, n = protocol.pages("queue", 4, verb="queue.list", user=U)
+        finally:
+            protocol.tearDown()
+        self.assertEqual((got, n), (whole, 3))
+        for m in whole:
             self.ctl("queue", "delete", m["id"])
 
     def test_rights(self):
@@ -616,11 +669,11 @@ class Protocol(Case):
                 records, end = self.ask("users", **request)
                 self.assertEqual((records, end.get("code")), ([], code), end)
 
-    def pages(self, **request):
+    def pages(self, sock="users", limit=7, **request):
         out, after, n = [], "", 0
         while after is not None:
-            records, end = self.ask("users", after=after, limit=7, **request)
-            self.assertLessEqual(len(records), 7)
+            records, end = self.ask(sock, after=after, limit=limit, **request)
+            self.assertLessEqual(len(records), limit)
             out += records
             after = end.get("next")
             n += 1
