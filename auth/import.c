@@ -176,7 +176,7 @@ import_prepare_whole(const struct import_ctx *c, struct import_user *u,
 	code = seal_open(c->core->keys.secret, u->in.user, r->secret,
 	    r->secret_len, secret);
 	explicit_bzero(secret, sizeof(secret));
-	if (code != 0) {
+	if (code < 0) {
 		u->secret_lost = true;
 		r->secret_len = 0;
 		r->secret_generation = 0;

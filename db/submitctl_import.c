@@ -182,7 +182,8 @@ import_foreign(struct import_run *r, const char *line, size_t len,
 
 /* Addresses in a list, as they are stored. */
 static int
-import_canonical(json_t *o, const char *key, struct err *e)
+import_canonical(json_t *o, const char *key, const char *domain,
+    struct err *e)
 {
 	json_t *list = json_object_get(o, key), *v;
 	char at[MAILBOX_SIZE], canon[MAILBOX_SIZE];
@@ -197,7 +198,7 @@ import_canonical(json_t *o, const char *key, struct err *e)
 		    import_user(at, NULL, canon, e) != 0))
 			return err_set(e, ERR_FORMAT, "\"%s\": entry %zu is no "
 			    "@DOMAIN", key, i + 1);
-		if (s[0] != '@' && import_user(s, NULL, canon, e) != 0)
+		if (s[0] != '@' && import_user(s, domain, canon, e) != 0)
 			return err_set(e, ERR_FORMAT, "\"%s\": entry %zu is no "
 			    "address", key, i + 1);
 		(void)json_array_set_new(list, i,
@@ -268,8 +269,8 @@ import_own_take(struct import_run *r, json_t *o, char user[MAILBOX_SIZE],
 	if (!json_is_true(json_object_get(o, "continues")) &&
 	    (code = import_claim(r, user, 0, e)) != 0)
 		return code;
-	if ((code = import_canonical(o, "aliases", e)) != 0 ||
-	    (code = import_canonical(o, "allow_as", e)) != 0)
+	if ((code = import_canonical(o, "aliases", domain, e)) != 0 ||
+	    (code = import_canonical(o, "allow_as", domain, e)) != 0)
 		return code;
 	return import_claim_aliases(r, o, e);
 }

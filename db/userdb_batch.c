@@ -21,7 +21,6 @@ struct userdb_batch {
 	void				*ctx;
 	bool				 dry;
 	bool				 again;	/* one failed halfway */
-	bool				 done;	/* a dry one: all went well */
 };
 
 static bool
@@ -68,9 +67,10 @@ userdb_batch_is_free(struct userdb *db, DB_TXN *txn,
 }
 
 static int
-userdb_batch_aliases(struct userdb *db, DB_TXN *txn,
+userdb_batch_aliases(const struct userdb_batch *b, DB_TXN *txn,
     const struct userdb_batch_item *it, bool *changed, struct err *reterr)
 {
+	struct userdb *db = b->db;
 	char address[MAILBOX_SIZE] = "", owner[MAILBOX_SIZE];
 	int rc = 0;
 
@@ -79,7 +79,7 @@ userdb_batch_aliases(struct userdb *db, DB_TXN *txn,
 		if (userdb_batch_has(&it->aliases, address))
 			continue;
 		*changed = true;
-		if ((rc = userdb_alias_delete_in(db, txn, address, NULL,
+		if (!b->dry && (rc = userdb_alias_delete_in(db, txn, address, NULL,
 		    reterr)) != 0)
 			return rc;
 	}
@@ -90,7 +90,9 @@ userdb_batch_aliases(struct userdb *db, DB_TXN *txn,
 		if (rc == 0)
 			continue;
 		*changed = true;
-		if (rc != DB_NOTFOUND || (rc = userdb_alias_add_in(db, txn,
+		if (rc != DB_NOTFOUND)
+			return rc;
+		if (!b->dry && (rc = userdb_alias_add_in(db, txn,
 		    it->aliases.v[i], it->user, reterr)) != 0)
 			return rc;
 	}
@@ -98,9 +100,10 @@ userdb_batch_aliases(struct userdb *db, DB_TXN *txn,
 }
 
 static int
-userdb_batch_allow_as(struct userdb *db, DB_TXN *txn,
+userdb_batch_allow_as(const struct userdb_batch *b, DB_TXN *txn,
     const struct userdb_batch_item *it, bool *changed, struct err *reterr)
 {
+	struct userdb *db = b->db;
 	char user[MAILBOX_SIZE] = "", key[USERDB_PAIR_KEY_MAX];
 	uint8_t none[1];
 	struct dbenv_item v = { .p = none, .size = sizeof(none) };
@@ -112,7 +115,7 @@ userdb_batch_allow_as(struct userdb *db, DB_TXN *txn,
 		if (userdb_batch_has(&it->allow_as, user))
 			continue;
 		*changed = true;
-		if ((rc = userdb_allow_as_delete_in(db, txn, it->user, user,
+		if (!b->dry && (rc = userdb_allow_as_delete_in(db, txn, it->user, user,
 		    reterr)) != 0)
 			return rc;
 	}
@@ -124,7 +127,9 @@ userdb_batch_allow_as(struct userdb *db, DB_TXN *txn,
 		if (rc == 0)
 			continue;
 		*changed = true;
-		if (rc != DB_NOTFOUND || (rc = userdb_allow_as_add_in(db, txn,
+		if (rc != DB_NOTFOUND)
+			return rc;
+		if (!b->dry && (rc = userdb_allow_as_add_in(db, txn,
 		    it->user, it->allow_as.v[i], reterr)) != 0)
 			return rc;
 	}
@@ -141,8 +146,9 @@ userdb_batch_edit(void *ctx, struct user_record *r)
 }
 
 static int
-userdb_batch_put(struct userdb *db, DB_TXN *txn, struct userdb_batch_item *it,
-    struct user_record *is, bool is_new, struct err *reterr)
+userdb_batch_put(const struct userdb_batch *b, DB_TXN *txn,
+    struct userdb_batch_item *it, struct user_record *is, bool is_new,
+    struct err *reterr)
 {
 	uint8_t v[RECORD_MAX];
 	int n;
@@ -152,9 +158,11 @@ userdb_batch_put(struct userdb *db, DB_TXN *txn, struct userdb_batch_item *it,
 	if (n < 0)
 		return err_set(reterr, n, "a value is out of bounds, or too "
 		    "much is stored of this user");
+	if (b->dry)
+		return 0;
 	if (is_new)
-		return userdb_add_in(db, txn, it->user, is, reterr);
-	return userdb_update_in(db, txn, it->user, userdb_batch_edit, is,
+		return userdb_add_in(b->db, txn, it->user, is, reterr);
+	return userdb_update_in(b->db, txn, it->user, userdb_batch_edit, is,
 	    NULL, reterr);
 }
 
@@ -183,13 +191,13 @@ userdb_batch_one(struct userdb_batch *b, DB_TXN *txn, size_t i,
 		rc = userdb_batch_is_free(b->db, txn, it, is_new, &it->err);
 	if (rc == 0 && what == USERDB_BATCH_PUT) {
 		*ret_written = true;
-		rc = userdb_batch_put(b->db, txn, it, &is, is_new, &it->err);
+		rc = userdb_batch_put(b, txn, it, &is, is_new, &it->err);
 		changed = true;
 	}
 	if (rc == 0 && what != USERDB_BATCH_KEEP && it->aliases.given)
-		rc = userdb_batch_aliases(b->db, txn, it, &changed, &it->err);
+		rc = userdb_batch_aliases(b, txn, it, &changed, &it->err);
 	if (rc == 0 && what != USERDB_BATCH_KEEP && it->allow_as.given)
-		rc = userdb_batch_allow_as(b->db, txn, it, &changed, &it->err);
+		rc = userdb_batch_allow_as(b, txn, it, &changed, &it->err);
 	*ret_written |= changed;
 	record_user_clear(&is);
 	if (rc == 0 && what != USERDB_BATCH_KEEP)
@@ -219,8 +227,7 @@ userdb_batch_txn(void *ctx, DB_TXN *txn, struct err *reterr)
 		if (written)
 			return err_set(reterr, ERR_DENIED, "again");
 	}
-	b->done = true;
-	return b->dry ? err_set(reterr, ERR_DENIED, "nothing is kept") : 0;
+	return 0;
 }
 
 int
@@ -234,9 +241,9 @@ userdb_batch(struct userdb *db, struct userdb_batch_item *items, size_t n,
 	for (size_t i = 0; i < n; i++)
 		items[i].result = USERDB_BATCH_KEPT;
 	do {
-		b.again = b.done = false;
+		b.again = false;
 		r = dbenv_txn(db->env, DBENV_SYNC, userdb_batch_txn, &b,
 		    "import", reterr);
 	} while (b.again);
-	return b.dry && b.done ? 0 : r;
+	return r;
 }

@@ -51,7 +51,7 @@ typedef int userdb_batch_fn(void *ctx, size_t i,
 	    struct err *reterr);
 
 /* One transaction, on stable storage before it returns 0, unless `dry`: then
- * all is done and given up again. An error means that nothing was changed. */
+ * all is looked at and nothing written. An error means that nothing was changed. */
 int	userdb_batch(struct userdb *db, struct userdb_batch_item *items,
 	    size_t n, userdb_batch_fn *fn, void *ctx, bool dry,
 	    struct err *reterr);
