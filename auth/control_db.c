@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,13 +51,21 @@ control_db_counts(struct control_job *j, const struct dbenv_counts *n)
 	control_job_set(j, "flaws", json_integer((json_int_t)n->flaws));
 }
 
+/* The memory of its caches goes back to the system, too. */
+static void
+control_db_tidy(void)
+{
+	dbenv_scratch_remove(".");
+	(void)malloc_trim(0);
+}
+
 int
 control_db_check(struct control_job *j)
 {
 	struct dbenv_counts n;
 	int r = dbenv_backup(j->core->dbenv, control_db_flaw, j, &n, &j->err);
 
-	dbenv_scratch_remove(".");
+	control_db_tidy();
 	if (r == 0)
 		control_db_counts(j, &n);
 	return r;
@@ -121,7 +130,7 @@ control_db_backup(struct control_job *j)
 		    control_db_is_copied);
 	if (r == 0)
 		r = control_db_open_all(j, ".", manifest_is_key);
-	dbenv_scratch_remove(".");
+	control_db_tidy();
 	if (r != 0)
 		return r;
 	control_db_counts(j, &n);

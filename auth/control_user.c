@@ -522,5 +522,7 @@ control_status(struct control_job *j)
 	if (n == 0)
 		control_job_warn(j, "there is no user yet: "
 		    "submitctl user add NAME");
+	control_job_set(j, "nospace",
+	    json_boolean(!dbenv_has_space(j->core->dbenv)));
 	return 0;
 }

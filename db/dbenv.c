@@ -116,13 +116,10 @@ dbenv_take_lock(struct dbenv *e, const char *home, struct err *reterr)
 		close(fd);
 		return r;
 	}
+	/* For people; written over what is there, as the disk may be full. */
 	(void)snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-	if (ftruncate(fd, 0) == -1 ||
-	    pwrite(fd, pid, strlen(pid), 0) != (ssize_t)strlen(pid)) {
-		(void)err_sys(reterr, "%s", path);
-		close(fd);
-		return ERR_SYSTEM;
-	}
+	if (pwrite(fd, pid, strlen(pid), 0) == (ssize_t)strlen(pid))
+		(void)!ftruncate(fd, (off_t)strlen(pid));
 	e->lock_fd = fd;
 	return 0;
 }

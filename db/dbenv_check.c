@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "db/dbenv_private.h"
+#include "db/placesdb_private.h"
 #include "db/record.h"
 #include "lib/str.h"
 
@@ -28,6 +29,8 @@ enum dbcheck_db {
 	DBCHECK_COUNTS,
 	DBCHECK_RELAY,
 	DBCHECK_EXPIRY,
+	DBCHECK_LOGINS,
+	DBCHECK_PLACES,
 	DBCHECK__COUNT
 };
 
@@ -337,6 +340,28 @@ dbcheck_expiry(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
 }
 
 static void
+dbcheck_login(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
+{
+	struct placesdb_login login;
+
+	(void)k;
+	c->counts->others++;
+	if (placesdb_login_decode(v.p, v.len, &login) != 0)
+		dbcheck_flaw(c, "a last login is unreadable");
+}
+
+static void
+dbcheck_place(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
+{
+	struct placesdb_place place;
+
+	(void)k;
+	c->counts->others++;
+	if (placesdb_place_decode(v.p, v.len, &place) != 0)
+		dbcheck_flaw(c, "a place is unreadable");
+}
+
+static void
 dbcheck_other(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
 {
 	(void)k;
@@ -360,6 +385,8 @@ static const struct dbcheck_file {
 	[DBCHECK_COUNTS] = { "counts.db", dbcheck_count },
 	[DBCHECK_RELAY] = { "relay.db", dbcheck_grant },
 	[DBCHECK_EXPIRY] = { "relay_expiry.db", dbcheck_expiry },
+	[DBCHECK_LOGINS] = { "logins.db", dbcheck_login },
+	[DBCHECK_PLACES] = { "places.db", dbcheck_place },
 };
 
 static int

@@ -364,6 +364,9 @@ ctl_status_users(struct ctl_status *s)
 		return;
 	if (!s->ctl->json)
 		printf("users: %lld\n", (long long)ctl_int(r, "users"));
+	if (json_is_true(json_object_get(r, "nospace")))
+		ctl_status_note(s, "the disk of db_dir is full: logins go on, "
+		    "nothing can be changed");
 	json_decref(r);
 }
 

@@ -92,6 +92,9 @@ class Full(unittest.TestCase):
             self.assertEqual(inst.pid("authd-core"), core)
             for _ in range(3):
                 self.killed(inst)
+            r = inst.ctl("status", check=False)
+            self.assertEqual(r.returncode, 1, r.stdout)
+            self.assertIn("the disk of db_dir is full", r.stdout + r.stderr)
             r = inst.ctl("db", "check", check=False)
             self.assertEqual(r.returncode, 75, r.stderr)
             self.space_again(inst)

@@ -128,12 +128,24 @@ class Writer(Worker):
         return said
 
 
+class Carer(Worker):
+    """What takes long, and writes beside."""
+
+    def once(self):
+        n = sum(self.done.values())
+        answer = self.inst.control(
+            "users", verb=("db.check", "db.compact")[n % 2])
+        assert "error" not in answer and not answer.get("flaws"), answer
+        time.sleep(0.1)
+        return "ok"
+
+
 class Killed(unittest.TestCase):
     def test_authd_core(self):
         with Instance(conf={"grant_ttl": "10h"}) as inst:
             stop = threading.Event()
             workers = [kind(inst, n, stop) for n, kind in enumerate(
-                (Sender, Sender, Poller, Poller, Writer, Writer))]
+                (Sender, Sender, Poller, Poller, Writer, Writer, Carer))]
             for w in workers:
                 w.start()
             try:
@@ -150,6 +162,7 @@ class Killed(unittest.TestCase):
             inst.start()
             self.judge_data(inst, workers)
             self.assertEqual(inst.ctl("db", "check").stderr, "")
+            self.assertNotIn("scratch", os.listdir(inst.conf["db_dir"]))
 
     def kill(self, inst):
         slowest = 0.0
@@ -173,7 +186,7 @@ class Killed(unittest.TestCase):
             self.assertFalse(w.is_alive(), "%s hangs" % type(w).__name__)
             self.assertIsNone(w.broken)
             self.assertLess(w.longest, WAIT_MAX_S, type(w).__name__)
-            self.assertGreater(w.done["ok"], KILLS // 2, type(w).__name__)
+            self.assertGreater(w.done["ok"], KILLS // 4, type(w).__name__)
 
     def judge_daemons(self, inst):
         log = inst.log("authd")

@@ -307,6 +307,10 @@ t_flaws(void **state)
 		{ "allowed.db", "aa@b\0user00001@example.org", 26, "",
 		    "allowed.db: a@b and user00001@example.org: only half of "
 		    "it is there\n" },
+		{ "logins.db", "user00001@example.org", 21, "?",
+		    "logins.db: a last login is unreadable\n" },
+		{ "places.db", "user00001@example.org", 21, "?",
+		    "places.db: a place is unreadable\n" },
 		{ "counts.db", "users", 5, "\1\1\1\1\1\1\1\1",
 		    "counts.db: 72340172838076673 users are counted, 10 are "
 		    "there\n" },
