@@ -238,8 +238,8 @@ static int
 authc_replied(void *ctx, int rc, struct msg_in *m, int fd)
 {
 	static const struct authc_reply away = {
-		.rc = ERR_AWAY, .verdict = AUTHP_TEMP, .user = "", .login = "", .path = "",
-	
+		.rc = ERR_AWAY, .verdict = AUTHP_TEMP, .user = "",
+		.login = "", .path = "",
 		.peer = "", .tls = "", .mech = "", .sid = "", .blob = "",
 		.kind = AUTHP_KIND_SASL,
 	};

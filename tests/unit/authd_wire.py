@@ -15,6 +15,7 @@ import hmac
 import json
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -1534,6 +1535,58 @@ class Roles(Base):
                                                                  fields))
         self.assertTrue(self.peer("submitd-spool").dropped(
             TICKET, blob(b"x") + text("") + b"\2"))
+
+    def test_mutated(self):
+        """Requests with octets changed, cut out and put in: each is answered or
+        drops its peer, and nobody else hears of it."""
+        rnd = random.Random(4)
+        h = self.smtp.session(SMTP, "127.0.11.1")
+        s = self.pop.session(POP, "127.0.11.1")
+        start = [blob(h) + text(TLS) + text(mech) + b"\1" + blob(ir) +
+                 text(binding) + blob(b"x" * 32) + blob(b"c" * 32)
+                 for mech, ir, binding in (
+                     ("PLAIN", b"\0alice\0wrong", ""),
+                     ("LOGIN", b"alice", ""), ("EXTERNAL", b"", ""),
+                     ("SCRAM-SHA-256", b"n,,n=alice,r=abcdef", ""),
+                     ("SCRAM-SHA-256-PLUS", b"p=tls-exporter,,n=alice,r=abc",
+                      "tls-exporter"))]
+        good = {"submitd-smtp": [(START, x) for x in start] + [
+                    (STEP, struct.pack(">I", 512) + blob(b"x")),
+                    (CANCEL, struct.pack(">I", 512)),
+                    (MAIL, blob(h) + blob(b"") + text(TLS) + text("a@b.org")),
+                    (RCPT, text("alice@example.org"))],
+                "popd-pop": [(APOP, blob(s) + text(TLS) + text("alice") +
+                              text("<%s.1@mail.example.org>" % SID) +
+                              blob(b"d" * 16))],
+                "submitd-spool": [(TICKET, blob(b"x" * 60) + text("a@b.org") +
+                                   b"\0")],
+                "popd-mbox": [(MAILDROP, blob(b"x" * 60))],
+                "submitd-local": [(DELIVER, text("alice@example.org"))]}
+        for folder, packets in good.items():
+            p = self.peer(folder)
+            for _ in range(400 * len(packets)):
+                kind, fields = rnd.choice(packets)
+                f = bytearray(fields)
+                for _ in range(rnd.randint(1, 3)):
+                    at = rnd.randrange(len(f) + 1)
+                    how = rnd.randrange(4)
+                    if how == 0 and at < len(f):
+                        f[at] ^= 1 << rnd.randrange(8)
+                    elif how == 1 and at < len(f):
+                        f[at] = rnd.choice((0, 1, 0x7f, 0x80, 0xff))
+                    elif how == 2:
+                        del f[at:at + rnd.randint(1, 9)]
+                    else:
+                        f[at:at] = rnd.randbytes(rnd.randint(1, 9))
+                try:
+                    p.send(kind, bytes(f))
+                except (BrokenPipeError, ConnectionError):
+                    p.close()
+                    p = self.peer(folder)
+            p.close()
+        self.login()
+        self.assertEqual(self.smtp.call(RCPT, text("x@example.org")).verdict,
+                         "NOUSER")
 
     def test_session(self):
         tcp = socket.create_server(("127.0.0.1", 0))
