@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "auth/pace.h"
 #include "db/dbenv.h"
 #include "db/placesdb.h"
 #include "db/relay_cache.h"
@@ -64,6 +65,7 @@ struct core {
 	struct rekey		*rekey;
 	struct guess		*guess;
 	struct fair		*fair;		/* in front of pool */
+	struct pace		 pace;		/* of failures */
 	struct placesdb		*places;
 	struct ops		*ops;
 	struct core_stats	 stats;

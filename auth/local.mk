@@ -22,7 +22,7 @@ auth_libcore_a_SOURCES = \
 	auth/hash.h auth/hash_crypt.c auth/hash_digest.c auth/hash_private.h \
 	auth/keys.c auth/keys.h auth/login.c auth/mail.c auth/notice.c \
 	auth/notice.h auth/ops.c auth/ops.h \
-	auth/policy.c auth/policy.h auth/rekey.c auth/rekey.h auth/sasl.c \
+	auth/pace.c auth/pace.h auth/policy.c auth/policy.h auth/rekey.c auth/rekey.h auth/sasl.c \
 	auth/sasl.h auth/sasl_setup.c auth/sasl_user.c auth/apop.c \
 	auth/apop.h auth/names.c \
 	auth/names.h auth/scram.c auth/scram.h auth/seal.c auth/seal.h \

@@ -272,13 +272,15 @@ login_count(struct login *l)
 {
 	struct guess *g = l->x.core->guess;
 	int64_t now_s = clock_now_s();
+	uint32_t delay_ms, pace = pace_ms(&l->x.core->pace);
 	struct guess_who w = login_who(l);
 	struct guess_block b;
 
 	if (!l->blocked && guess_failed(g, &w, l->password, now_s, &b))
 		login_log_block(l, &b);
+	delay_ms = guess_delay_ms(g, &w, now_s);
 	return guess_reply_at(l->asked_ms, clock_mono_ms(),
-	    guess_delay_ms(g, &w, now_s));
+	    delay_ms > pace ? delay_ms : pace);
 }
 
 static void
@@ -477,6 +479,11 @@ login_checked(void *ctx, enum fair_end how)
 		[FAIR_AWAY] = "queuefull",
 	};
 
+	struct login *l = ctx;
+	int64_t now_ms = clock_mono_ms();
+
+	if (how == FAIR_CHECKED)
+		pace_note(&l->x.core->pace, now_ms - l->asked_ms, now_ms);
 	if (how == FAIR_CHECKED || how == FAIR_REFUSED)
 		login_verified(ctx);
 	else
