@@ -213,7 +213,7 @@ control_credential_delete(struct control_job *j)
 
 	if ((r = control_edit(j, control_edit_delete, false, &rec)) != 0)
 		return r;
-	control_kick_user(j);
+	j->kick = true;
 	control_credential_say(j, &rec, CREDENTIAL_PASSWORD);
 	record_user_clear(&rec);
 	return 0;
@@ -319,7 +319,7 @@ control_certificate_delete(struct control_job *j)
 	r = control_edit(j, control_edit_no_certificate, false, &rec);
 	if (r != 0)
 		return r;
-	control_kick_user(j);
+	j->kick = true;
 	control_credential_say(j, &rec, CREDENTIAL_CERTIFICATE);
 	record_user_clear(&rec);
 	return 0;
@@ -373,7 +373,7 @@ control_edit_no_secret(void *ctx, struct user_record *rec)
 int
 control_secret_delete(struct control_job *j)
 {
-	control_kick_user(j);
+	j->kick = true;
 	return control_edit(j, control_edit_no_secret, false, NULL);
 }
 
@@ -414,7 +414,7 @@ control_allow_as_add(struct control_job *j)
 int
 control_allow_as_delete(struct control_job *j)
 {
-	j->kicks = json_pack("[s]", j->other);
+	j->kick = true;		/* those in which he acts for others, too */
 	control_allow_as_say(j);
 	return userdb_allow_as_delete(j->core->userdb, j->user, j->other,
 	    &j->err);

@@ -125,7 +125,6 @@ void	control_put_settings(json_t *o, const struct user_record *r);
 /* control_user.c: what the verbs on users share. */
 int	control_edit(struct control_job *j, userdb_edit_fn *edit,
 	    bool drop_grants, struct user_record *ret);
-void	control_kick_user(struct control_job *j);
 json_t	*control_user_json(const struct control_job *j, const char *user,
 	    const struct user_record *r);
 /* The last login of the user (label ""), or with a credential, since `since_s`:

@@ -184,20 +184,6 @@ control_edit_settings(void *ctx, struct user_record *rec)
 	return control_apply(ctx, rec);
 }
 
-/* His sessions end, and those in which he acts for others, whose they are. */
-void
-control_kick_user(struct control_job *j)
-{
-	char other[MAILBOX_SIZE] = "";
-
-	j->kick = true;
-	if (j->kicks == NULL)
-		j->kicks = json_array();
-	while (json_array_size(j->kicks) < CONTROL_LIMIT &&
-	    userdb_allow_as_next(j->core->userdb, j->user, other, NULL) == 0)
-		(void)json_array_append_new(j->kicks, json_string(other));
-}
-
 int
 control_edit(struct control_job *j, userdb_edit_fn *edit, bool drop_grants,
     struct user_record *ret)
@@ -219,7 +205,7 @@ control_edit(struct control_job *j, userdb_edit_fn *edit, bool drop_grants,
 int
 control_user_passwd(struct control_job *j)
 {
-	control_kick_user(j);
+	j->kick = true;
 	return control_edit(j, control_edit_password, true, NULL);
 }
 
@@ -229,7 +215,7 @@ int
 control_user_disable(struct control_job *j)
 {
 	if (!json_is_true(json_object_get(j->args, "sending")))
-		control_kick_user(j);
+		j->kick = true;
 	return control_edit(j, control_edit_disable, true, NULL);
 }
 
@@ -257,7 +243,7 @@ control_user_set(struct control_job *j)
 		    "in %s/%s", j->conf->mail_root, was.maildir);
 	record_user_clear(&was);
 	if (taken & USER_MAY_POP)
-		control_kick_user(j);
+		j->kick = true;
 	return control_edit(j, control_edit_settings, (taken &
 	    (USER_MAY_SUBMIT | USER_MAY_OPEN_RELAY | USER_MAY_USE_RELAY)) != 0,
 	    NULL);
@@ -269,7 +255,7 @@ control_user_delete(struct control_job *j)
 	struct user_record rec;
 	int r;
 
-	control_kick_user(j);
+	j->kick = true;
 	r = userdb_delete(j->core->userdb, j->user, &rec, &j->err);
 	if (r != 0)
 		return r;

@@ -265,15 +265,38 @@ saslx_other_flags(struct saslx *x, uint32_t *ret_flags)
 	return r;
 }
 
+/* The exchange may have taken minutes, a check may have waited: what he proved
+ * must still be his, and he still be let in. */
+static bool
+saslx_is_still(struct saslx *x)
+{
+	int64_t created_s = x->rec.created_s;
+	int r;
+
+	record_user_clear(&x->rec);
+	r = userdb_get(x->core->userdb, x->login, &x->rec, NULL);
+	if (r != 0 && r != ERR_NOTFOUND)
+		x->temp = true;
+	x->known = r == 0;
+	if (r == 0 && x->rec.created_s == created_s &&
+	    !(x->rec.flags & USER_DISABLED) && user_record_holds(&x->rec,
+	    x->found.generation, clock_now_s()))
+		return true;
+	x->real = false;
+	x->why = "changed";
+	return false;
+}
+
 bool
 saslx_authorize(struct saslx *x)
 {
-	uint32_t refused = USER_DISABLED, flags = x->rec.flags;
+	uint32_t refused = USER_DISABLED, flags;
 	int r = 0;
 
 	x->authorized = false;
-	if (!x->real || !x->genuine)
+	if (!x->real || !x->genuine || !saslx_is_still(x))
 		return false;
+	flags = x->rec.flags;
 	if (x->user[0] == '\0')
 		str_copy(x->user, sizeof(x->user), x->login);
 	if (x->needs & USER_MAY_SUBMIT)

@@ -315,7 +315,8 @@ class Peer:
 
 
 def scram(peer, handle, user, password, ir=True, authzid="", hash="sha256",
-          gs2="n", mech=None, binding="", data=b"", sent=None):
+          gs2="n", mech=None, binding="", data=b"", sent=None,
+          meanwhile=lambda: None):
     """An exchange of RFC 5802; returns the last reply, salt and iterations.
 
     With a binding the mechanism is -PLUS; `sent` is what the client takes for
@@ -346,6 +347,7 @@ def scram(peer, handle, user, password, ir=True, authzid="", hash="sha256",
     auth = ",".join((first, server_first, final)).encode()
     signature = hmac.digest(hashlib.new(hash, client_key).digest(), auth, hash)
     proof = bytes(a ^ b for a, b in zip(client_key, signature))
+    meanwhile()
     r = peer.step(exchange, (final + ",p=" + base64.b64encode(
         proof).decode()).encode())
     if r.verdict == "CONTINUE":
@@ -972,6 +974,22 @@ class Mechanisms(Base):
         holds("OK")
         self.do("user.passwd", user=actor, password="another")
         holds("VOID")
+
+    def test_changed_meanwhile(self):
+        name = "meanwhile@example.org"
+        self.authd.user(name)
+        p = self.pop.session(POP)
+        for verb, args in (("user.disable", {}),
+                           ("user.passwd", dict(password="x y z")),
+                           ("user.delete", {})):
+            self.do("user.enable", user=name)
+            self.do("user.passwd", user=name, password=PASSWORD)
+            r, _ = scram(self.pop, p, name, PASSWORD, meanwhile=lambda: None)
+            self.ok(r, name)
+            r, _ = scram(self.pop, p, name, PASSWORD,
+                         meanwhile=lambda: self.do(verb, user=name, **args))
+            self.bad(r)
+            self.assertEqual(self.why(), "changed")
 
     def test_authzid_preparation(self):
         """RFC 4954 section 4: one that cannot be prepared, or becomes empty by
