@@ -69,6 +69,10 @@
 	X("grant.revoke", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_FILTER | \
 	    JOB_CHANGES, control_grant_revoke) \
 	X("grant.purge", JOB_CHANGES, control_grant_purge) \
+	X("blocked.list", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_PAGED, \
+	    control_blocked_list) \
+	X("blocked.clear", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_FILTER | \
+	    JOB_CHANGES, control_blocked_clear) \
 	X("db.check", JOB_LONG, control_db_check) \
 	X("db.backup", JOB_LONG | JOB_CHANGES, control_db_backup) \
 	X("db.compact", JOB_LONG | JOB_CHANGES, control_db_compact) \

@@ -163,6 +163,8 @@ int	control_allow_as_list(struct control_job *j);
 int	control_alias_add(struct control_job *j);
 int	control_alias_delete(struct control_job *j);
 int	control_alias_list(struct control_job *j);
+int	control_blocked_list(struct control_job *j);
+int	control_blocked_clear(struct control_job *j);
 int	control_grant_list(struct control_job *j);
 int	control_grant_query(struct control_job *j);
 int	control_grant_revoke(struct control_job *j);

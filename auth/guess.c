@@ -27,6 +27,7 @@
 #define GUESS_SLOTS	(GUESS_SETS * GUESS_WAYS)
 #define GUESS_SAME_SETS	4096u
 #define GUESS_SAME_WAYS	4u
+#define GUESS_BATCH	64u		/* written in a transaction */
 #define GUESS_UNIT	1000u		/* one failure, in entry.level */
 #define GUESS_SHARE	4u		/* one network is at most this part of
 					 * what its neighbours may fail */
@@ -75,7 +76,9 @@ struct guess_same {
 };
 
 struct guess {
-	pthread_mutex_t		lock;
+	pthread_mutex_t		lock;		/* of what is below */
+	pthread_mutex_t		writing;	/* by one thread at a time, or
+						 * what is older would stay */
 	uint8_t			key[SIPHASH_KEY];
 	uint8_t			secret[32];	/* of wrong passwords */
 	size_t			n_dirty;
@@ -96,6 +99,7 @@ guess_new(const uint8_t key[32])
 	}
 	memcpy(g->secret, key, sizeof(g->secret));
 	pthread_mutex_init(&g->lock, NULL);
+	pthread_mutex_init(&g->writing, NULL);
 	return g;
 }
 
@@ -115,6 +119,7 @@ guess_free(struct guess *g)
 	for (size_t i = 0; i < 2 * GUESS_SLOTS; i++)
 		free(guess_slot(g, i)->user);
 	pthread_mutex_destroy(&g->lock);
+	pthread_mutex_destroy(&g->writing);
 	explicit_bzero(g->secret, sizeof(g->secret));
 	free(g);
 }
@@ -610,16 +615,25 @@ guess_next(struct guess *g, size_t *pos, int64_t now_s,
 	return found;
 }
 
-static bool
-guess_meets(const struct guess_entry *e, const struct net *net)
+bool
+guess_nets_meet(const struct net *x, const struct net *y)
 {
-	uint8_t a[16], b[16], bits = e->bits < net->bits ? e->bits : net->bits;
+	uint8_t a[16], b[16], bits = x->bits < y->bits ? x->bits : y->bits;
 
-	memcpy(a, e->ip, sizeof(a));
-	memcpy(b, net->ip, sizeof(b));
+	memcpy(a, x->ip, sizeof(a));
+	memcpy(b, y->ip, sizeof(b));
 	addr_mask(a, bits);
 	addr_mask(b, bits);
 	return memcmp(a, b, sizeof(a)) == 0;
+}
+
+static bool
+guess_meets(const struct guess_entry *e, const struct net *net)
+{
+	struct net own = { .bits = e->bits };
+
+	memcpy(own.ip, e->ip, sizeof(own.ip));
+	return guess_nets_meet(&own, net);
 }
 
 size_t
@@ -696,6 +710,21 @@ guess_save_again(struct guess *g, const struct placesdb_guess *v, size_t n)
 		guess_touch(g, e);
 	}
 	pthread_mutex_unlock(&g->lock);
+}
+
+int
+guess_write(struct guess *g, struct placesdb *places, struct err *reterr)
+{
+	struct placesdb_guess v[GUESS_BATCH];
+	size_t n;
+	int r = 0;
+
+	pthread_mutex_lock(&g->writing);
+	while (r == 0 && (n = guess_save(g, v, GUESS_BATCH)) > 0)
+		if ((r = placesdb_guess_put(places, v, n, reterr)) != 0)
+			guess_save_again(g, v, n);
+	pthread_mutex_unlock(&g->writing);
+	return r;
 }
 
 /* Its slot is another one by now, for the hash has another key: both are

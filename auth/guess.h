@@ -117,11 +117,17 @@ bool	guess_next(struct guess *g, size_t *pos, int64_t now_s,
 size_t	guess_clear(struct guess *g, const struct net *net, const char *user,
 	    int64_t now_s);
 
+/* The networks have addresses in common. */
+bool	guess_nets_meet(const struct net *x, const struct net *y);
+
 /* What changed since it was last taken: at most `max`, 0 when that was all.
  * guess_save_again() if it could not be written. */
 size_t	guess_save(struct guess *g, struct placesdb_guess *v, size_t max);
 void	guess_save_again(struct guess *g, const struct placesdb_guess *v,
 	    size_t n);
+/* Writes all that changed; on a thread that may wait. */
+int	guess_write(struct guess *g, struct placesdb *places,
+	    struct err *reterr);
 /* At the start, with all that was written. */
 void	guess_load(struct guess *g, const struct placesdb_guess *v,
 	    int64_t now_s);

@@ -33,7 +33,6 @@
 #define CORE_CENSUS_S		(6 * 3600)
 #define CORE_SWEEP_BUDGET	2000u
 #define CORE_PLACES_BUDGET	256u
-#define CORE_SAVE_BATCH		64u
 #define CORE_FAIR_MS		250
 
 struct core_main {
@@ -52,21 +51,6 @@ struct core_main {
 
 static void	core_count_start(struct core_main *c);
 
-/* What guessing has come to, as far as it changed. */
-static int
-core_save_guess(struct core *core, struct err *reterr)
-{
-	struct placesdb_guess v[CORE_SAVE_BATCH];
-	size_t n;
-	int r = 0;
-
-	while (r == 0 && (n = guess_save(core->guess, v,
-	    CORE_SAVE_BATCH)) > 0)
-		if ((r = placesdb_guess_put(core->places, v, n, reterr)) != 0)
-			guess_save_again(core->guess, v, n);
-	return r;
-}
-
 static void
 core_load_guess(void *ctx, const struct placesdb_guess *v)
 {
@@ -83,8 +67,7 @@ core_save_places(struct core_main *c)
 	if (!dbenv_has_space(c->core.dbenv))
 		return;		/* that was logged */
 	fail = placesdb_flush(c->core.places, &e) != 0 ||
-	    core_save_guess(&c->core, &e) != 0;
-
+	    guess_write(c->core.guess, c->core.places, &e) != 0;
 	if (fail && !c->places_fail)
 		LOG_EV(LOG_ERR, "db.places.fail", NULL, KV_T("why", e.text));
 	c->places_fail = fail;

@@ -12,6 +12,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_delivery.py \
 	tests/e2e/t_disk.py \
 	tests/e2e/t_grants.py \
+	tests/e2e/t_guessing.py \
 	tests/e2e/t_import.py \
 	tests/e2e/t_kill.py \
 	tests/e2e/t_kill_auth.py \
