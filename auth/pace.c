@@ -1,5 +1,5 @@
 /*
- * pace.c - holding failures back for as long as checks take. Runs in authd-core.
+ * pace.c - holding failures back while checks take long. Runs in authd-core.
  * It goes up at once, in steps of twice as much, and down slowly: each change
  * can be seen from outside, so there are to be few.
  */
