@@ -130,6 +130,7 @@ control_job_free(struct control_job *j)
 			close(j->fds[i]);
 	scram_free_password(j->password);
 	record_user_clear(&j->settings.rec);
+	explicit_bzero(&j->keys, sizeof(j->keys));
 	json_decref(j->args);
 	json_decref(j->kicks);
 	json_decref(j->records);

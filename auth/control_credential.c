@@ -174,7 +174,8 @@ control_credential_add(struct control_job *j)
 
 	if (made && (r = control_make_password(j)) != 0)
 		return r;
-	if ((r = control_edit(j, control_edit_add, false, &rec)) != 0)
+	if ((r = control_make_keys(j)) != 0 ||
+	    (r = control_edit(j, control_edit_add, false, &rec)) != 0)
 		return r;
 	control_credential_say(j, &rec, CREDENTIAL_PASSWORD);
 	record_user_clear(&rec);
@@ -414,7 +415,7 @@ control_allow_as_add(struct control_job *j)
 int
 control_allow_as_delete(struct control_job *j)
 {
-	j->kick = true;		/* those in which he acts for others, too */
+	j->kick = true;
 	control_allow_as_say(j);
 	return userdb_allow_as_delete(j->core->userdb, j->user, j->other,
 	    &j->err);

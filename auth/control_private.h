@@ -62,6 +62,9 @@ struct control_job {
 	char			 address[MAILBOX_SIZE];
 	char			 label[RECORD_LABEL_SIZE];
 	char			*password;	/* prepared; zeroed at the end */
+	struct user_credential	 keys;		/* its, under this salt */
+	uint8_t			 keys_salt[RECORD_SALT_MAX];
+	uint8_t			 keys_salt_len;	/* 0: not made yet */
 	struct net		 net;
 	bool			 has_net;
 	bool			 all;
@@ -131,6 +134,9 @@ json_t	*control_user_json(const struct control_job *j, const char *user,
  * members PREFIX_s, PREFIX_from and so on; none if there was none. */
 void	control_put_login(struct control_job *j, json_t *o, const char *label,
 	    int64_t since_s, const char *prefix);
+/* Makes the keys of j->password before the transaction that stores them, for
+ * that takes milliseconds. ERR_NOTFOUND: no such user. */
+int	control_make_keys(struct control_job *j);
 /* The keys of j->password, with a new generation. */
 int	control_set_keys(struct control_job *j, struct user_record *r,
 	    struct user_credential *c);

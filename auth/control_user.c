@@ -32,19 +32,57 @@ control_generation(const struct user_record *r)
 	return g;
 }
 
-/* All of a user's keys share his salt. */
+/* All of a user's keys share his salt; it is made from his name. */
+static int
+control_derive(struct control_job *j, const struct user_record *r)
+{
+	j->keys_salt_len = r->salt_len;
+	memcpy(j->keys_salt, r->salt, sizeof(j->keys_salt));
+	if (r->salt_len == 0 && scram_salt_of(j->core->keys.fake, j->user,
+	    j->keys_salt) == 0)
+		j->keys_salt_len = SCRAM_SALT;
+	if (j->keys_salt_len > 0 && scram_set_keys(&j->keys, j->password,
+	    strlen(j->password), j->keys_salt, j->keys_salt_len,
+	    (uint32_t)j->conf->scram_iterations, j->conf->scram_sha1) == 0)
+		return 0;
+	j->keys_salt_len = 0;
+	return err_set(&j->err, ERR_NOMEM, "the password could not be hashed");
+}
+
+int
+control_make_keys(struct control_job *j)
+{
+	struct user_record rec;
+	int r;
+
+	r = userdb_get(j->core->userdb, j->user, &rec, &j->err);
+	if (r != 0)
+		return r;
+	r = control_derive(j, &rec);
+	record_user_clear(&rec);
+	return r;
+}
+
 int
 control_set_keys(struct control_job *j, struct user_record *r,
     struct user_credential *c)
 {
-	if (r->salt_len == 0 && scram_salt_of(j->core->keys.fake, j->user,
-	    r->salt) == 0)
-		r->salt_len = SCRAM_SALT;
-	if (r->salt_len == 0 || scram_set_keys(c, j->password,
-	    strlen(j->password), r->salt, r->salt_len,
-	    (uint32_t)j->conf->scram_iterations, j->conf->scram_sha1) != 0)
-		return err_set(&j->err, ERR_NOMEM,
-		    "the password could not be hashed");
+	int rc;
+
+	/* Not made yet, or he was made anew meanwhile. */
+	if ((j->keys_salt_len == 0 || (r->salt_len > 0 &&
+	    (r->salt_len != j->keys_salt_len ||
+	    memcmp(r->salt, j->keys_salt, r->salt_len) != 0))) &&
+	    (rc = control_derive(j, r)) != 0)
+		return rc;
+	r->salt_len = j->keys_salt_len;
+	memcpy(r->salt, j->keys_salt, sizeof(r->salt));
+	c->keys = j->keys.keys;
+	c->iterations = j->keys.iterations;
+	memcpy(c->stored_key, j->keys.stored_key, sizeof(c->stored_key));
+	memcpy(c->server_key, j->keys.server_key, sizeof(c->server_key));
+	memcpy(c->stored_key1, j->keys.stored_key1, sizeof(c->stored_key1));
+	memcpy(c->server_key1, j->keys.server_key1, sizeof(c->server_key1));
 	c->created_s = j->now_s;
 	c->generation = control_generation(r);
 	r->changed_s = j->now_s;
@@ -205,7 +243,11 @@ control_edit(struct control_job *j, userdb_edit_fn *edit, bool drop_grants,
 int
 control_user_passwd(struct control_job *j)
 {
+	int r;
+
 	j->kick = true;
+	if ((r = control_make_keys(j)) != 0)
+		return r;
 	return control_edit(j, control_edit_password, true, NULL);
 }
 
@@ -214,8 +256,7 @@ control_user_passwd(struct control_job *j)
 int
 control_user_disable(struct control_job *j)
 {
-	if (!json_is_true(json_object_get(j->args, "sending")))
-		j->kick = true;
+	j->kick = !json_is_true(json_object_get(j->args, "sending"));
 	return control_edit(j, control_edit_disable, true, NULL);
 }
 
@@ -242,8 +283,7 @@ control_user_set(struct control_job *j)
 		control_job_warn(j, "mail that is there is not moved: it stays "
 		    "in %s/%s", j->conf->mail_root, was.maildir);
 	record_user_clear(&was);
-	if (taken & USER_MAY_POP)
-		j->kick = true;
+	j->kick = (taken & USER_MAY_POP) != 0;
 	return control_edit(j, control_edit_settings, (taken &
 	    (USER_MAY_SUBMIT | USER_MAY_OPEN_RELAY | USER_MAY_USE_RELAY)) != 0,
 	    NULL);

@@ -193,8 +193,8 @@ ctl_help_options(FILE *to)
 	    "  --force           of user export: to a terminal too\n"
 	    "  --scheme S        of user hash: SCRAM-SHA-256, SCRAM-SHA-1\n"
 	    "  --version         which submitd this belongs to\n"
-	    "USER is a full address; a bare name is one in the first local "
-	    "domain.\nSee submitctl(8).\n", to);
+	    "USER is a full address; a bare name is one in default_domain, or in "
+	    "the first\nlocal domain. See submitctl(8).\n", to);
 }
 
 /* Is it one of the words of the command, or in its help? */
