@@ -1,0 +1,268 @@
+/*
+ * login_end.c - how a login ends: what is logged, counted, granted, and when the
+ * reply goes.
+ *
+ * Runs on the loop of authd-core. Every failure goes the same way, whatever it
+ * was. It must never log a password.
+ */
+#include "config.h"
+
+#include "auth/login_private.h"
+
+#include <string.h>
+
+#include "auth/policy.h"
+#include "auth/scram.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+#define LOGIN_DELAYED_MAX 4096u		/* failures that wait, in all */
+
+static unsigned int login_n_delayed;
+
+void
+login_undelay(void)
+{
+	login_n_delayed--;
+}
+
+/* Failure */
+
+static void
+login_delay_over(void *ctx)
+{
+	login_end(ctx, AUTHP_BADCRED);
+}
+
+static bool
+login_is_exempt(const struct login *l)
+{
+	const struct conf_nets *nets = &l->x.core->conf->guessing_exempt;
+
+	for (size_t i = 0; i < nets->n; i++)
+		if (net_has(&nets->v[i], &l->handle.peer))
+			return true;
+	return false;
+}
+
+void
+login_log(const struct login *l, int level, const char *ev, const char *why)
+{
+	char rip[ADDR_STRLEN], cert[2 * AUTHP_CERT_SIZE + 1];
+	char name[MAILBOX_SIZE + RECORD_LABEL_SIZE];
+	const struct saslx *x = &l->x;
+	const char *user = x->user[0] != '\0' ? x->user : x->login;
+
+	if (x->label[0] == '\0')
+		str_copy(name, sizeof(name), x->login);
+	else
+		str_format(name, sizeof(name), "%s#%s", x->login, x->label);
+	str_hex(cert, l->cert, sizeof(l->cert));
+	LOG_EV(level, ev, l->handle.sid, KV_S("user", user),
+	    KV_S("login", strcmp(name, user) == 0 ? NULL : name),
+	    KV_A("method", conf_mech_name(x->mech)),
+	    KV_A("rip", addr_ip_text(&l->handle.peer, rip)),
+	    KV_A("service", x->service), KV_A("why", why),
+	    KV_A("cert", l->has_cert ? cert : NULL),
+	    KV_A("tls", why == NULL ? l->tls : NULL));
+}
+
+struct guess_who
+login_who(const struct login *l)
+{
+	return (struct guess_who){
+		.addr = l->handle.peer, .user = l->x.login,
+		.known = l->known, .exempt = login_is_exempt(l),
+	};
+}
+
+static void
+login_log_block(const struct login *l, const struct guess_block *b)
+{
+	char net[ADDR_STRLEN];
+
+	LOG_EV(LOG_WARNING, "auth.block", l->handle.sid,
+	    KV_S("user", b->user[0] != '\0' ? b->user : NULL),
+	    KV_A("network", net_text(&b->net, net)),
+	    KV_A("why", guess_why_name(b->why)), KV_U("count", b->count),
+	    KV_I("until", b->until_s));
+}
+
+/* Counts it, unless it was not looked at, and returns when the reply is due. */
+static int64_t
+login_count(struct login *l)
+{
+	struct guess *g = l->x.core->guess;
+	int64_t now_s = clock_now_s();
+	uint32_t delay_ms, pace = pace_ms(&l->x.core->pace);
+	struct guess_who w = login_who(l);
+	struct guess_block b;
+
+	if (!l->blocked && guess_failed(g, &w, l->password, now_s, &b))
+		login_log_block(l, &b);
+	delay_ms = guess_delay_ms(g, &w, now_s);
+	return guess_reply_at(l->asked_ms, clock_mono_ms(),
+	    delay_ms > pace ? delay_ms : pace);
+}
+
+static void
+login_failed(struct login *l)
+{
+	struct core *core = l->x.core;
+	int64_t at_ms = login_count(l);
+
+	scram_free_password(l->password);
+	l->password = NULL;
+	core->stats.auth_fail++;
+	login_log(l, LOG_NOTICE, "auth.fail", l->blocked ? "blocked" :
+	    l->x.why == NULL ? "badpass" : l->x.why);
+	if (l->peer == NULL || login_n_delayed >= LOGIN_DELAYED_MAX ||
+	    timer_init(&l->delay, core->loop, login_delay_over, l) != 0) {
+		login_end(l, AUTHP_TEMP);	/* says nothing, costs nothing */
+		return;
+	}
+	l->state = LOGIN_DELAYED;
+	login_n_delayed++;
+	timer_arm(&l->delay, at_ms - clock_mono_ms());
+}
+
+/* Success */
+
+/* POP-before-SMTP: whoever has shown under TLS, with a credential that is good
+ * for SMTP too, who he is may for a while send from where he is. Not whoever
+ * reads another one's mail: a grant hangs on its own user's credential. */
+static bool
+login_may_grant(const struct login *l)
+{
+	const uint32_t need = USER_MAY_SUBMIT | USER_MAY_OPEN_RELAY;
+
+	return (l->x.found_scope & CREDENTIAL_SMTP) &&
+	    strcmp(l->x.user, l->x.login) == 0 &&
+	    (l->x.rec.flags & need) == need &&
+	    !(l->x.rec.flags & USER_SENDING_DISABLED) &&
+	    !policy_grant_excluded(l->x.core->conf, &l->handle.peer);
+}
+
+static void
+login_grant(struct login *l, int64_t now_s)
+{
+	struct core *core = l->x.core;
+	struct relay_grant_args args = {
+		.ttl_s = core->conf->grant_ttl_s,
+		.generation = l->x.found.generation,
+		.protocol = GRANT_PROTO_POP3, .source = GRANT_POP, .tls = true,
+	};
+	struct grant_record g;
+	struct err e = { 0 };
+	char rip[ADDR_STRLEN];
+	bool renewed;
+
+	if (!login_may_grant(l))
+		return;
+	addr_ip_text(&l->handle.peer, rip);
+	renewed = relay_cache_lookup(core->relay, &l->handle.peer, l->x.user,
+	    now_s, &g, NULL) == 0;
+	if (relay_cache_grant(core->relay, &l->handle.peer, l->x.user, &args,
+	    now_s, &g, &e) != 0) {
+		LOG_EV(LOG_ERR, "grant.fail", l->handle.sid,
+		    KV_S("user", l->x.user), KV_A("rip", rip),
+		    KV_T("why", e.text));
+		return;
+	}
+	if (renewed)
+		core->stats.grants_renewed++;
+	else
+		core->stats.grants_new++;
+	LOG_EV(LOG_INFO, renewed ? "grant.renew" : "grant.new",
+	    l->handle.sid, KV_S("user", l->x.user), KV_A("rip", rip),
+	    KV_U("ttl", args.ttl_s));
+}
+
+static int
+login_seal(const struct login *l, int64_t now_s, uint8_t *dst)
+{
+	struct ticket t = {
+		.kind = AUTHP_KIND_SASL, .service = l->handle.service,
+		.peer = l->handle.peer, .issued_s = now_s,
+		.generation = l->x.found.generation,
+		.created_s = l->x.rec.created_s,
+	};
+
+	str_copy(t.user, sizeof(t.user), l->x.user);
+	str_copy(t.login, sizeof(t.login), l->x.login);
+	str_copy(t.tls, sizeof(t.tls), l->tls);
+	str_copy(t.mech, sizeof(t.mech), conf_mech_name(l->x.mech));
+	str_copy(t.sid, sizeof(t.sid), l->handle.sid);
+	return ticket_seal(l->x.core->keys.ticket, &t, dst);
+}
+
+/* Where and how he came in; his own count there begins anew. */
+static void
+login_note(const struct login *l, int64_t now_s)
+{
+	const struct guess_who w = { .addr = l->handle.peer,
+	    .user = l->x.login };
+	struct placesdb_login note = { .at_s = now_s,
+	    .service = l->handle.service };
+
+	guess_succeeded(l->x.core->guess, &w, now_s);
+	memcpy(note.ip, l->handle.peer.ip, sizeof(note.ip));
+	str_copy(note.mech, sizeof(note.mech), conf_mech_name(l->x.mech));
+	str_copy(note.tls, sizeof(note.tls), l->tls);
+	placesdb_note(l->x.core->places, l->x.login, l->x.found.label, &note);
+}
+
+static void
+login_succeeded(struct login *l)
+{
+	struct core *core = l->x.core;
+	uint8_t ticket[AUTHP_TICKET_MAX];
+	int64_t now_s = clock_now_s();
+	struct msg_out m;
+	int len = login_seal(l, now_s, ticket);
+
+	login_note(l, now_s);
+	if (len < 0 || l->peer == NULL) {
+		login_end(l, AUTHP_TEMP);
+		return;
+	}
+	core->stats.auth_ok++;
+	login_log(l, LOG_INFO, "auth.ok", NULL);
+	if (l->handle.service == AUTHP_POP)
+		login_grant(l, now_s);
+	ops_reply_begin(&m, l->type, l->id, AUTHP_OK);
+	msg_put_blob(&m, ticket, (size_t)len);
+	msg_put_str(&m, l->x.user);
+	msg_put_str(&m, strcmp(l->x.user, l->x.login) == 0 ? "" : l->x.login);
+	ops_reply(l->peer, &m);
+	login_free(l);
+}
+
+void
+login_finish(struct login *l)
+{
+	switch (l->result) {
+	case SASLX_OK:
+		login_succeeded(l);
+		return;
+	case SASLX_DENIED:
+		login_failed(l);
+		return;
+	case SASLX_MALFORMED:
+		login_log(l, LOG_NOTICE, "auth.malformed", "syntax");
+		login_end(l, AUTHP_MALFORMED);
+		return;
+	case SASLX_TRANSITION:
+		l->x.core->stats.auth_fail++;
+		login_log(l, LOG_NOTICE, "auth.fail", "transition");
+		login_end(l, AUTHP_TRANSITION);
+		return;
+	case SASLX_CONTINUE:
+	case SASLX_TEMP:
+		break;
+	}
+	l->x.core->stats.auth_temp++;
+	login_log(l, LOG_ERR, "auth.temp", "database");
+	login_end(l, AUTHP_TEMP);
+}
