@@ -32,7 +32,7 @@ struct control_batch {
 	struct userdb_batch_item *items;
 	size_t			*at;		/* which user an item is */
 	size_t			 n_items;
-	const char		**lists;	/* strings of all items' lists */
+	const char		**lists;	/* strings of all lists */
 };
 
 /* "problems", "notices", "kept": [index, user, text]. */
@@ -264,7 +264,7 @@ control_user_import(struct control_job *j)
 	return r;
 }
 
-/* -------------------------------------------------------------------- export -- */
+/* --------------------------------------------------------------- export -- */
 
 typedef int control_list_fn(struct userdb *db, const char *user,
 	    char item[MAILBOX_SIZE], struct err *reterr);
@@ -406,7 +406,7 @@ control_user_export(struct control_job *j)
 	return r;
 }
 
-/* ---------------------------------------------------------------------- hash -- */
+/* ----------------------------------------------------------------- hash -- */
 
 static int
 control_hash_text(struct control_job *j, bool sha1, char *dst, size_t size)

@@ -31,7 +31,7 @@ import_digest(const void *p, size_t len, uint8_t ret[RECORD_KEY])
 	    ERR_NOMEM;
 }
 
-/* -------------------------------------------------------------- the password -- */
+/* --------------------------------------------------------- the password -- */
 
 /* Has he this password already, or had he it when it was imported? Its keys at
  * u->keys are those of the configured count of iterations. */
@@ -222,7 +222,7 @@ import_prepare(const struct import_ctx *c, json_t *line,
 	return r;
 }
 
-/* ---------------------------------------------------------------- the record -- */
+/* ----------------------------------------------------------- the record -- */
 
 static int
 import_default_maildir(const struct import_ctx *c, const char *user,

@@ -117,7 +117,7 @@ import_user(const char *name, const char *domain, char dst[MAILBOX_SIZE],
 	return str_copy(dst, MAILBOX_SIZE, mb.canon);
 }
 
-/* -------------------------------------------------------------- the secret -- */
+/* ----------------------------------------------------------- the secret -- */
 
 static int
 import_hex(const char *s, size_t len, char *dst, size_t size)
@@ -277,7 +277,7 @@ import_secret(const char *text, size_t len, char *dst, bool *ret_plain,
 	return r;
 }
 
-/* --------------------------------------------------------------- the lines -- */
+/* ------------------------------------------------------------ the lines -- */
 
 static size_t
 import_split(const char *line, size_t len, struct import_field *fields,

@@ -191,7 +191,7 @@ import_take_mark(struct import_record *r, const json_t *v,
 	return 0;
 }
 
-/* --------------------------------------------------------------- addresses -- */
+/* ------------------------------------------------------------ addresses -- */
 
 /* A canonical address; with `domains` also "@domain". */
 static bool
@@ -257,7 +257,7 @@ import_take_user(struct import_record *r, const json_t *v,
 	return str_copy(r->user, sizeof(r->user), json_string_value(v));
 }
 
-/* ------------------------------------------------------------------ limits -- */
+/* --------------------------------------------------------------- limits -- */
 
 static const struct {
 	const char	*key;
@@ -297,7 +297,7 @@ import_take_limits(struct import_record *r, const json_t *v,
 	return 0;
 }
 
-/* ------------------------------------------------------------- credentials -- */
+/* ---------------------------------------------------------- credentials -- */
 
 #define CRED(m) offsetof(struct user_credential, m), \
 	    sizeof(((struct user_credential *)NULL)->m)
@@ -462,7 +462,7 @@ import_take_credentials(struct import_record *r, const json_t *v,
 	    import_bad(m->key, "each label once", reterr);
 }
 
-/* --------------------------------------------------------------- the table -- */
+/* ------------------------------------------------------------ the table -- */
 
 static const struct import_member import_members[] = {
 	{ "user", import_take_user, 0, 0, 0 },
@@ -548,7 +548,7 @@ import_record_clear(struct import_record *r)
 	explicit_bzero(r, sizeof(*r));
 }
 
-/* ------------------------------------------------------------------ writing -- */
+/* -------------------------------------------------------------- writing -- */
 
 static void
 import_put_blob(json_t *o, const char *key, const void *p, size_t len)

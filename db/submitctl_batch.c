@@ -17,7 +17,7 @@
 
 #define BATCH_USERS	200u
 #define BATCH_WINDOW	4u		/* requests under way */
-#define BATCH_COST	8u		/* users that one derivation outweighs */
+#define BATCH_COST	8u		/* users that a derivation outweighs */
 #define BATCH_WAIT_S	120
 #define BATCH_TRIES	300		/* of 0.1 s, while authd-core is busy */
 

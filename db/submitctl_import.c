@@ -103,7 +103,7 @@ import_claim(struct import_run *r, const char *address, uint64_t mark,
 	    ~IMPORT_ALIAS_BIT));
 }
 
-/* --------------------------------------------------- lines of other servers -- */
+/* ----------------------------------------------- lines of other servers -- */
 
 /* What became of a rule or a path that cannot be kept. */
 static void
@@ -178,7 +178,7 @@ import_foreign(struct import_run *r, const char *line, size_t len,
 	return code;
 }
 
-/* ------------------------------------------------------------- our own lines -- */
+/* -------------------------------------------------------- our own lines -- */
 
 /* Addresses in a list, as they are stored. */
 static int
@@ -324,7 +324,7 @@ import_own(struct import_run *r, const char *line, size_t len, json_t **ret)
 	return code;
 }
 
-/* ------------------------------------------------------------------ the run -- */
+/* -------------------------------------------------------------- the run -- */
 
 static int
 import_one(struct import_run *r, const char *line, size_t len)
@@ -391,7 +391,7 @@ import_later(struct import_run *r)
 	return code;
 }
 
-/* -------------------------------------------------------------- the missing -- */
+/* ---------------------------------------------------------- the missing -- */
 
 struct import_missing {
 	struct import_run	*run;
@@ -522,7 +522,7 @@ import_disable(struct import_run *r, const struct import_missing *m)
 	return code;
 }
 
-/* --------------------------------------------------------------- the command -- */
+/* ---------------------------------------------------------- the command -- */
 
 static int
 import_summary(struct import_run *r)

@@ -79,8 +79,8 @@ userdb_batch_aliases(const struct userdb_batch *b, DB_TXN *txn,
 		if (userdb_batch_has(&it->aliases, address))
 			continue;
 		*changed = true;
-		if (!b->dry && (rc = userdb_alias_delete_in(db, txn, address, NULL,
-		    reterr)) != 0)
+		if (!b->dry && (rc = userdb_alias_delete_in(db, txn, address,
+		    NULL, reterr)) != 0)
 			return rc;
 	}
 	if (rc != 0 && rc != DB_NOTFOUND)
@@ -115,8 +115,8 @@ userdb_batch_allow_as(const struct userdb_batch *b, DB_TXN *txn,
 		if (userdb_batch_has(&it->allow_as, user))
 			continue;
 		*changed = true;
-		if (!b->dry && (rc = userdb_allow_as_delete_in(db, txn, it->user, user,
-		    reterr)) != 0)
+		if (!b->dry && (rc = userdb_allow_as_delete_in(db, txn,
+		    it->user, user, reterr)) != 0)
 			return rc;
 	}
 	if (rc != 0 && rc != DB_NOTFOUND)
