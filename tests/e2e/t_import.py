@@ -281,6 +281,26 @@ class Again(Case):
         self.login("kb1@example.test", "first", 535)
 
 
+    def test_who_is_shut_out_is_logged_out(self):
+        self.imports("so1:{PLAIN}x\nso2:{PLAIN}x\nso3:{PLAIN}x\n", added=3)
+        users = ["so%d@example.test" % n for n in (1, 2, 3)]
+        wires = [inst.smtp(auth=(u, "x")) for u in users]
+        try:
+            self.imports('{"user":"so1","disabled":true}\n'
+                         '{"user":"so2","password":"y"}\n'
+                         '{"user":"so3","note":"stays"}\n', "--update",
+                         updated=3)
+            for w in wires[:2]:
+                self.assertEqual(w.reply()[0], 421)
+            wires[2].cmd("NOOP", 250)
+        finally:
+            for w in wires:
+                w.close()
+        self.login(users[0], "x", 535)
+        self.login(users[1], "x", 535)
+        self.login(users[1], "y")
+
+
 class Replace(Case):
     """In a root of its own: it counts all users."""
 
