@@ -170,6 +170,20 @@ class Formats(Case):
         self.assertNotIn("hash", self.record("sk1@example.test"))
         self.login("sk1@example.test", "key password")
         self.imports("sk1:%s\n" % line, "--update", unchanged=1)
+        # All his keys have one salt.
+        inst.ctl("user", "credential", "add", "sk1", "phone", "--stdin",
+                 input="app password\n")
+        other = inst.ctl("user", "hash", "--stdin", input="k2\n").stdout
+        said = self.imports("sk1:" + other, "--update", code=EX_DATAERR,
+                            failed=1)
+        self.assertIn("salt", said)
+        self.imports("sk1:{PLAIN}k2\n", "--update", updated=1)
+        for password in ("k2", "app password"):
+            self.login("sk1@example.test", password)
+        self.imports("sk2:" + inst.ctl(
+            "user", "hash", "--scheme", "SCRAM-SHA-1", "--stdin",
+            input="sha one\n").stdout, added=1)
+        self.login("sk2@example.test", "sha one")
 
     def test_standard_input(self):
         r = inst.ctl("-j", "user", "import", input="si1:{PLAIN}x\n")
