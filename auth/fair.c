@@ -45,6 +45,7 @@ struct fair_net {
 	unsigned int		 failures;
 	unsigned int		 running;
 	bool			 exempt;
+	bool			 held;		/* fair_submit() needs it */
 };
 
 struct fair_set {
@@ -231,7 +232,8 @@ fair_net_drop(struct fair *f, struct fair_net *n)
 {
 	struct fair_net **at = fair_bucket(f, n->ip);
 
-	if (n->running > 0 || n->q[FAIR_KNOWN].n > 0 || n->q[FAIR_OTHER].n > 0)
+	if (n->held || n->running > 0 || n->q[FAIR_KNOWN].n > 0 ||
+	    n->q[FAIR_OTHER].n > 0)
 		return;
 	while (*at != n)
 		at = &(*at)->same;
@@ -414,6 +416,7 @@ int
 fair_submit(struct fair *f, struct fair_job *j)
 {
 	struct fair_net *n = fair_net_take(f, &j->addr);
+	int r;
 
 	j->fair = f;
 	j->net = n;
@@ -421,7 +424,11 @@ fair_submit(struct fair *f, struct fair_job *j)
 	j->since_ms = f->now_ms();
 	n->failures = j->failures;
 	n->exempt = j->exempt;
-	if (fair_make_room(f, j) != 0) {
+	/* The one shed may be the last that waited there. */
+	n->held = true;
+	r = fair_make_room(f, j);
+	n->held = false;
+	if (r != 0) {
 		fair_place(f, n);
 		fair_net_drop(f, n);
 		return ERR_LIMIT;

@@ -282,6 +282,46 @@ t_shed_the_fullest(void **state)
 	fair_free(f);
 }
 
+/* The one that makes room may be the last that waited in the very network for
+ * which room is made: the network stays. */
+static void
+t_shed_own(void **state)
+{
+	static const struct {
+		const char	*name;
+		bool		 known;
+		unsigned int	 failures;
+	} rows[] = {
+		{ "a known pair there", true, 0 },
+		{ "its failures are forgotten by now", false, 0 },
+	};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+		struct fair *f = start(1);
+		int i;
+
+		put(f, 0, net(0), false, 0);		/* runs */
+		for (i = 1; i <= (int)(FAIR_PLACES - FAIR_KEPT); i++)
+			put(f, i, net((unsigned int)i), false,
+			    i == 1 ? 50 : 0);
+		for (; i <= (int)FAIR_PLACES; i++)
+			put(f, i, net((unsigned int)i), true, 0);
+		assert_int_equal(put(f, 5000, net(1), rows[k].known,
+		    rows[k].failures), 0);
+		assert_int_equal(jobs[1].end, FAIR_SHED);
+		/* A network that comes now has a place of its own. */
+		put(f, 5001, net(300000), true, 0);
+		while (finish())
+			;
+		if (jobs[5000].end != FAIR_CHECKED)
+			fail_msg("%s: it was lost", rows[k].name);
+		assert_int_equal(jobs[5001].end, FAIR_CHECKED);
+		assert_int_equal(fair_waiting(f), 0);
+		fair_free(f);
+	}
+}
+
 static void
 t_late_and_away(void **state)
 {
@@ -365,6 +405,7 @@ main(void)
 		cmocka_unit_test(t_turns_and_failures),
 		cmocka_unit_test(t_shed),
 		cmocka_unit_test(t_shed_the_fullest),
+		cmocka_unit_test(t_shed_own),
 		cmocka_unit_test(t_late_and_away),
 		cmocka_unit_test(t_random),
 	};
