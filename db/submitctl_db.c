@@ -31,6 +31,7 @@ struct ctl_backup {
 	char		 parent[4096];
 	int		 dir;		/* of `partial` */
 	bool		 ended;		/* the last record came */
+	bool		 renamed;	/* `partial` is `target` now */
 	uint64_t	 files;		/* that it names */
 	uint64_t	 octets;
 	struct err	 err;		/* the first that failed */
@@ -169,6 +170,7 @@ ctl_backup_finish(struct ctl_backup *b)
 	    (r = fio_renameat(AT_FDCWD, b->partial, AT_FDCWD, b->target,
 	    &b->err)) != 0)
 		return r;
+	b->renamed = true;
 	return ctl_sync_folder(b->parent, &b->err);
 }
 
@@ -187,9 +189,9 @@ ctl_db_backup(struct ctl *c)
 	if (code == 0 && ctl_backup_finish(&b) != 0)
 		code = ctl_fail(b.err.code == ERR_NOSPACE ? EX_CANTCREAT :
 		    EX_IOERR, "%s", b.err.text);
-	if (code != 0)
+	if (code != 0 && !b.renamed)
 		ctl_backup_remove(&b);
-	else {
+	if (code == 0) {
 		said = json_pack("{s:s, s:I, s:I, s:I}", "folder", b.target,
 		    "files", (json_int_t)b.m.n, "octets",
 		    (json_int_t)b.octets, "users", (json_int_t)b.m.users);

@@ -18,8 +18,8 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # These take longest, so they begin first.
-FIRST = ("t_quickstart", "t_next_hop", "t_tsan", "t_kill", "t_clients",
-         "t_delivery")
+FIRST = ("t_quickstart", "t_next_hop", "t_tsan", "t_kill", "t_kill_auth",
+         "t_clients", "t_delivery")
 MODULE_SECONDS_MAX = 600
 
 

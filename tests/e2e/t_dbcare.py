@@ -267,6 +267,69 @@ class Recover(unittest.TestCase):
             self.assertIn("authd --recover --from", r.stderr)
 
 
+class Faults(unittest.TestCase):
+    """One file operation after the other fails, in a test build."""
+
+    STEP = int(os.environ.get("SUBMITD_TEST_FAULT_STEP", "7"))
+    EIO, ENOSPC = 5, 28
+
+    def failing(self, inst, run):
+        """Each result of run() with the n-th operation failing, until there
+        are no more."""
+        n = 1
+        while True:
+            inst.env["SUBMITD_TEST_FAIL"] = "%d:%d" % (
+                n, (self.EIO, self.ENOSPC)[n % 2])
+            r = run()
+            del inst.env["SUBMITD_TEST_FAIL"]
+            if r.returncode == 0:
+                if n == 1:
+                    self.skipTest("no test build")
+                self.assertGreater(n, 50)
+                return
+            yield n, r
+            n += self.STEP if n > 8 else 1
+
+    def test_backup(self):
+        with Instance() as inst:
+            copy = inst.root + "/copy"
+            for n, r in self.failing(inst, lambda: inst.ctl(
+                    "db", "backup", copy, check=False)):
+                self.assertIn("submitctl: ", r.stderr, n)
+                # The last flush of all comes behind the rename.
+                if os.path.exists(copy):
+                    self.assertIn("MANIFEST", os.listdir(copy), n)
+                    shutil.rmtree(copy)
+                self.assertEqual([x for x in os.listdir(inst.root)
+                                  if "partial" in x], [], n)
+            self.assertIn("MANIFEST", os.listdir(copy))
+
+    def test_restore(self):
+        """What was there, or nothing is opened, or what was to be there."""
+        with Instance() as inst:
+            copy = inst.root + "/copy"
+            inst.ctl("db", "backup", copy)
+            inst.ctl("user", "delete", BOB)
+            inst.stop()
+            db = inst.conf["db_dir"]
+            for n, r in self.failing(inst, lambda: recover(
+                    inst, "--from", copy)):
+                self.assertIn("authd: ", r.stderr, n)
+                half = os.path.exists(db + "/restoring")
+                r = recover(inst)
+                if half:
+                    self.assertEqual(r.returncode, 65, (n, r))
+                    self.assertIn("interrupted", r.stderr)
+                else:
+                    self.assertEqual(r.returncode, 0, (n, r))
+                    self.assertRegex(r.stdout, "^[23] users", n)
+            r = recover(inst)
+            self.assertRegex(r.stdout, "^3 users, .* in order")
+            inst.start()
+            with inst.smtp_as(BOB):
+                pass
+
+
 class Check(unittest.TestCase):
     def test_check_and_compact(self):
         with Instance() as inst:
