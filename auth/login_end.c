@@ -122,6 +122,7 @@ login_failed(struct login *l)
 		login_end(l, AUTHP_TEMP);	/* says nothing, costs nothing */
 		return;
 	}
+	saslx_clear(&l->x);	/* kilobytes, for up to 8 s */
 	l->state = LOGIN_DELAYED;
 	login_n_delayed++;
 	timer_arm(&l->delay, at_ms - clock_mono_ms());

@@ -351,6 +351,35 @@ t_late_and_away(void **state)
 	fair_free(f);
 }
 
+static bool
+job_refuse(void *ctx)
+{
+	return ((struct test_job *)ctx)->id % 2 == 0;
+}
+
+/* What is refused when its turn comes leaves the thread to the next. */
+static void
+t_refused(void **state)
+{
+	struct fair *f = start(1);
+
+	(void)state;
+	put(f, 0, net(0), false, 0);
+	for (int i = 1; i < 6; i++) {
+		jobs[i] = (struct test_job){ .id = i, .order = -1, .end = -1,
+		    .j = { .addr = net(1), .start = job_refuse,
+		    .work = job_work, .end = job_end, .ctx = &jobs[i] } };
+		assert_int_equal(fair_submit(f, &jobs[i].j), 0);
+	}
+	while (finish())
+		;
+	for (int i = 1; i < 6; i++)
+		assert_int_equal(jobs[i].end, i % 2 == 0 ? FAIR_CHECKED :
+		    FAIR_REFUSED);
+	assert_int_equal(pool.n, 3);
+	fair_free(f);
+}
+
 /* Whatever comes and goes, no thread idles while something may run, and nothing
  * is lost. */
 static void
@@ -407,6 +436,7 @@ main(void)
 		cmocka_unit_test(t_shed_the_fullest),
 		cmocka_unit_test(t_shed_own),
 		cmocka_unit_test(t_late_and_away),
+		cmocka_unit_test(t_refused),
 		cmocka_unit_test(t_random),
 	};
 
