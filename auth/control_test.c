@@ -307,7 +307,8 @@ control_auth_test(struct control_job *j)
 
 	if ((r = control_test_take(&t)) != 0)
 		return r;
-	r = userdb_get(j->core->userdb, j->user, &t.rec, &j->err);
+	r = t.names.nobody ? ERR_NOTFOUND :
+	    userdb_get(j->core->userdb, j->user, &t.rec, &j->err);
 	if (r != 0 && r != ERR_NOTFOUND)
 		return r;
 	t.exists = r == 0;

@@ -107,6 +107,27 @@ names_nobody(const uint8_t key[32], const char *in, size_t len,
 	    &n);
 	ret->user[0] = '!';
 	str_hex(ret->user + 1, mac, 16);
+	ret->nobody = true;
+}
+
+/* Where a bare name might be, and always there. */
+static void
+names_suppose(const struct conf *c, const uint8_t key[32], struct names *ret)
+{
+	uint8_t mac[EVP_MAX_MD_SIZE] = { 0 };
+	const char *domain = c->default_domain;
+	char full[MAILBOX_SIZE];
+	unsigned int n = 0;
+
+	ret->nobody = true;
+	(void)HMAC(EVP_sha256(), key, 32, (const unsigned char *)ret->user,
+	    strlen(ret->user), mac, &n);
+	if (domain == NULL && c->local_domains.n > 0)
+		domain = c->local_domains.v[(mac[0] << 8 | mac[1]) %
+		    (int)c->local_domains.n];
+	if (domain != NULL && str_format(full, sizeof(full), "%s@%s",
+	    ret->user, domain) == 0)
+		str_copy(ret->user, sizeof(ret->user), full);
 }
 
 int
@@ -126,5 +147,6 @@ names_resolve(struct userdb *db, const struct conf *c, const uint8_t key[32],
 	    &c->local_domains, user, NULL);
 	if (r == 0)
 		return str_copy(ret->user, sizeof(ret->user), user);
+	names_suppose(c, key, ret);
 	return r == ERR_NOTFOUND || r == ERR_EXISTS ? 0 : r;
 }

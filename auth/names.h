@@ -29,6 +29,8 @@ struct names {
 	char	user[MAILBOX_SIZE];	/* canonical; or a bare local part */
 	char	label[RECORD_LABEL_SIZE];	/* "": none was given */
 	bool	bare;			/* user has no domain (yet) */
+	bool	nobody;			/* not to be looked up: it is the
+					 * name that a fake record goes by */
 };
 
 /* As far as it goes without the users. Pure. ERR_FORMAT: cannot be anybody's,
@@ -37,8 +39,10 @@ int	names_parse(const struct conf *c, const char *in, size_t len,
 	    struct names *ret);
 
 /* The one form under which the name is looked up, which is nobody's if it
- * cannot be anybody's: the same bad name always has the same form. An error: the
- * database failed (*ret is nobody's then). */
+ * cannot be anybody's: the same bad name always has the same form. A bare one
+ * that no user has, or several, gets one of the domains in which he might be,
+ * so that its fake record is that of the full address as a real one's is. An
+ * error: the database failed (*ret is nobody's then). */
 int	names_resolve(struct userdb *db, const struct conf *c,
 	    const uint8_t key[32], const char *in, size_t len,
 	    struct names *ret);

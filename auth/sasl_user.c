@@ -23,9 +23,10 @@
 
 /* The record of x->login, if there is one. */
 static void
-saslx_load(struct saslx *x)
+saslx_load(struct saslx *x, bool nobody)
 {
-	int r = userdb_get(x->core->userdb, x->login, &x->rec, NULL);
+	int r = nobody ? ERR_NOTFOUND :
+	    userdb_get(x->core->userdb, x->login, &x->rec, NULL);
 
 	x->named = true;
 	x->real = false;
@@ -82,7 +83,7 @@ saslx_set_login(struct saslx *x, const char *name, size_t len)
 	str_copy(x->login, sizeof(x->login), n.user);
 	str_copy(x->label, sizeof(x->label), n.label);
 	x->genuine = false;
-	saslx_load(x);
+	saslx_load(x, n.nobody);
 }
 
 void
@@ -94,7 +95,8 @@ saslx_set_user(struct saslx *x, const char *name, size_t len)
 		str_copy(x->user, sizeof(x->user), x->login);
 	} else if (!saslx_is(x->user, name, len)) {
 		saslx_resolve(x, name, len, &n);
-		str_copy(x->user, sizeof(x->user), n.user);
+		/* Nobody may act for one who is only supposed. */
+		str_copy(x->user, sizeof(x->user), n.nobody ? "!" : n.user);
 	}
 }
 
@@ -139,7 +141,7 @@ saslx_set_certificate(struct saslx *x, const uint8_t *fingerprint)
 		x->temp = true;
 	if (r != 0)
 		x->login[0] = '\0';	/* which nobody is called */
-	saslx_load(x);
+	saslx_load(x, false);
 	if (r == ERR_NOTFOUND)
 		x->why = "nocert";
 	if (!x->real || r != 0)

@@ -528,6 +528,21 @@ class Sasl(Base):
         r, _ = scram(self.smtp, h, "gone", PASSWORD)
         self.assertEqual(r.verdict, "BADCRED")
 
+    def test_bare_name_tells_nothing(self):
+        """Its salt is that of a full address, whether he is there or not."""
+        h = self.smtp.session(SMTP, "127.0.0.4")
+        domains = ("example.org", "example.net")
+        for domain in domains:
+            self.authd.user("twice@" + domain)
+        for name in ("nosuch", "twice", "alice"):
+            bare = scram(self.smtp, h, name, "wrong")[1]
+            full = [scram(self.smtp, h, name + "@" + domain, "wrong")[1]
+                    for domain in domains]
+            self.assertIn(bare, full, name)
+        for name in ("twice", "twice#"):
+            r = self.smtp.plain(h, name, PASSWORD)
+            self.assertEqual(r.verdict, "BADCRED", name)
+
     def test_scram_malformed(self):
         h = self.smtp.session(SMTP, "127.0.0.5")
         for ir in (b"", b"x", b"n,,", b"n,,n=alice", b"n,,n=,x",
