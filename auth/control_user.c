@@ -77,12 +77,7 @@ control_set_keys(struct control_job *j, struct user_record *r,
 		return rc;
 	r->salt_len = j->keys_salt_len;
 	memcpy(r->salt, j->keys_salt, sizeof(r->salt));
-	c->keys = j->keys.keys;
-	c->iterations = j->keys.iterations;
-	memcpy(c->stored_key, j->keys.stored_key, sizeof(c->stored_key));
-	memcpy(c->server_key, j->keys.server_key, sizeof(c->server_key));
-	memcpy(c->stored_key1, j->keys.stored_key1, sizeof(c->stored_key1));
-	memcpy(c->server_key1, j->keys.server_key1, sizeof(c->server_key1));
+	user_credential_take_keys(c, &j->keys);
 	c->created_s = j->now_s;
 	c->generation = control_generation(r);
 	r->changed_s = j->now_s;

@@ -277,12 +277,7 @@ import_set_password(const struct import_ctx *c, struct import_user *u,
 	    "")) == NULL)
 		return err_set(reterr, ERR_LIMIT, "the user has %u credentials "
 		    "already", RECORD_CREDENTIALS_MAX);
-	k->keys = u->keys.keys;
-	k->iterations = u->keys.iterations;
-	memcpy(k->stored_key, u->keys.stored_key, RECORD_KEY);
-	memcpy(k->server_key, u->keys.server_key, RECORD_KEY);
-	memcpy(k->stored_key1, u->keys.stored_key1, RECORD_KEY1);
-	memcpy(k->server_key1, u->keys.server_key1, RECORD_KEY1);
+	user_credential_take_keys(k, &u->keys);
 	k->created_s = c->now_s;
 	k->expires_s = 0;
 	k->generation = now_us > k->generation ? now_us : k->generation + 1;

@@ -115,12 +115,7 @@ rekey_edit(void *ctx, struct user_record *r)
 			return ERR_EXISTS;	/* of another salt by now */
 	memcpy(r->salt, j->salt, sizeof(r->salt));
 	r->salt_len = j->salt_len;
-	c->keys = j->keys.keys;
-	c->iterations = j->keys.iterations;
-	memcpy(c->stored_key, j->keys.stored_key, sizeof(c->stored_key));
-	memcpy(c->server_key, j->keys.server_key, sizeof(c->server_key));
-	memcpy(c->stored_key1, j->keys.stored_key1, sizeof(c->stored_key1));
-	memcpy(c->server_key1, j->keys.server_key1, sizeof(c->server_key1));
+	user_credential_take_keys(c, &j->keys);
 	if (c->label[0] == '\0')
 		explicit_bzero(r->hash, sizeof(r->hash));
 	return 0;

@@ -2,9 +2,9 @@
 noinst_LIBRARIES += db/libstore.a
 db_libstore_a_SOURCES = \
 	db/dbenv.c db/dbenv.h db/dbenv_private.h db/dbenv_backup.c \
-	db/dbenv_check.c db/dbenv_space.c db/record.c db/record.h \
-	db/userdb.c db/userdb.h db/userdb_private.h db/userdb_address.c \
-	db/userdb_index.c db/relay_cache.c db/relay_cache.h
+	db/dbenv_check.c db/dbenv_space.c db/fields.c db/fields.h \
+	db/record.c db/record.h db/userdb.c db/userdb.h db/userdb_private.h \
+	db/userdb_address.c db/userdb_index.c db/relay_cache.c db/relay_cache.h
 include db/places.mk
 
 STORE_LIBS = db/libstore.a lib/librun.a $(DB_LIBS) $(OPENSSL_LIBS)

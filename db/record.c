@@ -9,102 +9,9 @@
 
 #include <string.h>
 
+#include "db/fields.h"
 #include "lib/err.h"
 #include "lib/str.h"
-
-struct record_out {
-	uint8_t	*p;
-	size_t	 size;
-	size_t	 len;
-	bool	 bad;
-};
-
-struct record_in {
-	const uint8_t	*p;
-	size_t		 left;
-	bool		 bad;
-};
-
-static void
-record_put(struct record_out *o, const void *p, size_t len)
-{
-	if (o->bad || len > o->size - o->len) {
-		o->bad = true;
-		return;
-	}
-	if (len > 0)
-		memcpy(o->p + o->len, p, len);
-	o->len += len;
-}
-
-static void
-record_put_u(struct record_out *o, uint64_t v, unsigned int octets)
-{
-	uint8_t be[8];
-
-	for (unsigned int i = 0; i < octets; i++)
-		be[i] = (uint8_t)(v >> (8 * (octets - 1 - i)));
-	record_put(o, be, octets);
-}
-
-/* A u16 length and the octets; `size` is what the field holds with its NUL. */
-static void
-record_put_str(struct record_out *o, const char *s, size_t size)
-{
-	size_t len = strnlen(s, size);
-
-	if (len == size)
-		o->bad = true;
-	record_put_u(o, len, 2);
-	record_put(o, s, len);
-}
-
-static void
-record_get(struct record_in *in, void *dst, size_t len)
-{
-	if (in->bad || len > in->left) {
-		in->bad = true;
-		memset(dst, 0, len);
-		return;
-	}
-	memcpy(dst, in->p, len);
-	in->p += len;
-	in->left -= len;
-}
-
-static uint64_t
-record_get_u(struct record_in *in, unsigned int octets)
-{
-	uint8_t be[8];
-	uint64_t v = 0;
-
-	record_get(in, be, octets);
-	for (unsigned int i = 0; i < octets; i++)
-		v = v << 8 | be[i];
-	return v;
-}
-
-static void
-record_get_str(struct record_in *in, char *dst, size_t size)
-{
-	size_t len = (size_t)record_get_u(in, 2);
-
-	dst[0] = '\0';
-	if (len >= size) {
-		in->bad = true;
-		return;
-	}
-	record_get(in, dst, len);
-	dst[len] = '\0';
-	if (strlen(dst) != len)
-		in->bad = true;
-}
-
-static int
-record_out_end(const struct record_out *o)
-{
-	return o->bad ? ERR_LIMIT : (int)o->len;
-}
 
 static bool
 record_credential_is_sane(const struct user_credential *c, bool first)
@@ -138,147 +45,147 @@ record_user_is_sane(const struct user_record *r)
 }
 
 static void
-record_put_credential(struct record_out *o, const struct user_credential *c)
+record_put_credential(struct fields_out *o, const struct user_credential *c)
 {
-	record_put_u(o, c->kind, 1);
-	record_put_u(o, c->scope, 1);
-	record_put_u(o, c->keys, 1);
-	record_put_str(o, c->label, sizeof(c->label));
-	record_put_u(o, (uint64_t)c->created_s, 8);
-	record_put_u(o, (uint64_t)c->expires_s, 8);
-	record_put_u(o, c->generation, 8);
-	record_put_u(o, c->iterations, 4);
+	fields_put_u(o, c->kind, 1);
+	fields_put_u(o, c->scope, 1);
+	fields_put_u(o, c->keys, 1);
+	fields_put_str(o, c->label, sizeof(c->label), 2);
+	fields_put_u(o, (uint64_t)c->created_s, 8);
+	fields_put_u(o, (uint64_t)c->expires_s, 8);
+	fields_put_u(o, c->generation, 8);
+	fields_put_u(o, c->iterations, 4);
 	if (c->kind == CREDENTIAL_CERTIFICATE || (c->keys & CREDENTIAL_SHA256))
-		record_put(o, c->stored_key, sizeof(c->stored_key));
+		fields_put(o, c->stored_key, sizeof(c->stored_key));
 	if (c->keys & CREDENTIAL_SHA256)
-		record_put(o, c->server_key, sizeof(c->server_key));
+		fields_put(o, c->server_key, sizeof(c->server_key));
 	if (c->keys & CREDENTIAL_SHA1) {
-		record_put(o, c->stored_key1, sizeof(c->stored_key1));
-		record_put(o, c->server_key1, sizeof(c->server_key1));
+		fields_put(o, c->stored_key1, sizeof(c->stored_key1));
+		fields_put(o, c->server_key1, sizeof(c->server_key1));
 	}
 }
 
 static void
-record_get_credential(struct record_in *in, struct user_credential *c)
+record_get_credential(struct fields_in *in, struct user_credential *c)
 {
-	c->kind = (uint8_t)record_get_u(in, 1);
-	c->scope = (uint8_t)record_get_u(in, 1);
-	c->keys = (uint8_t)record_get_u(in, 1);
-	record_get_str(in, c->label, sizeof(c->label));
-	c->created_s = (int64_t)record_get_u(in, 8);
-	c->expires_s = (int64_t)record_get_u(in, 8);
-	c->generation = record_get_u(in, 8);
-	c->iterations = (uint32_t)record_get_u(in, 4);
+	c->kind = (uint8_t)fields_get_u(in, 1);
+	c->scope = (uint8_t)fields_get_u(in, 1);
+	c->keys = (uint8_t)fields_get_u(in, 1);
+	fields_get_str(in, c->label, sizeof(c->label), 2);
+	c->created_s = (int64_t)fields_get_u(in, 8);
+	c->expires_s = (int64_t)fields_get_u(in, 8);
+	c->generation = fields_get_u(in, 8);
+	c->iterations = (uint32_t)fields_get_u(in, 4);
 	if (c->kind == CREDENTIAL_CERTIFICATE || (c->keys & CREDENTIAL_SHA256))
-		record_get(in, c->stored_key, sizeof(c->stored_key));
+		fields_get(in, c->stored_key, sizeof(c->stored_key));
 	if (c->keys & CREDENTIAL_SHA256)
-		record_get(in, c->server_key, sizeof(c->server_key));
+		fields_get(in, c->server_key, sizeof(c->server_key));
 	if (c->keys & CREDENTIAL_SHA1) {
-		record_get(in, c->stored_key1, sizeof(c->stored_key1));
-		record_get(in, c->server_key1, sizeof(c->server_key1));
+		fields_get(in, c->stored_key1, sizeof(c->stored_key1));
+		fields_get(in, c->server_key1, sizeof(c->server_key1));
 	}
 }
 
 static void
-record_put_limits(struct record_out *o, const struct user_limits *l)
+record_put_limits(struct fields_out *o, const struct user_limits *l)
 {
-	record_put_u(o, l->messages_hour, 4);
-	record_put_u(o, l->messages_day, 4);
-	record_put_u(o, l->recipients_hour, 4);
-	record_put_u(o, l->recipients_day, 4);
-	record_put_u(o, l->message_octets, 8);
+	fields_put_u(o, l->messages_hour, 4);
+	fields_put_u(o, l->messages_day, 4);
+	fields_put_u(o, l->recipients_hour, 4);
+	fields_put_u(o, l->recipients_day, 4);
+	fields_put_u(o, l->message_octets, 8);
 }
 
 static void
-record_get_limits(struct record_in *in, struct user_limits *l)
+record_get_limits(struct fields_in *in, struct user_limits *l)
 {
-	l->messages_hour = (uint32_t)record_get_u(in, 4);
-	l->messages_day = (uint32_t)record_get_u(in, 4);
-	l->recipients_hour = (uint32_t)record_get_u(in, 4);
-	l->recipients_day = (uint32_t)record_get_u(in, 4);
-	l->message_octets = record_get_u(in, 8);
+	l->messages_hour = (uint32_t)fields_get_u(in, 4);
+	l->messages_day = (uint32_t)fields_get_u(in, 4);
+	l->recipients_hour = (uint32_t)fields_get_u(in, 4);
+	l->recipients_day = (uint32_t)fields_get_u(in, 4);
+	l->message_octets = fields_get_u(in, 8);
 }
 
 int
 record_user_encode(const struct user_record *r, uint8_t *dst, size_t size)
 {
-	struct record_out o = { .p = dst, .size = size };
+	struct fields_out o = { .p = dst, .size = size };
 
 	if (!record_user_is_sane(r))
 		return ERR_LIMIT;
-	record_put_u(&o, RECORD_USER_VERSION, 1);
-	record_put_u(&o, r->flags, 4);
-	record_put_u(&o, r->seq, 8);
-	record_put_u(&o, (uint64_t)r->created_s, 8);
-	record_put_u(&o, (uint64_t)r->changed_s, 8);
-	record_put_u(&o, r->salt_len, 1);
-	record_put(&o, r->salt, r->salt_len);
-	record_put_str(&o, r->hash, sizeof(r->hash));
-	record_put(&o, r->import_id, sizeof(r->import_id));
-	record_put_u(&o, r->secret_len, 2);
-	record_put(&o, r->secret, r->secret_len);
-	record_put_u(&o, r->secret_generation, 8);
+	fields_put_u(&o, RECORD_USER_VERSION, 1);
+	fields_put_u(&o, r->flags, 4);
+	fields_put_u(&o, r->seq, 8);
+	fields_put_u(&o, (uint64_t)r->created_s, 8);
+	fields_put_u(&o, (uint64_t)r->changed_s, 8);
+	fields_put_u(&o, r->salt_len, 1);
+	fields_put(&o, r->salt, r->salt_len);
+	fields_put_str(&o, r->hash, sizeof(r->hash), 2);
+	fields_put(&o, r->import_id, sizeof(r->import_id));
+	fields_put_u(&o, r->secret_len, 2);
+	fields_put(&o, r->secret, r->secret_len);
+	fields_put_u(&o, r->secret_generation, 8);
 	record_put_limits(&o, &r->limits);
-	record_put_u(&o, r->quota_octets, 8);
-	record_put_str(&o, r->note, sizeof(r->note));
-	record_put_str(&o, r->maildir, sizeof(r->maildir));
-	record_put_u(&o, r->n_credentials, 1);
+	fields_put_u(&o, r->quota_octets, 8);
+	fields_put_str(&o, r->note, sizeof(r->note), 2);
+	fields_put_str(&o, r->maildir, sizeof(r->maildir), 2);
+	fields_put_u(&o, r->n_credentials, 1);
 	for (unsigned int i = 0; i < r->n_credentials; i++)
 		record_put_credential(&o, &r->credentials[i]);
-	return record_out_end(&o);
+	return fields_out_end(&o);
 }
 
 /* What the first version held: one password, and flags for submission and
  * POP3 alone. */
 static void
-record_get_user1(struct record_in *in, struct user_record *ret)
+record_get_user1(struct fields_in *in, struct user_record *ret)
 {
 	struct user_credential *c = &ret->credentials[0];
 
-	ret->flags = (uint32_t)record_get_u(in, 4);
+	ret->flags = (uint32_t)fields_get_u(in, 4);
 	if ((ret->flags & ~(uint32_t)(USER_DISABLED | USER_MAY_SUBMIT |
 	    USER_MAY_POP)) != 0)
 		in->bad = true;
 	ret->flags |= USER_MAY_OPEN_RELAY | USER_MAY_USE_RELAY;
-	c->generation = record_get_u(in, 8);
-	ret->seq = record_get_u(in, 8);
-	ret->created_s = (int64_t)record_get_u(in, 8);
-	ret->changed_s = (int64_t)record_get_u(in, 8);
+	c->generation = fields_get_u(in, 8);
+	ret->seq = fields_get_u(in, 8);
+	ret->created_s = (int64_t)fields_get_u(in, 8);
+	ret->changed_s = (int64_t)fields_get_u(in, 8);
 	c->kind = CREDENTIAL_PASSWORD;
 	c->scope = CREDENTIAL_SCOPE_ALL;
 	c->keys = CREDENTIAL_SHA256;
 	c->created_s = ret->created_s;
-	c->iterations = (uint32_t)record_get_u(in, 4);
+	c->iterations = (uint32_t)fields_get_u(in, 4);
 	ret->salt_len = RECORD_SALT;
-	record_get(in, ret->salt, RECORD_SALT);
-	record_get(in, c->stored_key, sizeof(c->stored_key));
-	record_get(in, c->server_key, sizeof(c->server_key));
-	record_get_str(in, ret->note, sizeof(ret->note));
-	record_get_str(in, ret->maildir, sizeof(ret->maildir));
+	fields_get(in, ret->salt, RECORD_SALT);
+	fields_get(in, c->stored_key, sizeof(c->stored_key));
+	fields_get(in, c->server_key, sizeof(c->server_key));
+	fields_get_str(in, ret->note, sizeof(ret->note), 2);
+	fields_get_str(in, ret->maildir, sizeof(ret->maildir), 2);
 	ret->n_credentials = 1;
 }
 
 static void
-record_get_user2(struct record_in *in, struct user_record *ret)
+record_get_user2(struct fields_in *in, struct user_record *ret)
 {
-	ret->flags = (uint32_t)record_get_u(in, 4);
-	ret->seq = record_get_u(in, 8);
-	ret->created_s = (int64_t)record_get_u(in, 8);
-	ret->changed_s = (int64_t)record_get_u(in, 8);
-	ret->salt_len = (uint8_t)record_get_u(in, 1);
+	ret->flags = (uint32_t)fields_get_u(in, 4);
+	ret->seq = fields_get_u(in, 8);
+	ret->created_s = (int64_t)fields_get_u(in, 8);
+	ret->changed_s = (int64_t)fields_get_u(in, 8);
+	ret->salt_len = (uint8_t)fields_get_u(in, 1);
 	if (ret->salt_len <= sizeof(ret->salt))
-		record_get(in, ret->salt, ret->salt_len);
-	record_get_str(in, ret->hash, sizeof(ret->hash));
-	record_get(in, ret->import_id, sizeof(ret->import_id));
-	ret->secret_len = (uint16_t)record_get_u(in, 2);
+		fields_get(in, ret->salt, ret->salt_len);
+	fields_get_str(in, ret->hash, sizeof(ret->hash), 2);
+	fields_get(in, ret->import_id, sizeof(ret->import_id));
+	ret->secret_len = (uint16_t)fields_get_u(in, 2);
 	if (ret->secret_len <= sizeof(ret->secret))
-		record_get(in, ret->secret, ret->secret_len);
-	ret->secret_generation = record_get_u(in, 8);
+		fields_get(in, ret->secret, ret->secret_len);
+	ret->secret_generation = fields_get_u(in, 8);
 	record_get_limits(in, &ret->limits);
-	ret->quota_octets = record_get_u(in, 8);
-	record_get_str(in, ret->note, sizeof(ret->note));
-	record_get_str(in, ret->maildir, sizeof(ret->maildir));
-	ret->n_credentials = (uint8_t)record_get_u(in, 1);
+	ret->quota_octets = fields_get_u(in, 8);
+	fields_get_str(in, ret->note, sizeof(ret->note), 2);
+	fields_get_str(in, ret->maildir, sizeof(ret->maildir), 2);
+	ret->n_credentials = (uint8_t)fields_get_u(in, 1);
 	for (unsigned int i = 0; i < ret->n_credentials &&
 	    i < RECORD_CREDENTIALS_MAX; i++)
 		record_get_credential(in, &ret->credentials[i]);
@@ -287,8 +194,8 @@ record_get_user2(struct record_in *in, struct user_record *ret)
 int
 record_user_decode(const void *p, size_t len, struct user_record *ret)
 {
-	struct record_in in = { .p = p, .left = len };
-	uint64_t version = record_get_u(&in, 1);
+	struct fields_in in = { .p = p, .left = len };
+	uint64_t version = fields_get_u(&in, 1);
 
 	memset(ret, 0, sizeof(*ret));
 	if (version == 1)
@@ -354,6 +261,18 @@ user_credential_add(struct user_record *r, enum credential_kind kind,
 }
 
 void
+user_credential_take_keys(struct user_credential *c,
+    const struct user_credential *from)
+{
+	c->keys = from->keys;
+	c->iterations = from->iterations;
+	memcpy(c->stored_key, from->stored_key, sizeof(c->stored_key));
+	memcpy(c->server_key, from->server_key, sizeof(c->server_key));
+	memcpy(c->stored_key1, from->stored_key1, sizeof(c->stored_key1));
+	memcpy(c->server_key1, from->server_key1, sizeof(c->server_key1));
+}
+
+void
 user_credential_remove(struct user_record *r, struct user_credential *c)
 {
 	struct user_credential *end = r->credentials + r->n_credentials;
@@ -388,40 +307,40 @@ record_grant_is_sane(const struct grant_record *r)
 int
 record_grant_encode(const struct grant_record *r, uint8_t *dst, size_t size)
 {
-	struct record_out o = { .p = dst, .size = size };
+	struct fields_out o = { .p = dst, .size = size };
 
 	if (!record_grant_is_sane(r))
 		return ERR_LIMIT;
-	record_put_u(&o, RECORD_GRANT_VERSION, 1);
-	record_put_u(&o, r->bits, 1);
-	record_put_u(&o, (uint64_t)r->granted_s, 8);
-	record_put_u(&o, (uint64_t)r->refreshed_s, 8);
-	record_put_u(&o, (uint64_t)r->expires_s, 8);
-	record_put_u(&o, r->generation, 8);
-	record_put_u(&o, r->uses, 8);
-	record_put_u(&o, r->protocol, 1);
-	record_put_u(&o, r->source, 1);
-	record_put_u(&o, r->tls ? 1 : 0, 1);
-	return record_out_end(&o);
+	fields_put_u(&o, RECORD_GRANT_VERSION, 1);
+	fields_put_u(&o, r->bits, 1);
+	fields_put_u(&o, (uint64_t)r->granted_s, 8);
+	fields_put_u(&o, (uint64_t)r->refreshed_s, 8);
+	fields_put_u(&o, (uint64_t)r->expires_s, 8);
+	fields_put_u(&o, r->generation, 8);
+	fields_put_u(&o, r->uses, 8);
+	fields_put_u(&o, r->protocol, 1);
+	fields_put_u(&o, r->source, 1);
+	fields_put_u(&o, r->tls ? 1 : 0, 1);
+	return fields_out_end(&o);
 }
 
 int
 record_grant_decode(const void *p, size_t len, struct grant_record *ret)
 {
-	struct record_in in = { .p = p, .left = len };
+	struct fields_in in = { .p = p, .left = len };
 	uint64_t tls;
 
-	if (record_get_u(&in, 1) != RECORD_GRANT_VERSION)
+	if (fields_get_u(&in, 1) != RECORD_GRANT_VERSION)
 		return ERR_CORRUPT;
-	ret->bits = (uint8_t)record_get_u(&in, 1);
-	ret->granted_s = (int64_t)record_get_u(&in, 8);
-	ret->refreshed_s = (int64_t)record_get_u(&in, 8);
-	ret->expires_s = (int64_t)record_get_u(&in, 8);
-	ret->generation = record_get_u(&in, 8);
-	ret->uses = record_get_u(&in, 8);
-	ret->protocol = (uint8_t)record_get_u(&in, 1);
-	ret->source = (uint8_t)record_get_u(&in, 1);
-	tls = record_get_u(&in, 1);
+	ret->bits = (uint8_t)fields_get_u(&in, 1);
+	ret->granted_s = (int64_t)fields_get_u(&in, 8);
+	ret->refreshed_s = (int64_t)fields_get_u(&in, 8);
+	ret->expires_s = (int64_t)fields_get_u(&in, 8);
+	ret->generation = fields_get_u(&in, 8);
+	ret->uses = fields_get_u(&in, 8);
+	ret->protocol = (uint8_t)fields_get_u(&in, 1);
+	ret->source = (uint8_t)fields_get_u(&in, 1);
+	tls = fields_get_u(&in, 1);
 	ret->tls = tls == 1;
 	if (in.bad || in.left != 0 || tls > 1 || !record_grant_is_sane(ret))
 		return ERR_CORRUPT;
@@ -432,14 +351,14 @@ int
 record_grant_key_encode(const struct grant_record *r, uint8_t *dst,
     size_t size)
 {
-	struct record_out o = { .p = dst, .size = size };
+	struct fields_out o = { .p = dst, .size = size };
 	size_t len = strnlen(r->user, sizeof(r->user));
 
 	if (len == 0 || len == sizeof(r->user))
 		return ERR_LIMIT;
-	record_put(&o, r->ip, sizeof(r->ip));
-	record_put(&o, r->user, len);
-	return record_out_end(&o);
+	fields_put(&o, r->ip, sizeof(r->ip));
+	fields_put(&o, r->user, len);
+	return fields_out_end(&o);
 }
 
 int

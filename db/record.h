@@ -160,6 +160,9 @@ bool	user_credential_is_live(const struct user_credential *c,
  * RECORD_CREDENTIALS_MAX already. */
 struct user_credential *user_credential_add(struct user_record *r,
 	    enum credential_kind kind, const char *label);
+/* Gives it another's keys and iterations, and nothing else of it. */
+void	user_credential_take_keys(struct user_credential *c,
+	    const struct user_credential *from);
 /* Removes and zeroes it. */
 void	user_credential_remove(struct user_record *r,
 	    struct user_credential *c);
