@@ -1,12 +1,11 @@
 /*
- * login.c - a SASL exchange, or APOP, from the request to its last reply.
+ * login.c - SASL exchanges and APOP: the requests, and which exchange of which
+ * session is open. What a message means is in login_mech.c, how it ends in
+ * login_end.c.
  *
- * Runs on the loop of authd-core; only saslx_check() of a password that is not
- * in the success cache runs on a thread of the pool, and then the exchange is
- * left alone until login_checked(). The other mechanisms cost microseconds
- * (saslx_step()). Every failure goes the same way, whatever it was: same
- * verdict, same delay. Passwords are zeroed as soon as they were checked, and
- * are in no log line.
+ * Runs on the loop of authd-core. An exchange that is CHECKING belongs to a
+ * thread of the pool until login_checked(). Passwords are zeroed as soon as
+ * they were checked, and are in no log line.
  *
  *	START ──> WANT_FIRST, WANT_USER, WANT_PASS, WANT_NEXT ──> STEP …
  *	  └─────────> CHECKING (thread) ──> reply, gone
@@ -32,11 +31,8 @@
 static struct login **
 login_session(struct peer *p, const char *sid)
 {
-	uint32_t h = 2166136261u;	/* a worker harms only itself by it */
-
-	for (; *sid != '\0'; sid++)
-		h = (h ^ (unsigned char)*sid) * 16777619u;
-	return &p->sessions[h % OPS_SESSIONS];
+	/* A worker that chose them harms only itself. */
+	return &p->sessions[str_hash(sid, strlen(sid)) % OPS_SESSIONS];
 }
 
 /* False: that session has as many exchanges as it may. */

@@ -11,6 +11,7 @@
 
 #include "lib/clock.h"
 #include "lib/err.h"
+#include "lib/str.h"
 
 #define ROLL_BUCKETS	1024u		/* a power of two */
 #define ROLL_TURN	32u		/* sessions told or ended a turn */
@@ -48,11 +49,7 @@ roll_describe(const struct roll *r, const struct roll_entry *e)
 static struct roll_bucket *
 roll_bucket(struct roll *r, const char *user)
 {
-	uint32_t h = 2166136261u;	/* FNV-1a; our own users' names */
-
-	for (; *user != '\0'; user++)
-		h = (h ^ (uint8_t)*user) * 16777619u;
-	return &r->buckets[h % ROLL_BUCKETS];
+	return &r->buckets[str_hash(user, strlen(user)) % ROLL_BUCKETS];
 }
 
 /* Off the list that it is on; whoever was to be told next moves on. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "lib/str.h"
 
 #define ACCEPTOR_PAUSE_MS	200	/* after EMFILE and the like */
 #define ACCEPTOR_MAX		60000u	/* sessions, whatever the limit says */
@@ -103,12 +104,9 @@ acceptor_new(struct loop *l, struct child *ch, unsigned int fds_each,
 static struct acceptor_peer **
 acceptor_peer_slot(struct acceptor *a, const struct addr *peer)
 {
-	uint32_t h = 2166136261u;	/* FNV-1a */
 	struct acceptor_peer **p;
 
-	for (size_t i = 0; i < sizeof(peer->ip); i++)
-		h = (h ^ peer->ip[i]) * 16777619u;
-	p = &a->peers[h % ACCEPTOR_BUCKETS];
+	p = &a->peers[str_hash(peer->ip, sizeof(peer->ip)) % ACCEPTOR_BUCKETS];
 	while (*p != NULL &&
 	    memcmp((*p)->ip, peer->ip, sizeof(peer->ip)) != 0)
 		p = &(*p)->next;

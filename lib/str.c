@@ -328,6 +328,17 @@ str_hex_value(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+uint32_t
+str_hash(const void *p, size_t len)
+{
+	const uint8_t *octets = p;
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ octets[i]) * 16777619u;
+	return h;
+}
+
 int
 str_hex_decode(void *dst, size_t len, const char *src)
 {

@@ -52,6 +52,10 @@ void	str_hex(char *dst, const void *src, size_t len);
 /* Exactly 2*len hexadecimal digits of either case; ERR_FORMAT. */
 int	str_hex_decode(void *dst, size_t len, const char *src);
 
+/* Spreads over buckets (FNV-1a). Not for what a stranger may choose in bulk:
+ * that takes a key (lib/siphash.h). */
+uint32_t str_hash(const void *p, size_t len);
+
 /* A new identifier of 16 characters a-z2-7: 40 bits of time in 1/64 s and 40
  * random bits, so that it sorts by age and is never used again. */
 #define STR_ID_SIZE 17

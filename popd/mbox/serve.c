@@ -83,12 +83,9 @@ struct mbox_drop {
 static struct mbox_drop **
 mbox_lock_slot(struct mbox *m, const char *path)
 {
-	uint32_t h = 2166136261u;	/* FNV-1a */
 	struct mbox_drop **d;
 
-	for (const char *p = path; *p != '\0'; p++)
-		h = (h ^ (uint8_t)*p) * 16777619u;
-	d = &m->locked[h % MBOX_BUCKETS];
+	d = &m->locked[str_hash(path, strlen(path)) % MBOX_BUCKETS];
 	while (*d != NULL && strcmp((*d)->path, path) != 0)
 		d = &(*d)->next_locked;
 	return d;

@@ -14,6 +14,7 @@
 #include "submitd/spool/queue.h"
 
 #include "lib/log.h"
+#include "lib/str.h"
 
 #define QUEUE_BUCKETS 16384u
 #define QUEUE_RECORDS_MAX (64u * 1024 * 1024)
@@ -36,11 +37,7 @@ static void queue_kick(struct queue_msg *m);
 static uint32_t
 queue_bucket(const char *id)
 {
-	uint32_t h = 2166136261u;	/* FNV-1a */
-
-	for (; *id != '\0'; id++)
-		h = (h ^ (uint8_t)*id) * 16777619u;
-	return h % QUEUE_BUCKETS;
+	return str_hash(id, strlen(id)) % QUEUE_BUCKETS;
 }
 
 static void

@@ -234,6 +234,9 @@ test_id(void **state)
 	assert_false(str_is_id("aaaaaaaaaaaaaaaaa"));
 	assert_false(str_is_id("aaaaaaaaaaaaaaa/"));
 	assert_false(str_is_id("aaaaaaaaaaaaaaaA"));
+	/* The published values of FNV-1a. */
+	assert_int_equal(str_hash("", 0), 0x811c9dc5);
+	assert_int_equal(str_hash("foobar", 6), 0xbf9cf968);
 	str_hex(hex, "\x00\xff\x1a\x20", 4);
 	assert_string_equal(hex, "00ff1a20");
 	assert_int_equal(str_hex_decode(raw, 4, "00fF1a20"), 0);
