@@ -6,7 +6,6 @@
  */
 #include "config.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/rand.h>
@@ -108,6 +107,20 @@ control_new_credential(struct control_job *j, struct user_record *rec,
 		err_set(&j->err, ERR_LIMIT, "%s has %u credentials already: "
 		    "delete one first", j->user, RECORD_CREDENTIALS_MAX);
 	return c;
+}
+
+/* What he was given is of no use where nobody is asked for it. */
+static void
+control_warn_unless_offered(struct control_job *j, uint32_t mechanisms,
+    const char *names)
+{
+	uint32_t offered = 0;
+
+	for (int l = 0; l < CONF_LISTENER__COUNT; l++)
+		offered |= conf_mechanisms(j->conf, (enum conf_listener)l);
+	if ((offered & mechanisms) == 0)
+		control_job_warn(j, "nobody can log in by it yet: put %s into "
+		    "mechanisms (submitd.conf(5)) and reload", names);
 }
 
 static json_t *
@@ -257,17 +270,11 @@ static int
 control_take_sha256(struct control_job *j, uint8_t ret[RECORD_KEY])
 {
 	const char *hex = control_arg(j->args, "sha256");
-	char octet[3] = "";
 
-	if (hex == NULL || strlen(hex) != 2 * RECORD_KEY ||
-	    hex[strspn(hex, "0123456789abcdefABCDEF")] != '\0')
+	if (hex == NULL || str_hex_decode(ret, RECORD_KEY, hex) != 0)
 		return err_set(&j->err, ERR_FORMAT, "sha256: the 64 "
 		    "hexadecimal digits of the certificate's SHA-256 are "
 		    "wanted");
-	for (size_t i = 0; i < RECORD_KEY; i++) {
-		memcpy(octet, hex + 2 * i, 2);
-		ret[i] = (uint8_t)strtoul(octet, NULL, 16);
-	}
 	return 0;
 }
 
@@ -302,6 +309,8 @@ control_certificate_add(struct control_job *j)
 		return r;
 	control_credential_say(j, &rec, CREDENTIAL_CERTIFICATE);
 	record_user_clear(&rec);
+	control_warn_unless_offered(j, CONF_MECH_BIT(CONF_EXTERNAL),
+	    "EXTERNAL");
 	return 0;
 }
 
@@ -354,7 +363,12 @@ control_edit_secret(void *ctx, struct user_record *rec)
 int
 control_secret_add(struct control_job *j)
 {
-	return control_edit(j, control_edit_secret, false, NULL);
+	int r = control_edit(j, control_edit_secret, false, NULL);
+
+	if (r == 0)
+		control_warn_unless_offered(j, CONF_MECH_BIT(CONF_CRAM_MD5) |
+		    CONF_MECH_BIT(CONF_APOP), "CRAM-MD5 or APOP");
+	return r;
 }
 
 static int

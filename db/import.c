@@ -65,6 +65,7 @@ import_detect(const void *head, size_t len)
 {
 	const char *p = head, *end = p + len, *eol;
 	size_t colons = 0;
+	bool scheme = false;
 
 	if (import_is_bdb(head, len))
 		return IMPORT_SASLDB;
@@ -84,8 +85,10 @@ import_detect(const void *head, size_t len)
 	if (*p == '{')
 		return IMPORT_JSON;
 	for (; p < eol; p++)
-		colons += *p == ':';
-	return colons == 1 ? IMPORT_HTPASSWD : IMPORT_PASSWD;
+		if (*p == ':' && ++colons == 1 && eol - p > 1)
+			scheme = p[1] == '{';
+	/* Dovecot's may have short lines too, but names the schemes. */
+	return colons == 1 && !scheme ? IMPORT_HTPASSWD : IMPORT_PASSWD;
 }
 
 void
@@ -475,7 +478,11 @@ import_htpasswd(const char *line, size_t len, struct import_line *ret,
 		return err_set(reterr, ERR_FORMAT, "this is not USER:HASH");
 	if ((r = import_name(&f[0], ret, reterr)) != 0)
 		return r;
-	return import_password(f[1], ret, reterr);
+	r = import_password(f[1], ret, reterr);
+	if (r == 0 && !ret->plain && memchr(f[1].p, ':', f[1].len) != NULL)
+		return err_set(reterr, ERR_FORMAT, "there are more fields than "
+		    "htpasswd has: give --format passwd-file");
+	return r;
 }
 
 /* What the reader of sasldb2 prints: user, realm and password in base64, with

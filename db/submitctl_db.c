@@ -207,6 +207,21 @@ ctl_db_backup(struct ctl *c)
 
 /* ------------------------------------------------------ check and compact -- */
 
+/* What authd has to be given to find the same instance. */
+static const char *
+ctl_authd_option(const struct ctl *c)
+{
+	return c->args.root != NULL ? " --root " :
+	    c->args.file != NULL ? " -c " : "";
+}
+
+static const char *
+ctl_authd_value(const struct ctl *c)
+{
+	return c->args.root != NULL ? c->args.root :
+	    c->args.file != NULL ? c->args.file : "";
+}
+
 int
 ctl_db_check(struct ctl *c)
 {
@@ -238,7 +253,8 @@ ctl_db_check(struct ctl *c)
 	}
 	if (code == 1)
 		(void)ctl_fail(0, "restore a backup: authd --recover --from "
-		    "FOLDER (see authd(8))");
+		    "FOLDER%s%s (see authd(8))", ctl_authd_option(c),
+		    ctl_authd_value(c));
 	json_decref(records);
 	return code;
 }
@@ -265,10 +281,12 @@ ctl_db_compact(struct ctl *c)
 int
 ctl_db_recover(struct ctl *c)
 {
-	(void)c;
+	const char *option = ctl_authd_option(c), *value = ctl_authd_value(c);
+
 	return ctl_fail(EX_UNAVAILABLE, "the database is recovered by each "
 	    "start of authd. To do it by hand, or to\nrestore a backup, stop "
 	    "authd and run as root:\n"
-	    "  authd --recover [--fatal]\n"
-	    "  authd --recover --from FOLDER\nSee authd(8).");
+	    "  authd --recover%s%s [--fatal]\n"
+	    "  authd --recover --from FOLDER%s%s\nSee authd(8).",
+	    option, value, option, value);
 }
