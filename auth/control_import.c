@@ -416,17 +416,24 @@ control_hash_text(struct control_job *j, bool sha1, char *dst, size_t size)
 	uint8_t salt[SCRAM_SALT], stored[SCRAM_KEY], server[SCRAM_KEY];
 	uint32_t n = (uint32_t)j->conf->scram_iterations;
 	size_t len = strlen(j->password), key = sha1 ? SCRAM_KEY1 : SCRAM_KEY;
+	int r = ERR_NOMEM;
 
-	if (RAND_bytes(salt, sizeof(salt)) != 1 || (sha1 ?
+	if (RAND_bytes(salt, sizeof(salt)) == 1 && (sha1 ?
 	    scram_derive1(j->password, len, salt, sizeof(salt), n, stored,
 	    server) : scram_derive(j->password, len, salt, sizeof(salt), n,
-	    stored, server)) != 0)
-		return ERR_NOMEM;
-	(void)str_b64_encode(salt64, sizeof(salt64), salt, sizeof(salt));
-	(void)str_b64_encode(a, sizeof(a), stored, key);
-	(void)str_b64_encode(b, sizeof(b), server, key);
-	return str_format(dst, size, "{SCRAM-SHA-%s}%u,%s,%s,%s",
-	    sha1 ? "1" : "256", n, salt64, a, b);
+	    stored, server)) == 0) {
+		(void)str_b64_encode(salt64, sizeof(salt64), salt,
+		    sizeof(salt));
+		(void)str_b64_encode(a, sizeof(a), stored, key);
+		(void)str_b64_encode(b, sizeof(b), server, key);
+		r = str_format(dst, size, "{SCRAM-SHA-%s}%u,%s,%s,%s",
+		    sha1 ? "1" : "256", n, salt64, a, b);
+	}
+	explicit_bzero(a, sizeof(a));
+	explicit_bzero(b, sizeof(b));
+	explicit_bzero(stored, sizeof(stored));
+	explicit_bzero(server, sizeof(server));
+	return r;
 }
 
 int

@@ -85,6 +85,7 @@ control_test_scram(struct control_test *t, const struct verify_ask *a)
 	if (r == 0)
 		t->found = v.found;
 	explicit_bzero(&v, sizeof(v));
+	explicit_bzero(stored, sizeof(stored));
 	explicit_bzero(server, sizeof(server));
 	return r;
 }
