@@ -113,6 +113,7 @@ control_job_warn(struct control_job *j, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	str_mend_utf8(text);
 	if (list == NULL) {
 		list = json_array();
 		control_job_set(j, "warnings", list);

@@ -20,6 +20,7 @@
 #include "lib/ipc.h"
 #include "lib/log.h"
 #include "lib/priv.h"
+#include "lib/str.h"
 
 #define CONTROL_PEERS_MAX	32u
 #define CONTROL_PACKET_MAX	(192u * 1024)
@@ -212,6 +213,7 @@ control_fail(struct control_call *c, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	str_mend_utf8(text);	/* or JSON would not take it */
 	control_finish(c, json_pack("{s:s%, s:i}", "error", text,
 	    strlen(text), "code", code));
 }

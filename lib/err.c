@@ -9,6 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/str.h"
+
+/* Texts go into JSON and logs, which take no half of a character. */
+static void
+err_text(struct err *e, const char *fmt, va_list ap)
+{
+	(void)vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	str_mend_utf8(e->text);
+}
+
 int
 err_set(struct err *e, int code, const char *fmt, ...)
 {
@@ -19,7 +29,7 @@ err_set(struct err *e, int code, const char *fmt, ...)
 	e->code = code;
 	e->sys_errno = 0;
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	err_text(e, fmt, ap);
 	va_end(ap);
 	return code;
 }
@@ -51,7 +61,7 @@ err_sys(struct err *e, const char *fmt, ...)
 	e->code = code;
 	e->sys_errno = error;
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	err_text(e, fmt, ap);
 	va_end(ap);
 	len = strlen(e->text);
 	snprintf(e->text + len, sizeof(e->text) - len, ": %s",

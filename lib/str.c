@@ -214,6 +214,18 @@ str_is_utf8(const char *s, size_t len)
 	return true;
 }
 
+void
+str_mend_utf8(char *s)
+{
+	size_t left = strlen(s), n;
+
+	for (; left > 0; s += n, left -= n)
+		if ((n = str_utf8_seq((const uint8_t *)s, left)) == 0) {
+			*s = '?';
+			n = 1;
+		}
+}
+
 int
 str_b64_encode(char *dst, size_t size, const void *src, size_t len)
 {

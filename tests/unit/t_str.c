@@ -156,6 +156,29 @@ test_utf8(void **state)
 }
 
 static void
+test_mend_utf8(void **state)
+{
+	static const struct {
+		const char	*in, *want;
+	} mend[] = {
+		{ "", "" }, { "abc", "abc" },
+		{ "a\xc3\xa9", "a\xc3\xa9" },
+		{ "a\xc3", "a?" },			/* cut in two */
+		{ "a\xe2\x82 b", "a?? b" },
+		{ "\xff\xc3\xa9\x80", "?\xc3\xa9?" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(mend); i++) {
+		char s[16];
+
+		strcpy(s, mend[i].in);
+		str_mend_utf8(s);
+		ROW_STR(mend[i].want, s, mend[i].want);
+	}
+}
+
+static void
 test_b64_rows(void **state)
 {
 	static const struct {
@@ -283,6 +306,7 @@ main(void)
 		cmocka_unit_test(test_units),
 		cmocka_unit_test(test_case),
 		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_mend_utf8),
 		cmocka_unit_test(test_b64_rows),
 		cmocka_unit_test(test_b64_round),
 		cmocka_unit_test(test_id),
