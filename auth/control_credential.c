@@ -225,9 +225,9 @@ control_credential_delete(struct control_job *j)
 	struct user_record rec;
 	int r;
 
+	j->kick = true;
 	if ((r = control_edit(j, control_edit_delete, false, &rec)) != 0)
 		return r;
-	j->kick = true;
 	control_credential_say(j, &rec, CREDENTIAL_PASSWORD);
 	record_user_clear(&rec);
 	return 0;
@@ -326,10 +326,10 @@ control_certificate_delete(struct control_job *j)
 	struct user_record rec;
 	int r;
 
+	j->kick = true;
 	r = control_edit(j, control_edit_no_certificate, false, &rec);
 	if (r != 0)
 		return r;
-	j->kick = true;
 	control_credential_say(j, &rec, CREDENTIAL_CERTIFICATE);
 	record_user_clear(&rec);
 	return 0;

@@ -224,7 +224,8 @@ control_edit(struct control_job *j, userdb_edit_fn *edit, bool drop_grants,
 	struct user_record rec;
 	int r;
 
-	r = userdb_update(j->core->userdb, j->user, edit, j, &rec, &j->err);
+	r = (j->kick || drop_grants ? userdb_take : userdb_update)(
+	    j->core->userdb, j->user, edit, j, &rec, &j->err);
 	if (r != 0)
 		return r;
 	(void)json_object_update_new(j->last,

@@ -345,16 +345,13 @@ dbenv_again(int rc)
 	return rc == DB_LOCK_DEADLOCK || rc == DB_LOCK_NOTGRANTED;
 }
 
-int
-dbenv_txn(struct dbenv *e, enum dbenv_durability d, dbenv_txn_fn *fn,
+static int
+dbenv_run(struct dbenv *e, enum dbenv_durability d, dbenv_txn_fn *fn,
     void *ctx, const char *what, struct err *reterr)
 {
 	DB_TXN *txn;
 	int rc = 0, tries;
 
-	if (!dbenv_has_space(e))
-		return err_set(reterr, ERR_NOSPACE,
-		    "%s: the disk that holds the database is full", what);
 	for (tries = 0; tries < DBENV_TRIES_MAX; tries++) {
 		rc = e->env->txn_begin(e->env, NULL, &txn, 0);
 		if (rc != 0)
@@ -366,11 +363,41 @@ dbenv_txn(struct dbenv *e, enum dbenv_durability d, dbenv_txn_fn *fn,
 		if (!dbenv_again(rc))
 			break;
 	}
+	return dbenv_result(e, rc, what, reterr);
+}
+
+static int
+dbenv_no_space(const char *what, struct err *reterr)
+{
+	return err_set(reterr, ERR_NOSPACE,
+	    "%s: the disk that holds the database is full", what);
+}
+
+int
+dbenv_txn(struct dbenv *e, enum dbenv_durability d, dbenv_txn_fn *fn,
+    void *ctx, const char *what, struct err *reterr)
+{
+	int r;
+
+	if (!dbenv_has_space(e))
+		return dbenv_no_space(what, reterr);
+	r = dbenv_run(e, d, fn, ctx, what, reterr);
 	/* What flushes may take a while, so it can do this too, when due. */
-	if (rc == 0 && d == DBENV_SYNC)
+	if (r == 0 && d == DBENV_SYNC)
 		(void)e->env->txn_checkpoint(e->env, DBENV_CHECKPOINT_LOG_KB,
 		    0, 0);
-	return dbenv_result(e, rc, what, reterr);
+	return r;
+}
+
+int
+dbenv_txn_taking(struct dbenv *e, dbenv_txn_fn *fn, void *ctx,
+    const char *what, struct err *reterr)
+{
+	if (dbenv_has_space(e))
+		return dbenv_txn(e, DBENV_SYNC, fn, ctx, what, reterr);
+	if (!dbenv_reserve_lend(e))
+		return dbenv_no_space(what, reterr);
+	return dbenv_run(e, DBENV_SYNC, fn, ctx, what, reterr);
 }
 
 static DBT

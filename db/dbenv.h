@@ -13,7 +13,8 @@
  *	version is, and is marked as of this one.
  *  E5  DBENV_KEEP_OCTETS of the disk stay free: with less no change is begun
  *	(ERR_NOSPACE), so that Berkeley DB itself never meets a full disk;
- *	reading goes on. Recovery at a full disk lives on a file kept for it.
+ *	reading goes on. Recovery at a full disk lives on a file kept for it,
+ *	which also lends room to changes that take a right away.
  *
  * Memory: the cache (DBENV_CACHE_OCTETS, taken as it is used) and the locks, at
  * most some 40 MiB with DBENV_LOCKS_MAX of them held; the same again while a

@@ -33,6 +33,8 @@ struct dbenv {
 /* dbenv_space.c: the file that keeps room for recovery. */
 void	dbenv_reserve_release(struct dbenv *e);	/* when space is short */
 void	dbenv_reserve_keep(struct dbenv *e);
+/* Makes room for one small change out of it. False: no more can be spared. */
+bool	dbenv_reserve_lend(struct dbenv *e);
 
 /* Calls each(ctx, name) for the databases (".db") in the folder, in order. */
 int	dbenv_each_file(const char *home, int (*each)(void *ctx,
@@ -54,6 +56,11 @@ enum dbenv_durability {
 typedef int dbenv_txn_fn(void *ctx, DB_TXN *txn, struct err *reterr);
 int	dbenv_txn(struct dbenv *e, enum dbenv_durability d, dbenv_txn_fn *fn,
 	    void *ctx, const char *what, struct err *reterr);
+
+/* The same, on stable storage, for a change that takes a right away: at a full
+ * disk it is made in room that the reserve gives up. */
+int	dbenv_txn_taking(struct dbenv *e, dbenv_txn_fn *fn, void *ctx,
+	    const char *what, struct err *reterr);
 
 /* Turns a code of either kind into ours, with its text. */
 int	dbenv_result(struct dbenv *e, int rc, const char *what,

@@ -16,6 +16,8 @@
 #define DBENV_RESUME_OCTETS	(DBENV_KEEP_OCTETS / 4 * 5)
 #define DBENV_RESERVE_FILE	"reserve"
 #define DBENV_RESERVE_OCTETS	((uint64_t)16 * 1024 * 1024)
+#define DBENV_RECOVERY_OCTETS	(DBENV_RESERVE_OCTETS / 2)	/* not lent */
+#define DBENV_LOAN_OCTETS	((uint64_t)256 * 1024)
 #define DBENV_SLACK_OCTETS	((uint64_t)1024 * 1024)
 #define DBENV_KEEP_FILES	8u
 
@@ -59,6 +61,24 @@ dbenv_reserve_release(struct dbenv *e)
 		return;
 	(void)!ftruncate(fd, 0);
 	close(fd);
+}
+
+bool
+dbenv_reserve_lend(struct dbenv *e)
+{
+	struct stat st;
+	bool lent;
+	int fd;
+
+	fd = openat(e->home_fd, DBENV_RESERVE_FILE, O_WRONLY | O_CLOEXEC |
+	    O_NOFOLLOW);
+	if (fd < 0)
+		return false;
+	lent = fstat(fd, &st) == 0 &&
+	    (uint64_t)st.st_size >= DBENV_RECOVERY_OCTETS + DBENV_LOAN_OCTETS &&
+	    ftruncate(fd, st.st_size - (off_t)DBENV_LOAN_OCTETS) == 0;
+	close(fd);
+	return lent;
 }
 
 void

@@ -422,8 +422,10 @@ relay_cache_walk(struct relay_cache_walk *w, enum dbenv_durability d,
 		addr_mask(w->at.ip, relay_cache_common(w->filter->net));
 	}
 	do {
-		r = dbenv_txn(w->rc->env, d, relay_cache_walk_txn, w,
-		    "grants", reterr);
+		r = d == DBENV_SYNC ?
+		    dbenv_txn_taking(w->rc->env, relay_cache_walk_txn, w,
+		    "grants", reterr) : dbenv_txn(w->rc->env, d,
+		    relay_cache_walk_txn, w, "grants", reterr);
 		if (r != 0)
 			break;
 		w->at = w->reached;

@@ -277,6 +277,16 @@ userdb_update(struct userdb *db, const char *user, userdb_edit_fn *edit,
 }
 
 int
+userdb_take(struct userdb *db, const char *user, userdb_edit_fn *edit,
+    void *ctx, struct user_record *ret, struct err *reterr)
+{
+	struct userdb_job j = { .db = db, .user = user, .edit = edit,
+	    .edit_ctx = ctx, .ret = ret };
+
+	return dbenv_txn_taking(db->env, userdb_update_txn, &j, user, reterr);
+}
+
+int
 userdb_delete_in(struct userdb *db, DB_TXN *txn, const char *user,
     struct user_record *ret, struct err *reterr)
 {
@@ -318,8 +328,7 @@ userdb_delete(struct userdb *db, const char *user, struct user_record *ret,
 {
 	struct userdb_job j = { .db = db, .user = user, .ret = ret };
 
-	return dbenv_txn(db->env, DBENV_SYNC, userdb_delete_txn, &j, user,
-	    reterr);
+	return dbenv_txn_taking(db->env, userdb_delete_txn, &j, user, reterr);
 }
 
 int

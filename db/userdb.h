@@ -50,8 +50,13 @@ int	userdb_update(struct userdb *db, const char *user,
 	    userdb_edit_fn *edit, void *ctx, struct user_record *ret,
 	    struct err *reterr);
 
-/* Removes the user, all his addresses, and who may act for whom with him. `ret` (or NULL) is what was there.
- * ERR_NOTFOUND. */
+/* The same for a change that takes a right away, or gives another password: it
+ * is made at a full disk too, as are the removals below. */
+int	userdb_take(struct userdb *db, const char *user, userdb_edit_fn *edit,
+	    void *ctx, struct user_record *ret, struct err *reterr);
+
+/* Removes the user, all his addresses, and who may act for whom with him.
+ * `ret` (or NULL) is what was there. ERR_NOTFOUND. */
 int	userdb_delete(struct userdb *db, const char *user,
 	    struct user_record *ret, struct err *reterr);
 

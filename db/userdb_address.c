@@ -172,7 +172,7 @@ userdb_alias_delete(struct userdb *db, const char *address,
 	struct userdb_job j = { .db = db, .address = address,
 	    .ret_user = ret_user };
 
-	return dbenv_txn(db->env, DBENV_SYNC, userdb_alias_delete_txn, &j,
+	return dbenv_txn_taking(db->env, userdb_alias_delete_txn, &j,
 	    address, reterr);
 }
 

@@ -339,7 +339,7 @@ userdb_allow_as_delete(struct userdb *db, const char *actor, const char *user,
 {
 	struct userdb_job j = { .db = db, .user = actor, .address = user };
 
-	return dbenv_txn(db->env, DBENV_SYNC, userdb_allow_as_delete_txn, &j,
+	return dbenv_txn_taking(db->env, userdb_allow_as_delete_txn, &j,
 	    actor, reterr);
 }
 

@@ -13,6 +13,8 @@ import unittest
 from submitd_instance import (ANNA, BOB, IS_ROOT, Instance, letter, wait_until)
 
 HERE = "127.0.0.81"
+THERE = "127.0.0.83"
+CARL = "carl@example.test"
 DISK = "72m"
 ALIASES = 700
 
@@ -70,7 +72,9 @@ class Full(unittest.TestCase):
 
     def test_filled_and_killed(self):
         with Instance(root=self.root) as inst:
+            inst.add_user(CARL, "secret")
             inst.grant(ANNA, HERE)
+            inst.grant(ANNA, THERE)
             wait_until(lambda: os.path.exists(self.db + "/reserve") and
                        os.path.getsize(self.db + "/reserve") == 16 << 20,
                        what="the reserve")
@@ -89,6 +93,7 @@ class Full(unittest.TestCase):
                 running.send_mail(BOB, [BOB], letter("in a session that ran"))
                 inst.fetch(BOB, n=1)
             self.refuses(inst)
+            self.takes_away(inst)
             self.assertEqual(inst.pid("authd-core"), core)
             for _ in range(3):
                 self.killed(inst)
@@ -99,6 +104,18 @@ class Full(unittest.TestCase):
             self.assertEqual(r.returncode, 75, r.stderr)
             self.space_again(inst)
         self.judge(inst)
+
+    def takes_away(self, inst):
+        """Rights can be taken from people however full the disk is."""
+        inst.ctl("user", "disable", CARL)
+        with self.assertRaises(AssertionError):
+            with inst.smtp_as(CARL):
+                pass
+        inst.ctl("user", "alias", "delete", "alias0@example.test")
+        inst.ctl("grant", "revoke", THERE)
+        with inst.smtp(source=THERE) as w:
+            w.cmd("MAIL FROM:<%s>" % ANNA, 530)
+        self.refuses(inst)
 
     def killed(self, inst):
         """It comes up by what was reserved; then others fill that too."""
@@ -111,7 +128,7 @@ class Full(unittest.TestCase):
         self.serves(inst)
         self.refuses(inst)
         self.assertEqual(len(inst.ctl("user", "alias", "list").stdout
-                             .splitlines()), ALIASES + 1)
+                             .splitlines()), ALIASES)
         # What is free now it takes back, but for a little.
         wait_until(lambda: self.free() <= 2 << 20, what="the reserve again")
         self.fill()
