@@ -26,7 +26,8 @@ typedef int acceptor_fn(void *ctx, int fd, const struct addr *peer,
 
 /* `refusal` (borrowed) is the whole line for a client above the bound, with
  * CR LF. The bound follows from RLIMIT_NOFILE, of which each session may need
- * `fds_each`; a single address gets at most half of it. NULL: no memory. */
+ * `fds_each`; a single address (of IPv6: a /64) gets at most half of it. NULL:
+ * no memory. */
 struct acceptor *acceptor_new(struct loop *l, struct child *ch,
 	    unsigned int fds_each, const char *refusal, acceptor_fn *fn,
 	    void *ctx);
