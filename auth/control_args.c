@@ -81,10 +81,7 @@ control_take_address(struct control_job *j, const char *s)
 static int
 control_take_label(struct control_job *j, const char *s)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789._-";
-
-	if (s[0] == '\0' || s[strspn(s, alphabet)] != '\0' ||
+	if (!user_label_is_valid(s) ||
 	    str_copy(j->label, sizeof(j->label), s) != 0)
 		return control_bad(j, ERR_FORMAT, "not a label: 1 to 32 "
 		    "letters, digits, '.', '_' and '-' are wanted", s);

@@ -183,7 +183,7 @@ control_batch_merge(void *ctx, size_t i, const struct user_record *was,
 	return import_merge(&b->ctx, &b->users[b->at[i]], was, is, reterr);
 }
 
-/* Who is shut out, or got another password, is logged out. Grants under his
+/* Who is shut out, or has lost a way to log in, is logged out. Grants under his
  * former password are void by themselves; those of one who is shut out must not
  * come back when he is let in again. */
 static int
@@ -192,7 +192,7 @@ control_batch_end(struct control_job *j, const struct import_user *u)
 	const struct relay_filter f = { .user = u->in.user };
 	uint64_t n;
 
-	if (!u->shut_out && !u->was_rekeyed)
+	if (!u->shut_out && !u->took_away)
 		return 0;
 	if (j->kicks == NULL)
 		j->kicks = json_array();

@@ -407,6 +407,20 @@ import_merge_record(const struct import_ctx *c, struct import_user *u,
 	    import_set_password(c, u, is, reterr) : 0;
 }
 
+/* Somebody may be logged in with what he has no more. */
+static bool
+import_took_away(const struct import_ctx *c, const struct user_record *was,
+    const struct user_record *is)
+{
+	for (unsigned int i = 0; i < was->n_credentials; i++)
+		if (user_credential_is_live(&was->credentials[i], c->now_s) &&
+		    !user_record_holds(is, was->credentials[i].generation,
+		    c->now_s))
+			return true;
+	return was->secret_len > 0 && !user_record_holds(is,
+	    was->secret_generation, c->now_s);
+}
+
 int
 import_merge(const struct import_ctx *c, struct import_user *u,
     const struct user_record *was, struct user_record *is,
@@ -428,8 +442,7 @@ import_merge(const struct import_ctx *c, struct import_user *u,
 		return USERDB_BATCH_PUT;
 	u->shut_out = (is->flags & USER_DISABLED) != 0 &&
 	    (was->flags & USER_DISABLED) == 0;
-	u->was_rekeyed = was->n_credentials > 0 && !user_record_holds(is,
-	    was->credentials[0].generation, c->now_s);
+	u->took_away = import_took_away(c, was, is);
 	return import_is_equal(was, is) ? USERDB_BATCH_SAME :
 	    USERDB_BATCH_PUT;
 }

@@ -33,7 +33,7 @@ struct import_user {
 	bool			 unverifiable;	/* why import_prepare() failed */
 	bool			 secret_lost;	/* of another secret.key */
 	bool			 shut_out;	/* he is disabled from now on */
-	bool			 was_rekeyed;	/* another main password */
+	bool			 took_away;	/* a way to log in */
 };
 
 /* Reads a line and makes the keys that it needs: may take milliseconds.

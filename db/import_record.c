@@ -355,13 +355,10 @@ import_credential_label(struct user_credential *c, const json_t *v,
 {
 	const char *s = json_string_value(v);
 
-	if (s == NULL || str_copy(c->label, sizeof(c->label), s) != 0)
-		return import_bad("label", "a text of at most 32 octets",
-		    reterr);
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s < ' ' || *s == 0x7f)
-			return import_bad("label", "a text without controls",
-			    reterr);
+	if (s == NULL || (s[0] != '\0' && !user_label_is_valid(s)) ||
+	    str_copy(c->label, sizeof(c->label), s) != 0)
+		return import_bad("label", "at most 32 letters, digits, '.', "
+		    "'_' and '-'", reterr);
 	return 0;
 }
 
@@ -428,7 +425,8 @@ import_labels_differ(const struct user_record *r)
 	const struct user_credential *c = r->credentials;
 
 	for (unsigned int i = 0; i < r->n_credentials; i++) {
-		if (i > 0 && c[i].label[0] == '\0')
+		if (c[i].label[0] == '\0' && (i > 0 ||
+		    c[i].kind != CREDENTIAL_PASSWORD))
 			return false;
 		for (unsigned int k = 0; k < i; k++)
 			if (c[i].kind == c[k].kind &&
@@ -436,6 +434,29 @@ import_labels_differ(const struct user_record *r)
 				return false;
 	}
 	return true;
+}
+
+#define IMPORT_GENERATION_MAX	(UINT64_MAX / 4)	/* in microseconds */
+
+/* By generations tickets and grants know what they hang on: if two had the
+ * same, taking one away would not be the end of what it had opened. There must
+ * be higher ones for those that are still to come. */
+static bool
+import_generations_differ(const struct user_record *r)
+{
+	const struct user_credential *c = r->credentials;
+
+	for (unsigned int i = 0; i < r->n_credentials; i++) {
+		if (c[i].generation > IMPORT_GENERATION_MAX ||
+		    (r->secret_len > 0 &&
+		    c[i].generation == r->secret_generation))
+			return false;
+		for (unsigned int k = 0; k < i; k++)
+			if (c[i].generation == c[k].generation)
+				return false;
+	}
+	return r->secret_generation <= IMPORT_GENERATION_MAX &&
+	    (r->secret_len == 0 || r->secret_generation > 0);
 }
 
 static int
@@ -519,6 +540,9 @@ import_record_take(json_t *line, struct import_record *r,
 	}
 	if (r->user[0] == '\0')
 		return import_bad("user", "the user's address", reterr);
+	if (!import_generations_differ(&r->rec))
+		return import_bad("generation", "a number of its own for each "
+		    "credential and the secret", reterr);
 	if (r->password != NULL && r->rec.hash[0] != '\0')
 		return import_bad("password", "a password or a hash", reterr);
 	if (r->password != NULL && (r->given & IMPORT_WHOLE) != 0)

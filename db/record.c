@@ -260,6 +260,16 @@ user_credential_add(struct user_record *r, enum credential_kind kind,
 	return c;
 }
 
+bool
+user_label_is_valid(const char *label)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t len = strspn(label, alphabet);
+
+	return len > 0 && len < RECORD_LABEL_SIZE && label[len] == '\0';
+}
+
 void
 user_credential_take_keys(struct user_credential *c,
     const struct user_credential *from)

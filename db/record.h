@@ -163,6 +163,9 @@ struct user_credential *user_credential_add(struct user_record *r,
 /* Gives it another's keys and iterations, and nothing else of it. */
 void	user_credential_take_keys(struct user_credential *c,
 	    const struct user_credential *from);
+/* 1 to 32 letters, digits, '.', '_' and '-': what a login name, a command and
+ * an export can hold. */
+bool	user_label_is_valid(const char *label);
 /* Removes and zeroes it. */
 void	user_credential_remove(struct user_record *r,
 	    struct user_credential *c);

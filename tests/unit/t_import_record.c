@@ -124,6 +124,22 @@ static const struct {
 	  "\"stored_key\":\"AAAA\",\"server_key\":\"AAAA\"}]}", "stored_key" },
 	{ "a label twice", "{\"user\":\"a@b.org\",\"credentials\":["
 	  "{\"label\":\"x\"},{\"label\":\"x\"}]}", "each label once" },
+	{ "a label nobody could name", "{\"user\":\"a@b.org\",\"credentials\":["
+	  "{},{\"generation\":1,\"label\":\"a b\"}]}", "label" },
+	{ "a certificate as the main password", "{\"user\":\"a@b.org\","
+	  "\"credentials\":[{\"kind\":\"certificate\",\"stored_key\":"
+	  "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}]}", "label" },
+	{ "generations", "{\"user\":\"a@b.org\",\"secret\":\"AAAA\","
+	  "\"secret_generation\":3,\"credentials\":[{\"generation\":1},"
+	  "{\"generation\":2,\"label\":\"x\"}]}", NULL },
+	{ "a generation twice", "{\"user\":\"a@b.org\",\"credentials\":["
+	  "{\"generation\":1},{\"generation\":1,\"label\":\"x\"}]}",
+	  "generation" },
+	{ "the secret's too", "{\"user\":\"a@b.org\",\"secret\":\"AAAA\","
+	  "\"secret_generation\":1,\"credentials\":[{\"generation\":1}]}",
+	  "generation" },
+	{ "none behind it", "{\"user\":\"a@b.org\",\"credentials\":["
+	  "{\"generation\":9223372036854775807}]}", "generation" },
 	{ "unknown in a credential", "{\"user\":\"a@b.org\",\"credentials\":["
 	  "{\"labl\":\"x\"}]}", "not known" },
 	{ "scope", "{\"user\":\"a@b.org\",\"credentials\":["
