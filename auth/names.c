@@ -110,7 +110,8 @@ names_nobody(const uint8_t key[32], const char *in, size_t len,
 	ret->nobody = true;
 }
 
-/* Where a bare name might be, and always there. */
+/* Where a bare name might be, and always there: in any of the local domains,
+ * for there are users of each who leave their domain out. */
 static void
 names_suppose(const struct conf *c, const uint8_t key[32], struct names *ret)
 {
@@ -122,7 +123,7 @@ names_suppose(const struct conf *c, const uint8_t key[32], struct names *ret)
 	ret->nobody = true;
 	(void)HMAC(EVP_sha256(), key, 32, (const unsigned char *)ret->user,
 	    strlen(ret->user), mac, &n);
-	if (domain == NULL && c->local_domains.n > 0)
+	if (c->local_domains.n > 0)
 		domain = c->local_domains.v[(mac[0] << 8 | mac[1]) %
 		    (int)c->local_domains.n];
 	if (domain != NULL && str_format(full, sizeof(full), "%s@%s",

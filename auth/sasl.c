@@ -364,6 +364,9 @@ saslx_step(struct saslx *x, const void *in, size_t len, const void **ret_out,
 			x->why = "binding";
 			r = SASL_BADAUTH;
 		}
+		/* SCRAM's last message may come minutes after his proof. */
+		if (r == SASL_OK && saslx_is_scram(x) && !saslx_authorize(x))
+			r = SASL_NOAUTHZ;
 	}
 	*ret_out = out == NULL ? "" : out;
 	*ret_len = out == NULL ? 0 : out_len;

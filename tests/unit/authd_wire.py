@@ -316,7 +316,7 @@ class Peer:
 
 def scram(peer, handle, user, password, ir=True, authzid="", hash="sha256",
           gs2="n", mech=None, binding="", data=b"", sent=None,
-          meanwhile=lambda: None):
+          meanwhile=lambda: None, at_last=lambda: None):
     """An exchange of RFC 5802; returns the last reply, salt and iterations.
 
     With a binding the mechanism is -PLUS; `sent` is what the client takes for
@@ -355,6 +355,7 @@ def scram(peer, handle, user, password, ir=True, authzid="", hash="sha256",
         server_key = hmac.digest(key, b"Server Key", hash)
         want = base64.b64encode(hmac.digest(server_key, auth, hash))
         assert r.blob() == b"v=" + want
+        at_last()
         r = peer.step(exchange, b"")
     return r, (salt, part["i"])
 
@@ -990,6 +991,45 @@ class Mechanisms(Base):
         self.do("user.passwd", user=actor, password="another")
         holds("VOID")
 
+    def test_bare_names_tell_nothing(self):
+        """Who is not there shows the salt of one domain or the other, as the
+        users of both do who leave theirs out; with a default_domain too."""
+        h = self.smtp.session(SMTP)
+        seen = set()
+        for local in ["alice", "eve"] + ["nobody%d" % i for i in range(24)]:
+            bare, one, two = (
+                scram(self.smtp, h, name, "x")[1][0] for name in
+                (local, local + "@example.org", local + "@example.net"))
+            self.assertIn(bare, (one, two), local)
+            seen.add((local[:6] == "nobody", bare == one))
+        self.assertEqual(len(seen), 4, seen)
+
+    def test_import_ends_sessions(self):
+        """Of who loses any of his ways to log in by it, not his main password
+        alone; and of nobody else."""
+        name = "moved@example.org"
+        self.authd.user(name)
+        whole = self.authd.ask("user.export", user=name)[0]
+        self.do("user.credential.add", user=name, label="phone")
+        del self.smtp.notices[:]
+        self.do("user.import", mode="update", users=[whole])
+        self.assertEqual(self.do("user.show", user=name)["credentials"], 1)
+        self.assertIn(name.encode(), self.smtp.notice(KICK))
+        self.do("user.import", mode="update", users=[dict(whole, note="x")])
+        self.do("kick", user="nobody@example.org")
+        self.assertIn(b"nobody@", self.smtp.notice(KICK))
+
+    def test_cut_character(self):
+        """An error's text is cut, which may be within a character: it is
+        answered and logged all the same."""
+        for n in range(240, 244):
+            last = self.authd.ask("user.show", user="x" * n + "\u00e9" * 99)
+            self.assertIn("not a name", last[-1]["error"])
+        last = self.do("user.import", mode="add", users=[{
+            "x" + "\u00e9" * 40: 1}])
+        self.assertEqual(len(last["problems"]), 1)
+        self.authd.lines()
+
     def test_changed_meanwhile(self):
         name = "meanwhile@example.org"
         self.authd.user(name)
@@ -1005,6 +1045,11 @@ class Mechanisms(Base):
                          meanwhile=lambda: self.do(verb, user=name, **args))
             self.bad(r)
             self.assertEqual(self.why(), "changed")
+        self.authd.user(name)
+        # He lets us wait before his last, empty message.
+        r, _ = scram(self.pop, p, name, PASSWORD,
+                     at_last=lambda: self.do("user.disable", user=name))
+        self.bad(r)
 
     def test_authzid_preparation(self):
         """RFC 4954 section 4: one that cannot be prepared, or becomes empty by
