@@ -52,6 +52,7 @@ struct control_call {
 	bool			 asked;		/* the request was taken */
 	bool			 finished;	/* the last packet is queued */
 	bool			 broken;	/* the caller is gone */
+	bool			 lost;		/* a record could not wait */
 };
 
 static void
@@ -148,11 +149,12 @@ control_queue(struct control_call *c, json_t *record, int fd)
 
 	len = record == NULL ? 0 : json_dumpb(record, NULL, 0, JSON_COMPACT);
 	if (c->broken || len == 0 || len > CONTROL_PACKET_MAX ||
-	    c->waiting + len > CONTROL_WAITING_MAX ||
+	    c->waiting + len > CONTROL_WAITING_MAX + CONTROL_PACKET_MAX ||
 	    (k = malloc(sizeof *k + len)) == NULL) {
 		json_decref(record);
 		if (fd >= 0)
 			close(fd);
+		c->lost = true;
 		return;
 	}
 	k->next = NULL;
@@ -168,18 +170,31 @@ control_queue(struct control_call *c, json_t *record, int fd)
 void
 control_record(struct control_call *c, json_t *record)
 {
-	control_queue(c, record, -1);
+	control_record_fd(c, record, -1);
 }
 
 void
 control_record_fd(struct control_call *c, json_t *record, int fd)
 {
-	control_queue(c, record, fd);
+	if (c->waiting < CONTROL_WAITING_MAX) {
+		control_queue(c, record, fd);
+		return;
+	}
+	c->lost = true;		/* what is left is for the last packet */
+	json_decref(record);
+	if (fd >= 0)
+		close(fd);
 }
 
 static void
 control_finish(struct control_call *c, json_t *last)
 {
+	if (c->lost && json_object_get(last, "error") == NULL) {
+		json_decref(last);
+		last = json_pack("{s:s, s:i}", "error", "the answer is too "
+		    "long to wait until it is read; ask for less of it",
+		    "code", EX_TEMPFAIL);
+	}
 	json_object_set_new(last, "done", json_true());
 	if (c->broken) {
 		json_decref(last);

@@ -70,7 +70,22 @@ answer(void *ctx, struct control_call *call, const json_t *args)
 		    "authd", 1, "send", 1));
 }
 
+/* More than a caller may let wait. */
+static void
+answer_much(void *ctx, struct control_call *call, const json_t *args)
+{
+	static char text[100000];
+
+	(void)ctx;
+	(void)args;
+	memset(text, 'x', sizeof(text) - 1);
+	for (int i = 0; i < 700; i++)
+		control_record(call, json_pack("{s:s}", "text", text));
+	control_done(call);
+}
+
 static const struct control_verb queue_verbs[] = {
+	{ "much", answer_much, false },
 	{ "queue.list", answer, false },
 	{ "queue.count", answer, false },
 	{ "queue.delete", answer, false },
@@ -503,6 +518,33 @@ t_queue(void **state)
 }
 
 static void
+count_record(void *ctx, const json_t *record, int fd)
+{
+	int *n = ctx;
+
+	(void)record;
+	assert_int_equal(fd, -1);
+	++*n;
+}
+
+static void
+t_much(void **state)
+{
+	json_t *request = json_pack("{s:s}", "verb", "much");
+	struct err e = { 0 };
+	char path[64];
+	int n = 0;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/run/control/queue", scratch_dir);
+	assert_int_equal(control_ask(path, request, 30, count_record, &n, &e),
+	    EX_TEMPFAIL);
+	assert_non_null(strstr(e.text, "too long"));
+	assert_true(n > 600 && n < 700);
+	json_decref(request);
+}
+
+static void
 t_service(void **state)
 {
 	static const struct row rows[] = {
@@ -608,6 +650,7 @@ main(void)
 		ROW(t_credentials),
 		ROW(t_grants),
 		ROW(t_queue),
+		ROW(t_much),
 		ROW(t_service),
 		ROW(t_away),
 	};
