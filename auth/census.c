@@ -254,6 +254,10 @@ census_walk(struct census *c, struct userdb *db, unsigned int budget,
 				census_name(&k, name);
 				census_count(&c->next, name, 1, true);
 			}
+		} else if (r == ERR_CORRUPT) {	/* is no reason to stop */
+			str_copy(c->at, sizeof(c->at), at);
+			c->walking = true;
+			r = 0;
 		} else if (r == ERR_NOTFOUND) {
 			c->now = c->next;
 			census_publish(c);

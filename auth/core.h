@@ -1,10 +1,10 @@
 /*
  * core.h - what the parts of authd-core share: one struct, made by main.c.
  *
- * Everything here belongs to the loop. A job on a pool thread may use userdb,
- * relay and keys (they lock for themselves or never change); the conf it needs
- * it references on the loop before it starts (conf_ref), for a reload may swap
- * it meanwhile.
+ * Everything here belongs to the loop. A job on a pool thread may use dbenv,
+ * userdb, relay, places, guess, verify, census and keys (they lock for
+ * themselves or never change); the conf it needs it references on the loop
+ * before it starts (conf_ref), for a reload may swap it meanwhile.
  */
 #ifndef SUBMITD_AUTH_CORE_H
 #define SUBMITD_AUTH_CORE_H

@@ -353,14 +353,16 @@ userdb_next(struct userdb *db, char user[MAILBOX_SIZE],
 	struct dbenv_item k = { .p = user, .len = strlen(user),
 	    .size = MAILBOX_MAX };
 	struct dbenv_item it = { .p = v, .size = sizeof(v) };
-	int rc;
+	int rc = dbenv_next(db->db[USERDB_USERS], NULL, &k, &it, 0);
 
-	if ((rc = dbenv_next(db->db[USERDB_USERS], NULL, &k, &it, 0)) == 0) {
+	if (rc == ERR_CORRUPT)	/* who goes on would get here again */
+		return err_set(reterr, ERR_SYSTEM, "what follows user %s in "
+		    "the database is unreadable: restore a backup", user);
+	if (rc == 0) {
 		user[k.len] = '\0';
 		rc = record_user_decode(v, it.len, ret);
-		if (rc != 0)
-			return userdb_said(db, rc, user, reterr);
 	}
 	explicit_bzero(v, sizeof(v));
-	return dbenv_result(db->env, rc, "users", reterr);
+	return rc == ERR_CORRUPT ? userdb_said(db, rc, user, reterr) :
+	    dbenv_result(db->env, rc, "users", reterr);
 }

@@ -124,7 +124,8 @@ int	userdb_first(struct userdb *db, char ret_user[MAILBOX_SIZE],
 	    struct err *reterr);
 
 /* The user that follows `user` in order ("" gives the first) and his record:
- * goes through all without holding a lock between calls. ERR_NOTFOUND. */
+ * goes through all without holding a lock between calls. ERR_NOTFOUND;
+ * ERR_CORRUPT: his record is unreadable, the next call passes over it. */
 int	userdb_next(struct userdb *db, char user[MAILBOX_SIZE],
 	    struct user_record *ret, struct err *reterr);
 

@@ -338,6 +338,30 @@ t_flaws(void **state)
 	assert_int_equal(n.users, 10);
 }
 
+/* A walk over all users passes over one, and ends where it cannot. */
+static void
+t_unreadable(void **state)
+{
+	static const char huge[RECORD_MAX + 1] = "x";
+	struct user_record r;
+	struct err e = { 0 };
+	char user[MAILBOX_SIZE] = "";
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(add(i), 0);
+	put("users.db", "user00001@example.org", 21, "garbage", 7);
+	assert_int_equal(userdb_next(db, user, &r, &e), 0);
+	assert_int_equal(userdb_next(db, user, &r, &e), ERR_CORRUPT);
+	assert_string_equal(user, "user00001@example.org");
+	assert_int_equal(userdb_next(db, user, &r, &e), 0);
+	assert_int_equal(userdb_next(db, user, &r, &e), ERR_NOTFOUND);
+	assert_int_equal(userdb_recount(db, &e), 0);
+	put("users.db", "user00001@example.org", 21, huge, sizeof(huge));
+	assert_int_equal(userdb_recount(db, &e), ERR_SYSTEM);
+	assert_non_null(strstr(e.text, "user00000@example.org"));
+}
+
 /* Octets that rotted on the disk. */
 static void
 t_bad_page(void **state)
@@ -411,7 +435,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ROW(t_versions), ROW(t_half_restored), ROW(t_large_txn),
-		ROW(t_backup), ROW(t_flaws), ROW(t_bad_page), ROW(t_compact),
+		ROW(t_backup), ROW(t_flaws), ROW(t_unreadable),
+		ROW(t_bad_page), ROW(t_compact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
