@@ -249,9 +249,8 @@ control_credentials(struct control_job *j, enum credential_kind kind)
 		if (c->kind != kind)
 			continue;
 		o = control_credential_json(c);
-		if (c->label[0] != '\0')
-			control_put_login(j, o, c->label, c->created_s,
-			    "last_use");
+		control_put_login(j, o, c->label[0] == '\0' ? PLACESDB_MAIN :
+		    c->label, c->created_s, "last_use");
 		(void)json_array_append_new(j->records, o);
 	}
 	record_user_clear(&rec);

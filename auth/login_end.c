@@ -198,6 +198,15 @@ login_seal(const struct login *l, int64_t now_s, uint8_t *dst)
 	return ticket_seal(l->x.core->keys.ticket, &t, dst);
 }
 
+/* What placesdb calls the credential that it was; the sealed secret is none. */
+static const char *
+login_credential(const struct login *l)
+{
+	if (l->x.mech == CONF_CRAM_MD5 || l->x.mech == CONF_APOP)
+		return "";
+	return l->x.found.label[0] == '\0' ? PLACESDB_MAIN : l->x.found.label;
+}
+
 /* Where and how he came in; his own count there begins anew. */
 static void
 login_note(const struct login *l, int64_t now_s)
@@ -211,7 +220,7 @@ login_note(const struct login *l, int64_t now_s)
 	memcpy(note.ip, l->handle.peer.ip, sizeof(note.ip));
 	str_copy(note.mech, sizeof(note.mech), conf_mech_name(l->x.mech));
 	str_copy(note.tls, sizeof(note.tls), l->tls);
-	placesdb_note(l->x.core->places, l->x.login, l->x.found.label, &note);
+	placesdb_note(l->x.core->places, l->x.login, login_credential(l), &note);
 }
 
 static void

@@ -88,6 +88,8 @@ saslx_cb_checkpass(sasl_conn_t *conn, void *context, const char *user,
 	}
 	if (r != 0 && r != ERR_DENIED)
 		x->temp = true;
+	else if (x->found.barred != NULL && x->real)
+		x->why = x->found.barred;
 	return SASL_BADAUTH;
 }
 

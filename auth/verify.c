@@ -156,16 +156,29 @@ verify_remember(struct verify *v, const uint8_t mac[VERIFY_MAC],
 	pthread_mutex_unlock(&v->lock);
 }
 
-/* It is one of those that the password may be. */
+/* It is one of those that the password is compared with. */
+static bool
+verify_is_meant(const struct verify_ask *a, const struct user_credential *c)
+{
+	return c->kind == CREDENTIAL_PASSWORD && (c->keys != 0 ||
+	    (c->label[0] == '\0' && a->rec->hash[0] != '\0')) &&
+	    (a->label == NULL || strcmp(c->label, a->label) == 0);
+}
+
+/* Why it opens nothing although it is right; NULL: it does. */
+static const char *
+verify_barred(const struct verify_ask *a, const struct user_credential *c)
+{
+	if (!user_credential_is_live(c, a->now_s))
+		return "expired";
+	return (c->scope & a->scope) == 0 ? "scope" : NULL;
+}
+
 static bool
 verify_is_candidate(const struct verify_ask *a,
     const struct user_credential *c)
 {
-	return c->kind == CREDENTIAL_PASSWORD && (c->scope & a->scope) != 0 &&
-	    (c->keys != 0 ||
-	    (c->label[0] == '\0' && a->rec->hash[0] != '\0')) &&
-	    user_credential_is_live(c, a->now_s) &&
-	    (a->label == NULL || strcmp(c->label, a->label) == 0);
+	return verify_is_meant(a, c) && verify_barred(a, c) == NULL;
 }
 
 static void
@@ -305,10 +318,27 @@ verify_spend(const struct verify *v, const struct verify_ask *a,
 
 /* The check */
 
-/* All candidates that have the keys and the iterations of `like`. */
+struct verify_match {
+	const struct user_credential	*right;		/* NULL: none */
+	const char			*barred;	/* one is, but for this */
+};
+
+static void
+verify_matched(const struct verify_ask *a, const struct user_credential *c,
+    struct verify_match *m)
+{
+	const char *barred = verify_barred(a, c);
+
+	if (barred != NULL)
+		m->barred = barred;
+	else if (m->right == NULL)
+		m->right = c;
+}
+
+/* All that have the keys and the iterations of `like`. */
 static int
 verify_keys(const struct verify_ask *a, const struct user_credential *like,
-    const char *password, size_t len, const struct user_credential **ret)
+    const char *password, size_t len, struct verify_match *m)
 {
 	bool sha256 = (like->keys & CREDENTIAL_SHA256) != 0;
 	uint8_t stored[SCRAM_KEY] = { 0 }, server[SCRAM_KEY];
@@ -324,14 +354,14 @@ verify_keys(const struct verify_ask *a, const struct user_credential *like,
 		const struct user_credential *c = &a->rec->credentials[i];
 		bool same;
 
-		if (!verify_is_candidate(a, c) ||
+		if (!verify_is_meant(a, c) ||
 		    c->iterations != like->iterations ||
 		    ((c->keys & CREDENTIAL_SHA256) != 0) != sha256)
 			continue;
 		same = sha256 ? scram_key_cmp(stored, c->stored_key) == 0 :
 		    CRYPTO_memcmp(stored, c->stored_key1, SCRAM_KEY1) == 0;
-		if (same && *ret == NULL)
-			*ret = c;
+		if (same)
+			verify_matched(a, c, m);
 	}
 	explicit_bzero(stored, sizeof(stored));
 	explicit_bzero(server, sizeof(server));
@@ -345,7 +375,7 @@ verify_is_done(const struct verify_ask *a, unsigned int i)
 	const struct user_credential *c = a->rec->credentials;
 
 	for (unsigned int k = 0; k < i; k++)
-		if (verify_is_candidate(a, &c[k]) &&
+		if (verify_is_meant(a, &c[k]) &&
 		    c[k].iterations == c[i].iterations &&
 		    ((c[k].keys ^ c[i].keys) & CREDENTIAL_SHA256) == 0)
 			return true;
@@ -355,26 +385,26 @@ verify_is_done(const struct verify_ask *a, unsigned int i)
 /* *ret_tried: something was computed. */
 static int
 verify_all(const struct verify_ask *a, const char *password, size_t len,
-    const struct user_credential **ret, bool *ret_tried)
+    struct verify_match *m, bool *ret_tried)
 {
 	int r = 0;
 
-	*ret = NULL;
+	memset(m, 0, sizeof(*m));
 	*ret_tried = false;
 	for (unsigned int i = 0; a->rec != NULL && r == 0 &&
 	    i < a->rec->n_credentials; i++) {
 		const struct user_credential *c = &a->rec->credentials[i];
 
-		if (!verify_is_candidate(a, c) || verify_is_done(a, i))
+		if (!verify_is_meant(a, c) || verify_is_done(a, i))
 			continue;
 		*ret_tried = true;
 		if (c->keys != 0) {
-			r = verify_keys(a, c, password, len, ret);
+			r = verify_keys(a, c, password, len, m);
 			continue;
 		}
 		r = hash_check(a->rec->hash, password, len);
-		if (r == 0 && *ret == NULL)
-			*ret = c;
+		if (r == 0)
+			verify_matched(a, c, m);
 		if (r == ERR_DENIED || r == ERR_FORMAT)
 			r = 0;
 	}
@@ -385,21 +415,23 @@ int
 verify_password(struct verify *v, const struct verify_ask *a,
     const char *password, size_t len, struct verify_found *ret)
 {
-	const struct user_credential *c;
+	struct verify_match m;
 	bool tried;
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
 	if (verify_look_up(v, a, password, len, ret))
 		return 0;
-	if ((r = verify_all(a, password, len, &c, &tried)) != 0)
+	if ((r = verify_all(a, password, len, &m, &tried)) != 0)
 		return r;
 	if (!tried)
 		return verify_spend(v, a, password, len);
-	if (c == NULL || !a->may)
+	if (m.right == NULL || !a->may) {
+		ret->barred = m.barred;
 		return ERR_DENIED;
-	verify_found(ret, c, false);
-	verify_learn(v, a, password, len, c->generation);
+	}
+	verify_found(ret, m.right, false);
+	verify_learn(v, a, password, len, m.right->generation);
 	return 0;
 }
 

@@ -43,6 +43,10 @@ struct verify_found {			/* the credential that it was */
 	char		 label[RECORD_LABEL_SIZE];
 	uint64_t	 generation;
 	bool		 cached;
+	const char	*barred;	/* with ERR_DENIED: the password is right,
+					 * but "expired", or not for this
+					 * service ("scope"); for the log alone.
+					 * NULL: it is wrong */
 };
 
 /* `password` is prepared (auth/scram.h). True when it was found right before:

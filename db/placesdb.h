@@ -31,6 +31,8 @@
 #define PLACESDB_FRESH_S	3600	/* a place is not written more often */
 #define PLACESDB_WAITING_MAX	8192u	/* notes in memory */
 #define PLACESDB_LABEL_SIZE	33
+#define PLACESDB_MAIN		"#"	/* the main password's place among the
+					 * labels; none of them is like it */
 #define PLACESDB_MECH_SIZE	33
 #define PLACESDB_TLS_SIZE	96
 
@@ -65,8 +67,8 @@ int	placesdb_open(struct dbenv *env, struct placesdb **ret,
 	    struct err *reterr);
 void	placesdb_close(struct placesdb *p);	/* placesdb_flush() first */
 
-/* A success: the user's last login, the credential's (label not ""), and the
- * place. Never waits, never fails. */
+/* A success: the user's last login, the credential's (a label, PLACESDB_MAIN,
+ * or "" for none of both), and the place. Never waits, never fails. */
 void	placesdb_note(struct placesdb *p, const char *user,
 	    const char *label, const struct placesdb_login *login);
 

@@ -722,6 +722,10 @@ conf_key_error(const struct conf_key *k, char *const *v, size_t n,
 	size_t i, len = 0;
 
 	conf_key_expected(k, expected, sizeof(expected));
+	/* Of a list of mechanisms the one that is none is named. */
+	for (; k->type == &conf_mechs && n > 1 && conf_mech_find(*v) >= 0; n--)
+		v++;
+	n = k->type == &conf_mechs && n > 1 ? 1 : n;
 	for (i = 0; i < n; i++) {
 		if (str_format(given + len, sizeof(given) - len, "%s%s",
 		    i > 0 ? ", " : "", v[i]) != 0)

@@ -79,6 +79,13 @@ conf_listener_of(const struct conf *c, bool pop, const struct addr *local)
 	    CONF_SUBMISSIONS : CONF_SUBMISSION;
 }
 
+static int
+conf_check_sha1(const char *key, struct err *reterr)
+{
+	return err_set(reterr, ERR_CONFIG, "%s: SCRAM-SHA-1 needs scram_sha1 = "
+	    "yes, and then works for passwords set from then on", key);
+}
+
 int
 conf_check_mechs(const struct conf *c, struct err *reterr)
 {
@@ -88,21 +95,19 @@ conf_check_mechs(const struct conf *c, struct err *reterr)
 	};
 	const uint32_t sha1 = CONF_MECH_BIT(CONF_SCRAM_SHA_1) |
 	    CONF_MECH_BIT(CONF_SCRAM_SHA_1_PLUS);
-	uint64_t all = c->mechanisms;
 
 	if (c->mechanisms == 0)
 		return err_set(reterr, ERR_CONFIG,
 		    "mechanisms: nobody could log in; name at least PLAIN");
 	for (int l = 0; l < CONF_LISTENER__COUNT; l++) {
-		all |= c->mechanisms_by[l];
 		if (c->mechanisms_by[l] != 0 &&
 		    conf_mechanisms(c, (enum conf_listener)l) == 0)
 			return err_set(reterr, ERR_CONFIG,
 			    "%s: APOP is of POP3 alone", keys[l]);
+		if ((c->mechanisms_by[l] & sha1) && !c->scram_sha1)
+			return conf_check_sha1(keys[l], reterr);
 	}
-	if ((all & sha1) && !c->scram_sha1)
-		return err_set(reterr, ERR_CONFIG, "mechanisms: SCRAM-SHA-1 "
-		    "needs scram_sha1 = yes, and then works for passwords "
-		    "set from then on");
+	if ((c->mechanisms & sha1) && !c->scram_sha1)
+		return conf_check_sha1("mechanisms", reterr);
 	return 0;
 }

@@ -119,6 +119,14 @@ test_errors(void **state)
 		  ":2: postmaster: expected a full address" },
 		{ "help", HOST "help_text = \"a\\nb\"\n", NULL,
 		  ":2: help_text: expected at most 200 printable" },
+		{ "no mechanism", HOST "mechanisms = {PLAIN, DIGEST-MD5, "
+		  "LOGIN}\n", NULL, ":2: mechanisms: expected mechanisms among "
+		  "SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, "
+		  "SCRAM-SHA-1, EXTERNAL, PLAIN, CRAM-MD5, APOP, LOGIN, not "
+		  "\"DIGEST-MD5\"" },
+		{ "SCRAM-SHA-1 of a listener", HOST "mechanisms_pop3 = "
+		  "{PLAIN, SCRAM-SHA-1}\n", NULL,
+		  ":2: mechanisms_pop3: SCRAM-SHA-1 needs scram_sha1" },
 		{ "open string", HOST "help_text = \"abc\n", NULL,
 		  ":2: the string that begins here is never closed" },
 		{ "open comment", HOST "/* x\n\n", NULL,

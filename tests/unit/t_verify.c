@@ -113,6 +113,45 @@ t_which(void **state)
 	assert_null(check(s, "main", false));
 }
 
+/* The log is told of a right password that opens nothing. */
+static void
+t_barred(void **state)
+{
+	static const struct {
+		const char	*password;
+		const char	*label;
+		const char	*barred;
+	} rows[] = {
+		{ "main", NULL, NULL },
+		{ "phone-word", NULL, "scope" },
+		{ "phone-word", "phone", "scope" },
+		{ "old-word", NULL, "expired" },
+		{ "old-word", "old", "expired" },
+		{ "old-word", "phone", NULL },
+		{ "wrong", NULL, NULL },
+	};
+	struct scene *s = *state;
+	struct verify_found f;
+
+	add(&s->rec, "", "main", 4096, 1);
+	add(&s->rec, "phone", "phone-word", 4096, 2);
+	add(&s->rec, "old", "old-word", 5000, 3);
+	user_credential_find(&s->rec, CREDENTIAL_PASSWORD, "phone")->scope =
+	    CREDENTIAL_POP;
+	user_credential_find(&s->rec, CREDENTIAL_PASSWORD, "old")->expires_s =
+	    NOW;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		s->ask.label = rows[i].label;
+		assert_int_equal(verify_password(s->verify, &s->ask,
+		    rows[i].password, strlen(rows[i].password), &f),
+		    i == 0 ? 0 : ERR_DENIED);
+		if (rows[i].barred == NULL)
+			assert_null(f.barred);
+		else
+			assert_string_equal(f.barred, rows[i].barred);
+	}
+}
+
 /* Nothing is found after any change. */
 static void
 t_cache(void **state)
@@ -316,6 +355,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(t_which, setup, teardown),
+		cmocka_unit_test_setup_teardown(t_barred, setup, teardown),
 		cmocka_unit_test_setup_teardown(t_cache, setup, teardown),
 		cmocka_unit_test_setup_teardown(t_hash, setup, teardown),
 		cmocka_unit_test_setup_teardown(t_scram, setup, teardown),
