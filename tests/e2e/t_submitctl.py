@@ -165,7 +165,6 @@ class Users(Case):
                     if not select.select([fd], [], [], 20)[0]:
                         self.fail("no prompt: %r" % out)
                     out += os.read(fd, 1000)
-                time.sleep(0.2)
                 os.write(fd, a)
             while True:
                 out += os.read(fd, 1000)
