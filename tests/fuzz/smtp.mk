@@ -11,7 +11,7 @@ tests_fuzz_fuzz_smtp_path_LDADD = $(FUZZ_MAIN) $(SMTP_PARSE_LIBS)
 tests_fuzz_fuzz_smtp_content_SOURCES = tests/fuzz/fuzz_smtp_content.c
 tests_fuzz_fuzz_smtp_content_LDADD = $(FUZZ_MAIN) $(SMTP_PARSE_LIBS)
 tests_fuzz_fuzz_smtp_session_SOURCES = tests/fuzz/fuzz_smtp_session.c \
-	tests/unit/smtp_fake.c tests/unit/smtp_fake.h
+	$(SMTP_FAKE)
 tests_fuzz_fuzz_smtp_session_LDADD = $(FUZZ_MAIN) submitd/smtp/libsmtp.a auth/libauthc.a \
 	$(SMTP_PARSE_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/smtp_path tests/fuzz/corpus/smtp_content \

@@ -1,4 +1,6 @@
 # Tests of submitd/smtp/.
+SMTP_FAKE = tests/unit/smtp_fake.c tests/unit/smtp_fake.h \
+	tests/unit/smtp_fake_private.h tests/unit/smtp_fake_spool.c
 if HAVE_CMOCKA
 SMTP_TESTS = tests/unit/t_smtp_parse tests/unit/t_smtp_content \
 	tests/unit/t_smtp_command tests/unit/t_smtp_session
@@ -11,11 +13,11 @@ tests_unit_t_smtp_content_SOURCES = tests/unit/t_smtp_content.c
 tests_unit_t_smtp_content_LDADD = submitd/smtp/libsmtpparse.a $(RUN_LIBS) \
 	$(CMOCKA_LIBS)
 tests_unit_t_smtp_command_SOURCES = tests/unit/t_smtp_command.c \
-	tests/unit/smtp_fake.c tests/unit/smtp_fake.h
+	$(SMTP_FAKE)
 tests_unit_t_smtp_command_LDADD = submitd/smtp/libsmtp.a auth/libauthc.a \
 	submitd/smtp/libsmtpparse.a $(RUN_LIBS) $(CMOCKA_LIBS)
 tests_unit_t_smtp_session_SOURCES = tests/unit/t_smtp_session.c \
-	tests/unit/smtp_fake.c tests/unit/smtp_fake.h
+	$(SMTP_FAKE)
 tests_unit_t_smtp_session_LDADD = submitd/smtp/libsmtp.a auth/libauthc.a \
 	submitd/smtp/libsmtpparse.a $(RUN_LIBS) $(CMOCKA_LIBS)
 endif
