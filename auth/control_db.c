@@ -102,11 +102,15 @@ control_db_open_all(struct control_job *j, const char *folder,
 		}
 		fd = fio_openat(dirfd(d), de->d_name, O_RDONLY | O_NOFOLLOW,
 		    0, &j->err);
-		if (fd < 0 || fstat(fd, &st) != 0) {
-			r = ERR_SYSTEM;
+		if (fd < 0) {
+			r = fd;
 			break;
 		}
-		j->fds[j->n_fds++] = fd;
+		j->fds[j->n_fds++] = fd;	/* closed with the job */
+		if (fstat(fd, &st) != 0) {
+			r = err_sys(&j->err, "%s", de->d_name);
+			break;
+		}
 		(void)json_array_append_new(j->records, json_pack(
 		    "{s:s, s:I}", "file", de->d_name, "octets",
 		    (json_int_t)st.st_size));
