@@ -318,13 +318,23 @@ class Instance:
 
     @staticmethod
     def gone(pids):
-        def alive(pid):
+        def state(path):
             try:
-                with open("/proc/%d/stat" % pid, encoding="ascii",
+                with open(path + "/stat", encoding="ascii",
                           errors="replace") as f:
-                    return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+                    return f.read().rsplit(")", 1)[1].split()[0]
+            except (FileNotFoundError, ProcessLookupError):
+                return "X"
+
+        def alive(pid):
+            # By threads: the first may be a zombie while another one still
+            # closes the files, and with them the locks.
+            try:
+                tasks = os.listdir("/proc/%d/task" % pid)
             except (FileNotFoundError, ProcessLookupError):
                 return False
+            return any(state("/proc/%d/task/%s" % (pid, t)) not in "ZX"
+                       for t in tasks)
         wait_until(lambda: not any(alive(p) for p in pids), 20,
                    "the end of all processes (%s)" % pids)
 
