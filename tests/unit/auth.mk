@@ -11,4 +11,6 @@ endif
 
 # authd and authd-core as they run, asked over their sockets.
 TESTS += tests/unit/authd_wire.py
-EXTRA_DIST += tests/unit/authd_wire.py
+EXTRA_DIST += tests/unit/authd_wire.py tests/unit/authd_wire_base.py \
+	tests/unit/authd_wire_sasl.py tests/unit/authd_wire_mechanisms.py \
+	tests/unit/authd_wire_rule.py tests/unit/authd_wire_roles.py

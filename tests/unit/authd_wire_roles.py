@@ -1,0 +1,216 @@
+"""What authd says unasked, and what drops a peer.
+
+Run by authd_wire.py.
+"""
+
+import os
+import random
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+from authd_wire_base import (blob, text, Base, SESSION, START, STEP, CANCEL,
+    MAIL, RCPT, TICKET, MAILDROP, DELIVER, APOP, WHO_ENTRY, WHO_END, TLS, SID,
+    SMTP, POP, PASSWORD, NO_TLS_PROOF)
+
+
+class Notices(Base):
+    """What authd says without being asked, and the answers."""
+
+    def entry(self, serial, user="alice@example.org", peer="192.0.2.1",
+              service=SMTP, sid=SID, mech="PLAIN", tls=TLS, login=""):
+        return (struct.pack(">I", serial) + text(sid) + text(user) +
+                text(login) + text(peer) + bytes([service]) + text(mech) + text(tls) +
+                struct.pack(">Q", 1234567))
+
+    def test_malformed(self):
+        good = self.entry(1)
+        for kind, fields in (
+                (WHO_ENTRY, b""), (WHO_ENTRY, good + b"x"),
+                (WHO_ENTRY, self.entry(1, service=POP)),
+                (WHO_ENTRY, self.entry(1, sid="x")),
+                (WHO_ENTRY, self.entry(1, peer="here")),
+                (WHO_ENTRY, self.entry(1, mech="PLAIN LOGIN")),
+                (WHO_ENTRY, self.entry(1, tls="a b")),
+                (WHO_ENTRY, self.entry(1, user="x" * 255)),
+                (WHO_END, b""), (WHO_END, b"\0" * 5),
+                (WHO_END, struct.pack(">I", 1 << 31))):
+            with self.subTest(kind=kind, fields=fields[:60]):
+                self.assertTrue(self.peer("submitd-smtp").dropped(kind,
+                                                                  fields))
+
+    def test_unasked(self):
+        """An answer that comes too late is nobody's, and no offence."""
+        self.smtp.send(WHO_ENTRY, self.entry(0))
+        self.smtp.send(WHO_END, struct.pack(">I", 0))
+        self.login()
+
+
+class Roles(Base):
+    """What a role may not ask, or asks malformed, drops that peer alone."""
+
+    def test_table(self):
+        folders = {"submitd-smtp": {SESSION, START, STEP, CANCEL, MAIL, RCPT},
+                   "popd-pop": {SESSION, START, STEP, CANCEL},
+                   "submitd-spool": {TICKET}, "popd-mbox": {MAILDROP},
+                   "submitd-local": {DELIVER}}
+        h = self.smtp.session(SMTP)
+        fields = {START: blob(h) + text(TLS) + text("LOGIN") + b"\0" + blob(b"") +
+                  NO_TLS_PROOF,
+                  STEP: struct.pack(">I", 1) + blob(b""),
+                  MAIL: blob(h) + blob(b"") + text(TLS) + text(""),
+                  RCPT: text("x@example.org"), TICKET: blob(b"x" * 40) + text("") + b"\0",
+                  MAILDROP: blob(b"x" * 40), DELIVER: text("x@example.org")}
+        for folder, may in folders.items():
+            for kind, f in fields.items():
+                p = self.peer(folder)
+                self.assertEqual(p.dropped(kind, f), kind not in may,
+                                 (folder, kind))
+            for kind in (0, 13, 64, 65, 66, 99, 0x8001, 0xffff):
+                self.assertTrue(self.peer(folder).dropped(kind, b""))
+        self.assertEqual(self.smtp.call(RCPT, text("x@example.org")).verdict,
+                         "NOUSER")
+
+    def test_malformed(self):
+        h = self.smtp.session(SMTP)
+        start = blob(h) + text(TLS) + text("PLAIN")
+        for kind, fields in (
+                (RCPT, b""), (RCPT, text("a") + b"x"), (RCPT, blob(b"a")),
+                (RCPT, blob(b"a\0b\0")), (RCPT, text("x" * 300)),
+                (RCPT, struct.pack(">I", 0xffffffff)),
+                (START, start), (START, start + b"\2" + blob(b"") + NO_TLS_PROOF),
+                (START, start + b"\0" + blob(b"x") + NO_TLS_PROOF),
+                (START, start + b"\0" + blob(b"")),
+                (START, start + b"\0" + blob(b"") + text("") + blob(b"") +
+                 blob(b"x" * 31)),
+                (START, start + b"\0" + blob(b"") + text("") +
+                 blob(b"x" * 65) + blob(b"")),
+                (START, start + b"\1" + blob(b"x" * 9217) + NO_TLS_PROOF),
+                (START, blob(h) + text("TLS bad") + text("PLAIN") + b"\0" +
+                 blob(b"") + NO_TLS_PROOF),
+                (START, blob(h) + text("TLS\r\nX:") + text("PLAIN") + b"\0" +
+                 blob(b"") + NO_TLS_PROOF),
+                (STEP, b""), (CANCEL, b""), (SESSION, text(SID) + b"\1"),
+                (MAIL, blob(h) + blob(b"") + text(TLS)),
+                (MAIL, blob(b"x" * 257) + blob(b"") + text(TLS) + text(""))):
+            with self.subTest(kind=kind, fields=fields[-20:]):
+                self.assertTrue(self.peer("submitd-smtp").dropped(kind,
+                                                                 fields))
+        self.assertTrue(self.peer("submitd-spool").dropped(
+            TICKET, blob(b"x") + text("") + b"\2"))
+
+    def test_mutated(self):
+        """Requests with octets changed, cut out and put in: each is answered or
+        drops its peer, and nobody else hears of it."""
+        rnd = random.Random(4)
+        h = self.smtp.session(SMTP, "127.0.11.1")
+        s = self.pop.session(POP, "127.0.11.1")
+        start = [blob(h) + text(TLS) + text(mech) + b"\1" + blob(ir) +
+                 text(binding) + blob(b"x" * 32) + blob(b"c" * 32)
+                 for mech, ir, binding in (
+                     ("PLAIN", b"\0alice\0wrong", ""),
+                     ("LOGIN", b"alice", ""), ("EXTERNAL", b"", ""),
+                     ("SCRAM-SHA-256", b"n,,n=alice,r=abcdef", ""),
+                     ("SCRAM-SHA-256-PLUS", b"p=tls-exporter,,n=alice,r=abc",
+                      "tls-exporter"))]
+        good = {"submitd-smtp": [(START, x) for x in start] + [
+                    (STEP, struct.pack(">I", 512) + blob(b"x")),
+                    (CANCEL, struct.pack(">I", 512)),
+                    (MAIL, blob(h) + blob(b"") + text(TLS) + text("a@b.org")),
+                    (RCPT, text("alice@example.org"))],
+                "popd-pop": [(APOP, blob(s) + text(TLS) + text("alice") +
+                              text("<%s.1@mail.example.org>" % SID) +
+                              blob(b"d" * 16))],
+                "submitd-spool": [(TICKET, blob(b"x" * 60) + text("a@b.org") +
+                                   b"\0")],
+                "popd-mbox": [(MAILDROP, blob(b"x" * 60))],
+                "submitd-local": [(DELIVER, text("alice@example.org"))]}
+        for folder, packets in good.items():
+            p = self.peer(folder)
+            for _ in range(400 * len(packets)):
+                kind, fields = rnd.choice(packets)
+                f = bytearray(fields)
+                for _ in range(rnd.randint(1, 3)):
+                    at = rnd.randrange(len(f) + 1)
+                    how = rnd.randrange(4)
+                    if how == 0 and at < len(f):
+                        f[at] ^= 1 << rnd.randrange(8)
+                    elif how == 1 and at < len(f):
+                        f[at] = rnd.choice((0, 1, 0x7f, 0x80, 0xff))
+                    elif how == 2:
+                        del f[at:at + rnd.randint(1, 9)]
+                    else:
+                        f[at:at] = rnd.randbytes(rnd.randint(1, 9))
+                try:
+                    p.send(kind, bytes(f))
+                except (BrokenPipeError, ConnectionError):
+                    p.close()
+                    p = self.peer(folder)
+            p.close()
+        self.login()
+        self.assertEqual(self.smtp.call(RCPT, text("x@example.org")).verdict,
+                         "NOUSER")
+
+    def test_session(self):
+        tcp = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(tcp.close)
+        c = socket.create_connection(tcp.getsockname())
+        self.addCleanup(c.close)
+        a, b = socket.socketpair()
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with open("/dev/null") as null:
+            for fields, fd in (
+                    (text(SID) + b"\1", a.fileno()),
+                    (text(SID) + b"\1", null.fileno()),
+                    (text(SID) + b"\1", udp.fileno()),
+                    (text(SID) + b"\2", c.fileno()),
+                    (text(SID) + b"\3", c.fileno()),
+                    (text("no id\r\n") + b"\1", c.fileno()),
+                    (text("x" * 33) + b"\1", c.fileno())):
+                self.assertTrue(self.peer("submitd-smtp").dropped(
+                    SESSION, fields, fd), fields)
+        # A descriptor with a request that takes none.
+        self.assertTrue(self.peer("submitd-smtp").dropped(
+            RCPT, text("x@example.org"), c.fileno()))
+        for x in (a, b, udp):
+            x.close()
+        # A socket that is not connected (any more): not the worker's fault.
+        r = self.smtp.call(SESSION, text(SID) + b"\1", tcp.fileno())
+        self.assertEqual(r.verdict, "TEMP")
+
+    def test_two_requests_on_one_exchange(self):
+        h = self.smtp.session(SMTP, "127.0.10.1")
+        r = self.smtp.start(h, "PLAIN")
+        step = struct.pack(">I", r.u32()) + blob(b"\0alice\0wrong")
+        self.smtp.send(STEP, step)
+        self.assertTrue(self.smtp.dropped(STEP, step))
+
+    def test_kill(self):
+        """authd-core dies; the next one serves, and knows the tickets."""
+        h, t = self.login()
+        out = subprocess.run(["pgrep", "-P", str(self.authd.process.pid)],
+                             stdout=subprocess.PIPE, text=True, check=True)
+        n = self.authd.lines().count("ev=ready")
+        os.kill(int(out.stdout.split()[0]), signal.SIGKILL)
+        end = time.monotonic() + 10
+        while True:
+            try:
+                self.setUp()
+                r = self.smtp.mail(h, "alice@example.org", t)
+                break
+            except (EOFError, OSError):
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.1)
+        self.assertEqual(r.verdict, "OK")
+        self.assertGreaterEqual(self.authd.lines().count("ev=ready"), n)
+
+    def test_secrets_are_not_logged(self):
+        self.login()
+        h = self.smtp.session(SMTP, "127.0.10.2")
+        self.smtp.plain(h, "alice", "a wrong secret")
+        for secret in (PASSWORD, PASSWORD.replace(" ", "%20"), "wrong%20secret"):
+            self.assertFalse(secret in self.authd.lines())
+        self.assert_log("ev=auth.ok")
+        self.assert_log("ev=auth.fail")
