@@ -7,7 +7,7 @@
 # shellcheck disable=SC2034
 build_packages=(gcc libc6-dev make autoconf automake pkgconf
 	libevent-dev libssl-dev libsasl2-dev libdb5.3-dev libconfuse-dev
-	libjansson-dev libidn-dev libunbound-dev nettle-dev libsystemd-dev
+	libjansson-dev libidn-dev libidn2-dev libunistring-dev libunbound-dev nettle-dev libsystemd-dev
 	libargon2-dev libsasl2-modules dns-root-data)
 
 say() {

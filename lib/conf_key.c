@@ -84,15 +84,27 @@ conf_clear_policy(void *field)
 	*p = SENDER_REJECT;
 }
 
-/* A name that a mailbox may have behind its @, and no address literal. */
-static bool
-conf_is_fqdn(const char *s)
+/* A name that a mailbox may have behind its @, and no address literal; with its
+ * U-labels, if any, as A-labels. */
+static int
+conf_domain_canon(const char *s, char dst[MAILBOX_SIZE])
 {
 	char text[MAILBOX_SIZE];
 	struct mailbox mb;
 
-	return str_format(text, sizeof(text), "x@%s", s) == 0 &&
-	    mailbox_parse(text, strlen(text), &mb) == 0 && !mb.literal;
+	if (str_format(text, sizeof(text), "x@%s", s) != 0 ||
+	    mailbox_parse(text, strlen(text), &mb) != 0 || mb.literal)
+		return ERR_FORMAT;
+	return str_copy(dst, MAILBOX_SIZE, mailbox_domain(mb.canon));
+}
+
+static bool
+conf_is_fqdn(const char *s)
+{
+	char canon[MAILBOX_SIZE];
+
+	return mailbox_is_domain(s, strlen(s)) &&
+	    conf_domain_canon(s, canon) == 0;
 }
 
 static bool
@@ -148,10 +160,8 @@ conf_parse_domains(void *field, const struct conf_key *k, char *const *v,
 
 	(void)k;
 	for (i = 0; i < n; i++) {
-		if (!conf_is_fqdn(v[i]) ||
-		    str_copy(domain, sizeof(domain), v[i]) != 0)
+		if (conf_domain_canon(v[i], domain) != 0)
 			return ERR_FORMAT;
-		str_lower(domain);
 		if ((r = conf_list_add(field, domain)) != 0)
 			return r;
 	}

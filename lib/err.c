@@ -12,6 +12,7 @@
 #include "lib/str.h"
 
 /* Texts go into JSON and logs, which take no half of a character. */
+__attribute__((format(printf, 2, 0)))
 static void
 err_text(struct err *e, const char *fmt, va_list ap)
 {

@@ -3,7 +3,7 @@ lib_librun_a_SOURCES = \
 	lib/err.c lib/err.h lib/str.c lib/str.h lib/buf.c lib/buf.h \
 	lib/addr.c lib/addr.h lib/line.c lib/line.h lib/msg.c lib/msg.h \
 	lib/clock.c lib/clock.h lib/fio.c lib/fio.h lib/log.c lib/log.h \
-	lib/mailbox.c lib/mailbox.h lib/maildir.c lib/maildir.h \
+	lib/mailbox.c lib/mailbox.h lib/xtext.c lib/xtext.h lib/maildir.c lib/maildir.h \
 	lib/loop.c lib/loop.h lib/tls.c lib/tls_binding.c lib/tls.h lib/conn.c lib/conn.h \
 	lib/acceptor.c lib/acceptor.h lib/beneath.c lib/beneath.h lib/ipc.c lib/ipc_client.c lib/ipc.h lib/pool.c lib/pool.h \
 	lib/priv.c lib/priv.h lib/child.c lib/child.h lib/proc.h \

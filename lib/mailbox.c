@@ -5,7 +5,12 @@
  */
 #include "lib/mailbox.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include <idn2.h>
+#include <unicase.h>
+#include <uninorm.h>
 
 #include "lib/addr.h"
 #include "lib/err.h"
@@ -25,14 +30,49 @@ mailbox_is_atext(char c)
 	    (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
-/* The length of the Dot-string at s, or 0. */
+static bool
+mailbox_is_high(char c)
+{
+	return (unsigned char)c >= 0x80;
+}
+
+static bool
+mailbox_has_high(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (mailbox_is_high(s[i]))
+			return true;
+	return false;
+}
+
+/* Valid UTF-8 without NUL, the controls U+0080 to U+009F, and the line separators
+ * U+2028 and U+2029, which some programs end a line at. */
+static bool
+mailbox_is_utf8(const char *s, size_t len)
+{
+	if (!str_is_utf8(s, len) || memchr(s, '\0', len) != NULL)
+		return false;
+	for (size_t i = 0; i + 1 < len; i++) {
+		const unsigned char *p = (const unsigned char *)s + i;
+
+		if (p[0] == 0xc2 && p[1] < 0xa0)
+			return false;
+		if (i + 2 < len && p[0] == 0xe2 && p[1] == 0x80 &&
+		    (p[2] == 0xa8 || p[2] == 0xa9))
+			return false;
+	}
+	return true;
+}
+
+/* The length of the Dot-string at s, or 0. Octets above ASCII count as atext;
+ * whether they are UTF-8 is looked at elsewhere. */
 static size_t
 mailbox_dot_string(const char *s, size_t len)
 {
 	size_t i;
 
 	for (i = 0; i < len; i++) {
-		if (mailbox_is_atext(s[i]))
+		if (mailbox_is_atext(s[i]) || mailbox_is_high(s[i]))
 			continue;
 		if (s[i] != '.' || i == 0 || s[i - 1] == '.')
 			break;
@@ -47,10 +87,15 @@ mailbox_quoted(const char *s, size_t len, char *dst, size_t *ret_content)
 	size_t i, n = 0;
 
 	for (i = 1; i < len && s[i] != '"'; i++) {
-		if (s[i] == '\\' && ++i == len)
+		bool pair = s[i] == '\\';
+
+		if (pair && ++i == len)
 			return 0;
-		/* qtextSMTP and quoted pairs: printable ASCII and the space */
-		if (s[i] < ' ' || s[i] > '~' || n == MAILBOX_LOCAL_MAX)
+		/* qtextSMTP and quoted pairs: printable ASCII and the space;
+		 * RFC 6531 adds UTF-8 to the first, not to the second */
+		if (mailbox_is_high(s[i]) ? pair : s[i] < ' ' || s[i] > '~')
+			return 0;
+		if (n == MAILBOX_LOCAL_MAX)
 			return 0;
 		dst[n++] = s[i];
 	}
@@ -60,8 +105,7 @@ mailbox_quoted(const char *s, size_t len, char *dst, size_t *ret_content)
 }
 
 /* The canonical local part: quotes and backslashes only where they are needed,
- * so that it means the same when it is read again. Returns its length; it is
- * never longer than what it was made from. */
+ * so that it means the same when it is read again. Returns its length. */
 static size_t
 mailbox_local_canon(const char *content, size_t len, char *dst)
 {
@@ -79,6 +123,35 @@ mailbox_local_canon(const char *content, size_t len, char *dst)
 	}
 	dst[n++] = '"';
 	return n;
+}
+
+/* Upper and lower case, and the two ways to write an umlaut, compare equal:
+ * lower case, normalised (NFC). In place. */
+static int
+mailbox_fold(char content[MAILBOX_LOCAL_MAX], size_t *len)
+{
+	uint8_t once[MAILBOX_LOCAL_MAX], twice[MAILBOX_LOCAL_MAX];
+	size_t n = sizeof(once), m = sizeof(twice);
+	uint8_t *a, *b = NULL;
+	int r = ERR_LIMIT;
+
+	/* Where the array does not suffice they return another one. */
+	a = u8_tolower((const uint8_t *)content, *len, NULL, UNINORM_NFC,
+	    once, &n);
+	if (a == once)
+		b = u8_tolower(once, n, NULL, UNINORM_NFC, twice, &m);
+	/* What does not come to rest cannot be compared. */
+	if (b == twice)
+		r = m == n && memcmp(once, twice, n) == 0 ? 0 : ERR_FORMAT;
+	if (a != once)
+		free(a);
+	if (b != twice)
+		free(b);
+	if (r == 0) {
+		memcpy(content, once, n);
+		*len = n;
+	}
+	return r;
 }
 
 bool
@@ -138,9 +211,32 @@ mailbox_literal(const char *s, size_t len, char dst[ADDR_STRLEN])
 	return 0;
 }
 
+/* A domain with U-labels, in A-labels (RFC 5891; UTS 46 for its mapping). */
+static int
+mailbox_a_labels(const char *s, size_t len, char dst[MAILBOX_SIZE])
+{
+	char text[MAILBOX_SIZE];
+	uint8_t *a = NULL;
+	int r;
+
+	if (str_copy_n(text, sizeof(text), s, len) != 0)
+		return ERR_LIMIT;
+	r = idn2_lookup_u8((const uint8_t *)text, &a, IDN2_NFC_INPUT |
+	    IDN2_NONTRANSITIONAL);
+	if (r == IDN2_OK)
+		r = str_copy(dst, MAILBOX_SIZE, (const char *)a);
+	else
+		r = r == IDN2_MALLOC ? ERR_NOMEM : ERR_FORMAT;
+	idn2_free(a);
+	return r;
+}
+
 static int
 mailbox_domain_part(const char *s, size_t len, struct mailbox *mb)
 {
+	char labels[MAILBOX_SIZE];
+	int r;
+
 	char literal[ADDR_STRLEN];
 
 	if (len > 0 && s[0] == '[') {
@@ -152,6 +248,12 @@ mailbox_domain_part(const char *s, size_t len, struct mailbox *mb)
 	}
 	if (len > MAILBOX_DOMAIN_MAX)
 		return ERR_LIMIT;
+	if (mailbox_has_high(s, len)) {
+		if ((r = mailbox_a_labels(s, len, labels)) != 0)
+			return r;
+		s = labels;
+		len = strlen(labels);
+	}
 	if (len == 0 || !mailbox_is_fqdn(s, len))
 		return ERR_FORMAT;
 	return str_copy_n(mb->canon + mb->local_len + 1,
@@ -167,7 +269,8 @@ mailbox_parse_into(const char *s, size_t len, struct mailbox *mb)
 
 	if (len > MAILBOX_MAX)
 		return ERR_LIMIT;
-	if (len == 0)
+	mb->utf8 = mailbox_has_high(s, len);
+	if (len == 0 || (mb->utf8 && !mailbox_is_utf8(s, len)))
 		return ERR_FORMAT;
 	if (s[0] == '"') {
 		used = mailbox_quoted(s, len, content, &n);
@@ -180,7 +283,12 @@ mailbox_parse_into(const char *s, size_t len, struct mailbox *mb)
 		return ERR_FORMAT;
 	if (used > MAILBOX_LOCAL_MAX)
 		return ERR_LIMIT;
+	mb->utf8_local = mailbox_has_high(content, n);
+	if (mb->utf8_local && (r = mailbox_fold(content, &n)) != 0)
+		return r;
 	mb->local_len = mailbox_local_canon(content, n, mb->canon);
+	if (mb->local_len > MAILBOX_LOCAL_MAX)
+		return ERR_LIMIT;
 	mb->canon[mb->local_len] = '@';
 	r = mailbox_domain_part(s + used + 1, len - used - 1, mb);
 	if (r != 0)
@@ -209,9 +317,23 @@ mailbox_domain(const char *canon)
 	return at == NULL ? NULL : at + 1;
 }
 
+int
+mailbox_ascii(const struct mailbox *m, char dst[MAILBOX_SIZE])
+{
+	const char *at = strrchr(m->text, '@');
+
+	if (m->utf8_local)
+		return ERR_NOTFOUND;
+	if (!m->utf8)
+		return str_copy(dst, MAILBOX_SIZE, m->text);
+	return str_format(dst, MAILBOX_SIZE, "%.*s@%s", (int)(at - m->text),
+	    m->text, m->canon + m->local_len + 1);
+}
+
 bool
 mailbox_is_local(const char *s, size_t len)
 {
 	return len > 0 && len <= MAILBOX_LOCAL_MAX &&
+	    !mailbox_has_high(s, len) &&
 	    mailbox_dot_string(s, len) == len;
 }

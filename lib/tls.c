@@ -296,6 +296,34 @@ tls_server_ask_certificate(SSL_CTX *ctx)
 	SSL_CTX_set_max_cert_list(ctx, TLS_CLIENT_CHAIN_MAX);
 }
 
+/* `ctx` is the protocol's name. */
+static int
+tls_choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *outlen,
+    const unsigned char *in, unsigned int inlen, void *ctx)
+{
+	const char *want = ctx;
+	size_t len = strlen(want);
+
+	(void)ssl;
+	for (unsigned int i = 0; i < inlen; i += 1u + in[i]) {
+		if (in[i] != len || inlen - i - 1 < len ||
+		    memcmp(in + i + 1, want, len) != 0)
+			continue;
+		*out = in + i + 1;
+		*outlen = in[i];
+		return SSL_TLSEXT_ERR_OK;
+	}
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+void
+tls_server_alpn(SSL_CTX *ctx, const char *protocol)
+{
+	union { const char *c; void *v; } arg = { .c = protocol };
+
+	SSL_CTX_set_alpn_select_cb(ctx, tls_choose_protocol, arg.v);
+}
+
 /* Opportunistic: any certificate is better than clear text, so the next hop's
  * own, perhaps older, choice of key exchange is taken too. */
 int

@@ -37,6 +37,10 @@ int	tls_server_ctx(const struct tls_pair *pairs, size_t n,
  * and none too: what counts is that the client has its key, which the handshake
  * proves; tls_peer_fingerprint() tells whose it is. */
 void	tls_server_ask_certificate(SSL_CTX *ctx);
+/* Handshakes of this server context fail from now on for a client that offers
+ * protocols (ALPN) without this one among them: it takes us for another server.
+ * `protocol` is borrowed for ever. */
+void	tls_server_alpn(SSL_CTX *ctx, const char *protocol);
 /* A client context that does not verify (opportunistic TLS). */
 int	tls_client_ctx(SSL_CTX **ret, struct err *reterr);
 

@@ -13,6 +13,7 @@ include tests/unit/send.mk
 include tests/unit/pop.mk
 include tests/unit/spool.mk
 include tests/unit/verify.mk
+include tests/unit/xtext.mk
 include tests/unit/import.mk
 include tests/bench/local.mk
 include tests/unit/guess.mk

@@ -3,7 +3,8 @@
  *
  * Runs in submitd-send. The order of results is what keeps mail from being
  * lost: done first (a crash must not send it again), then deferred, then the
- * report, and only once that is durable the failures it tells of.
+ * report, and only once that is durable the failures it tells of. Who is owed a
+ * report of success is "delivered" in between, so that a crash forgets neither.
  */
 #include "config.h"
 
@@ -23,8 +24,10 @@
 #include "submitd/send/schedule_private.h"
 
 #define ATTEMPT_POSTPONE_MAX_MS	60000
+#define ATTEMPT_LATE_S		(4 * 3600)	/* NOTIFY=DELAY */
 
 static void attempt_report(struct attempt *a);
+static void attempt_untold(struct attempt *a);
 
 const struct spoolq_msg *
 attempt_msg(const struct attempt *a)
@@ -32,21 +35,23 @@ attempt_msg(const struct attempt *a)
 	return a->entry->msg;
 }
 
+/* Those in this state who are due; `out` may be NULL. */
 static size_t
-attempt_due(const struct sched_entry *e, enum route route, int64_t now_ms,
-    struct outcome_rcpt *out)
+attempt_due(const struct sched_entry *e, enum route route,
+    enum spoolq_state state, int64_t now_ms, struct outcome_rcpt *out)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < e->msg->n_rcpts; i++) {
 		const struct sched_rcpt *r = &e->rcpts[i];
 
-		if (e->msg->rcpts[i].state != SPOOLQ_PENDING ||
+		if (e->msg->rcpts[i].state != state ||
 		    r->route != route || r->busy || r->due_ms > now_ms)
 			continue;
 		if (out != NULL)
 			out[n] = (struct outcome_rcpt){ .index = (uint32_t)i,
-				.address = e->msg->rcpts[i].address };
+				.address = e->msg->rcpts[i].address,
+				.dsn = e->msg->rcpts[i].dsn };
 		n++;
 	}
 	return n;
@@ -56,9 +61,14 @@ struct attempt *
 attempt_new(struct sched *s, struct sched_entry *e, enum route route,
     int64_t now_ms)
 {
-	size_t n = attempt_due(e, route, now_ms, NULL);
+	enum spoolq_state state = SPOOLQ_DELIVERED;
+	size_t n = attempt_due(e, route, state, now_ms, NULL);
 	struct attempt *a = calloc(1, sizeof(*a));
 
+	if (n == 0) {
+		state = SPOOLQ_PENDING;
+		n = attempt_due(e, route, state, now_ms, NULL);
+	}
 	if (a == NULL || (a->rcpts = calloc(n + 1, sizeof(*a->rcpts))) == NULL) {
 		free(a);
 		return NULL;
@@ -68,9 +78,14 @@ attempt_new(struct sched *s, struct sched_entry *e, enum route route,
 	a->route = route;
 	a->fd = -1;
 	a->stage = ATTEMPT_WORKING;
-	a->n_rcpts = attempt_due(e, route, now_ms, a->rcpts);
-	for (size_t i = 0; i < a->n_rcpts; i++)
+	a->owed = state == SPOOLQ_DELIVERED;
+	a->n_rcpts = attempt_due(e, route, state, now_ms, a->rcpts);
+	for (size_t i = 0; i < a->n_rcpts; i++) {
 		e->rcpts[a->rcpts[i].index].busy = true;
+		if (a->owed)	/* the words that it was taken with are gone */
+			outcome_set(&a->rcpts[i], OUTCOME_DONE, false,
+			    "2.0.0 delivered");
+	}
 	return a;
 }
 
@@ -153,7 +168,7 @@ attempt_opened(void *ctx, int fd, uint64_t offset)
 	} else {
 		if (!report)
 			d->cancel(dest_ctx, a);
-		attempt_postpone(a);
+		attempt_untold(a);
 	}
 }
 
@@ -182,13 +197,34 @@ attempt_log(const struct attempt *a, int level, const char *ev,
 	    KV_S(word, outcome_text(r)));
 }
 
+/* Whether the sender wants to hear of this (RFC 3461 section 4.1); nobody hears
+ * of a report's fate (RFC 5321 section 6.1). */
+static bool
+attempt_is_told(const struct attempt *a, const struct outcome_rcpt *r,
+    uint8_t of)
+{
+	if (attempt_msg(a)->sender[0] == '\0')
+		return false;
+	if (r->dsn.notify == 0)
+		return of == SPOOL_NOTIFY_FAILURE;
+	return (r->dsn.notify & of) != 0;
+}
+
 static void
 attempt_result_done(struct attempt *a, const struct outcome_rcpt *r)
 {
-	attempt_msg(a)->rcpts[r->index].state = SPOOLQ_DONE;
+	const struct spoolq_msg *m = attempt_msg(a);
+	bool owed = !r->dsn_passed &&
+	    attempt_is_told(a, r, SPOOL_NOTIFY_SUCCESS);
+
+	m->rcpts[r->index].state = owed ? SPOOLQ_DELIVERED : SPOOLQ_DONE;
 	attempt_log(a, LOG_INFO, "msg.sent", r, "reply");
-	spoolq_done(a->sched->spool, attempt_msg(a)->id, r->index,
-	    outcome_text(r));
+	if (owed)
+		spoolq_delivered(a->sched->spool, m->id, r->index,
+		    outcome_text(r));
+	else
+		spoolq_done(a->sched->spool, m->id, r->index,
+		    outcome_text(r));
 }
 
 /* The message's time is over: the failure for now becomes one for good. */
@@ -205,6 +241,17 @@ attempt_expire(struct attempt *a, struct outcome_rcpt *r)
 	snprintf(text, sizeof(text), "4.4.7 given up after %" PRIu64 " %s; the "
 	    "last attempt: %.400s", s, unit, outcome_text(r));
 	outcome_set(r, OUTCOME_FAIL, false, text);
+}
+
+static void
+attempt_put_defer(struct attempt *a, const struct outcome_rcpt *r, bool told)
+{
+	const struct spoolq_msg *m = attempt_msg(a);
+
+	m->rcpts[r->index].told |= told;
+	spoolq_defer(a->sched->spool, m->id, r->index,
+	    (a->entry->rcpts[r->index].due_ms + 999) / 1000, told,
+	    outcome_text(r));
 }
 
 static void
@@ -229,19 +276,25 @@ attempt_result_defer(struct attempt *a, struct outcome_rcpt *r,
 	    KV_U("tries", m->rcpts[r->index].tries),
 	    KV_I("next", (next_ms - now_ms + 999) / 1000),
 	    KV_S("why", outcome_text(r)));
-	spoolq_defer(a->sched->spool, m->id, r->index, (next_ms + 999) / 1000,
-	    outcome_text(r));
+	/* Once, and then the spool remembers that it was told. */
+	r->late = !m->rcpts[r->index].told &&
+	    now_ms / 1000 - m->arrived_s >= ATTEMPT_LATE_S &&
+	    attempt_is_told(a, r, SPOOL_NOTIFY_DELAY);
+	if (!r->late)
+		attempt_put_defer(a, r, false);
 }
 
 static void
 attempt_result_fail(struct attempt *a, const struct outcome_rcpt *r)
 {
-	bool reported = attempt_msg(a)->sender[0] != '\0';
+	bool null = attempt_msg(a)->sender[0] == '\0';
 
 	attempt_msg(a)->rcpts[r->index].state = SPOOLQ_FAILED;
-	/* RFC 5321 section 6.1: nobody is told of a lost report. */
-	attempt_log(a, reported ? LOG_INFO : LOG_WARNING, reported ?
-	    "msg.bounced" : "msg.lost", r, "why");
+	if (attempt_is_told(a, r, SPOOL_NOTIFY_FAILURE))
+		attempt_log(a, LOG_INFO, "msg.bounced", r, "why");
+	else
+		attempt_log(a, null ? LOG_WARNING : LOG_INFO, null ?
+		    "msg.lost" : "msg.silent", r, "why");
 	spoolq_fail(a->sched->spool, attempt_msg(a)->id, r->index,
 	    outcome_text(r));
 }
@@ -258,33 +311,89 @@ attempt_done(struct attempt *a)
 		random = 0;
 	a->worker = NULL;
 	for (size_t i = 0; i < a->n_rcpts; i++)
-		if (a->rcpts[i].outcome == OUTCOME_DONE)
+		if (a->rcpts[i].outcome == OUTCOME_DONE && !a->owed)
 			attempt_result_done(a, &a->rcpts[i]);
 	for (size_t i = 0; i < a->n_rcpts; i++)
 		if (a->rcpts[i].outcome == OUTCOME_DEFER)
 			attempt_result_defer(a, &a->rcpts[i], now_ms, random);
+	for (size_t i = 0; i < a->n_rcpts; i++)
+		if (a->rcpts[i].outcome == OUTCOME_FAIL &&
+		    !attempt_is_told(a, &a->rcpts[i], SPOOL_NOTIFY_FAILURE))
+			attempt_result_fail(a, &a->rcpts[i]);
 	a->reported = 0;
 	attempt_report(a);
 }
 
 /* ---------------------------------------------------------------- report -- */
 
-/* Moves the failures not yet told of to the front; how many there are. */
+/* The report that this recipient is still to stand in, or DSN_KIND__COUNT. */
+static enum dsn_kind
+attempt_kind(const struct attempt *a, const struct outcome_rcpt *r)
+{
+	enum spoolq_state state = attempt_msg(a)->rcpts[r->index].state;
+
+	if (state == SPOOLQ_DELIVERED)
+		return a->route == ROUTE_LOCAL ? DSN_DELIVERED : DSN_RELAYED;
+	if (state != SPOOLQ_PENDING)
+		return DSN_KIND__COUNT;
+	return r->outcome == OUTCOME_FAIL ? DSN_FAILED :
+	    r->late ? DSN_DELAYED : DSN_KIND__COUNT;
+}
+
+/* Moves those of the first kind that is left to the front; how many there are. */
 static size_t
 attempt_gather(struct attempt *a)
 {
 	size_t n = 0;
 
+	a->reporting = DSN_KIND__COUNT;
 	for (size_t i = 0; i < a->n_rcpts; i++) {
+		enum dsn_kind kind = attempt_kind(a, &a->rcpts[i]);
+
+		if (kind < a->reporting)
+			a->reporting = kind;
+	}
+	for (size_t i = 0; i < a->n_rcpts &&
+	    a->reporting < DSN_KIND__COUNT; i++) {
 		struct outcome_rcpt r = a->rcpts[i];
 
-		if (r.outcome != OUTCOME_FAIL || attempt_msg(a)->
-		    rcpts[r.index].state != SPOOLQ_PENDING)
+		if (attempt_kind(a, &r) != a->reporting)
 			continue;
 		a->rcpts[i] = a->rcpts[n];
 		a->rcpts[n++] = r;
 	}
 	return n;
+}
+
+/* The report with this recipient in it is durable. */
+static void
+attempt_told(struct attempt *a, struct outcome_rcpt *r)
+{
+	const struct spoolq_msg *m = attempt_msg(a);
+
+	switch (a->reporting) {
+	case DSN_FAILED:
+		attempt_result_fail(a, r);
+		break;
+	case DSN_DELAYED:
+		r->late = false;
+		attempt_put_defer(a, r, true);
+		break;
+	default:
+		m->rcpts[r->index].state = SPOOLQ_DONE;
+		spoolq_done(a->sched->spool, m->id, r->index,
+		    outcome_text(r));
+	}
+}
+
+/* There is no report now; what was only postponed for it is noted. */
+static void
+attempt_untold(struct attempt *a)
+{
+	for (size_t i = 0; i < a->n_rcpts; i++)
+		if (a->rcpts[i].late)
+			attempt_put_defer(a, &a->rcpts[i], false);
+	attempt_postpone(a);
 }
 
 static void
@@ -298,11 +407,11 @@ attempt_reported(void *ctx, bool ok)
 	}
 	a->stage = ATTEMPT_WORKING;
 	if (!ok) {
-		attempt_postpone(a);
+		attempt_untold(a);
 		return;
 	}
 	for (size_t i = 0; i < a->reported; i++)
-		attempt_result_fail(a, &a->rcpts[i]);
+		attempt_told(a, &a->rcpts[i]);
 	attempt_report(a);
 }
 
@@ -311,6 +420,9 @@ attempt_send_report(struct attempt *a, size_t n)
 {
 	const struct spoolq_msg *m = attempt_msg(a);
 	struct dsn d = {
+		.kind = a->reporting, .envid = m->envid,
+		.smtputf8 = m->smtputf8,
+		.until_s = m->arrived_s + (int64_t)a->sched->policy.lifetime_s,
 		.hostname = a->sched->conf->hostname,
 		.help_text = a->sched->conf->help_text,
 		.queue_id = m->id, .sender = m->sender,
@@ -321,8 +433,14 @@ attempt_send_report(struct attempt *a, size_t n)
 	int r;
 
 	buf_init(&text, DSN_MAX);
-	d.headers = dsn_read_headers(a->fd, a->offset, m->octets,
-	    &d.headers_len);
+	/* RFC 3461 section 4.3: only what failed may come back whole. */
+	if (m->ret == SPOOL_RET_FULL && a->reporting == DSN_FAILED)
+		d.headers = dsn_read_full(a->fd, a->offset, m->octets,
+		    &d.headers_len);
+	d.full = d.headers != NULL;
+	if (!d.full)
+		d.headers = dsn_read_headers(a->fd, a->offset, m->octets,
+		    &d.headers_len);
 	r = dsn_build(&d, &text, &a->reported);
 	a->stage = ATTEMPT_REPORTING;
 	if (r != 0 || (r = spoolq_bounce(a->sched->spool, m->id,
@@ -334,17 +452,13 @@ attempt_send_report(struct attempt *a, size_t n)
 }
 
 /* One report tells of all failures, or of as many as fit and then another of
- * the rest; then the attempt ends. */
+ * the rest, and so on with delays and successes; then the attempt ends. */
 static void
 attempt_report(struct attempt *a)
 {
 	size_t n = attempt_gather(a);
 
 	if (n == 0) {
-		attempt_end(a);
-	} else if (attempt_msg(a)->sender[0] == '\0') {
-		for (size_t i = 0; i < n; i++)
-			attempt_result_fail(a, &a->rcpts[i]);
 		attempt_end(a);
 	} else if (a->fd < 0) {
 		a->stage = ATTEMPT_REPORT_OPENING;

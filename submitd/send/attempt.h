@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "submitd/send/dsn.h"
 #include "submitd/send/outcome.h"
 #include "submitd/send/route.h"
 #include "submitd/send/smtp_client.h"
@@ -34,8 +35,10 @@ struct attempt {
 	size_t			 n_rcpts;
 	int			 fd;		/* of the message; -1: not open */
 	uint64_t		 offset;
-	size_t			 reported;	/* failures in the report that
-						 * is on its way */
+	bool			 owed;		/* all were delivered before;
+						 * only reports are wanted */
+	enum dsn_kind		 reporting;	/* on its way */
+	size_t			 reported;	/* recipients in it */
 
 	/* The destination's to set. */
 	void			*worker;

@@ -1,5 +1,5 @@
 /*
- * dsn.c - the report to a sender that a message could not be delivered.
+ * dsn.c - reports to a sender of what became of his message.
  *
  * Runs in submitd-send. It is written for a person first: what happened, to
  * whom, in the other server's words, and what to do now. See dsn.h.
@@ -17,12 +17,16 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/str.h"
+#include "lib/xtext.h"
 
 #define DSN_COLUMNS	72u
 #define DSN_LINE_MAX	990u		/* RFC 5322 section 2.1.1: 998 */
 #define DSN_RCPTS_MAX	20000u		/* octets that recipients may take, in
 					 * each of the two parts */
+#define DSN_RCPT_MAX	3072u		/* of one of them */
+#define DSN_TEXT_MAX	8192u		/* of all but recipients and message */
 #define DSN_TAIL	200u		/* the closing boundary */
+#define DSN_8BIT	"Content-Transfer-Encoding: 8bit\r\n"
 
 /* ---------------------------------------------------------------- pieces -- */
 
@@ -77,21 +81,23 @@ dsn_put_folded(struct buf *b, const char *text, const char *indent)
 }
 
 static int
-dsn_put_header_line(struct buf *b, const char *p, size_t len)
+dsn_put_header_line(struct buf *b, const char *p, size_t len, bool utf8)
 {
 	char line[DSN_LINE_MAX + 2];
 
 	if (len > DSN_LINE_MAX)
 		len = DSN_LINE_MAX;
+	utf8 = utf8 && str_is_utf8(p, len);
 	for (size_t i = 0; i < len; i++)
-		line[i] = (p[i] >= 0x20 && p[i] < 0x7f) || p[i] == '\t' ?
-		    p[i] : '?';
+		line[i] = (p[i] >= 0x20 && p[i] < 0x7f) || p[i] == '\t' ||
+		    (utf8 && (unsigned char)p[i] >= 0x80) ? p[i] : '?';
 	memcpy(line + len, "\r\n", 2);
 	return buf_append(b, line, len + 2);
 }
 
 int
-dsn_put_headers(struct buf *b, const char *p, size_t len, size_t max)
+dsn_put_headers(struct buf *b, const char *p, size_t len, size_t max,
+    bool utf8)
 {
 	size_t begin = buf_len(b);
 
@@ -108,7 +114,7 @@ dsn_put_headers(struct buf *b, const char *p, size_t len, size_t max)
 			n--;
 		if (n == 0 || buf_len(b) - begin + n + 2 > max)
 			break;
-		if ((r = dsn_put_header_line(b, p, n)) != 0)
+		if ((r = dsn_put_header_line(b, p, n, utf8)) != 0)
 			return r;
 		p += whole;
 		len -= whole;
@@ -116,13 +122,13 @@ dsn_put_headers(struct buf *b, const char *p, size_t len, size_t max)
 	return 0;
 }
 
-char *
-dsn_read_headers(int fd, uint64_t offset, uint64_t octets, size_t *ret_len)
+/* The first `want` octets, or what can be read of them. */
+static char *
+dsn_read(int fd, uint64_t offset, size_t want, size_t *ret_len)
 {
-	size_t want = octets < DSN_HEADERS_MAX ? (size_t)octets :
-	    DSN_HEADERS_MAX, n = 0;
-	char *p = malloc(want + 1), *end;
+	char *p = malloc(want + 1);
 	ssize_t got = 1;
+	size_t n = 0;
 
 	*ret_len = 0;
 	if (p == NULL)
@@ -132,13 +138,80 @@ dsn_read_headers(int fd, uint64_t offset, uint64_t octets, size_t *ret_len)
 		if (got > 0)
 			n += (size_t)got;
 	}
-	if ((end = memmem(p, n, "\r\n\r\n", 4)) != NULL)
-		n = (size_t)(end - p) + 2;
 	*ret_len = n;
 	return p;
 }
 
+char *
+dsn_read_headers(int fd, uint64_t offset, uint64_t octets, size_t *ret_len)
+{
+	char *p = dsn_read(fd, offset, octets < DSN_HEADERS_MAX ?
+	    (size_t)octets : DSN_HEADERS_MAX, ret_len), *end;
+
+	if (p != NULL && (end = memmem(p, *ret_len, "\r\n\r\n", 4)) != NULL)
+		*ret_len = (size_t)(end - p) + 2;
+	return p;
+}
+
+char *
+dsn_read_full(int fd, uint64_t offset, uint64_t octets, size_t *ret_len)
+{
+	char *p = octets > DSN_FULL_MAX ? NULL :
+	    dsn_read(fd, offset, (size_t)octets, ret_len);
+
+	if (p != NULL && *ret_len == octets)
+		return p;
+	free(p);
+	*ret_len = 0;
+	return NULL;
+}
+
 /* ---------------------------------------------------------------- report -- */
+
+static const struct dsn_text {
+	const char	*subject;
+	const char	*what;		/* "Your message of DATE …" */
+	const char	*closing;	/* a sentence or two */
+	const char	*action;	/* RFC 3464 section 2.3.3 */
+	char		 class;		/* of its status */
+} dsn_texts[DSN_KIND__COUNT] = {
+	[DSN_FAILED] = { "Your message could not be delivered",
+	    "could not be delivered to:",
+	    "No further attempt will be made. Its other recipients, if it has "
+	    "any,\r\nare not affected.", "failed", '5' },
+	[DSN_DELAYED] = { "Your message is delayed",
+	    "could not be delivered yet to:",
+	    "It will be tried again: there is no need to send it once more.",
+	    "delayed", '4' },
+	[DSN_DELIVERED] = { "Your message was delivered",
+	    "was delivered to:", "You have asked for this report.",
+	    "delivered", '2' },
+	[DSN_RELAYED] = { "Your message was passed on",
+	    "was passed on, to a server that sends no such reports, for:",
+	    "You have asked for this report. You will hear more only if the "
+	    "message fails.", "relayed", '2' },
+};
+
+static bool
+dsn_has_high(const char *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)p[i] >= 0x80)
+			return true;
+	return false;
+}
+
+/* Some address is not ASCII. */
+static bool
+dsn_is_utf8(const struct dsn *d)
+{
+	bool high = dsn_has_high(d->sender, strlen(d->sender));
+
+	for (size_t i = 0; i < d->n_rcpts && !high; i++)
+		high = dsn_has_high(d->rcpts[i].address,
+		    strlen(d->rcpts[i].address));
+	return high;
+}
 
 /* "HOST" of "HOST[IP]:PORT". */
 static size_t
@@ -165,21 +238,58 @@ dsn_put_person(const struct dsn *d, const struct outcome_rcpt *r,
 	return dsn_put_folded(b, outcome_text(r), "    ");
 }
 
+/* The address that the client said it was, and the one that we had (RFC 3464
+ * sections 2.3.1 and 2.3.2; with UTF-8 as RFC 6533 section 3 has it). */
+static int
+dsn_put_addresses(const struct outcome_rcpt *r, struct buf *b)
+{
+	const char *orcpt = r->dsn.orcpt, *semi;
+	char text[SPOOL_ORCPT_MAX + 1];
+	bool utf8 = dsn_has_high(r->address, strlen(r->address));
+	int e = 0;
+
+	if (orcpt != NULL && (semi = strchr(orcpt, ';')) != NULL) {
+		size_t type = (size_t)(semi - orcpt);
+		const char *address = semi + 1;
+
+		/* That of type utf-8 stays as it is written. */
+		if (!str_ieq_n("utf-8", orcpt, type) && xtext_decode(text,
+		    sizeof(text), address, strlen(address)) >= 0)
+			address = text;
+		e = buf_printf(b, "Original-Recipient: %.*s; %s\r\n",
+		    (int)type, orcpt, address);
+	}
+	if (e == 0 && utf8 && xtext_utf8_write(text, sizeof(text),
+	    r->address) >= 0)
+		return buf_printf(b, "Final-Recipient: utf-8; %s\r\n", text);
+	return e != 0 ? e :
+	    buf_printf(b, "Final-Recipient: rfc822; %s\r\n", r->address);
+}
+
 static int
 dsn_put_status(const struct dsn *d, const struct outcome_rcpt *r,
     struct buf *b)
 {
-	char status[OUTCOME_STATUS_SIZE];
+	const struct dsn_text *t = &dsn_texts[d->kind];
+	char status[OUTCOME_STATUS_SIZE], until[CLOCK_DATE_SIZE];
 	int e;
 
-	if (!outcome_status(outcome_text(r), '5', status) &&
-	    !outcome_status(outcome_text(r), '4', status))
-		strcpy(status, "5.0.0");
-	e = buf_printf(b, "\r\nFinal-Recipient: rfc822; %s\r\nAction: failed\r\n"
-	    "Status: %s\r\n", r->address, status);
-	if (e == 0 && r->remote && d->relay[0] != '\0')
+	if (!outcome_status(outcome_text(r), t->class, status) &&
+	    (d->kind != DSN_FAILED ||
+	    !outcome_status(outcome_text(r), '4', status)))
+		snprintf(status, sizeof(status), "%c.0.0", t->class);
+	if ((e = buf_append(b, "\r\n", 2)) != 0 ||
+	    (e = dsn_put_addresses(r, b)) != 0 ||
+	    (e = buf_printf(b, "Action: %s\r\nStatus: %s\r\n", t->action,
+	    status)) != 0)
+		return e;
+	if (r->remote && d->relay[0] != '\0')
 		e = buf_printf(b, "Remote-MTA: dns; %.*s\r\n",
 		    (int)dsn_relay_host(d->relay), d->relay);
+	if (e == 0 && d->kind == DSN_DELAYED) {
+		clock_date(d->until_s, until);
+		e = buf_printf(b, "Will-Retry-Until: %s\r\n", until);
+	}
 	if (e == 0)
 		e = buf_printf(b, "Diagnostic-Code: %s; ",
 		    r->remote ? "smtp" : "x-submitd");
@@ -196,7 +306,7 @@ dsn_put_rcpts(const struct dsn *d, struct buf *b, size_t n,
 	int r;
 
 	for (i = 0; i < n; i++) {
-		if (i > 0 && buf_len(b) - begin > DSN_RCPTS_MAX - 2048)
+		if (i > 0 && buf_len(b) - begin > DSN_RCPTS_MAX - DSN_RCPT_MAX)
 			break;
 		if ((r = put(d, &d->rcpts[i], b)) != 0)
 			return r;
@@ -216,45 +326,48 @@ dsn_put_top(const struct dsn *d, const char *boundary, struct buf *b)
 	    "Date: %s\r\n"
 	    "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n"
 	    "To: <%s>\r\n"
-	    "Subject: Your message could not be delivered\r\n"
+	    "Subject: %s\r\n"
 	    "Message-ID: <%s.%s@%s>\r\n"
 	    "Auto-Submitted: auto-replied\r\n"
 	    "MIME-Version: 1.0\r\n"
 	    "Content-Type: multipart/report; report-type=delivery-status;\r\n"
 	    "    boundary=\"%s\"\r\n"
-	    "\r\n"
+	    "%s\r\n"
 	    "This is a report in MIME format.\r\n",
-	    date, d->hostname, d->sender, d->queue_id, id, d->hostname,
-	    boundary);
+	    date, d->hostname, d->sender, dsn_texts[d->kind].subject,
+	    d->queue_id, id, d->hostname, boundary,
+	    d->full || d->smtputf8 || dsn_is_utf8(d) ? DSN_8BIT : "");
 }
 
 static int
 dsn_put_text(const struct dsn *d, const char *boundary, struct buf *b,
     size_t *ret_covered)
 {
+	const struct dsn_text *t = &dsn_texts[d->kind];
 	char date[CLOCK_DATE_SIZE];
+	bool utf8 = dsn_is_utf8(d);
 	int r;
 
 	clock_date(d->arrived_s, date);
 	if ((r = buf_printf(b,
 	    "\r\n--%s\r\n"
-	    "Content-Type: text/plain; charset=us-ascii\r\n"
-	    "\r\n"
+	    "Content-Type: text/plain; charset=%s\r\n"
+	    "%s\r\n"
 	    "This is the mail server %s.\r\n"
 	    "\r\n"
 	    "Your message of %s\r\n"
-	    "could not be delivered to:\r\n", boundary, d->hostname,
-	    date)) != 0 ||
+	    "%s\r\n", boundary, utf8 ? "utf-8" : "us-ascii",
+	    utf8 ? DSN_8BIT : "", d->hostname, date, t->what)) != 0 ||
 	    (r = dsn_put_rcpts(d, b, d->n_rcpts, dsn_put_person,
 	    ret_covered)) != 0 ||
 	    (r = buf_printf(b, "\r\n"
-	    "No further attempt will be made. Its other recipients, if it has "
-	    "any,\r\n"
-	    "are not affected. The message's headers are attached; its number "
-	    "in our\r\n"
-	    "log is %s.\r\n", d->queue_id)) != 0)
+	    "%s\r\n"
+	    "The message%s attached; its number in our\r\n"
+	    "log is %s.\r\n", t->closing, d->full ? " is" : "'s headers are",
+	    d->queue_id)) != 0)
 		return r;
-	if (d->help_text == NULL || d->help_text[0] == '\0')
+	if (d->help_text == NULL || d->help_text[0] == '\0' ||
+	    t->class == '2')
 		return 0;
 	if ((r = buf_printf(b, "\r\nHelp: ")) != 0)
 		return r;
@@ -265,28 +378,70 @@ static int
 dsn_put_statuses(const struct dsn *d, const char *boundary, struct buf *b,
     size_t *ret_covered)
 {
-	char date[CLOCK_DATE_SIZE];
+	char date[CLOCK_DATE_SIZE], envid[SPOOL_ENVID_MAX + 1] = "";
 	int r;
 
 	clock_date(d->arrived_s, date);
 	if ((r = buf_printf(b,
 	    "\r\n--%s\r\n"
 	    "Content-Type: message/delivery-status\r\n"
-	    "\r\n"
+	    "\r\n", boundary)) != 0)
+		return r;
+	if (d->envid != NULL && xtext_decode(envid, sizeof(envid), d->envid,
+	    strlen(d->envid)) > 0 && (r = buf_printf(b,
+	    "Original-Envelope-Id: %s\r\n", envid)) != 0)
+		return r;
+	if ((r = buf_printf(b,
 	    "Reporting-MTA: dns; %s\r\n"
 	    "X-Submitd-Queue-ID: %s\r\n"
-	    "Arrival-Date: %s\r\n", boundary, d->hostname, d->queue_id,
-	    date)) != 0)
+	    "Arrival-Date: %s\r\n", d->hostname, d->queue_id, date)) != 0)
 		return r;
 	return dsn_put_rcpts(d, b, *ret_covered, dsn_put_status, ret_covered);
+}
+
+/* The message, or its headers. */
+static int
+dsn_put_message(const struct dsn *d, const char *boundary, struct buf *b)
+{
+	int r;
+
+	if (d->full) {
+		if ((r = buf_printf(b, "\r\n--%s\r\n"
+		    "Content-Type: message/%s\r\n" DSN_8BIT "\r\n",
+		    boundary, d->smtputf8 ? "global" : "rfc822")) != 0)
+			return r;
+		return buf_append(b, d->headers, d->headers_len);
+	}
+	if ((r = buf_printf(b, "\r\n--%s\r\nContent-Type: %s\r\n\r\n",
+	    boundary, d->smtputf8 ? "message/global-headers\r\n"
+	    "Content-Transfer-Encoding: 8bit" : "text/rfc822-headers")) != 0 ||
+	    d->headers == NULL)
+		return r;
+	return dsn_put_headers(b, d->headers, d->headers_len,
+	    DSN_MAX - DSN_TAIL - buf_len(b), d->smtputf8);
+}
+
+/* All three parts; a whole message where there is room for it. */
+static int
+dsn_put_all(const struct dsn *d, const char *boundary, struct buf *b,
+    size_t *ret_covered)
+{
+	int r;
+
+	if ((r = dsn_put_top(d, boundary, b)) != 0 ||
+	    (r = dsn_put_text(d, boundary, b, ret_covered)) != 0 ||
+	    (r = dsn_put_statuses(d, boundary, b, ret_covered)) != 0 ||
+	    (r = dsn_put_message(d, boundary, b)) != 0)
+		return r;
+	return buf_printf(b, "\r\n--%s--\r\n", boundary);
 }
 
 int
 dsn_build(const struct dsn *d, struct buf *ret, size_t *ret_covered)
 {
 	char boundary[2 * STR_ID_SIZE + 4], a[STR_ID_SIZE], b[STR_ID_SIZE];
+	struct dsn part = *d;
 	struct buf head;
-	size_t covered = d->n_rcpts;
 	int r;
 
 	/* 80 random bits that no message could know. */
@@ -295,24 +450,13 @@ dsn_build(const struct dsn *d, struct buf *ret, size_t *ret_covered)
 	snprintf(boundary, sizeof(boundary), "=_%s.%s", a, b);
 	/* Each of the two parts may have room for fewer than the other. */
 	buf_init(&head, DSN_MAX);
-	r = dsn_put_statuses(d, boundary, &head, &covered);
+	r = dsn_put_statuses(d, boundary, &head, &part.n_rcpts);
+	/* With what the other parts may take at most. */
+	if (part.full && 2 * buf_len(&head) + DSN_TEXT_MAX +
+	    part.headers_len > DSN_MAX)
+		part.full = false;
 	buf_free(&head);
-	if (r == 0 && (r = dsn_put_top(d, boundary, ret)) == 0) {
-		struct dsn part = *d;
-
-		part.n_rcpts = covered;
-		r = dsn_put_text(&part, boundary, ret, &covered);
-	}
 	if (r == 0)
-		r = dsn_put_statuses(d, boundary, ret, &covered);
-	if (r == 0)
-		r = buf_printf(ret, "\r\n--%s\r\n"
-		    "Content-Type: text/rfc822-headers\r\n\r\n", boundary);
-	if (r == 0 && d->headers != NULL)
-		r = dsn_put_headers(ret, d->headers, d->headers_len,
-		    DSN_MAX - DSN_TAIL - buf_len(ret));
-	if (r == 0)
-		r = buf_printf(ret, "\r\n--%s--\r\n", boundary);
-	*ret_covered = covered;
+		r = dsn_put_all(&part, boundary, ret, ret_covered);
 	return r;
 }

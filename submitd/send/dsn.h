@@ -1,6 +1,7 @@
 /*
- * dsn.h - the report to a sender that a message could not be delivered
- * (RFC 3464, RFC 6522). Pure, but for dsn_read_headers().
+ * dsn.h - the report to a sender that a message could not be delivered, and
+ * those that he asked for (RFC 3461, 3464, 6522, 6533). Pure, but for
+ * dsn_read_headers() and dsn_read_full().
  *
  * Nothing from outside (replies, addresses, the message's own headers) can
  * begin a line or a part that we did not write.
@@ -8,6 +9,7 @@
 #ifndef SUBMITD_SEND_DSN_H
 #define SUBMITD_SEND_DSN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,19 +18,33 @@
 
 #define DSN_MAX		60000u
 #define DSN_HEADERS_MAX	32768u		/* of the message's headers */
+#define DSN_FULL_MAX	32768u		/* of a message that comes back whole */
+
+enum dsn_kind {
+	DSN_FAILED,
+	DSN_DELAYED,
+	DSN_DELIVERED,		/* into a local Maildir */
+	DSN_RELAYED,		/* to a next hop that sends no such reports */
+	DSN_KIND__COUNT
+};
 
 struct dsn {
+	enum dsn_kind	 kind;
 	const char	*hostname;
 	const char	*help_text;	/* or NULL */
+	const char	*envid;		/* xtext; NULL or "": none */
 	const char	*queue_id;
 	const char	*sender;	/* whom it goes to */
 	int64_t		 arrived_s;
 	int64_t		 now_s;
+	int64_t		 until_s;	/* DELAYED: given up then */
 	const char	*relay;		/* "HOST[IP]:PORT" or "" */
-	const struct outcome_rcpt *rcpts;	/* the failed ones */
+	const struct outcome_rcpt *rcpts;	/* those that it tells of */
 	size_t		 n_rcpts;
 	char		*headers;	/* of the message, as they are */
 	size_t		 headers_len;
+	bool		 full;		/* headers is the whole message */
+	bool		 smtputf8;	/* its header may have UTF-8 */
 };
 
 /* Appends the report to `ret` (whose max is DSN_MAX). It tells of the first
@@ -39,11 +55,16 @@ int	dsn_build(const struct dsn *d, struct buf *ret, size_t *ret_covered);
  * DSN_HEADERS_MAX; the caller's. NULL (and 0) where they can't be read. */
 char	*dsn_read_headers(int fd, uint64_t offset, uint64_t octets,
 	    size_t *ret_len);
+/* All of it; NULL when it has more than DSN_FULL_MAX octets. */
+char	*dsn_read_full(int fd, uint64_t offset, uint64_t octets,
+	    size_t *ret_len);
 
 /* Appends `text` folded to about 72 columns, each line but the first behind
  * `indent`; what is not printable ASCII becomes '?'. */
 int	dsn_put_folded(struct buf *b, const char *text, const char *indent);
-/* Appends header lines: 7 bits, whole lines of at most 990 octets. */
-int	dsn_put_headers(struct buf *b, const char *p, size_t len, size_t max);
+/* Appends header lines: whole lines of at most 990 octets, 7 bits but for what
+ * is UTF-8 where `utf8` lets it be. */
+int	dsn_put_headers(struct buf *b, const char *p, size_t len, size_t max,
+	    bool utf8);
 
 #endif

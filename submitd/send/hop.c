@@ -163,7 +163,8 @@ hop_link_send(struct hop_link *k)
 	k->txn = (struct smtp_client_txn){
 		.sender = m->sender, .rcpts = a->rcpts, .n_rcpts = a->n_rcpts,
 		.fd = a->fd, .offset = a->offset, .octets = m->octets,
-		.eightbit = m->eightbit,
+		.eightbit = m->eightbit, .smtputf8 = m->smtputf8,
+		.ret = m->ret, .envid = m->envid,
 	};
 	smtp_client_send(k->client, &k->txn);
 }

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "submitd/spool/client.h"
+
 #define OUTCOME_TEXT_MAX 512u
 
 enum outcome {
@@ -25,8 +27,12 @@ enum outcome {
 struct outcome_rcpt {
 	uint32_t	 index;		/* in the message's recipients */
 	const char	*address;	/* borrowed */
+	struct spool_dsn dsn;		/* borrowed, too */
 	enum outcome	 outcome;
 	bool		 remote;	/* text is a reply of the other side */
+	bool		 late;		/* DEFER, and the sender is to be told
+					 * of it */
+	bool		 dsn_passed;	/* the next hop will send the reports */
 	char		*text;		/* owned; NULL: none */
 };
 

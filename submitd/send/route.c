@@ -16,17 +16,15 @@
 enum route
 route_of(const struct conf *conf, const char *address)
 {
-	const char *at = strrchr(address, '@');
-	char domain[MAILBOX_DOMAIN_MAX + 1];
+	struct mailbox box;
 
 	/* RFC 5321 section 4.5.1: the one recipient without a domain. */
-	if (at == NULL)
+	if (strchr(address, '@') == NULL)
 		return str_ieq(address, "postmaster") ? ROUTE_LOCAL :
 		    ROUTE_NOWHERE;
-	if (str_copy(domain, sizeof(domain), at + 1) == 0) {
-		str_lower(domain);
-		if (conf_is_local_domain(conf, domain))
-			return ROUTE_LOCAL;
-	}
+	/* U-labels and A-labels are one domain. */
+	if (mailbox_parse(address, strlen(address), &box) == 0 &&
+	    conf_is_local_domain(conf, mailbox_domain(box.canon)))
+		return ROUTE_LOCAL;
 	return conf->next_hop != NULL ? ROUTE_HOP : ROUTE_NOWHERE;
 }

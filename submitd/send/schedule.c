@@ -110,7 +110,7 @@ sched_place_job(struct sched *s, struct sched_entry *e, enum route route)
 	int64_t due = INT64_MAX;
 
 	for (size_t i = 0; i < e->msg->n_rcpts; i++)
-		if (e->msg->rcpts[i].state == SPOOLQ_PENDING &&
+		if (sched_is_open(e->msg->rcpts[i].state) &&
 		    e->rcpts[i].route == route && !e->rcpts[i].busy &&
 		    e->rcpts[i].due_ms < due)
 			due = e->rcpts[i].due_ms;
@@ -126,7 +126,7 @@ sched_place(struct sched *s, struct sched_entry *e)
 	bool pending = false;
 
 	for (size_t i = 0; i < e->msg->n_rcpts && !pending; i++)
-		pending = e->msg->rcpts[i].state == SPOOLQ_PENDING;
+		pending = sched_is_open(e->msg->rcpts[i].state);
 	if (!pending) {
 		sched_forget(s, e);
 		return;
@@ -276,6 +276,10 @@ sched_start(struct sched *s, enum route route, int64_t now_ms)
 
 	if (a == NULL)
 		return;
+	if (a->owed) {
+		attempt_done(a);
+		return;
+	}
 	if (s->dests[route] == NULL) {
 		outcome_set_all(a->rcpts, a->n_rcpts, OUTCOME_NONE,
 		    OUTCOME_FAIL, false, "5.4.4 no next_hop is set on this "

@@ -44,6 +44,13 @@ struct sched {
 	bool			 woken;		/* the timer is at 0 */
 };
 
+/* There is still something to be done for a recipient in this state. */
+static inline bool
+sched_is_open(enum spoolq_state state)
+{
+	return state == SPOOLQ_PENDING || state == SPOOLQ_DELIVERED;
+}
+
 /* Puts the entry's jobs where they belong now; frees it when no recipient is
  * pending any more. */
 void	sched_place(struct sched *s, struct sched_entry *e);

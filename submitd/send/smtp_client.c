@@ -19,6 +19,7 @@
 #include "lib/str.h"
 
 #define SMTP_CLIENT_IN_MAX	8192u
+#define SMTP_CLIENT_LINE_MAX	2048u
 
 static void smtp_client_on_greeting(struct smtp_client *c);
 static void smtp_client_on_ehlo(struct smtp_client *c);
@@ -71,14 +72,14 @@ smtp_client_enter(struct smtp_client *c, enum smtp_client_state next)
 void
 smtp_client_command(struct smtp_client *c, const char *fmt, ...)
 {
-	char line[1024];
+	char line[SMTP_CLIENT_LINE_MAX];
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
 	n = vsnprintf(line, sizeof(line) - 2, fmt, ap);
 	va_end(ap);
-	/* An address has at most 254 octets, a name 255. */
+	/* An address has at most 254 octets, a name 255, ENVID and ORCPT 900. */
 	if (n < 0 || (size_t)n >= sizeof(line) - 2)
 		n = 0;
 	memcpy(line + n, "\r\n", 2);
@@ -191,22 +192,29 @@ static void
 smtp_client_keyword(void *ctx, unsigned int line, char *text)
 {
 	struct smtp_client *c = ctx;
+	static const struct {
+		const char	*word;
+		unsigned int	 bit;
+	} rows[] = {
+		{ "PIPELINING", SMTP_EXT_PIPELINING },
+		{ "8BITMIME", SMTP_EXT_8BITMIME },
+		{ "STARTTLS", SMTP_EXT_STARTTLS },
+		{ "SIZE", SMTP_EXT_SIZE },
+		{ "SMTPUTF8", SMTP_EXT_SMTPUTF8 },
+		{ "DSN", SMTP_EXT_DSN },
+	};
 	char *argument = strchr(text, ' ');
 
 	if (line == 1)
 		return;
 	if (argument != NULL)
 		*argument++ = '\0';
-	if (str_ieq(text, "PIPELINING")) {
-		c->ext |= SMTP_EXT_PIPELINING;
-	} else if (str_ieq(text, "8BITMIME")) {
-		c->ext |= SMTP_EXT_8BITMIME;
-	} else if (str_ieq(text, "STARTTLS")) {
-		c->ext |= SMTP_EXT_STARTTLS;
-	} else if (str_ieq(text, "SIZE")) {
-		c->ext |= SMTP_EXT_SIZE;
-		if (argument == NULL || str_u64(argument, 0, UINT64_MAX,
-		    &c->size_limit) != 0)
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!str_ieq(text, rows[i].word))
+			continue;
+		c->ext |= rows[i].bit;
+		if (rows[i].bit == SMTP_EXT_SIZE && (argument == NULL ||
+		    str_u64(argument, 0, UINT64_MAX, &c->size_limit) != 0))
 			c->size_limit = 0;
 	}
 }

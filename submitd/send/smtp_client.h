@@ -38,6 +38,9 @@ struct smtp_client_txn {		/* the caller's, until sent() */
 	uint64_t		 offset;
 	uint64_t		 octets;
 	bool			 eightbit;	/* said BODY=8BITMIME */
+	bool			 smtputf8;	/* said SMTPUTF8 */
+	enum spool_ret		 ret;		/* RFC 3461, where the next */
+	const char		*envid;		/* hop takes it */
 };
 
 struct smtp_client_ops {

@@ -40,6 +40,8 @@ enum {
 	SMTP_EXT_SIZE = 2,
 	SMTP_EXT_8BITMIME = 4,
 	SMTP_EXT_STARTTLS = 8,
+	SMTP_EXT_SMTPUTF8 = 16,
+	SMTP_EXT_DSN = 32,
 };
 
 struct smtp_client {
@@ -72,6 +74,11 @@ struct smtp_client {
 	bool				 mail_refused;
 	bool				 progress;	/* somebody's fate is
 							 * sealed */
+	bool				 utf8;		/* SMTPUTF8 is said */
+	size_t				 n_rcpts;	/* of txn, to be asked */
+	bool				 in_body;	/* of the check */
+	uint8_t				 line_end;	/* octets of CR LF CR LF
+							 * in front of pos */
 	uint64_t			 pos;		/* octets read */
 	struct content			 content;
 };

@@ -8,14 +8,18 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "submitd/send/smtp_client_private.h"
 
+#include "lib/err.h"
+#include "lib/mailbox.h"
 #include "lib/str.h"
 
 #define SMTP_CLIENT_WINDOW	50u	/* commands without an answer */
+#define SMTP_CLIENT_ORCPT_MAX	500u	/* RFC 3461 section 4.2 */
 #define SMTP_CLIENT_PIECE	8192u
 #define SMTP_CLIENT_CHECK_PIECES 32u	/* a turn of the loop */
 
@@ -25,8 +29,11 @@ smtp_client_send(struct smtp_client *c, struct smtp_client_txn *txn)
 	c->txn = txn;
 	c->n_txns++;
 	c->asked = c->answered = c->accepted = 0;
-	c->mail_refused = c->progress = false;
+	c->mail_refused = c->progress = c->in_body = false;
+	c->utf8 = txn->smtputf8 && (c->ext & SMTP_EXT_SMTPUTF8) != 0;
+	c->n_rcpts = txn->n_rcpts;
 	c->pos = 0;
+	c->line_end = 2;	/* as if there were a line in front */
 	smtp_client_enter(c, SMTP_CLIENT_CHECK);
 	timer_arm(&c->soon, 0);
 }
@@ -142,9 +149,37 @@ smtp_client_refuse_here(struct smtp_client *c, const char *text)
 	smtp_client_set_ready(c);
 }
 
+/* What the message needs, and the next hop has not said that it has. */
+static bool
+smtp_client_lacks(const struct smtp_client *c, bool smtputf8)
+{
+	return smtputf8 ? c->txn->smtputf8 && !c->utf8 :
+	    c->txn->eightbit && (c->ext & SMTP_EXT_8BITMIME) == 0;
+}
+
+/* Where the header ends in this piece; in_body and line_end go along. */
+static size_t
+smtp_client_header_end(struct smtp_client *c, const uint8_t *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len && !c->in_body; i++) {
+		if (p[i] == (c->line_end % 2 == 0 ? '\r' : '\n'))
+			c->in_body = ++c->line_end == 4;
+		else
+			c->line_end = p[i] == '\r';
+	}
+	return i;
+}
+
+#define NEEDS_UTF8 " has other than ASCII characters, and the next hop does " \
+	"not take that (SMTPUTF8)"
+
 /* Looks for 8-bit octets, some pieces a turn. RFC 6152 section 3: what has them
- * cannot go to a next hop without 8BITMIME. Many clients say BODY=8BITMIME for
- * any message, so the octets decide and not the word. */
+ * cannot go to a next hop without 8BITMIME; RFC 6531 section 3.2: what has them
+ * in its header cannot go to one without SMTPUTF8. Many clients say
+ * BODY=8BITMIME or SMTPUTF8 for any message, so the octets decide and not the
+ * word. */
 static void
 smtp_client_check_bits(struct smtp_client *c)
 {
@@ -152,18 +187,63 @@ smtp_client_check_bits(struct smtp_client *c)
 
 	for (unsigned int i = 0; i < SMTP_CLIENT_CHECK_PIECES; i++) {
 		ssize_t n = smtp_client_piece(c, piece);
+		size_t head = n <= 0 ? 0 :
+		    smtp_client_header_end(c, piece, (size_t)n);
 
-		if (n > 0 && smtp_client_has_high(piece, (size_t)n)) {
+		if (smtp_client_lacks(c, true) &&
+		    smtp_client_has_high(piece, head)) {
+			smtp_client_refuse_here(c,
+			    "5.6.7 the message's header" NEEDS_UTF8);
+			return;
+		}
+		if (smtp_client_lacks(c, false) && n > 0 &&
+		    smtp_client_has_high(piece, (size_t)n)) {
 			smtp_client_refuse_here(c, "5.6.3 the message has 8-bit"
 			    " characters, which the next hop does not take");
 			return;
 		}
-		if (n <= 0) {
+		if (n <= 0 || (c->in_body && !smtp_client_lacks(c, false))) {
 			smtp_client_envelope(c);
 			return;
 		}
 	}
 	timer_arm(&c->soon, 0);
+}
+
+/* An address as it is told to this next hop; ERR_NOTFOUND when it cannot be. */
+static int
+smtp_client_address(const struct smtp_client *c, const char *address,
+    char dst[MAILBOX_SIZE])
+{
+	struct mailbox box;
+
+	if (c->utf8 || mailbox_parse(address, strlen(address), &box) != 0)
+		return str_copy(dst, MAILBOX_SIZE, address);
+	return mailbox_ascii(&box, dst);
+}
+
+/* Those who cannot even be named without SMTPUTF8 fail, and stand behind the
+ * others. */
+static void
+smtp_client_check_names(struct smtp_client *c)
+{
+	struct outcome_rcpt *all = c->txn->rcpts, failed;
+	char ascii[MAILBOX_SIZE];
+	bool sender = smtp_client_address(c, c->txn->sender, ascii) == 0;
+
+	for (size_t i = 0; i < c->n_rcpts;) {
+		if (sender &&
+		    smtp_client_address(c, all[i].address, ascii) == 0) {
+			i++;
+			continue;
+		}
+		outcome_set(&all[i], OUTCOME_FAIL, false, sender ?
+		    "5.6.7 the address" NEEDS_UTF8 :
+		    "5.6.7 the sender's address" NEEDS_UTF8);
+		failed = all[i];
+		all[i] = all[--c->n_rcpts];
+		all[c->n_rcpts] = failed;
+	}
 }
 
 void
@@ -177,11 +257,16 @@ smtp_client_on_check(struct smtp_client *c)
 		    (unsigned long long)c->txn->octets,
 		    (unsigned long long)c->size_limit);
 		smtp_client_refuse_here(c, text);
-	} else if (c->txn->eightbit && (c->ext & SMTP_EXT_8BITMIME) == 0) {
-		smtp_client_check_bits(c);
-	} else {
-		smtp_client_envelope(c);
+		return;
 	}
+	if (c->pos == 0 && smtp_client_lacks(c, true))
+		smtp_client_check_names(c);
+	if (c->n_rcpts == 0)
+		smtp_client_refuse_here(c, "");
+	else if (smtp_client_lacks(c, true) || smtp_client_lacks(c, false))
+		smtp_client_check_bits(c);
+	else
+		smtp_client_envelope(c);
 }
 
 /* ---------------------------------------------------------- the envelope -- */
@@ -190,15 +275,57 @@ static void
 smtp_client_mail(struct smtp_client *c)
 {
 	const struct smtp_client_txn *t = c->txn;
-	char size[32] = "";
+	static const char *const rets[] = { "", " RET=FULL", " RET=HDRS" };
+	bool dsn = (c->ext & SMTP_EXT_DSN) != 0;
+	bool named = dsn && t->envid != NULL && t->envid[0] != '\0';
+	char size[32] = "", sender[MAILBOX_SIZE] = "";
 
 	if ((c->ext & SMTP_EXT_SIZE) != 0)
 		str_format(size, sizeof(size), " SIZE=%llu",
 		    (unsigned long long)t->octets);
-	smtp_client_command(c, "MAIL FROM:<%s>%s%s", t->sender, size,
+	(void)smtp_client_address(c, t->sender, sender);
+	smtp_client_command(c, "MAIL FROM:<%s>%s%s%s%s%s%s", sender, size,
 	    t->eightbit && (c->ext & SMTP_EXT_8BITMIME) != 0 ?
-	    " BODY=8BITMIME" : "");
+	    " BODY=8BITMIME" : "", c->utf8 ? " SMTPUTF8" : "",
+	    dsn ? rets[t->ret] : "", named ? " ENVID=" : "",
+	    named ? t->envid : "");
 }
+
+/* " NOTIFY=…" as the client had it, "" when it had none. */
+static void
+smtp_client_notify(uint8_t notify, char dst[64])
+{
+	static const char *const words[] = { "NEVER", "SUCCESS", "FAILURE",
+	    "DELAY" };
+	size_t n = 0;
+
+	dst[0] = '\0';
+	for (unsigned int i = 0; i < 4; i++)
+		if (notify & (1u << i))
+			n += (size_t)snprintf(dst + n, 64 - n, "%s%s",
+			    n == 0 ? " NOTIFY=" : ",", words[i]);
+}
+
+static void
+smtp_client_rcpt(struct smtp_client *c, struct outcome_rcpt *r)
+{
+	char address[MAILBOX_SIZE] = "", notify[64] = "";
+	const char *orcpt = NULL;
+
+	r->dsn_passed = (c->ext & SMTP_EXT_DSN) != 0;
+	if (r->dsn_passed) {
+		smtp_client_notify(r->dsn.notify, notify);
+		orcpt = r->dsn.orcpt;
+		/* Longer than RFC 3461 lets it be, with its UTF-8 written out:
+		 * only the reports lack it. */
+		if (orcpt != NULL && strlen(orcpt) > SMTP_CLIENT_ORCPT_MAX)
+			orcpt = NULL;
+	}
+	(void)smtp_client_address(c, r->address, address);
+	smtp_client_command(c, "RCPT TO:<%s>%s%s%s", address, notify,
+	    orcpt != NULL ? " ORCPT=" : "", orcpt != NULL ? orcpt : "");
+}
+
 
 /* Commands up to the window (RFC 2920: one at a time where not offered). DATA
  * waits for all answers, so that no empty message can come of it. */
@@ -208,13 +335,12 @@ smtp_client_ask(struct smtp_client *c)
 	size_t window = (c->ext & SMTP_EXT_PIPELINING) != 0 ?
 	    SMTP_CLIENT_WINDOW : 1;
 
-	while (!c->mail_refused && c->asked <= c->txn->n_rcpts &&
+	while (!c->mail_refused && c->asked <= c->n_rcpts &&
 	    c->asked - c->answered < window) {
 		if (c->asked == 0)
 			smtp_client_mail(c);
 		else
-			smtp_client_command(c, "RCPT TO:<%s>",
-			    c->txn->rcpts[c->asked - 1].address);
+			smtp_client_rcpt(c, &c->txn->rcpts[c->asked - 1]);
 		c->asked++;
 	}
 }

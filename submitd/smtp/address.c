@@ -102,9 +102,6 @@ path_fault(const char *s, size_t len)
 	char try[MAILBOX_SIZE];
 	struct mailbox m;
 
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)s[i] >= 0x80)
-			return SMTP_PATH_UTF8;
 	if (len + sizeof(tail) > sizeof(try) || memchr(s, '@', len) == NULL)
 		return SMTP_PATH_SYNTAX;
 	memcpy(try, s, len);

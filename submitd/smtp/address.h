@@ -14,7 +14,6 @@ enum smtp_path_result {
 	SMTP_PATH_OK = 0,
 	SMTP_PATH_SYNTAX,	/* 501 */
 	SMTP_PATH_UNQUALIFIED,	/* 554: RFC 6409 section 4.2 */
-	SMTP_PATH_UTF8,		/* 553 5.6.7 */
 };
 
 struct smtp_path {
@@ -23,7 +22,8 @@ struct smtp_path {
 	bool		postmaster;	/* <postmaster>, without a domain */
 };
 
-/* `s` is what stands behind "FROM:" or "TO:"; spaces in front are taken, as
+/* UTF-8 is taken (mailbox.utf8 tells); whether it may be is the caller's to say.
+ * `s` is what stands behind "FROM:" or "TO:"; spaces in front are taken, as
  * real clients send them. On SMTP_PATH_OK *ret_used octets belong to the path
  * and the next one, if any, is a space. A source route is checked and left out
  * (RFC 5321 appendix C): only the mailbox behind it counts. */

@@ -7,17 +7,22 @@
 
 #include <string.h>
 
+#include "lib/log.h"
 #include "lib/str.h"
 
 #define B(st)		(1u << SMTP_ST_##st)
 #define IN_CLEAR	(B(GREET) | B(CLEAR))
-#define IN_TX		(B(MAIL) | B(RCPT))
+#define IN_TX		(B(MAIL) | B(RCPT) | B(CHUNK))
+#define IN_RCPT		(B(MAIL) | B(RCPT))
 #define IN_TLS		(B(SECURE) | B(HELLO) | B(READY) | IN_TX)
 #define IN_ANY		(IN_CLEAR | IN_TLS)
 
 #define LINE		512u	/* RFC 5321 section 4.5.3.1.4 */
-/* + 26 SIZE (RFC 1870), 17 BODY (RFC 6152), 500 AUTH (RFC 4954) */
-#define LINE_MAIL	(LINE + 26u + 17u + 500u)
+/* + 26 SIZE (RFC 1870), 17 BODY (RFC 6152), 500 AUTH (RFC 4954), 10 SMTPUTF8
+ * (RFC 6531), 107 RET and ENVID (RFC 3461 section 3) */
+#define LINE_MAIL	(LINE + 26u + 17u + 500u + 10u + 107u)
+/* + 500 ORCPT, 28 NOTIFY */
+#define LINE_RCPT	(LINE + 500u + 28u)
 
 #define NOARG	SMTP_CMD_NOARG
 #define ARG	SMTP_CMD_ARG
@@ -34,17 +39,19 @@ static const struct smtp_command commands[] = {
 							      smtp_cmd_auth },
 	{ "MAIL",     B(HELLO) | B(READY),
 				   ARG,            LINE_MAIL, smtp_cmd_mail },
-	{ "RCPT",     IN_TX,       ARG,            LINE,      smtp_cmd_rcpt },
+	{ "RCPT",     IN_RCPT,     ARG,            LINE_RCPT, smtp_cmd_rcpt },
 	{ "DATA",     B(RCPT),     NOARG,          LINE,      smtp_cmd_data },
+	{ "BDAT",     B(RCPT) | B(CHUNK),
+				   ARG | SMTP_CMD_OCTETS,
+						   LINE,      smtp_cmd_bdat },
 	{ "RSET",     IN_TLS,      NOARG | CHEAP,  LINE,      smtp_cmd_rset },
 	{ "NOOP",     IN_ANY,      CHEAP,          LINE,      smtp_cmd_noop },
 	{ "VRFY",     IN_TLS,      ARG | CHEAP,    LINE,      smtp_cmd_vrfy },
+	{ "EXPN",     IN_TLS,      ARG | CHEAP,    LINE,      smtp_cmd_expn },
 	{ "HELP",     IN_TLS,      CHEAP,          LINE,      smtp_cmd_help },
 	{ "QUIT",     IN_ANY,      NOARG,          LINE,      smtp_cmd_quit },
 	/* Answered, not offered. RFC 6409 section 7: no ETRN, no ATRN here,
 	 * and 521 for none of them. */
-	{ "EXPN",     IN_TLS,      HIDDEN,         LINE,      smtp_cmd_not_here },
-	{ "BDAT",     IN_ANY,      HIDDEN,         LINE,      smtp_cmd_bdat },
 	{ "ETRN",     IN_TLS,      HIDDEN,         LINE,      smtp_cmd_not_here },
 	{ "ATRN",     IN_TLS,      HIDDEN,         LINE,      smtp_cmd_not_here },
 	{ "TURN",     IN_TLS,      HIDDEN,         LINE,      smtp_cmd_not_here },
@@ -88,8 +95,10 @@ smtp_command_refusal(const struct smtp_command *c, enum smtp_state st)
 		return SMTP_R_HELLO_FIRST;
 	if (c->states == B(HELLO))	/* AUTH, RFC 4954 section 4 */
 		return now == B(READY) ? SMTP_R_AUTH_DONE : SMTP_R_AUTH_IN_TX;
+	if (now == B(CHUNK))		/* RFC 3030 section 2: no DATA there */
+		return SMTP_R_CHUNKS_BEGUN;
 	if (now & IN_TX)
-		return c->states == B(RCPT) ? SMTP_R_RCPT_FIRST :
+		return c->states & B(RCPT) ? SMTP_R_RCPT_FIRST :
 		    SMTP_R_NESTED_MAIL;
 	return SMTP_R_MAIL_FIRST;
 }
@@ -101,6 +110,37 @@ command_trim(char *text, size_t len)
 	while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
 		text[--len] = '\0';
 	return len;
+}
+
+/* A browser that somebody has sent here, or HTTP/2: never answered, so that no
+ * answer of ours is taken for one of its server's. */
+static bool
+command_is_http(const struct smtp_session *s, const char *verb, size_t len)
+{
+	static const char *const verbs[] = { "GET", "HEAD", "POST", "PUT",
+	    "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "PRI" };
+
+	for (size_t i = 0; s->hello == NULL &&
+	    i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strlen(verbs[i]) == len && memcmp(verb, verbs[i], len) == 0)
+			return true;
+	return false;
+}
+
+static void
+command_unknown(struct smtp_session *s, const char *text, size_t verb,
+    size_t octets)
+{
+	char ip[ADDR_STRLEN];
+
+	if (command_is_http(s, text, verb)) {
+		LOG_EV(LOG_NOTICE, "smtp.http", s->sid,
+		    KV_A("rip", addr_ip_text(&s->peer, ip)));
+		smtp_session_close(s, "http");
+		return;
+	}
+	smtp_reply(s, octets > LINE ? SMTP_R_LONG_LINE :
+	    SMTP_R_UNKNOWN_COMMAND);
 }
 
 static enum smtp_reply
@@ -137,8 +177,7 @@ smtp_command_line(struct smtp_session *s, char *text, size_t len,
 	for (arg = text + verb; *arg == ' '; arg++)
 		;
 	if ((c = smtp_command_find(text, verb)) == NULL) {
-		smtp_reply(s, octets > LINE ? SMTP_R_LONG_LINE :
-		    SMTP_R_UNKNOWN_COMMAND);
+		command_unknown(s, text, verb, octets);
 		return;
 	}
 	s->secret_line = c->flags & SMTP_CMD_SECRET;
@@ -147,6 +186,8 @@ smtp_command_line(struct smtp_session *s, char *text, size_t len,
 		 * here (RFC 2920 section 3.1). */
 		if (r == SMTP_R_RCPT_FIRST && s->tx->refused > 0)
 			r = SMTP_R_NO_VALID_RCPT;
+		if ((c->flags & SMTP_CMD_OCTETS) && !smtp_bdat_refused(s, arg))
+			r = SMTP_R_CHUNK_SYNTAX;
 		smtp_reply(s, r);
 		return;
 	}

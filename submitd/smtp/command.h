@@ -17,6 +17,7 @@ typedef void smtp_command_fn(struct smtp_session *s, char *arg);
 #define SMTP_CMD_CHEAP	4u	/* counted: it brings no message nearer */
 #define SMTP_CMD_SECRET	8u	/* the line is zeroed after use */
 #define SMTP_CMD_HIDDEN	16u	/* not named by HELP */
+#define SMTP_CMD_OCTETS	32u	/* octets follow it, refused or not */
 
 struct smtp_command {
 	const char	*verb;
@@ -38,9 +39,14 @@ enum smtp_reply smtp_command_refusal(const struct smtp_command *c,
 void	smtp_command_line(struct smtp_session *s, char *text, size_t len,
 	    size_t octets);
 
+/* BDAT was refused: what it announced is read and thrown away, and its
+ * transaction, if there is one, is over. False: it cannot be told how much that
+ * is, and the session must end. */
+bool	smtp_bdat_refused(struct smtp_session *s, const char *arg);
+
 smtp_command_fn smtp_cmd_ehlo, smtp_cmd_helo, smtp_cmd_starttls,
     smtp_cmd_auth, smtp_cmd_mail, smtp_cmd_rcpt, smtp_cmd_data, smtp_cmd_rset,
-    smtp_cmd_noop, smtp_cmd_vrfy, smtp_cmd_help, smtp_cmd_quit, smtp_cmd_bdat,
+    smtp_cmd_noop, smtp_cmd_vrfy, smtp_cmd_expn, smtp_cmd_help, smtp_cmd_quit, smtp_cmd_bdat,
     smtp_cmd_not_here;
 
 #endif

@@ -12,6 +12,17 @@
 #include "lib/log.h"
 #include "submitd/smtp/command.h"
 
+/* Anything goes that can be written down: machines are called what their owners
+ * please. Only a domain or literal stands in Received. */
+static bool
+ehlo_is_name(const char *name, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)name[i] < ' ' || name[i] == 0x7f)
+			return false;
+	return len <= SMTP_HELO_MAX;
+}
+
 /* Keeps what the client calls itself; a transaction ends (section 4.1.4). */
 static bool
 ehlo_take(struct smtp_session *s, const char *name, bool esmtp)
@@ -19,8 +30,10 @@ ehlo_take(struct smtp_session *s, const char *name, bool esmtp)
 	struct smtp_hello *h;
 	size_t len = strlen(name);
 
-	if (len > SMTP_HELO_MAX)
-		len = 0;	/* no domain, no literal: of no use */
+	if (!ehlo_is_name(name, len)) {
+		smtp_reply(s, SMTP_R_BAD_NAME);
+		return false;
+	}
 	if ((h = calloc(1, sizeof(*h) + len + 1)) == NULL) {
 		smtp_reply(s, SMTP_R_NO_MEMORY);
 		return false;
@@ -61,7 +74,7 @@ void
 smtp_cmd_ehlo(struct smtp_session *s, char *arg)
 {
 	const struct conf *conf = s->settings->conf;
-	char text[768], auth[MECHS_TEXT_SIZE + 16] = "";
+	char text[1024], auth[MECHS_TEXT_SIZE + 16] = "";
 
 	if (!ehlo_take(s, arg, true))
 		return;
@@ -72,9 +85,10 @@ smtp_cmd_ehlo(struct smtp_session *s, char *arg)
 	else if (s->settings->tls[SMTP_SUBMISSION] != NULL)
 		str_copy(auth, sizeof(auth), "250-STARTTLS\r\n");
 	if (str_format(text, sizeof(text), "250-%s\r\n250-PIPELINING\r\n"
-	    "250-SIZE %" PRIu64 "\r\n250-8BITMIME\r\n%s"
-	    "250 ENHANCEDSTATUSCODES\r\n", conf->hostname,
-	    conf->message_size_limit, auth) == 0)
+	    "250-SIZE %" PRIu64 "\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
+	    "250-CHUNKING\r\n250-DSN\r\n250-LIMITS RCPTMAX=%" PRIu64
+	    "\r\n%s250 ENHANCEDSTATUSCODES\r\n", conf->hostname,
+	    conf->message_size_limit, conf->recipient_limit, auth) == 0)
 		smtp_send(s, text, strlen(text));
 	else
 		smtp_reply(s, SMTP_R_NO_MEMORY);

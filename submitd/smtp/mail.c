@@ -37,8 +37,12 @@ tx_free(struct smtp_tx *tx)
 	tdestroy(tx->seen, tx_keep);
 	for (size_t i = 0; i < tx->n_rcpts; i++)
 		free(tx->rcpts[i]);
+	for (size_t i = 0; tx->dsn != NULL && i < tx->n_rcpts; i++)
+		free(tx->dsn[i].orcpt);
 	free(tx->rcpts);
+	free(tx->dsn);
 	free(tx->rcpt);
+	free(tx->rcpt_dsn.orcpt);
 	free(tx->sender);
 	free(tx->user);
 	free(tx->ticket);
@@ -66,29 +70,57 @@ smtp_ticket_new(const void *p, size_t len)
 	return t;
 }
 
-/* Takes the recipient over. ERR_EXISTS: it is among them already. */
+/* Room for one more recipient; what he asks about reports has a place from the
+ * first on who asks. */
 static int
-tx_add_rcpt(struct smtp_tx *tx, char *rcpt)
+tx_make_room(struct smtp_tx *tx)
 {
-	size_t cap = tx->cap_rcpts == 0 ? 4 : tx->cap_rcpts * 2;
-	char **grown, **node;
+	size_t cap = tx->n_rcpts < tx->cap_rcpts ? tx->cap_rcpts :
+	    tx->cap_rcpts == 0 ? 4 : tx->cap_rcpts * 2;
+	bool asked = tx->dsn != NULL || tx->rcpt_dsn.notify != 0 ||
+	    tx->rcpt_dsn.orcpt != NULL;
+	void *grown;
 
-	if (tx->n_rcpts == tx->cap_rcpts) {
-		grown = realloc(tx->rcpts, cap * sizeof(*grown));
-		if (grown == NULL) {
-			free(rcpt);
+	if (asked && (tx->dsn == NULL || cap > tx->cap_rcpts)) {
+		grown = reallocarray(tx->dsn, cap, sizeof(*tx->dsn));
+		if (grown == NULL)
 			return ERR_NOMEM;
-		}
+		if (tx->dsn == NULL)
+			memset(grown, 0, cap * sizeof(*tx->dsn));
+		tx->dsn = grown;
+	}
+	if (cap > tx->cap_rcpts) {
+		grown = reallocarray(tx->rcpts, cap, sizeof(*tx->rcpts));
+		if (grown == NULL)
+			return ERR_NOMEM;
 		tx->rcpts = grown;
 		tx->cap_rcpts = cap;
 	}
-	node = tsearch(rcpt, &tx->seen, tx_compare);
-	if (node == NULL || *node != rcpt) {
-		free(rcpt);
-		return node == NULL ? ERR_NOMEM : ERR_EXISTS;
-	}
-	tx->rcpts[tx->n_rcpts++] = rcpt;
 	return 0;
+}
+
+/* Takes the recipient over, and tx->rcpt_dsn. ERR_EXISTS: it is among them
+ * already, and what was asked for it first holds. */
+static int
+tx_add_rcpt(struct smtp_tx *tx, char *rcpt)
+{
+	char **node = NULL;
+	int r = tx_make_room(tx);
+
+	if (r == 0 && (node = tsearch(rcpt, &tx->seen, tx_compare)) == NULL)
+		r = ERR_NOMEM;
+	if (r == 0 && *node != rcpt)
+		r = ERR_EXISTS;
+	if (r != 0) {
+		free(rcpt);
+		free(tx->rcpt_dsn.orcpt);
+	} else {
+		if (tx->dsn != NULL)
+			tx->dsn[tx->n_rcpts] = tx->rcpt_dsn;
+		tx->rcpts[tx->n_rcpts++] = rcpt;
+	}
+	memset(&tx->rcpt_dsn, 0, sizeof(tx->rcpt_dsn));
+	return r;
 }
 
 /* ------------------------------------------------------------------ MAIL -- */
@@ -212,14 +244,13 @@ mail_parse(struct smtp_session *s, const char *arg, struct smtp_tx *tx)
 {
 	struct smtp_path path;
 	size_t used, len = strlen(arg);
+	enum smtp_reply r;
 
 	switch (smtp_path_parse(arg, len, &path, &used)) {
 	case SMTP_PATH_OK:
 		break;
 	case SMTP_PATH_UNQUALIFIED:
 		return SMTP_R_SENDER_UNQUALIFIED;
-	case SMTP_PATH_UTF8:
-		return SMTP_R_UTF8;
 	default:
 		return SMTP_R_SENDER_SYNTAX;
 	}
@@ -230,8 +261,11 @@ mail_parse(struct smtp_session *s, const char *arg, struct smtp_tx *tx)
 		if ((tx->sender = strdup(path.mailbox.text)) == NULL)
 			return SMTP_R_NO_MEMORY;
 	}
-	return smtp_params_mail(arg + used, len - used,
+	r = smtp_params_mail(arg + used, len - used,
 	    s->settings->conf->message_size_limit, &tx->params);
+	if (r == SMTP_R_NONE && path.mailbox.utf8 && !tx->params.smtputf8)
+		r = SMTP_R_UTF8;	/* RFC 6531 section 3.5 */
+	return r;
 }
 
 void
@@ -265,6 +299,8 @@ static void
 rcpt_refuse(struct smtp_session *s, enum smtp_reply r, const char *address)
 {
 	s->tx->refused++;
+	free(s->tx->rcpt_dsn.orcpt);
+	memset(&s->tx->rcpt_dsn, 0, sizeof(s->tx->rcpt_dsn));
 	smtp_refuse(s, r, "RCPT", address);
 }
 
@@ -316,24 +352,35 @@ rcpt_ask(struct smtp_session *s, char *rcpt)
 	smtp_wait(s);
 }
 
+/* What it asks about reports goes into tx->rcpt_dsn. */
 static enum smtp_reply
-rcpt_parse(const char *arg, struct smtp_path *ret_path)
+rcpt_parse(struct smtp_tx *tx, const char *arg, struct smtp_path *ret_path)
 {
 	size_t used, len = strlen(arg);
+	struct smtp_rcpt_params params;
+	enum smtp_reply r;
 
 	switch (smtp_path_parse(arg, len, ret_path, &used)) {
 	case SMTP_PATH_OK:
 		break;
 	case SMTP_PATH_UNQUALIFIED:
 		return SMTP_R_ADDRESS_UNQUALIFIED;
-	case SMTP_PATH_UTF8:
-		return SMTP_R_UTF8;
 	default:
 		return SMTP_R_ADDRESS_SYNTAX;
 	}
 	if (ret_path->null)
 		return SMTP_R_ADDRESS_SYNTAX;
-	return smtp_params_rcpt(arg + used, len - used);
+	if (ret_path->mailbox.utf8 && !tx->params.smtputf8)
+		return SMTP_R_UTF8;
+	r = smtp_params_rcpt(arg + used, len - used, tx->params.smtputf8,
+	    &params);
+	if (r != SMTP_R_NONE)
+		return r;
+	tx->rcpt_dsn.notify = params.notify;
+	if (params.orcpt[0] != '\0' &&
+	    (tx->rcpt_dsn.orcpt = strdup(params.orcpt)) == NULL)
+		return SMTP_R_TRY_LATER;
+	return SMTP_R_NONE;
 }
 
 void
@@ -349,7 +396,7 @@ smtp_cmd_rcpt(struct smtp_session *s, char *arg)
 		smtp_reply(s, SMTP_R_RCPT_SYNTAX);
 		return;
 	}
-	if ((r = rcpt_parse(arg + strlen("TO:"), &path)) != SMTP_R_NONE) {
+	if ((r = rcpt_parse(s->tx, arg + strlen("TO:"), &path)) != SMTP_R_NONE) {
 		rcpt_refuse(s, r, NULL);
 		return;
 	}

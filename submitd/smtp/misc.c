@@ -1,5 +1,5 @@
 /*
- * misc.c - the commands that need nobody else: RSET NOOP VRFY HELP QUIT,
+ * misc.c - the commands that need nobody else: RSET NOOP VRFY EXPN HELP QUIT,
  * and those that have no place on this port. Runs in submitd-smtp.
  */
 #include "config.h"
@@ -29,6 +29,13 @@ smtp_cmd_vrfy(struct smtp_session *s, char *arg)
 {
 	(void)arg;
 	smtp_reply(s, SMTP_R_CANNOT_VRFY);
+}
+
+void
+smtp_cmd_expn(struct smtp_session *s, char *arg)
+{
+	(void)arg;
+	smtp_reply(s, SMTP_R_CANNOT_EXPN);
 }
 
 void
@@ -62,20 +69,3 @@ smtp_cmd_not_here(struct smtp_session *s, char *arg)
 	smtp_reply(s, SMTP_R_NOT_HERE);
 }
 
-/* CHUNKING is not offered, but who sends BDAT sends its octets too: they must
- * not run as commands. */
-void
-smtp_cmd_bdat(struct smtp_session *s, char *arg)
-{
-	size_t len = strcspn(arg, " ");
-	uint64_t octets;
-
-	if (str_u64_n(arg, len, 0, s->settings->conf->message_size_limit,
-	    &octets) != 0) {
-		smtp_reply(s, SMTP_R_PARAM_VALUE);
-		smtp_session_close(s, "bdat");
-		return;
-	}
-	s->waste = octets;
-	smtp_reply(s, s->tls == NULL ? SMTP_R_NEEDS_TLS : SMTP_R_NOT_HERE);
-}

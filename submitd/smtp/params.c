@@ -8,10 +8,15 @@
 
 #include "lib/err.h"
 #include "lib/str.h"
+#include "lib/xtext.h"
+
+#define PARAM_ORCPT_MAX 500u	/* RFC 3461 section 4.2 */
 
 struct param_ctx {
 	uint64_t		 size_limit;
+	bool			 smtputf8;
 	struct smtp_params	*ret;
+	struct smtp_rcpt_params	*rcpt;
 };
 
 typedef enum smtp_reply param_fn(struct param_ctx *c, const char *value,
@@ -20,6 +25,7 @@ typedef enum smtp_reply param_fn(struct param_ctx *c, const char *value,
 struct param_row {
 	const char	*keyword;
 	param_fn	*set;
+	bool		 bare;		/* has no value */
 };
 
 /* RFC 1870 has 20 digits at most; more of them are no smaller number. */
@@ -55,6 +61,13 @@ param_body(struct param_ctx *c, const char *value, size_t len)
 	return SMTP_R_PARAM_VALUE;
 }
 
+/* Of an atom (RFC 5322), which an address type is. */
+static bool
+param_is_atom(char c)
+{
+	return c > ' ' && c <= '~' && strchr("()<>[]:;@\\,.\"=+", c) == NULL;
+}
+
 static bool
 param_is_hex(char c)
 {
@@ -82,15 +95,123 @@ param_auth(struct param_ctx *c, const char *value, size_t len)
 	return SMTP_R_NONE;
 }
 
+static enum smtp_reply
+param_smtputf8(struct param_ctx *c, const char *value, size_t len)
+{
+	(void)value;
+	(void)len;
+	c->ret->smtputf8 = true;
+	return SMTP_R_NONE;
+}
+
+/* ------------------------------------------------- RFC 3461: reports -- */
+
+static enum smtp_reply
+param_ret(struct param_ctx *c, const char *value, size_t len)
+{
+	if (str_ieq_n("FULL", value, len))
+		c->ret->ret = SPOOL_RET_FULL;
+	else if (str_ieq_n("HDRS", value, len))
+		c->ret->ret = SPOOL_RET_HDRS;
+	else
+		return SMTP_R_PARAM_VALUE;
+	return SMTP_R_NONE;
+}
+
+/* Section 4.4: xtext of printable text, at most 100 octets of it. */
+static enum smtp_reply
+param_envid(struct param_ctx *c, const char *value, size_t len)
+{
+	char text[SPOOL_ENVID_MAX + 1];
+
+	if (len == 0 || xtext_decode(text, sizeof(text), value, len) < 0 ||
+	    str_copy_n(c->ret->envid, sizeof(c->ret->envid), value, len) != 0)
+		return SMTP_R_PARAM_VALUE;
+	return SMTP_R_NONE;
+}
+
+static unsigned int
+param_notify_word(const char *s, size_t len)
+{
+	static const struct {
+		const char	*word;
+		unsigned int	 bit;
+	} rows[] = {
+		{ "NEVER", SPOOL_NOTIFY_NEVER },
+		{ "SUCCESS", SPOOL_NOTIFY_SUCCESS },
+		{ "FAILURE", SPOOL_NOTIFY_FAILURE },
+		{ "DELAY", SPOOL_NOTIFY_DELAY },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (str_ieq_n(rows[i].word, s, len))
+			return rows[i].bit;
+	return 0;
+}
+
+/* Section 4.1: NEVER alone, or a list of the others. */
+static enum smtp_reply
+param_notify(struct param_ctx *c, const char *value, size_t len)
+{
+	unsigned int all = 0, bit;
+
+	for (size_t i = 0; i <= len; i++) {
+		const char *comma = i == len ? NULL :
+		    memchr(value + i, ',', len - i);
+		size_t n = (comma == NULL ? len : (size_t)(comma - value)) - i;
+
+		if ((bit = param_notify_word(value + i, n)) == 0)
+			return SMTP_R_PARAM_VALUE;
+		all |= bit;
+		i += n;
+	}
+	if ((all & SPOOL_NOTIFY_NEVER) && all != SPOOL_NOTIFY_NEVER)
+		return SMTP_R_PARAM_VALUE;
+	c->rcpt->notify = (uint8_t)all;
+	return SMTP_R_NONE;
+}
+
+/* Section 4.2: "type;xtext"; RFC 6533 section 3 for the type utf-8. */
+static enum smtp_reply
+param_orcpt(struct param_ctx *c, const char *value, size_t len)
+{
+	const char *semi = memchr(value, ';', len);
+	size_t type = semi == NULL ? len : (size_t)(semi - value);
+	char text[SPOOL_ORCPT_MAX + 1], *orcpt = c->rcpt->orcpt;
+	int r;
+
+	if (semi == NULL || type == 0 || type + 1 == len ||
+	    len > PARAM_ORCPT_MAX)
+		return SMTP_R_PARAM_VALUE;
+	for (size_t i = 0; i < type; i++)
+		if (!param_is_atom(value[i]))
+			return SMTP_R_PARAM_VALUE;
+	if (str_ieq_n("utf-8", value, type))
+		r = xtext_utf8_address(text, sizeof(text), semi + 1,
+		    len - type - 1, c->smtputf8);
+	else if ((r = xtext_decode(text, sizeof(text), semi + 1,
+	    len - type - 1)) >= 0)
+		r = str_copy_n(text, sizeof(text), semi + 1, len - type - 1);
+	if (r < 0 || str_format(orcpt, sizeof(c->rcpt->orcpt), "%.*s;%s",
+	    (int)type, value, text) != 0)
+		return SMTP_R_PARAM_VALUE;
+	return SMTP_R_NONE;
+}
+
 static const struct param_row param_mail_rows[] = {
-	{ "SIZE", param_size },
-	{ "BODY", param_body },
-	{ "AUTH", param_auth },
-	{ NULL, NULL },
+	{ "SIZE", param_size, false },
+	{ "BODY", param_body, false },
+	{ "AUTH", param_auth, false },
+	{ "SMTPUTF8", param_smtputf8, true },
+	{ "RET", param_ret, false },
+	{ "ENVID", param_envid, false },
+	{ NULL, NULL, false },
 };
 
 static const struct param_row param_rcpt_rows[] = {
-	{ NULL, NULL },
+	{ "NOTIFY", param_notify, false },
+	{ "ORCPT", param_orcpt, false },
+	{ NULL, NULL, false },
 };
 
 /* One "KEYWORD[=value]"; `len` octets without a space. */
@@ -117,9 +238,10 @@ param_one(const struct param_row *rows, unsigned int *seen,
 		if (*seen & (1u << i))
 			return SMTP_R_PARAM_TWICE;
 		*seen |= 1u << i;
-		if (eq == NULL)
+		if ((eq == NULL) != rows[i].bare)
 			return SMTP_R_PARAM_VALUE;
-		return rows[i].set(c, eq + 1, len - key - 1);
+		return eq == NULL ? rows[i].set(c, "", 0) :
+		    rows[i].set(c, eq + 1, len - key - 1);
 	}
 	return SMTP_R_PARAM_UNKNOWN;
 }
@@ -158,7 +280,11 @@ smtp_params_mail(const char *s, size_t len, uint64_t size_limit,
 }
 
 enum smtp_reply
-smtp_params_rcpt(const char *s, size_t len)
+smtp_params_rcpt(const char *s, size_t len, bool smtputf8,
+    struct smtp_rcpt_params *ret)
 {
-	return param_all(param_rcpt_rows, NULL, s, len);
+	struct param_ctx c = { .smtputf8 = smtputf8, .rcpt = ret };
+
+	memset(ret, 0, sizeof(*ret));
+	return param_all(param_rcpt_rows, &c, s, len);
 }

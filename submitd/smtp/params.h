@@ -1,6 +1,6 @@
 /*
  * params.h - the parameters of MAIL and RCPT (RFC 5321 section 4.1.2, RFC
- * 1870, 4954 section 5, 6152). Pure; fuzzed.
+ * 1870, 3461 section 4, 4954 section 5, 6152, 6531 section 3.4). Pure; fuzzed.
  */
 #ifndef SUBMITD_SMTP_PARAMS_H
 #define SUBMITD_SMTP_PARAMS_H
@@ -10,16 +10,26 @@
 #include <stdint.h>
 
 #include "submitd/smtp/reply.h"
+#include "submitd/spool/client.h"
 
 struct smtp_params {
 	uint64_t	size;		/* SIZE=, or 0 */
 	bool		eightbit;	/* BODY=8BITMIME */
+	bool		smtputf8;
+	enum spool_ret	ret;
+	char		envid[SPOOL_ENVID_MAX + 1];	/* xtext, "": none */
+};
+
+struct smtp_rcpt_params {
+	uint8_t	notify;		/* enum spool_notify, 0: nothing was said */
+	char	orcpt[SPOOL_ORCPT_MAX + 1];	/* all ASCII, "": none */
 };
 
 /* `s` is what stands behind the path. SMTP_R_NONE, or the refusal. */
 enum smtp_reply smtp_params_mail(const char *s, size_t len,
 	    uint64_t size_limit, struct smtp_params *ret);
-/* RCPT has no parameter here: the extensions with one are not offered. */
-enum smtp_reply smtp_params_rcpt(const char *s, size_t len);
+/* `smtputf8`: MAIL had it, so that ORCPT may hold UTF-8 (RFC 6533). */
+enum smtp_reply smtp_params_rcpt(const char *s, size_t len, bool smtputf8,
+	    struct smtp_rcpt_params *ret);
 
 #endif

@@ -84,3 +84,35 @@ smtp_reader_next(struct smtp_reader *r, const uint8_t *p, size_t len,
 	r->octets += ret->len;
 	return n;
 }
+
+void
+smtp_reader_chunk(struct smtp_reader *r, const uint8_t *p, size_t len)
+{
+	const uint8_t *end = p + len, *q;
+
+	r->octets += len;
+	if (len == 0)
+		return;
+	if (memchr(p, '\0', len) != NULL)
+		r->broken = true;
+	/* A CR and its LF may stand in two pieces. */
+	if ((r->state == SMTP_READER_CR) != (*p == '\n'))
+		r->broken = true;
+	for (q = p; (q = memchr(q, '\r', (size_t)(end - q))) != NULL; q++)
+		if (q + 1 < end && q[1] != '\n')
+			r->broken = true;
+	for (q = p + 1; q < end && (q = memchr(q, '\n',
+	    (size_t)(end - q))) != NULL; q++)
+		if (q[-1] != '\r')
+			r->broken = true;
+	r->state = end[-1] == '\r' ? SMTP_READER_CR :
+	    end[-1] == '\n' ? SMTP_READER_START : SMTP_READER_TEXT;
+}
+
+bool
+smtp_reader_chunks_end(struct smtp_reader *r)
+{
+	if (r->state == SMTP_READER_CR)
+		r->broken = true;
+	return r->state == SMTP_READER_TEXT;
+}

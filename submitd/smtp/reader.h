@@ -1,5 +1,5 @@
 /*
- * reader.h - the content behind DATA: finds its end and takes the dot stuffing
+ * reader.h - the content behind DATA or BDAT: finds its end and takes the dot stuffing
  * out (RFC 5321 section 4.5.2), however the octets are cut into pieces.
  *
  * CR LF . CR LF and nothing else ends it. A bare CR, a bare LF or a NUL makes
@@ -38,5 +38,11 @@ struct smtp_run {
  * (state SMTP_READER_END) nothing is used. */
 size_t	smtp_reader_next(struct smtp_reader *r, const uint8_t *p, size_t len,
 	    struct smtp_run *ret);
+
+/* The same rules for octets that BDAT brought (RFC 3030): all of them are
+ * content, dots too, and whoever counts them knows the end. */
+void	smtp_reader_chunk(struct smtp_reader *r, const uint8_t *p, size_t len);
+/* Behind the last chunk: whether the last line has no end yet. */
+bool	smtp_reader_chunks_end(struct smtp_reader *r);
 
 #endif

@@ -25,9 +25,12 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_SENDER_OK] =		{ 250, "2.1.0", "Sender OK", 0 },
 	[SMTP_R_RCPT_OK] =		{ 250, "2.1.5", "Recipient OK", 0 },
 	[SMTP_R_QUEUED] =		{ 250, "2.0.0", "queued as ", 0 },
+	[SMTP_R_CHUNK_OK] =		{ 250, "2.0.0", "Octets received: ", 0 },
 	[SMTP_R_HELP] =			{ 214, "2.0.0", "", P },
 	[SMTP_R_CANNOT_VRFY] =		{ 252, "2.0.0", "Cannot say whether that "
 	    "address exists; send to it and see", 0 },
+	[SMTP_R_CANNOT_EXPN] =		{ 252, "2.0.0", "Cannot say who is on that "
+	    "list; send to it and see", 0 },
 	[SMTP_R_GO_AHEAD] =		{ 354, NULL, "End data with <CR><LF>.<CR><LF>", 0 },
 
 	[SMTP_R_FULL] =			{ 421, "4.3.2", "Too many sessions; try again later", C },
@@ -64,6 +67,8 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_NOT_HERE] =		{ 502, "5.5.1", "Not offered on a submission port", E },
 	[SMTP_R_NO_ARGUMENT] =		{ 501, "5.5.4", "This command takes no argument", E },
 	[SMTP_R_NEEDS_ARGUMENT] =	{ 501, "5.5.4", "An argument is missing", E },
+	[SMTP_R_BAD_NAME] =		{ 501, "5.5.4", "The name has 1 to 255 octets and no "
+	    "control characters", E },
 	[SMTP_R_MAIL_SYNTAX] =		{ 501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]", E },
 	[SMTP_R_RCPT_SYNTAX] =		{ 501, "5.5.4", "Syntax: RCPT TO:<address>", E },
 	[SMTP_R_SENDER_SYNTAX] =	{ 501, "5.1.7", "Bad syntax of the sender's address", E | P },
@@ -72,8 +77,8 @@ static const struct smtp_reply_row reply_rows[] = {
 	    "fully qualified", E | P },
 	[SMTP_R_ADDRESS_UNQUALIFIED] =	{ 554, "5.1.2", "The recipient's domain is not "
 	    "fully qualified", E | P },
-	[SMTP_R_UTF8] =			{ 553, "5.6.7", "Addresses with other than ASCII "
-	    "characters are not supported here", E | P },
+	[SMTP_R_UTF8] =			{ 553, "5.6.7", "An address with other than ASCII "
+	    "characters needs SMTPUTF8 on MAIL", E | P },
 	[SMTP_R_PARAM_SYNTAX] =		{ 501, "5.5.4", "Bad syntax of the parameters", E },
 	[SMTP_R_PARAM_UNKNOWN] =	{ 555, "5.5.4", "Unknown parameter", E },
 	[SMTP_R_PARAM_TWICE] =		{ 501, "5.5.4", "A parameter is given twice", E },
@@ -89,8 +94,14 @@ static const struct smtp_reply_row reply_rows[] = {
 	    "mail transaction", E },
 	[SMTP_R_NESTED_MAIL] =		{ 503, "5.5.1", "A mail transaction is already "
 	    "under way", E },
+	[SMTP_R_CHUNKS_BEGUN] =		{ 503, "5.5.1", "The message has begun with BDAT; go "
+	    "on with BDAT, or send RSET", E },
+	[SMTP_R_CHUNK_SYNTAX] =		{ 501, "5.5.4", "Syntax: BDAT octets [LAST]; what "
+	    "follows cannot be told from commands", C },
 	[SMTP_R_INJECTION] =		{ 503, "5.5.1", "Nothing may follow STARTTLS before "
 	    "the handshake", C },
+	[SMTP_R_PIPELINED_DATA] =	{ 503, "5.5.1", "Wait for 354 before you send the "
+	    "message", C },
 	[SMTP_R_PIPELINED_RESPONSE] =	{ 503, "5.5.1", "Wait for the challenge before you "
 	    "answer it", C },
 

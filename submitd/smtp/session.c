@@ -31,7 +31,7 @@ smtp_state_name(enum smtp_state st)
 {
 	static const char *const names[] = {
 		"greet", "clear", "handshake", "secure", "hello", "auth",
-		"ready", "mail", "rcpt", "data", "closed",
+		"ready", "mail", "rcpt", "data", "chunk", "closed",
 	};
 	_Static_assert(sizeof(names) / sizeof(names[0]) == SMTP_ST__COUNT,
 	    "each state has a name");
@@ -104,9 +104,12 @@ session_close_word(enum smtp_reply r)
 		return "stop";
 	case SMTP_R_IDLE:
 		return "timeout";
+	case SMTP_R_CHUNK_SYNTAX:
+		return "bdat";
 	case SMTP_R_INJECTION:
 		return "injection";
 	case SMTP_R_PIPELINED_RESPONSE:
+	case SMTP_R_PIPELINED_DATA:
 		return "pipelining";
 	case SMTP_R_TOO_MANY_ERRORS:
 		return "errors";
@@ -202,16 +205,15 @@ smtp_line_done(struct smtp_session *s)
 	s->secret_line = false;
 }
 
-/* The line that begins in the input is an AUTH command: an initial response is
- * part of the exchange (RFC 4954 section 4). */
+/* Whether the line that begins in the input is this command. AUTH's initial
+ * response is part of the exchange (RFC 4954 section 4). */
 static bool
-session_is_auth(const struct smtp_session *s)
+session_is_verb(const struct smtp_session *s, const char *verb)
 {
-	static const char verb[] = "AUTH ";
 	struct buf *in = conn_input(s->conn);
-	size_t len = sizeof(verb) - 1;
+	size_t len = strlen(verb);
 
-	return buf_len(in) > len &&
+	return buf_len(in) > len && buf_data(in)[len] == ' ' &&
 	    str_ieq_n(verb, (const char *)buf_data(in), len);
 }
 
@@ -227,8 +229,10 @@ session_long_line(struct smtp_session *s, const struct line *ln)
 		smtp_auth_long_line(s);
 	} else {
 		s->sums.commands++;
-		smtp_reply(s, session_is_auth(s) ? SMTP_R_LONG_RESPONSE :
-		    SMTP_R_LONG_LINE);
+		/* How many octets follow this one nobody can tell. */
+		smtp_reply(s, session_is_verb(s, "BDAT") ?
+		    SMTP_R_CHUNK_SYNTAX : session_is_verb(s, "AUTH") ?
+		    SMTP_R_LONG_RESPONSE : SMTP_R_LONG_LINE);
 	}
 }
 
@@ -236,11 +240,16 @@ session_long_line(struct smtp_session *s, const struct line *ln)
 static void
 session_bare_line(struct smtp_session *s, const struct line *ln)
 {
+	char ip[ADDR_STRLEN];
+
+	LOG_EV(LOG_WARNING, "smtp.smuggling", s->sid, KV_A("in", "command"),
+	    KV_A("rip", addr_ip_text(&s->peer, ip)), KV_S("user", s->user));
 	if (s->state == SMTP_ST_AUTH) {
 		smtp_auth_line(s, ln->text, ln->len);
 	} else {
 		s->sums.commands++;
-		smtp_reply(s, SMTP_R_BARE_LINE);
+		smtp_reply(s, session_is_verb(s, "BDAT") ?
+		    SMTP_R_CHUNK_SYNTAX : SMTP_R_BARE_LINE);
 	}
 }
 
@@ -295,6 +304,9 @@ session_step(struct smtp_session *s)
 		return false;
 	case SMTP_ST_DATA:
 		return smtp_data_input(s);
+	case SMTP_ST_CHUNK:
+		return s->tx->content->chunk ? smtp_chunk_input(s) :
+		    session_line(s);
 	default:
 		return s->waste > 0 ? session_waste(s) : session_line(s);
 	}

@@ -3,8 +3,8 @@
  * Private to submitd/smtp/.
  *
  * Three objects: the connection (lib/conn.h: octets, TLS, time-outs), the
- * session, and the transaction (struct smtp_tx, from MAIL to the end of DATA,
- * RSET or EHLO). What was learnt in clear is in struct smtp_hello, which
+ * session, and the transaction (struct smtp_tx, from MAIL to the end of the
+ * message, RSET or EHLO). What was learnt in clear is in struct smtp_hello, which
  * STARTTLS frees (RFC 3207 section 4.2).
  *
  * States; smtp_session_enter() is the only way from one to another:
@@ -18,7 +18,9 @@
  *   HELLO, READY -> MAIL		authd agrees to the sender
  *   MAIL -> RCPT			the first recipient is taken
  *   RCPT -> DATA			354
- *   MAIL, RCPT, DATA -> HELLO, READY	end of data, RSET, EHLO
+ *   RCPT -> CHUNK			the first BDAT; commands come between
+ *					its chunks
+ *   MAIL, RCPT, DATA, CHUNK -> HELLO, READY	end of data, RSET, EHLO
  *   any -> CLOSED			smtp_session_close(); freed at turn's end
  *
  * Orthogonal to the state is `waiting`: a question to authd or submitd-spool
@@ -56,6 +58,7 @@ enum smtp_state {
 	SMTP_ST_MAIL,
 	SMTP_ST_RCPT,
 	SMTP_ST_DATA,
+	SMTP_ST_CHUNK,
 	SMTP_ST_CLOSED,
 	SMTP_ST__COUNT
 };
@@ -75,13 +78,17 @@ struct smtp_ticket {
 	uint8_t	data[];
 };
 
-struct smtp_content {			/* during DATA */
+struct smtp_content {			/* during DATA and BDAT */
 	struct smtp_reader	 reader;
 	struct smtp_header	 header;
 	char			 message_id[STR_ID_SIZE];
 	uint64_t		 octets;	/* as sent, dots unstuffed */
 	bool			 too_big;
 	bool			 stalled;	/* submitd-spool is behind */
+	bool			 chunk;		/* within a chunk of BDAT */
+	bool			 last;		/* which is the last */
+	uint64_t		 chunk_octets;	/* of it, as announced */
+	uint64_t		 chunk_left;	/* of it, to be read */
 };
 
 struct smtp_tx {
@@ -91,13 +98,15 @@ struct smtp_tx {
 	struct smtp_ticket	*ticket;	/* what authorises it */
 	char			*user;		/* whose message it is */
 	char			**rcpts;	/* as given */
+	struct spool_dsn	*dsn;		/* of each; NULL: of none */
 	size_t			 n_rcpts, cap_rcpts;
 	void			*seen;		/* tsearch(3) over rcpts */
 	uint64_t		 taken;		/* RCPT commands */
 	unsigned int		 refused;	/* RCPT commands */
 	char			*rcpt;		/* asked about right now */
+	struct spool_dsn	 rcpt_dsn;	/* what it asked for */
 	struct spoolc_txn	*txn;		/* from DATA on */
-	struct smtp_content	*content;	/* from 354 on */
+	struct smtp_content	*content;	/* from 354, or BDAT, on */
 	int64_t			 began_ms;
 };
 
@@ -180,5 +189,7 @@ struct smtp_ticket *smtp_ticket_new(const void *p, size_t len);
 void	smtp_auth_line(struct smtp_session *s, const char *text, size_t len);
 void	smtp_auth_long_line(struct smtp_session *s);
 bool	smtp_data_input(struct smtp_session *s);
+/* The octets of a chunk in state CHUNK. */
+bool	smtp_chunk_input(struct smtp_session *s);
 
 #endif

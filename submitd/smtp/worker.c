@@ -61,6 +61,7 @@ smtp_settings_new(struct conf *conf, struct err *reterr)
 			smtp_settings_unref(st);
 			return NULL;
 		}
+		tls_server_alpn(st->tls[i], "smtp");
 		if (mechs_may_try(conf, worker_listeners[i], CONF_EXTERNAL))
 			tls_server_ask_certificate(st->tls[i]);
 	}

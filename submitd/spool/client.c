@@ -10,6 +10,7 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "submitd/spool/client.h"
@@ -331,23 +332,31 @@ spoolc_reply(void *ctx, int rc, struct msg_in *m, int fd)
 	return rc == ERR_AWAY ? 0 : rc;
 }
 
-/* Puts recipients until the packet is full; returns how many it took. */
+/* Puts recipients from `first` on until the packet is full; returns how many it
+ * took. */
 static size_t
-spoolc_put_rcpts(struct msg_out *m, const char *const *rcpts, size_t n)
+spoolc_put_rcpts(struct msg_out *m, const struct spoolc_envelope *env,
+    size_t first)
 {
-	size_t room = msg_room(m), k;
+	const struct spool_dsn *dsn = env->dsn;
+	size_t room = msg_room(m), n = env->n_rcpts - first, k;
 
 	room -= room < 2 ? room : 2;
 	for (k = 0; k < n && k < UINT16_MAX; k++) {
-		size_t need = 4 + SPOOL_ADDRESS_MAX + 2;
+		size_t need = 16 + strlen(env->rcpts[first + k]) +
+		    (dsn == NULL || dsn[first + k].orcpt == NULL ? 0 :
+		    strlen(dsn[first + k].orcpt));
 
 		if (room < need)
 			break;
 		room -= need;
 	}
 	msg_put_u16(m, (uint16_t)k);
-	for (size_t i = 0; i < k; i++)
-		msg_put_str(m, rcpts[i]);
+	for (size_t i = first; i < first + k; i++) {
+		msg_put_str(m, env->rcpts[i]);
+		msg_put_u8(m, dsn == NULL ? 0 : dsn[i].notify);
+		msg_put_str(m, dsn == NULL ? NULL : dsn[i].orcpt);
+	}
 	return k;
 }
 
@@ -366,15 +375,17 @@ spoolc_send_begin(struct spoolc_txn *t, const struct spoolc_envelope *env)
 	msg_put_str(m, env->helo);
 	msg_put_u64(m, env->size);
 	msg_put_u8(m, env->eightbit);
+	msg_put_u8(m, env->smtputf8);
+	msg_put_u8(m, env->ret);
+	msg_put_str(m, env->envid);
 	msg_put_u32(m, (uint32_t)env->n_rcpts);
-	done = spoolc_put_rcpts(m, env->rcpts, env->n_rcpts);
+	done = spoolc_put_rcpts(m, env, 0);
 	if ((r = ipc_client_call(s->ipc, m, -1, spoolc_reply, t)) != 0)
 		return r;
 	while (done < env->n_rcpts) {
 		msg_begin(m, SPOOL_RCPTS, 0);
 		msg_put_u32(m, t->slot);
-		done += spoolc_put_rcpts(m, env->rcpts + done,
-		    env->n_rcpts - done);
+		done += spoolc_put_rcpts(m, env, done);
 		/* A failure drops the connection; BEGIN's callback tells. */
 		if (ipc_client_send(s->ipc, m, -1) != 0)
 			break;

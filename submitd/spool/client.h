@@ -20,6 +20,26 @@
 #include "lib/loop.h"
 #include "lib/str.h"
 
+/* What a client asked about reports (RFC 3461): it goes with the message to the
+ * next hop that takes it, and is obeyed in our own reports otherwise. */
+enum spool_ret { SPOOL_RET_NONE = 0, SPOOL_RET_FULL, SPOOL_RET_HDRS };
+
+enum spool_notify {		/* 0: nothing was said */
+	SPOOL_NOTIFY_NEVER = 1,		/* alone */
+	SPOOL_NOTIFY_SUCCESS = 2,
+	SPOOL_NOTIFY_FAILURE = 4,
+	SPOOL_NOTIFY_DELAY = 8,
+	SPOOL_NOTIFY__ALL = 15
+};
+
+struct spool_dsn {		/* of one recipient */
+	uint8_t	 notify;
+	char	*orcpt;		/* "type;address" in xtext, all ASCII; or NULL */
+};
+
+#define SPOOL_ENVID_MAX	100u	/* octets of xtext */
+#define SPOOL_ORCPT_MAX	800u	/* 500 from the client, UTF-8 written out */
+
 /* ------------------------------------------------------------------ smtp -- */
 
 struct spoolc;			/* the connection */
@@ -45,6 +65,10 @@ struct spoolc_envelope {
 	const char	*helo;		/* "" when it was no domain or literal */
 	uint64_t	 size;		/* announced by SIZE, or 0 */
 	bool		 eightbit;	/* BODY=8BITMIME */
+	bool		 smtputf8;
+	uint8_t		 ret;		/* enum spool_ret */
+	const char	*envid;		/* xtext; NULL or "": none */
+	const struct spool_dsn *dsn;	/* of each recipient, or NULL */
 };
 
 /* The answer to begin and to commit. `queue_id` is good for the call. After
@@ -75,13 +99,21 @@ void	spoolc_abort(struct spoolc_txn *t);
 
 struct spoolq;			/* submitd-send's connection */
 
-enum spoolq_state { SPOOLQ_PENDING = 0, SPOOLQ_DONE, SPOOLQ_FAILED };
+enum spoolq_state {
+	SPOOLQ_PENDING = 0,
+	SPOOLQ_DONE,
+	SPOOLQ_FAILED,
+	SPOOLQ_DELIVERED,	/* he has it; the sender is still to be told */
+	SPOOLQ_STATE__COUNT
+};
 
 struct spoolq_rcpt {
 	char			*address;
 	enum spoolq_state	 state;
 	uint32_t		 tries;		/* failed for now, so far */
 	int64_t			 next_try_s;	/* epoch; 0: now */
+	bool			 told;		/* the sender, of the delay */
+	struct spool_dsn	 dsn;		/* orcpt is owned */
 };
 
 struct spoolq_msg {			/* owned by the receiver of entry() */
@@ -91,6 +123,9 @@ struct spoolq_msg {			/* owned by the receiver of entry() */
 	int64_t			 arrived_s;	/* epoch */
 	uint64_t		 octets;	/* of the message, CR LF counted */
 	bool			 eightbit;
+	bool			 smtputf8;
+	enum spool_ret		 ret;
+	char			*envid;		/* xtext, "": none */
 	struct spoolq_rcpt	*rcpts;
 	size_t			 n_rcpts;
 };
@@ -119,11 +154,15 @@ int	spoolq_open(struct spoolq *q, const char *id, spoolq_open_fn *fn,
 
 /* Results by recipient (index into rcpts), made durable in the order given.
  * `text` is the answer that led to it, at most 1,024 octets. When no recipient
- * is pending any more the message is removed. */
+ * is pending or delivered any more the message is removed. */
 int	spoolq_done(struct spoolq *q, const char *id, uint32_t rcpt,
 	    const char *text);
+/* Done but for the report that the sender asked for; then spoolq_done(). */
+int	spoolq_delivered(struct spoolq *q, const char *id, uint32_t rcpt,
+	    const char *text);
+/* `told`: the sender has been told of the delay. */
 int	spoolq_defer(struct spoolq *q, const char *id, uint32_t rcpt,
-	    int64_t next_try_s, const char *text);
+	    int64_t next_try_s, bool told, const char *text);
 int	spoolq_fail(struct spoolq *q, const char *id, uint32_t rcpt,
 	    const char *text);
 /* Queues `text` (a whole message with CR LF, at most 60,000 octets) from <> to

@@ -38,8 +38,11 @@ spoolq_msg_free(struct spoolq_msg *m)
 {
 	if (m == NULL)
 		return;
-	for (size_t i = 0; m->rcpts != NULL && i < m->n_rcpts; i++)
+	for (size_t i = 0; m->rcpts != NULL && i < m->n_rcpts; i++) {
 		free(m->rcpts[i].address);
+		free(m->rcpts[i].dsn.orcpt);
+	}
+	free(m->envid);
 	free(m->rcpts);
 	free(m->sender);
 	free(m->user);
@@ -57,7 +60,7 @@ spoolq_part_drop(struct spoolq *q)
 /* Begins an entry from what each of its packets repeats. */
 static int
 spoolq_part_begin(struct spoolq *q, const struct spoolq_msg *head,
-    const char *sender, const char *user)
+    const char *sender, const char *user, const char *envid)
 {
 	struct spoolq_msg *m;
 
@@ -67,9 +70,11 @@ spoolq_part_begin(struct spoolq *q, const struct spoolq_msg *head,
 	*m = *head;
 	m->sender = strdup(sender);
 	m->user = strdup(user);
+	m->envid = strdup(envid);
 	m->rcpts = calloc(m->n_rcpts, sizeof(*m->rcpts));
 	q->part = m;
-	if (m->sender == NULL || m->user == NULL || m->rcpts == NULL)
+	if (m->sender == NULL || m->user == NULL || m->envid == NULL ||
+	    m->rcpts == NULL)
 		return ERR_NOMEM;
 	return 0;
 }
@@ -78,22 +83,28 @@ static int
 spoolq_part_rcpt(struct spoolq *q, struct msg_in *in)
 {
 	struct spoolq_rcpt *r;
-	const char *address;
-	uint8_t state;
+	const char *address, *orcpt;
+	uint8_t state, told;
 	uint64_t next;
 
 	msg_get_str(in, &address, SPOOL_ADDRESS_MAX);
-	msg_get_u8(in, &state);
 	if (q->part_n >= q->part->n_rcpts)
 		return ERR_FORMAT;
 	r = &q->part->rcpts[q->part_n];
+	msg_get_u8(in, &r->dsn.notify);
+	msg_get_str(in, &orcpt, SPOOL_ORCPT_MAX);
+	msg_get_u8(in, &state);
 	msg_get_u32(in, &r->tries);
 	msg_get_u64(in, &next);
-	if (in->error != 0 || state > SPOOLQ_FAILED)
+	msg_get_u8(in, &told);
+	if (in->error != 0 || state >= SPOOLQ_STATE__COUNT ||
+	    r->dsn.notify > SPOOL_NOTIFY__ALL || told > 1)
 		return ERR_FORMAT;
 	r->state = state;
 	r->next_try_s = (int64_t)next;
-	if ((r->address = strdup(address)) == NULL)
+	r->told = told != 0;
+	if ((r->address = strdup(address)) == NULL || (orcpt[0] != '\0' &&
+	    (r->dsn.orcpt = strdup(orcpt)) == NULL))
 		return ERR_NOMEM;
 	q->part_n++;
 	return 0;
@@ -103,11 +114,11 @@ static int
 spoolq_entry(struct spoolq *q, struct msg_in *in)
 {
 	struct spoolq_msg head = { 0 };
-	const char *id, *sender, *user;
+	const char *id, *sender, *user, *envid;
 	uint64_t arrived;
 	uint32_t n_rcpts, first;
 	uint16_t n;
-	uint8_t eightbit;
+	uint8_t eightbit, smtputf8, ret;
 	int r;
 
 	msg_get_str(in, &id, STR_ID_SIZE - 1);
@@ -116,16 +127,23 @@ spoolq_entry(struct spoolq *q, struct msg_in *in)
 	msg_get_u64(in, &arrived);
 	msg_get_u64(in, &head.octets);
 	msg_get_u8(in, &eightbit);
+	msg_get_u8(in, &smtputf8);
+	msg_get_u8(in, &ret);
+	msg_get_str(in, &envid, SPOOL_ENVID_MAX);
 	msg_get_u32(in, &n_rcpts);
 	msg_get_u32(in, &first);
 	msg_get_u16(in, &n);
 	if (in->error != 0 || n_rcpts == 0 || n_rcpts > SPOOL_RCPTS_MAX ||
+	    ret > SPOOL_RET_HDRS ||
 	    str_copy(head.id, sizeof(head.id), id) != 0)
 		return ERR_FORMAT;
 	head.arrived_s = (int64_t)arrived;
 	head.eightbit = eightbit != 0;
+	head.smtputf8 = smtputf8 != 0;
+	head.ret = ret;
 	head.n_rcpts = n_rcpts;
-	if (first == 0 && (r = spoolq_part_begin(q, &head, sender, user)) != 0)
+	if (first == 0 && (r = spoolq_part_begin(q, &head, sender, user,
+	    envid)) != 0)
 		return r;
 	if (q->part == NULL || strcmp(q->part->id, id) != 0 ||
 	    q->part_n != first)
@@ -297,7 +315,7 @@ spoolq_bounce(struct spoolq *q, const char *id, const char *text, size_t len,
 
 static int
 spoolq_result(struct spoolq *q, const char *id, uint32_t rcpt,
-    enum spoolq_kind kind, int64_t next_try_s, const char *text)
+    enum spoolq_kind kind, int64_t next_try_s, bool told, const char *text)
 {
 	char cut[SPOOL_TEXT_MAX + 1];
 	size_t len = strnlen(text, SPOOL_TEXT_MAX);
@@ -309,6 +327,7 @@ spoolq_result(struct spoolq *q, const char *id, uint32_t rcpt,
 	msg_put_u32(&q->msg, rcpt);
 	msg_put_u8(&q->msg, (uint8_t)kind);
 	msg_put_u64(&q->msg, (uint64_t)next_try_s);
+	msg_put_u8(&q->msg, told);
 	msg_put_str(&q->msg, cut);
 	return ipc_client_send(q->ipc, &q->msg, -1);
 }
@@ -316,18 +335,27 @@ spoolq_result(struct spoolq *q, const char *id, uint32_t rcpt,
 int
 spoolq_done(struct spoolq *q, const char *id, uint32_t rcpt, const char *text)
 {
-	return spoolq_result(q, id, rcpt, SPOOLQ_KIND_DONE, 0, text);
+	return spoolq_result(q, id, rcpt, SPOOLQ_KIND_DONE, 0, false, text);
+}
+
+int
+spoolq_delivered(struct spoolq *q, const char *id, uint32_t rcpt,
+    const char *text)
+{
+	return spoolq_result(q, id, rcpt, SPOOLQ_KIND_DELIVERED, 0, false,
+	    text);
 }
 
 int
 spoolq_defer(struct spoolq *q, const char *id, uint32_t rcpt,
-    int64_t next_try_s, const char *text)
+    int64_t next_try_s, bool told, const char *text)
 {
-	return spoolq_result(q, id, rcpt, SPOOLQ_KIND_DEFER, next_try_s, text);
+	return spoolq_result(q, id, rcpt, SPOOLQ_KIND_DEFER, next_try_s, told,
+	    text);
 }
 
 int
 spoolq_fail(struct spoolq *q, const char *id, uint32_t rcpt, const char *text)
 {
-	return spoolq_result(q, id, rcpt, SPOOLQ_KIND_FAIL, 0, text);
+	return spoolq_result(q, id, rcpt, SPOOLQ_KIND_FAIL, 0, false, text);
 }

@@ -51,6 +51,7 @@ control_rcpt(const struct queue_rcpt *r)
 		[ENVELOPE_PENDING] = "pending",
 		[ENVELOPE_DONE] = "done",
 		[ENVELOPE_FAILED] = "failed",
+		[ENVELOPE_DELIVERED] = "delivered",
 	};
 
 	return json_pack("{s:o, s:s, s:I, s:I, s:o}",
@@ -236,12 +237,41 @@ control_header_lines(const char *p, size_t len)
 	return lines;
 }
 
+/* NOTIFY and ORCPT, of those who had one; of very many the first. */
+static json_t *
+control_asked(const struct envelope *e)
+{
+	static const char *const words[] = { "NEVER", "SUCCESS", "FAILURE",
+	    "DELAY" };
+	json_t *all = json_array(), *notify;
+
+	for (size_t i = 0; e->dsn != NULL && i < e->n_rcpts &&
+	    json_array_size(all) < 50; i++) {
+		const struct spool_dsn *d = &e->dsn[i];
+
+		if (d->notify == 0 && d->orcpt == NULL)
+			continue;
+		notify = json_array();
+		for (unsigned int k = 0; k < 4; k++)
+			if (d->notify & (1u << k))
+				json_array_append_new(notify,
+				    json_string(words[k]));
+		json_array_append_new(all, json_pack("{s:o, s:o, s:o}",
+		    "recipient", control_string(e->rcpts[i]),
+		    "notify", notify,
+		    "orcpt", control_string(d->orcpt == NULL ? "" :
+		    d->orcpt)));
+	}
+	return all;
+}
+
 static void
 control_show_done(void *ctx)
 {
 	static const char *const kinds[] = {
 		"bounce", "sasl", "grant", "network",
 	};
+	static const char *const rets[] = { "", "FULL", "HDRS" };
 	struct control_show *s = ctx;
 
 	if (s->r != 0) {
@@ -260,6 +290,14 @@ control_show_done(void *ctx)
 		    control_string(s->env.helo));
 		json_object_set_new(s->record, "sid",
 		    control_string(s->env.sid));
+		json_object_set_new(s->record, "smtputf8",
+		    json_boolean(s->env.smtputf8));
+		json_object_set_new(s->record, "ret",
+		    json_string(rets[s->env.ret]));
+		json_object_set_new(s->record, "envid",
+		    control_string(s->env.envid));
+		json_object_set_new(s->record, "asked",
+		    control_asked(&s->env));
 		json_object_set_new(s->record, "headers",
 		    control_header_lines(s->header, s->header_len));
 		control_record(s->call, s->record);

@@ -16,12 +16,20 @@
 #include "lib/msg.h"
 
 #define ENVELOPE_MAGIC "SUBMITQ\n"
-#define ENVELOPE_VERSION 1u
+#define ENVELOPE_VERSION 2u
+#define ENVELOPE_VERSION_OLD 1u
 #define ENVELOPE_RESULT_MAGIC 0x52u
 #define ENVELOPE_RESULT_FIXED 27u	/* a record without its text */
 #define ENVELOPE_TEXT_MAX 511u		/* of any string but an address */
+#define ENVELOPE_TOLD 1u		/* flag of a record */
 
-enum { ENVELOPE_MSG_HEAD = 1, ENVELOPE_MSG_RCPTS };
+/* The first two are version 1's. */
+enum {
+	ENVELOPE_MSG_HEAD_OLD = 1,
+	ENVELOPE_MSG_RCPTS_OLD,
+	ENVELOPE_MSG_HEAD,
+	ENVELOPE_MSG_RCPTS,
+};
 
 static void
 envelope_put32(uint8_t *p, uint32_t v)
@@ -92,7 +100,8 @@ envelope_header_unpack(const uint8_t src[ENVELOPE_HEADER_SIZE],
     struct envelope_header *ret)
 {
 	if (memcmp(src, ENVELOPE_MAGIC, 8) != 0 ||
-	    envelope_get32(src + 8) != ENVELOPE_VERSION ||
+	    (envelope_get32(src + 8) != ENVELOPE_VERSION &&
+	    envelope_get32(src + 8) != ENVELOPE_VERSION_OLD) ||
 	    envelope_get32(src + 44) != envelope_crc(src, 44))
 		return ERR_FORMAT;
 	ret->envelope_len = envelope_get32(src + 12);
@@ -122,6 +131,9 @@ envelope_put_head(struct msg_out *m, const struct envelope *e)
 	msg_put_u64(m, (uint64_t)e->arrived_s);
 	msg_put_u8(m, e->eightbit);
 	msg_put_u32(m, (uint32_t)e->n_rcpts);
+	msg_put_u8(m, e->smtputf8);
+	msg_put_u8(m, e->ret);
+	msg_put_str(m, e->envid);
 }
 
 /* Puts recipients from `first` on while there is room; returns the next. */
@@ -131,12 +143,16 @@ envelope_put_rcpts(struct msg_out *m, const struct envelope *e, size_t first)
 	size_t k = first, room;
 
 	msg_begin(m, ENVELOPE_MSG_RCPTS, 0);
-	room = msg_room(m) / (SPOOL_ADDRESS_MAX + 8);
+	room = msg_room(m) / (SPOOL_ADDRESS_MAX + 16 +
+	    (e->dsn == NULL ? 0 : SPOOL_ORCPT_MAX));
 	while (k < e->n_rcpts && k - first + 1 < room)
 		k++;
 	msg_put_u16(m, (uint16_t)(k - first));
-	for (size_t i = first; i < k; i++)
+	for (size_t i = first; i < k; i++) {
 		msg_put_str(m, e->rcpts[i]);
+		msg_put_u8(m, e->dsn == NULL ? 0 : e->dsn[i].notify);
+		msg_put_str(m, e->dsn == NULL ? NULL : e->dsn[i].orcpt);
+	}
 	return k;
 }
 
@@ -188,7 +204,11 @@ envelope_free(struct envelope *e)
 {
 	for (size_t i = 0; e->rcpts != NULL && i < e->n_rcpts; i++)
 		free(e->rcpts[i]);
+	for (size_t i = 0; e->dsn != NULL && i < e->n_rcpts; i++)
+		free(e->dsn[i].orcpt);
 	free(e->rcpts);
+	free(e->dsn);
+	free(e->envid);
 	free(e->sender);
 	free(e->user);
 	free(e->peer);
@@ -212,8 +232,25 @@ envelope_get_string(struct msg_in *m, char **ret, size_t max)
 	return 0;
 }
 
+/* What version 1 has not. */
 static int
-envelope_get_head(struct msg_in *m, struct envelope *e)
+envelope_get_asked(struct msg_in *m, bool old, struct envelope *e)
+{
+	uint8_t smtputf8 = 0;
+	int r;
+
+	if (old)
+		return (e->envid = strdup("")) == NULL ? ERR_NOMEM : 0;
+	msg_get_u8(m, &smtputf8);
+	msg_get_u8(m, &e->ret);
+	if ((r = envelope_get_string(m, &e->envid, SPOOL_ENVID_MAX)) != 0)
+		return r;
+	e->smtputf8 = smtputf8 != 0;
+	return smtputf8 > 1 || e->ret > SPOOL_RET_HDRS ? ERR_FORMAT : 0;
+}
+
+static int
+envelope_get_head(struct msg_in *m, bool old, struct envelope *e)
 {
 	const char *id;
 	uint64_t arrived;
@@ -237,7 +274,8 @@ envelope_get_head(struct msg_in *m, struct envelope *e)
 	msg_get_u64(m, &arrived);
 	msg_get_u8(m, &eightbit);
 	msg_get_u32(m, &n_rcpts);
-	if ((r = msg_get_end(m)) != 0)
+	if ((r = envelope_get_asked(m, old, e)) != 0 ||
+	    (r = msg_get_end(m)) != 0)
 		return r;
 	if (n_rcpts == 0 || n_rcpts > SPOOL_RCPTS_MAX || eightbit > 1 ||
 	    e->kind > AUTHP_KIND_NETWORK)
@@ -249,8 +287,30 @@ envelope_get_head(struct msg_in *m, struct envelope *e)
 	return e->rcpts == NULL ? ERR_NOMEM : 0;
 }
 
+/* Room for all is made when the first has asked for something. */
 static int
-envelope_get_rcpts(struct msg_in *m, struct envelope *e, size_t *done)
+envelope_get_dsn(struct msg_in *m, struct envelope *e, size_t i)
+{
+	const char *orcpt;
+	uint8_t notify;
+
+	msg_get_u8(m, &notify);
+	msg_get_str(m, &orcpt, SPOOL_ORCPT_MAX);
+	if (m->error != 0 || notify > SPOOL_NOTIFY__ALL)
+		return ERR_FORMAT;
+	if (notify == 0 && orcpt[0] == '\0')
+		return 0;
+	if (e->dsn == NULL &&
+	    (e->dsn = calloc(e->n_rcpts, sizeof(*e->dsn))) == NULL)
+		return ERR_NOMEM;
+	e->dsn[i].notify = notify;
+	return orcpt[0] != '\0' &&
+	    (e->dsn[i].orcpt = strdup(orcpt)) == NULL ? ERR_NOMEM : 0;
+}
+
+static int
+envelope_get_rcpts(struct msg_in *m, bool old, struct envelope *e,
+    size_t *done)
 {
 	uint16_t n;
 	int r;
@@ -262,6 +322,8 @@ envelope_get_rcpts(struct msg_in *m, struct envelope *e, size_t *done)
 	while (n-- > 0) {
 		r = envelope_get_string(m, &e->rcpts[*done],
 		    SPOOL_ADDRESS_MAX);
+		if (r == 0 && !old)
+			r = envelope_get_dsn(m, e, *done);
 		if (r != 0)
 			return r;
 		(*done)++;
@@ -273,7 +335,7 @@ static int
 envelope_parse(const uint8_t *p, size_t len, struct envelope *e)
 {
 	size_t done = 0;
-	bool head = true;
+	bool head = true, old = false;
 	int r;
 
 	while (len > 0) {
@@ -285,10 +347,13 @@ envelope_parse(const uint8_t *p, size_t len, struct envelope *e)
 			return ERR_FORMAT;
 		if ((r = msg_open(&m, p + 4, n)) != 0)
 			return r;
-		if (m.type != (head ? ENVELOPE_MSG_HEAD : ENVELOPE_MSG_RCPTS))
+		if (head)
+			old = m.type == ENVELOPE_MSG_HEAD_OLD;
+		if (m.type != (head ? ENVELOPE_MSG_HEAD : ENVELOPE_MSG_RCPTS) -
+		    (old ? ENVELOPE_MSG_HEAD - ENVELOPE_MSG_HEAD_OLD : 0))
 			return ERR_FORMAT;
-		r = head ? envelope_get_head(&m, e) :
-		    envelope_get_rcpts(&m, e, &done);
+		r = head ? envelope_get_head(&m, old, e) :
+		    envelope_get_rcpts(&m, old, e, &done);
 		if (r != 0)
 			return r;
 		head = false;
@@ -322,7 +387,8 @@ envelope_result_pack(const struct envelope_result *r,
 	envelope_put32(dst + 4, r->rcpt);
 	envelope_put32(dst + 8, r->tries);
 	envelope_put64(dst + 12, (uint64_t)r->next_try_s);
-	memset(dst + 20, 0, 3);
+	dst[20] = r->told ? ENVELOPE_TOLD : 0;
+	memset(dst + 21, 0, 2);
 	memcpy(dst + 23, r->text, text);
 	envelope_put32(dst + 23 + text, envelope_crc(dst, 23 + text));
 	return ENVELOPE_RESULT_FIXED + text;
@@ -338,13 +404,14 @@ envelope_result_unpack(const uint8_t *p, size_t len,
 		return ERR_FORMAT;
 	text = (size_t)p[1] << 8 | p[2];
 	if (text > SPOOL_TEXT_MAX || text > len - ENVELOPE_RESULT_FIXED ||
-	    p[3] > ENVELOPE_FAILED || memchr(p + 23, '\0', text) != NULL ||
+	    p[3] > ENVELOPE_DELIVERED || memchr(p + 23, '\0', text) != NULL ||
 	    envelope_get32(p + 23 + text) != envelope_crc(p, 23 + text))
 		return ERR_FORMAT;
 	ret->state = p[3];
 	ret->rcpt = envelope_get32(p + 4);
 	ret->tries = envelope_get32(p + 8);
 	ret->next_try_s = (int64_t)envelope_get64(p + 12);
+	ret->told = (p[20] & ENVELOPE_TOLD) != 0;
 	memcpy(ret->text, p + 23, text);
 	ret->text[text] = '\0';
 	return (int)(ENVELOPE_RESULT_FIXED + text);

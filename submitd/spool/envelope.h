@@ -6,7 +6,8 @@
  *	content_offset	the message as it is sent: Received first, CR LF lines
  *	then		result records, appended as deliveries end
  *
- * All integers are big-endian; header, envelope and each record carry a CRC-32.
+ * Version 1 (before SMTPUTF8 and DSN) is read as well. All integers are
+ * big-endian; header, envelope and each record carry a CRC-32.
  * A record that is torn, and all behind it, is as if it had not been written.
  * Pure; fuzzed.
  */
@@ -18,6 +19,7 @@
 #include <stdint.h>
 
 #include "lib/str.h"
+#include "submitd/spool/client.h"
 #include "submitd/spool/protocol.h"
 
 #define ENVELOPE_HEADER_SIZE	48u
@@ -35,7 +37,11 @@ struct envelope {
 	char	 *helo;
 	int64_t	  arrived_s;
 	bool	  eightbit;
+	bool	  smtputf8;
+	uint8_t	  ret;		/* enum spool_ret */
+	char	 *envid;	/* xtext, "": none */
 	char	**rcpts;
+	struct spool_dsn *dsn;	/* n_rcpts of them; NULL: nothing was asked */
 	size_t	  n_rcpts;
 };
 
@@ -50,6 +56,7 @@ enum envelope_state {		/* of a recipient; numbers on disk */
 	ENVELOPE_PENDING = 0,
 	ENVELOPE_DONE = 1,
 	ENVELOPE_FAILED = 2,
+	ENVELOPE_DELIVERED = 3,	/* the report of it is still owed */
 };
 
 struct envelope_result {
@@ -57,6 +64,7 @@ struct envelope_result {
 	uint8_t	 state;		/* enum envelope_state */
 	uint32_t tries;
 	int64_t	 next_try_s;
+	bool	 told;		/* the sender, of the delay */
 	char	 text[SPOOL_TEXT_MAX + 1];
 };
 

@@ -46,6 +46,21 @@ header_word(struct header_out *o, const char *word)
 	o->dst[o->len] = '\0';
 }
 
+/* Goes on with the last word. */
+static void
+header_more(struct header_out *o, const char *s)
+{
+	size_t n = strlen(s);
+
+	if (o->len + n + 3 > o->size) {
+		o->error = ERR_LIMIT;
+		return;
+	}
+	memcpy(o->dst + o->len, s, n + 1);
+	o->len += n;
+	o->col += n;
+}
+
 /* The content of a comment: ctext, the rest quoted (RFC 5322 section 3.2.2);
  * what is not printable ASCII becomes '?'. */
 static void
@@ -117,14 +132,33 @@ header_tls(struct header_out *o, const char *tls)
 	}
 }
 
+/* In ASCII where that is possible, so that our field alone never is what needs
+ * SMTPUTF8 at the next hop. */
+static void
+header_for(struct header_out *o, const struct envelope *e)
+{
+	char ascii[MAILBOX_SIZE], text[MAILBOX_SIZE + 2];
+	struct mailbox box;
+
+	if (mailbox_parse(e->rcpts[0], strlen(e->rcpts[0]), &box) != 0)
+		return;
+	if (mailbox_ascii(&box, ascii) != 0) {
+		if (!e->smtputf8)
+			return;
+		memcpy(ascii, box.text, sizeof(ascii));
+	}
+	snprintf(text, sizeof(text), "<%s>", ascii);
+	header_word(o, "for");
+	header_word(o, text);
+}
+
 int
 header_received(const struct envelope *e, const char *hostname, char *dst,
     size_t size)
 {
 	struct header_out o = { .dst = dst, .size = size };
-	char text[MAILBOX_SIZE + 8], literal[ADDR_STRLEN];
+	char text[ADDR_STRLEN + 8], literal[ADDR_STRLEN];
 	char date[CLOCK_DATE_SIZE];
-	struct mailbox box;
 	struct addr peer;
 
 	header_word(&o, "Received: from");
@@ -136,19 +170,17 @@ header_received(const struct envelope *e, const char *hostname, char *dst,
 	}
 	header_word(&o, "by");
 	header_word(&o, hostname);
-	/* RFC 3848: the A stands for a successful AUTH and nothing else. */
-	header_word(&o, e->kind == AUTHP_KIND_SASL ? "with ESMTPSA" :
-	    "with ESMTPS");
+	/* RFC 3848: the A stands for a successful AUTH and nothing else. RFC
+	 * 6531 section 4.3: UTF8SMTP where SMTPUTF8 was used. */
+	header_word(&o, e->smtputf8 ? "with UTF8SMTPS" : "with ESMTPS");
+	if (e->kind == AUTHP_KIND_SASL)
+		header_more(&o, "A");
 	header_word(&o, "id");
 	header_word(&o, e->id);
 	header_user(&o, e);
 	/* Only where it tells nobody of another recipient (section 7.2). */
-	if (e->n_rcpts == 1 && mailbox_parse(e->rcpts[0], strlen(e->rcpts[0]),
-	    &box) == 0) {
-		snprintf(text, sizeof(text), "<%s>", box.text);
-		header_word(&o, "for");
-		header_word(&o, text);
-	}
+	if (e->n_rcpts == 1)
+		header_for(&o, e);
 	header_tls(&o, e->tls);
 	if (o.error == 0)
 		o.dst[o.len++] = ';';

@@ -5,8 +5,10 @@
  * client chooses and that it may use again once the transaction is gone.
  *
  *	SPOOL_BEGIN   call: u32 slot, blob ticket, str sender, str helo,
- *	              u64 size, u8 eightbit, u32 n_rcpts, u16 n, n times str
- *	SPOOL_RCPTS   u32 slot, u16 n, n times str; until n_rcpts are there
+ *	              u64 size, u8 eightbit, u8 smtputf8, u8 ret, str envid,
+ *	              u32 n_rcpts, u16 n, n times RCPT
+ *	SPOOL_RCPTS   u32 slot, u16 n, n times RCPT; until n_rcpts are there
+ *	              (RCPT is str address, u8 notify, str orcpt)
  *	SPOOL_DATA    u32 slot, blob
  *	SPOOL_COMMIT  call: u32 slot, blob (the last octets)
  *	SPOOL_ABORT   u32 slot
@@ -21,13 +23,14 @@
  * Socket "spool" of submitd-send.
  *
  *	SPOOLQ_ENTRY  (from the spool, id 0) str id, str sender, str user,
- *	              u64 arrived_s, u64 octets, u8 eightbit, u32 n_rcpts,
- *	              u32 first, u16 n, n times { str address, u8 state,
- *	              u32 tries, u64 next_try_s }; packets until first + n is
- *	              n_rcpts
+ *	              u64 arrived_s, u64 octets, u8 eightbit, u8 smtputf8,
+ *	              u8 ret, str envid, u32 n_rcpts, u32 first, u16 n, n times
+ *	              { RCPT, u8 state, u32 tries, u64 next_try_s, u8 told };
+ *	              packets until first + n is n_rcpts
  *	SPOOLQ_GONE   (from the spool, id 0) str id
  *	SPOOLQ_OPEN   call: str id; reply: u8 ok, u64 offset; +fd when ok
- *	SPOOLQ_RESULT str id, u32 rcpt, u8 kind, u64 next_try_s, str text
+ *	SPOOLQ_RESULT str id, u32 rcpt, u8 kind, u64 next_try_s, u8 told,
+ *	              str text
  *	SPOOLQ_BOUNCE call: str id, blob text; reply: u8 ok
  *
  * A reply has its request's type with SPOOL_REPLY added. Whatever else comes in
@@ -55,7 +58,12 @@ enum spoolq_type {
 	SPOOLQ_BOUNCE,
 };
 
-enum spoolq_kind { SPOOLQ_KIND_DONE = 1, SPOOLQ_KIND_DEFER, SPOOLQ_KIND_FAIL };
+enum spoolq_kind {
+	SPOOLQ_KIND_DONE = 1,
+	SPOOLQ_KIND_DEFER,
+	SPOOLQ_KIND_FAIL,
+	SPOOLQ_KIND_DELIVERED,
+};
 
 /* message_size_limit is about what the client sent; the session may add Date
  * and Message-ID to that. */

@@ -88,9 +88,14 @@ queue_msg_new(struct envelope *e)
 	memcpy(m->id, e->id, sizeof(m->id));
 	m->sender = e->sender;
 	m->user = e->user;
-	e->sender = e->user = NULL;
+	m->envid = e->envid;
+	m->dsn = e->dsn;
+	e->sender = e->user = e->envid = NULL;
+	e->dsn = NULL;
 	m->arrived_s = e->arrived_s;
 	m->eightbit = e->eightbit;
+	m->smtputf8 = e->smtputf8;
+	m->ret = e->ret;
 	m->n_rcpts = m->n_pending = e->n_rcpts;
 	for (size_t i = 0; i < e->n_rcpts; i++) {
 		m->rcpts[i].address = e->rcpts[i];
@@ -109,8 +114,12 @@ queue_msg_free(struct queue_msg *m)
 	for (size_t i = 0; i < m->n_rcpts; i++) {
 		free(m->rcpts[i].address);
 		free(m->rcpts[i].last);
+		if (m->dsn != NULL)
+			free(m->dsn[i].orcpt);
 	}
 	free(m->rcpts);
+	free(m->dsn);
+	free(m->envid);
 	free(m->sender);
 	free(m->user);
 	buf_free(&m->records);
@@ -279,6 +288,13 @@ queue_add(struct queue *q, struct queue_msg *m, uint64_t offset,
 	q->hooks->told(q->ctx);
 }
 
+/* Not over: pending, or delivered and the report of it owed. */
+static bool
+queue_is_open(uint8_t state)
+{
+	return state == ENVELOPE_PENDING || state == ENVELOPE_DELIVERED;
+}
+
 bool
 queue_msg_apply(struct queue_msg *m, const struct envelope_result *r)
 {
@@ -287,15 +303,18 @@ queue_msg_apply(struct queue_msg *m, const struct envelope_result *r)
 	if (r->rcpt >= m->n_rcpts)
 		return false;
 	rcpt = &m->rcpts[r->rcpt];
-	if (rcpt->state != ENVELOPE_PENDING)
+	/* What was delivered can only become done. */
+	if (!queue_is_open(rcpt->state) ||
+	    (rcpt->state == ENVELOPE_DELIVERED && r->state != ENVELOPE_DONE))
 		return false;
 	rcpt->state = r->state;
 	rcpt->tries = r->tries;
 	rcpt->next_try_s = r->next_try_s;
+	rcpt->told |= r->told;
 	free(rcpt->last);
 	/* Without memory the last answer is not shown, that is all. */
 	rcpt->last = strdup(r->text);
-	if (r->state != ENVELOPE_PENDING)
+	if (!queue_is_open(r->state))
 		m->n_pending--;
 	return true;
 }

@@ -25,6 +25,7 @@ struct queue_rcpt {
 	uint8_t	 state;		/* enum envelope_state */
 	uint32_t tries;
 	int64_t	 next_try_s;
+	bool	 told;		/* the sender, of the delay */
 	char	*last;		/* the last answer, or NULL */
 };
 
@@ -37,11 +38,15 @@ struct queue_msg {
 	char			*user;
 	int64_t			 arrived_s;
 	bool			 eightbit;
+	bool			 smtputf8;
+	uint8_t			 ret;
+	char			*envid;
 	uint64_t		 content_offset;
 	uint64_t		 octets;
 	struct queue_rcpt	*rcpts;
+	struct spool_dsn	*dsn;		/* n_rcpts, or NULL */
 	size_t			 n_rcpts;
-	size_t			 n_pending;
+	size_t			 n_pending;	/* or only delivered */
 	/* Private to queue.c */
 	struct queue		*queue;
 	TAILQ_ENTRY(queue_msg)	 order;
@@ -70,8 +75,8 @@ struct queue_hooks {
 struct queue *queue_new(struct loop *l, struct flush *f,
 	    const struct queue_hooks *hooks, void *ctx);
 
-/* A message that is not queued yet; takes sender, user and recipients out of
- * the envelope. NULL: no memory (the envelope is whole). */
+/* A message that is not queued yet; takes sender, user, recipients and what was
+ * asked about reports out of the envelope. NULL: no memory (the envelope is whole). */
 struct queue_msg *queue_msg_new(struct envelope *e);
 void	queue_msg_free(struct queue_msg *m);	/* one never added */
 /* It is on stable storage: queued from now on, and told. `end` is where its

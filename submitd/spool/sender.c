@@ -17,6 +17,7 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/mailbox.h"
 #include "submitd/spool/protocol.h"
 
 struct sender {
@@ -56,19 +57,28 @@ sender_tell_part(struct sender *s)
 	msg_put_u64(m, (uint64_t)q->arrived_s);
 	msg_put_u64(m, q->octets);
 	msg_put_u8(m, q->eightbit);
+	msg_put_u8(m, q->smtputf8);
+	msg_put_u8(m, q->ret);
+	msg_put_str(m, q->envid);
 	msg_put_u32(m, (uint32_t)q->n_rcpts);
 	msg_put_u32(m, (uint32_t)s->told);
-	n = (msg_room(m) - 2) / (SPOOL_ADDRESS_MAX + 5 + 13);
+	n = (msg_room(m) - 2) / (SPOOL_ADDRESS_MAX + 30 +
+	    (q->dsn == NULL ? 0 : SPOOL_ORCPT_MAX));
 	if (n > q->n_rcpts - s->told)
 		n = q->n_rcpts - s->told;
 	msg_put_u16(m, (uint16_t)n);
 	for (size_t i = 0; i < n; i++) {
 		const struct queue_rcpt *r = &q->rcpts[s->told + i];
+		const struct spool_dsn *dsn = q->dsn == NULL ? NULL :
+		    &q->dsn[s->told + i];
 
 		msg_put_str(m, r->address);
+		msg_put_u8(m, dsn == NULL ? 0 : dsn->notify);
+		msg_put_str(m, dsn == NULL ? NULL : dsn->orcpt);
 		msg_put_u8(m, r->state);
 		msg_put_u32(m, r->tries);
 		msg_put_u64(m, (uint64_t)r->next_try_s);
+		msg_put_u8(m, r->told);
 	}
 	s->told += n;
 	if (s->told == q->n_rcpts)
@@ -152,20 +162,22 @@ sender_on_result(struct sender *s, struct msg_in *in)
 		[SPOOLQ_KIND_DONE] = ENVELOPE_DONE,
 		[SPOOLQ_KIND_DEFER] = ENVELOPE_PENDING,
 		[SPOOLQ_KIND_FAIL] = ENVELOPE_FAILED,
+		[SPOOLQ_KIND_DELIVERED] = ENVELOPE_DELIVERED,
 	};
 	struct envelope_result res;
 	struct queue_msg *q;
 	const char *id, *text;
 	uint64_t next;
-	uint8_t kind;
+	uint8_t kind, told;
 
 	msg_get_str(in, &id, STR_ID_SIZE - 1);
 	msg_get_u32(in, &res.rcpt);
 	msg_get_u8(in, &kind);
 	msg_get_u64(in, &next);
+	msg_get_u8(in, &told);
 	msg_get_str(in, &text, SPOOL_TEXT_MAX);
 	if (msg_get_end(in) != 0 || kind < SPOOLQ_KIND_DONE ||
-	    kind > SPOOLQ_KIND_FAIL)
+	    kind > SPOOLQ_KIND_DELIVERED)
 		return ERR_FORMAT;
 	/* It may have been deleted meanwhile. */
 	if ((q = queue_find(s->sp->queue, id)) == NULL)
@@ -176,6 +188,7 @@ sender_on_result(struct sender *s, struct msg_in *in)
 	res.tries = q->rcpts[res.rcpt].tries +
 	    (kind == SPOOLQ_KIND_DEFER ? 1 : 0);
 	res.next_try_s = (int64_t)next;
+	res.told = told != 0;
 	(void)str_copy(res.text, sizeof(res.text), text);
 	(void)queue_result(q, &res);
 	return 0;
@@ -224,7 +237,7 @@ sender_bounced(struct store_op *op)
 		    "spool.fault", NULL, KV_A("qid", b->of),
 		    KV_A("op", "bounce"), KV_T("why", op->err.text));
 	} else {
-		LOG_EV(LOG_INFO, "msg.bounced", NULL, KV_A("qid", b->of),
+		LOG_EV(LOG_INFO, "msg.report", NULL, KV_A("qid", b->of),
 		    KV_A("bounce", b->msg->id),
 		    KV_S("to", b->msg->rcpts[0].address));
 		queue_add(s->sp->queue, b->msg, op->content_offset,
@@ -242,12 +255,15 @@ static int
 sender_bounce_envelope(struct envelope *e, const struct queue_msg *of)
 {
 	char **const empty[] = { &e->sender, &e->user, &e->peer, &e->tls,
-	    &e->mech, &e->sid, &e->helo };
+	    &e->mech, &e->sid, &e->helo, &e->envid };
+	struct mailbox box;
 
 	str_id(e->id);
 	e->arrived_s = clock_now_s();
 	/* The headers it quotes may be 8-bit. */
 	e->eightbit = true;
+	e->smtputf8 = mailbox_parse(of->sender, strlen(of->sender),
+	    &box) == 0 && box.utf8;
 	for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++)
 		if ((*empty[i] = strdup("")) == NULL)
 			return ERR_NOMEM;

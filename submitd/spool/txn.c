@@ -20,6 +20,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/mailbox.h"
+#include "lib/xtext.h"
 #include "submitd/spool/header.h"
 #include "submitd/spool/protocol.h"
 
@@ -474,18 +475,45 @@ txn_ask(struct txn *t)
 
 /* What a session that follows the rules would never have taken. */
 static bool
-txn_address_ok(const char *s, bool rcpt)
+txn_address_ok(const struct txn *t, const char *s, bool rcpt)
 {
 	struct mailbox box;
 
-	return mailbox_parse(s, strlen(s), &box) == 0 ||
-	    (rcpt ? str_ieq(s, "postmaster") : s[0] == '\0');
+	if (mailbox_parse(s, strlen(s), &box) == 0)
+		return !box.utf8 || t->env.smtputf8;
+	return rcpt ? str_ieq(s, "postmaster") : s[0] == '\0';
+}
+
+/* Room for all recipients is made when the first has asked for something. */
+static int
+txn_get_dsn(struct txn *t, struct msg_in *m, size_t i)
+{
+	struct envelope *e = &t->env;
+	char text[SPOOL_ORCPT_MAX + 1];
+	const char *orcpt;
+	uint8_t notify;
+
+	msg_get_u8(m, &notify);
+	msg_get_str(m, &orcpt, SPOOL_ORCPT_MAX);
+	if (m->error != 0 || notify > SPOOL_NOTIFY__ALL ||
+	    ((notify & SPOOL_NOTIFY_NEVER) && notify != SPOOL_NOTIFY_NEVER) ||
+	    xtext_decode(text, sizeof(text), orcpt, strlen(orcpt)) < 0)
+		return ERR_FORMAT;
+	if (notify == 0 && orcpt[0] == '\0')
+		return 0;
+	if (e->dsn == NULL &&
+	    (e->dsn = calloc(t->rcpts_want, sizeof(*e->dsn))) == NULL)
+		return ERR_NOMEM;
+	e->dsn[i].notify = notify;
+	return orcpt[0] != '\0' &&
+	    (e->dsn[i].orcpt = strdup(orcpt)) == NULL ? ERR_NOMEM : 0;
 }
 
 static int
 txn_get_rcpts(struct txn *t, struct msg_in *m)
 {
 	uint16_t n;
+	int r;
 
 	if (msg_get_u16(m, &n) != 0 || n == 0 ||
 	    n > t->rcpts_want - t->env.n_rcpts)
@@ -495,7 +523,7 @@ txn_get_rcpts(struct txn *t, struct msg_in *m)
 		char *copy;
 
 		if (msg_get_str(m, &address, SPOOL_ADDRESS_MAX) != 0 ||
-		    !txn_address_ok(address, true))
+		    !txn_address_ok(t, address, true))
 			return ERR_FORMAT;
 		if (t->env.n_rcpts == t->rcpts_room) {
 			size_t room = 2 * t->rcpts_room + 4;
@@ -510,6 +538,8 @@ txn_get_rcpts(struct txn *t, struct msg_in *m)
 		if ((copy = strdup(address)) == NULL)
 			return ERR_NOMEM;
 		t->env.rcpts[t->env.n_rcpts++] = copy;
+		if ((r = txn_get_dsn(t, m, t->env.n_rcpts - 1)) != 0)
+			return r;
 	}
 	return 0;
 }
@@ -518,10 +548,11 @@ txn_get_rcpts(struct txn *t, struct msg_in *m)
 static int
 txn_get_begin(struct txn *t, struct msg_in *m)
 {
-	const char *sender, *helo;
+	const char *sender, *helo, *envid;
 	const void *ticket;
 	uint32_t n_rcpts;
-	uint8_t eightbit;
+	uint8_t eightbit, smtputf8;
+	char text[SPOOL_ENVID_MAX + 1];
 	int r;
 
 	msg_get_blob(m, &ticket, &t->ticket.len, AUTHP_TICKET_MAX);
@@ -529,16 +560,25 @@ txn_get_begin(struct txn *t, struct msg_in *m)
 	msg_get_str(m, &helo, SPOOL_HELO_MAX);
 	msg_get_u64(m, &t->announced);
 	msg_get_u8(m, &eightbit);
+	msg_get_u8(m, &smtputf8);
+	msg_get_u8(m, &t->env.ret);
+	msg_get_str(m, &envid, SPOOL_ENVID_MAX);
 	if (msg_get_u32(m, &n_rcpts) != 0 || n_rcpts == 0 ||
-	    n_rcpts > SPOOL_RCPTS_MAX || eightbit > 1 ||
-	    !txn_address_ok(sender, false))
+	    n_rcpts > SPOOL_RCPTS_MAX || eightbit > 1 || smtputf8 > 1 ||
+	    t->env.ret > SPOOL_RET_HDRS ||
+	    xtext_decode(text, sizeof(text), envid, strlen(envid)) < 0)
+		return ERR_FORMAT;
+	t->env.smtputf8 = smtputf8 != 0;
+	if (!txn_address_ok(t, sender, false))
 		return ERR_FORMAT;
 	memcpy(t->ticket.data, ticket, t->ticket.len);
 	t->env.eightbit = eightbit != 0;
 	t->rcpts_want = n_rcpts;
 	t->env.sender = strdup(sender);
 	t->env.helo = strdup(helo);
-	if (t->env.sender == NULL || t->env.helo == NULL)
+	t->env.envid = strdup(envid);
+	if (t->env.sender == NULL || t->env.helo == NULL ||
+	    t->env.envid == NULL)
 		return ERR_NOMEM;
 	if ((r = txn_get_rcpts(t, m)) != 0)
 		return r;

@@ -11,6 +11,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_dbdisk.py \
 	tests/e2e/t_delivery.py \
 	tests/e2e/t_disk.py \
+	tests/e2e/t_extensions.py \
 	tests/e2e/t_grants.py \
 	tests/e2e/t_guessing.py \
 	tests/e2e/t_import.py \
@@ -21,6 +22,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_pop.py \
 	tests/e2e/t_quickstart.py \
 	tests/e2e/t_reload.py \
+	tests/e2e/t_rfc_smtp.py \
 	tests/e2e/t_rule.py \
 	tests/e2e/t_start.py \
 	tests/e2e/t_submission.py \

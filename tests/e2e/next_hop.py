@@ -76,7 +76,7 @@ class Rule:
 
 class Message:
     def __init__(self, number, sender, recipients, parameters, helo, tls,
-                 data, at, connection):
+                 data, at, connection, rcpt_parameters=()):
         self.number = number
         self.sender = sender
         self.recipients = recipients
@@ -86,6 +86,7 @@ class Message:
         self.data = data
         self.at = at
         self.connection = connection
+        self.rcpt_parameters = list(rcpt_parameters)
 
     def as_json(self):
         return {k: v for k, v in vars(self).items() if k != "data"}
@@ -241,7 +242,7 @@ class NextHop:
             m = Message(len(self.messages) + 1, session.sender,
                         list(session.recipients), session.parameters,
                         session.helo, session.tls, data, time.monotonic(),
-                        session.number)
+                        session.number, list(session.rcpt_parameters))
             if self.directory:
                 base = os.path.join(self.directory, "%04d" % m.number)
                 with open(base + ".eml", "wb") as f:
@@ -271,6 +272,7 @@ class Session:
         self.sender = None
         self.parameters = ""
         self.recipients = []
+        self.rcpt_parameters = []
 
     def run(self):
         try:
@@ -436,6 +438,7 @@ class Session:
             self.reply("503 5.5.1 MAIL first")
         elif self.act("RCPT", line, "250 2.1.5 recipient ok"):
             self.recipients.append(m.group(1))
+            self.rcpt_parameters.append(m.group(2).strip())
 
     def do_data(self, line):
         if not self.recipients:

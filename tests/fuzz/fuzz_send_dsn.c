@@ -1,10 +1,11 @@
 /*
- * fuzz_send_dsn.c - reports of failure: whatever a next hop says and a message
- * has for headers, the report has 7-bit CR LF lines of bounded length, one group
- * of fields a recipient, and no part that we did not write.
+ * fuzz_send_dsn.c - reports: whatever a next hop says and a message has for
+ * headers, the report has CR LF lines of bounded length, 7-bit unless UTF-8 was
+ * asked for, one group of fields a recipient, and no part that we did not write.
  */
 #include "config.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ fuzz_count(const char *text, const char *what)
 }
 
 static void
-fuzz_check_lines(const char *text)
+fuzz_check_lines(const char *text, bool utf8)
 {
 	size_t column = 0;
 
@@ -36,7 +37,8 @@ fuzz_check_lines(const char *text)
 			column = 0;
 			continue;
 		}
-		if ((*p < 0x20 || *p > 0x7e) && *p != '\t')
+		if ((*p < 0x20 || *p > 0x7e) && *p != '\t' &&
+		    !(utf8 && (unsigned char)*p >= 0x80))
 			abort();
 		if (++column > 998)
 			abort();
@@ -47,9 +49,11 @@ fuzz_check_lines(const char *text)
 
 /* The part of the report that the input can't have written by its headers. */
 static void
-fuzz_check_fields(char *text, size_t covered)
+fuzz_check_fields(char *text, size_t covered, bool global)
 {
-	char *end = strstr(text, "\r\nContent-Type: text/rfc822-headers\r\n");
+	char *end = strstr(text, global ?
+	    "\r\nContent-Type: message/global-headers\r\n" :
+	    "\r\nContent-Type: text/rfc822-headers\r\n");
 
 	if (end == NULL)
 		abort();
@@ -63,18 +67,24 @@ fuzz_check_fields(char *text, size_t covered)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	/* The input: the reply, NUL, the headers. */
+	/* The input: the kind and more, the reply, NUL, the headers. */
+	static char orcpt[] = "rfc822;a+2B@there.test",
+	    utf8[] = "utf-8;\\x{E4}@there.test";
+	uint8_t how = len > 0 ? *data : 0;
 	size_t n = len > 0 ? strnlen((const char *)data, len) : 0, covered;
 	char reply[OUTCOME_TEXT_MAX + 1], *raw = strndup((const char *)data, n);
 	char *headers = malloc(len - n + 1), *text;
 	struct outcome_rcpt rcpts[2] = {
-		{ .address = "a@there.test", .remote = true, .text = reply },
+		{ .address = how & 4 ? "\xc3\xa4@there.test" : "a@there.test",
+		  .dsn = { 0, how & 8 ? orcpt : utf8 }, .remote = true,
+		  .text = reply },
 		{ .address = "b@there.test", .remote = false, .text = raw },
 	};
 	struct dsn d = { .hostname = "mx.here.test", .queue_id = "q",
 		.sender = "s@here.test", .relay = "hop.test[192.0.2.1]:25",
 		.rcpts = rcpts, .n_rcpts = 2, .headers = headers,
-		.headers_len = len - n };
+		.headers_len = len - n, .kind = how % DSN_KIND__COUNT,
+		.envid = how & 16 ? "Q+2B" : NULL, .smtputf8 = how & 32 };
 	struct buf b;
 
 	if (raw == NULL || headers == NULL || len > DSN_HEADERS_MAX)
@@ -92,8 +102,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	text = strndup((const char *)buf_data(&b), buf_len(&b));
 	if (text == NULL || strlen(text) != buf_len(&b))
 		abort();
-	fuzz_check_lines(text);
-	fuzz_check_fields(text, covered);
+	fuzz_check_lines(text, d.smtputf8 || how & 4);
+	fuzz_check_fields(text, covered, d.smtputf8);
 	free(text);
 	buf_free(&b);
 out:

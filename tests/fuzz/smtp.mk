@@ -1,6 +1,6 @@
 # Fuzz targets of submitd/smtp/.
 FUZZ_SMTP = tests/fuzz/fuzz_smtp_path tests/fuzz/fuzz_smtp_content \
-	tests/fuzz/fuzz_smtp_session
+	tests/fuzz/fuzz_smtp_chunk tests/fuzz/fuzz_smtp_session
 check_PROGRAMS += $(FUZZ_SMTP)
 if !FUZZ
 TESTS += $(FUZZ_SMTP)
@@ -10,9 +10,13 @@ tests_fuzz_fuzz_smtp_path_SOURCES = tests/fuzz/fuzz_smtp_path.c
 tests_fuzz_fuzz_smtp_path_LDADD = $(FUZZ_MAIN) $(SMTP_PARSE_LIBS)
 tests_fuzz_fuzz_smtp_content_SOURCES = tests/fuzz/fuzz_smtp_content.c
 tests_fuzz_fuzz_smtp_content_LDADD = $(FUZZ_MAIN) $(SMTP_PARSE_LIBS)
+tests_fuzz_fuzz_smtp_chunk_SOURCES = tests/fuzz/fuzz_smtp_chunk.c \
+	tests/fuzz/fuzz.h
+tests_fuzz_fuzz_smtp_chunk_LDADD = $(FUZZ_MAIN) $(SMTP_PARSE_LIBS)
 tests_fuzz_fuzz_smtp_session_SOURCES = tests/fuzz/fuzz_smtp_session.c \
 	$(SMTP_FAKE)
 tests_fuzz_fuzz_smtp_session_LDADD = $(FUZZ_MAIN) submitd/smtp/libsmtp.a auth/libauthc.a \
 	$(SMTP_PARSE_LIBS)
-EXTRA_DIST += tests/fuzz/corpus/smtp_path tests/fuzz/corpus/smtp_content \
+EXTRA_DIST += tests/fuzz/smtp.dict tests/fuzz/corpus/smtp_path \
+	tests/fuzz/corpus/smtp_content tests/fuzz/corpus/smtp_chunk \
 	tests/fuzz/corpus/smtp_session

@@ -645,6 +645,12 @@ fake_message(struct fake *f)
 }
 
 const char *
+fake_asked(struct fake *f)
+{
+	return f->asked;
+}
+
+const char *
 fake_rcpts(struct fake *f)
 {
 	return f->rcpts != NULL ? f->rcpts : "";

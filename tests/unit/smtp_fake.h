@@ -45,6 +45,8 @@ unsigned int fake_open_exchanges(const struct fake *f);
 /* The last committed message, and its recipients joined by commas. */
 const char *fake_message(struct fake *f);
 const char *fake_rcpts(struct fake *f);
+/* What the last envelope asks for, see smtp_fake.c. */
+const char *fake_asked(struct fake *f);
 
 /* How the others behave from now on. */
 void	fake_set_grant(struct fake *f, bool granted);	/* alice's */

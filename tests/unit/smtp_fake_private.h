@@ -55,6 +55,7 @@ struct fake {
 	bool			 slow_spool;
 	unsigned int		 commits, txns, left;
 	char			*message, *rcpts;
+	char			 asked[2048];
 };
 
 extern struct fake *fake;		/* the one that runs */

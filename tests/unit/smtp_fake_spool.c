@@ -3,6 +3,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,24 @@ run_begun(struct fake *f, struct fake_call *c)
 		t->begun = NULL;
 }
 
+/* "utf8 ret=1 envid=X 4,rfc822;a 0," */
+static void
+fake_note_asked(struct fake *f, const struct spoolc_envelope *env)
+{
+	size_t at = (size_t)snprintf(f->asked, sizeof(f->asked),
+	    "%sret=%u envid=%s", env->smtputf8 ? "utf8 " : "", env->ret,
+	    env->envid);
+
+	for (size_t i = 0; env->dsn != NULL && i < env->n_rcpts; i++) {
+		const struct spool_dsn *d = &env->dsn[i];
+
+		if (at < sizeof(f->asked))
+			at += (size_t)snprintf(f->asked + at,
+			    sizeof(f->asked) - at, " %u,%s", d->notify,
+			    d->orcpt == NULL ? "" : d->orcpt);
+	}
+}
+
 struct spoolc_txn *
 spoolc_begin(struct spoolc *s, const struct spoolc_envelope *env,
     spoolc_fn *begun, loop_fn *drained, void *ctx)
@@ -65,6 +84,7 @@ spoolc_begin(struct spoolc *s, const struct spoolc_envelope *env,
 		strcat(t->rcpts, i > 0 ? "," : "");
 		strcat(t->rcpts, env->rcpts[i]);
 	}
+	fake_note_asked(fake, env);
 	buf_init(&t->data, 1 << 24);
 	t->begun = begun;
 	t->drained = drained;

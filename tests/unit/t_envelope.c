@@ -8,6 +8,7 @@
 
 #include "auth/authp.h"
 #include "lib/err.h"
+#include "lib/msg.h"
 #include "submitd/spool/envelope.h"
 #include "submitd/spool/header.h"
 #include "tests/unit/unit.h"
@@ -72,6 +73,79 @@ test_envelope_round(void **state)
 }
 
 static void
+test_asked_round(void **state)
+{
+	static char envid[] = "Q+2B", orcpt[] = "utf-8;\\x{E4}@b.example",
+	    one[] = "\xc3\xa4@example.com", two[] = "b@example.com";
+	char *rcpts[] = { one, two };
+	struct spool_dsn dsn[] = { { 0, NULL },
+		{ SPOOL_NOTIFY_SUCCESS | SPOOL_NOTIFY_DELAY, orcpt } };
+	struct envelope e = sample(rcpts, 2), back;
+	uint8_t *p;
+	size_t len;
+
+	(void)state;
+	e.smtputf8 = true;
+	e.ret = SPOOL_RET_HDRS;
+	e.envid = envid;
+	e.dsn = dsn;
+	assert_int_equal(envelope_pack(&e, &p, &len), 0);
+	assert_int_equal(envelope_unpack(p, len, &back), 0);
+	assert_true(back.smtputf8);
+	assert_int_equal(back.ret, SPOOL_RET_HDRS);
+	assert_string_equal(back.envid, envid);
+	assert_int_equal(back.dsn[0].notify, 0);
+	assert_null(back.dsn[0].orcpt);
+	assert_int_equal(back.dsn[1].notify, dsn[1].notify);
+	assert_string_equal(back.dsn[1].orcpt, orcpt);
+	envelope_free(&back);
+	free(p);
+}
+
+/* As version 1 wrote it. */
+static void
+test_old(void **state)
+{
+	static const char *const head[] = { ID, "a@example.org", "u@example.org" },
+	    *const rest[] = { "192.0.2.7", "", "PLAIN", "sid", "helo" };
+	struct msg_out *m = malloc(sizeof(*m));
+	uint8_t p[2000];
+	struct envelope e;
+	size_t len = 0;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		msg_begin(m, (uint16_t)(i + 1), 0);
+		for (size_t k = 0; i == 0 && k < 3; k++)
+			msg_put_str(m, head[k]);
+		if (i == 0)
+			msg_put_u8(m, AUTHP_KIND_SASL);
+		for (size_t k = 0; i == 0 && k < 5; k++)
+			msg_put_str(m, rest[k]);
+		if (i == 0) {
+			msg_put_u64(m, 1795000000);
+			msg_put_u8(m, 1);
+			msg_put_u32(m, 1);
+		} else {
+			msg_put_u16(m, 1);
+			msg_put_str(m, "b@example.com");
+		}
+		p[len] = p[len + 1] = 0;
+		p[len + 2] = (uint8_t)(m->len >> 8);
+		p[len + 3] = (uint8_t)m->len;
+		memcpy(p + len + 4, m->data, m->len);
+		len += 4 + m->len;
+	}
+	free(m);
+	assert_int_equal(envelope_unpack(p, len, &e), 0);
+	assert_string_equal(e.rcpts[0], "b@example.com");
+	assert_string_equal(e.envid, "");
+	assert_false(e.smtputf8);
+	assert_null(e.dsn);
+	envelope_free(&e);
+}
+
+static void
 test_header_round(void **state)
 {
 	struct envelope_header h = { .envelope_len = 100,
@@ -98,7 +172,7 @@ static void
 test_result_round(void **state)
 {
 	struct envelope_result r = { .rcpt = 3, .state = ENVELOPE_PENDING,
-		.tries = 4, .next_try_s = 1795000000,
+		.tries = 4, .next_try_s = 1795000000, .told = true,
 		.text = "451 4.3.0 try again" }, back;
 	uint8_t p[ENVELOPE_RESULT_MAX];
 	size_t n = envelope_result_pack(&r, p);
@@ -107,6 +181,7 @@ test_result_round(void **state)
 	assert_int_equal(envelope_result_unpack(p, n, &back), n);
 	assert_int_equal(back.rcpt, 3);
 	assert_int_equal(back.tries, 4);
+	assert_true(back.told);
 	assert_int_equal(back.next_try_s, r.next_try_s);
 	assert_string_equal(back.text, r.text);
 	for (size_t cut = 0; cut < n; cut++)
@@ -278,6 +353,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_envelope_round),
+		cmocka_unit_test(test_asked_round),
+		cmocka_unit_test(test_old),
 		cmocka_unit_test(test_header_round),
 		cmocka_unit_test(test_result_round),
 		cmocka_unit_test(test_received),

@@ -12,6 +12,14 @@
 #define L64 "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbccccccccccccccccdddddddddddddddd"
 #define D63 "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbccccccccccccccccddddddddddddddd"
 
+static bool
+is_ascii(const char *s)
+{
+	while (*s > 0)
+		s++;
+	return *s == '\0';
+}
+
 static void
 test_rows(void **state)
 {
@@ -68,8 +76,31 @@ test_rows(void **state)
 		{ "anna@example.org>", ERR_FORMAT, NULL },
 		{ "<anna@example.org", ERR_FORMAT, NULL },
 		{ "anna@example.org\r", ERR_FORMAT, NULL },
-		{ "\xc3\xa4@example.org", ERR_FORMAT, NULL },
-		{ "a@ex\xc3\xa4mple.org", ERR_FORMAT, NULL },
+		/* RFC 6531 section 3.3 */
+		{ "\xc3\xa4@example.org", 0, "\xc3\xa4@example.org" },
+		{ "\xc3\x84nne@Example.org", 0, "\xc3\xa4nne@example.org" },
+		{ "A\xcc\x88nne@example.org", 0, "\xc3\xa4nne@example.org" },
+		{ "\xd0\x96\xd0\x90@\xd0\xbf\xd1\x80.\xd1\x80\xd1\x84", 0,
+		  "\xd0\xb6\xd0\xb0@xn--o1ac.xn--p1ai" },
+		{ "a@B\xc3\x9c" "CHER.example", 0, "a@xn--bcher-kva.example" },
+		{ "a@XN--Bcher-KVA.example", 0, "a@xn--bcher-kva.example" },
+		{ "a@b\xe3\x80\x82" "example", 0, "a@b.example" },
+		{ "\"\xc3\xa4 b\"@example.org", 0,
+		  "\"\xc3\xa4 b\"@example.org" },
+		{ "\"\xc3\xa4\"@example.org", 0, "\xc3\xa4@example.org" },
+		{ "\"a\\\\\xc3\xa4\"@example.org", 0,
+		  "\"a\\\\\xc3\xa4\"@example.org" },
+		{ "\"\\\xc3\xa4\"@example.org", ERR_FORMAT, NULL },
+		{ "\xc3@example.org", ERR_FORMAT, NULL },
+		{ "\xc0\xaf@example.org", ERR_FORMAT, NULL },
+		{ "\xed\xa0\x80@example.org", ERR_FORMAT, NULL },
+		{ "\xe4nna@example.org", ERR_FORMAT, NULL },
+		{ "a\xc2\x85" "b@example.org", ERR_FORMAT, NULL },
+		{ "a\xe2\x80\xa8" "b@example.org", ERR_FORMAT, NULL },
+		{ "a@\xc3\xa4", ERR_FORMAT, NULL },
+		{ "a@\xef\xbc\xa0.example", ERR_FORMAT, NULL },
+		{ "a@\xe2\x80\x8b.example", ERR_FORMAT, NULL },
+		{ "a@-\xc3\xa4.example", ERR_FORMAT, NULL },
 		{ "@a.example,@b.example:c@d.example", ERR_FORMAT, NULL },
 		{ "a@[192.0.2.1", ERR_FORMAT, NULL },
 		{ "a@[192.0.2.1]x", ERR_FORMAT, NULL },
@@ -90,6 +121,7 @@ test_rows(void **state)
 			continue;
 		ROW_STR(rows[i].s, mb.canon, rows[i].canon);
 		ROW_EQ(rows[i].s, mb.canon[mb.local_len], '@');
+		ROW_EQ(rows[i].s, mb.utf8, !is_ascii(rows[i].s));
 		ROW_EQ(rows[i].s, mb.literal, strchr(rows[i].s, '[') != NULL);
 		ROW_EQ(rows[i].s, mailbox_domain(mb.canon) - mb.canon,
 		    mb.local_len + 1);
@@ -114,6 +146,8 @@ test_long(void **state)
 	assert_int_equal(mailbox_parse("a\0b@c.de", 8, &mb), ERR_FORMAT);
 	assert_int_equal(mailbox_parse("\"a\0b\"@c.de", 10, &mb), ERR_FORMAT);
 	assert_int_equal(mailbox_parse("a@[1.2.3.4\0]", 12, &mb), ERR_FORMAT);
+	assert_int_equal(mailbox_parse("a@\xc3\xa4.example\0x", 14, &mb),
+	    ERR_FORMAT);
 	assert_null(mailbox_domain("anna"));
 }
 
@@ -153,6 +187,33 @@ test_names(void **state)
 	}
 }
 
+static void
+test_ascii(void **state)
+{
+	static const struct {
+		const char *s, *ascii;
+	} rows[] = {
+		{ "Anna@Example.org", "Anna@Example.org" },
+		{ "Anna@B\xc3\xbc" "cher.example",
+		  "Anna@xn--bcher-kva.example" },
+		{ "\"a@b\"@b\xc3\xbc" "cher.example",
+		  "\"a@b\"@xn--bcher-kva.example" },
+		{ "\xc3\xa4@example.org", NULL },
+	};
+	char ascii[MAILBOX_SIZE];
+	struct mailbox mb;
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		assert_int_equal(mailbox_parse(rows[i].s, strlen(rows[i].s),
+		    &mb), 0);
+		ROW_EQ(rows[i].s, mailbox_ascii(&mb, ascii),
+		    rows[i].ascii == NULL ? ERR_NOTFOUND : 0);
+		if (rows[i].ascii != NULL)
+			ROW_STR(rows[i].s, ascii, rows[i].ascii);
+	}
+}
+
 int
 main(void)
 {
@@ -160,6 +221,7 @@ main(void)
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_ascii),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -344,13 +344,24 @@ spoolq_done(struct spoolq *q, const char *id, uint32_t rcpt, const char *text)
 
 int
 spoolq_defer(struct spoolq *q, const char *id, uint32_t rcpt,
-    int64_t next_try_s, const char *text)
+    int64_t next_try_s, bool was_told, const char *text)
 {
 	(void)q;
 	(void)id;
 	assert_true(next_try_s > clock_now_s());
 	spool_text(text);
-	spool_note("defer %u;", rcpt);
+	spool_note(was_told ? "told %u;" : "defer %u;", rcpt);
+	return 0;
+}
+
+int
+spoolq_delivered(struct spoolq *q, const char *id, uint32_t rcpt,
+    const char *text)
+{
+	(void)q;
+	(void)id;
+	spool_text(text);
+	spool_note("delivered %u;", rcpt);
 	return 0;
 }
 
@@ -367,9 +378,12 @@ spoolq_fail(struct spoolq *q, const char *id, uint32_t rcpt, const char *text)
 void
 spoolq_msg_free(struct spoolq_msg *m)
 {
-	for (size_t i = 0; i < m->n_rcpts; i++)
+	for (size_t i = 0; i < m->n_rcpts; i++) {
 		free(m->rcpts[i].address);
+		free(m->rcpts[i].dsn.orcpt);
+	}
 	free(m->rcpts);
+	free(m->envid);
 	free(m->sender);
 	free(m->user);
 	free(m);
@@ -385,6 +399,7 @@ spool_msg(const char *sender, const char *const *rcpts, bool eightbit,
 	str_id(m->id);
 	m->sender = strdup(sender);
 	m->user = strdup("alice@here.test");
+	m->envid = strdup("");
 	m->arrived_s = arrived_s;
 	m->octets = strlen(spool.message);
 	m->eightbit = eightbit;
@@ -429,7 +444,7 @@ bench_open(struct bench *b, const char *script, bool bytewise)
 	snprintf(b->next_hop, sizeof(b->next_hop), "127.0.0.1:%u", server.port);
 	b->conf = (struct conf){ .hostname = hostname,
 		.next_hop = b->next_hop, .local_domains = { domains, 1 },
-		.retry_min_s = 1, .retry_max_s = 2, .queue_lifetime_s = 3600 };
+		.retry_min_s = 1, .retry_max_s = 2, .queue_lifetime_s = 86400 };
 	b->loop = spool.loop = loop_new();
 	spool.message = MESSAGE;
 	b->resolve = resolve_new(b->loop, NULL);
@@ -493,6 +508,10 @@ bench_close(struct bench *b)
 #define EHLO "N\nS 220 hi\nC EHLO mx.here.test\nS 250 hop.test\n"
 #define EHLO_ALL "N\nS 220 hi\nC EHLO mx.here.test\nS 250-hop.test\n" \
 	"S 250-PIPELINING\nS 250-SIZE 1000\nS 250 8bitmime\n"
+#define EHLO_UTF8 "N\nS 220 hi\nC EHLO mx.here.test\nS 250-hop.test\n" \
+	"S 250-8BITMIME\nS 250 SMTPUTF8\n"
+#define EHLO_DSN "N\nS 220 hi\nC EHLO mx.here.test\nS 250-hop.test\n" \
+	"S 250 DSN\n"
 #define MAIL "C MAIL FROM:<a@here.test>\nS 250 ok\n"
 #define RCPT1 "C RCPT TO:<x@there.test>\nS 250 ok\n"
 #define DATA "C DATA\nS 354 go\nB\n"
@@ -508,6 +527,13 @@ struct dialog_row {
 	bool		 eightbit;
 	const char	*message;	/* NULL: MESSAGE */
 	const char	*content;	/* what the server got, or NULL */
+	bool		 smtputf8;
+	enum spool_ret	 ret;
+	const char	*envid;		/* NULL: none */
+	uint8_t		 notify;	/* of all recipients */
+	const char	*orcpt;
+	int64_t		 age_s;
+	bool		 owed;		/* delivered before */
 };
 
 #define TWO { "x@there.test", "y@there.test" }
@@ -575,6 +601,46 @@ static const struct dialog_row dialog_rows[] = {
 	  .script = "N\nS 220 hi\nC EHLO\nS 250-hop.test\nS 250 SIZE 0\nC MAIL FROM:<a@here.test> SIZE=30\nS 250 ok\n" RCPT1 DATA "S 250 ok\n", .notes = "done 0;" },
 	{ .name = "8 bits without 8BITMIME", .script = EHLO, .eightbit = true, .message = EIGHT, .notes = "bounce;fail 0;", .text = "5.6.3 " },
 	{ .name = "said to have 8 bits, without 8BITMIME", .script = EHLO MAIL RCPT1 DATA "S 250 ok\n", .eightbit = true, .notes = "done 0;" },
+	/* RFC 6531 */
+	{ .name = "SMTPUTF8 is passed on", .script = EHLO_UTF8 "C MAIL FROM:<\xc3\xa4@here.test> SMTPUTF8\nS 250 ok\nC RCPT TO:<x@\xc3\xa4.test>\nS 250 ok\n" DATA "S 250 ok\n",
+	  .sender = "\xc3\xa4@here.test", .rcpts = { "x@\xc3\xa4.test" }, .smtputf8 = true, .notes = "done 0;" },
+	{ .name = "but not where nobody asked for it", .script = EHLO_UTF8 MAIL RCPT1 DATA "S 250 ok\n", .notes = "done 0;" },
+	{ .name = "nor where nothing needs it", .script = EHLO MAIL RCPT1 DATA "S 250 ok\n", .smtputf8 = true, .notes = "done 0;" },
+	{ .name = "a U-label goes as A-label", .script = EHLO MAIL "C RCPT TO:<x@xn--4ca.test>\nS 250 ok\n" DATA "S 250 ok\n",
+	  .rcpts = { "x@\xc3\xa4.test" }, .smtputf8 = true, .notes = "done 0;" },
+	{ .name = "one recipient cannot be named", .script = EHLO MAIL RCPT1 RCPT2 DATA "S 250 ok\n",
+	  .rcpts = { "x@there.test", "\xc3\xa4@there.test", "y@there.test" }, .smtputf8 = true, .notes = "done 0;done 2;bounce;fail 1;", .text = "5.6.7 the address has",
+	  .bounce = "Final-Recipient: utf-8; \\x{E4}@there.test\r\nAction: failed\r\nStatus: 5.6.7\r\n" },
+	{ .name = "the sender cannot be named", .script = EHLO, .sender = "\xc3\xa4@here.test", .smtputf8 = true,
+	  .notes = "bounce;fail 0;", .text = "5.6.7 the sender's", .bounce = "\r\nTo: <\xc3\xa4@here.test>\r\n" },
+	{ .name = "the header needs it", .script = EHLO, .smtputf8 = true, .message = "Subject: \xc3\xa4\r\n\r\nx\r\n",
+	  .notes = "bounce;fail 0;", .text = "5.6.7 the message's header", .bounce = "message/global-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: \xc3\xa4\r\n" },
+	{ .name = "only the body has it", .script = EHLO MAIL RCPT1 DATA "S 250 ok\n", .smtputf8 = true, .message = "Subject: a\r\n\r\n\xc3\xa4\r\n", .notes = "done 0;" },
+	{ .name = "a body without a header", .script = EHLO MAIL RCPT1 DATA "S 250 ok\n", .smtputf8 = true, .message = "\r\n\xc3\xa4\r\n", .notes = "done 0;" },
+	/* RFC 3461 */
+	{ .name = "what was asked is passed on", .script = EHLO_DSN "C MAIL FROM:<a@here.test> RET=HDRS ENVID=Q+2B1\nS 250 ok\nC RCPT TO:<x@there.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;o+2B@there.test\nS 250 ok\n" DATA "S 250 ok\n",
+	  .ret = SPOOL_RET_HDRS, .envid = "Q+2B1", .notify = SPOOL_NOTIFY_SUCCESS | SPOOL_NOTIFY_DELAY, .orcpt = "rfc822;o+2B@there.test", .notes = "done 0;" },
+	{ .name = "NEVER is passed on", .script = EHLO_DSN MAIL "C RCPT TO:<x@there.test> NOTIFY=NEVER\nS 250 ok\n" DATA "S 250 ok\n", .notify = SPOOL_NOTIFY_NEVER, .notes = "done 0;" },
+	{ .name = "nothing was asked", .script = EHLO_DSN MAIL RCPT1 DATA "S 250 ok\n", .notes = "done 0;" },
+	{ .name = "SUCCESS, and the next hop sends no reports", .script = EHLO MAIL RCPT1 DATA "S 250 2.6.0 ok\n",
+	  .notify = SPOOL_NOTIFY_SUCCESS, .envid = "Q+2B1", .orcpt = "rfc822;o+2B@there.test", .notes = "delivered 0;bounce;done 0;",
+	  .bounce = "Original-Envelope-Id: Q+1\r\nReporting-MTA: dns; mx.here.test\r\n" },
+	{ .name = "its report", .script = EHLO MAIL RCPT1 DATA "S 250 2.6.0 ok\n", .notify = SPOOL_NOTIFY_SUCCESS, .orcpt = "rfc822;o+2B@there.test", .notes = "delivered 0;bounce;done 0;",
+	  .bounce = "Original-Recipient: rfc822; o+@there.test\r\nFinal-Recipient: rfc822; x@there.test\r\nAction: relayed\r\nStatus: 2.6.0\r\n" },
+	{ .name = "SUCCESS, but it fails: silence", .script = EHLO MAIL "C RCPT\nS 550 no\nC RSET\nS 250 ok\n", .notify = SPOOL_NOTIFY_SUCCESS, .notes = "fail 0;" },
+	{ .name = "NEVER: silence", .script = EHLO MAIL "C RCPT\nS 550 no\nC RSET\nS 250 ok\n", .notify = SPOOL_NOTIFY_NEVER, .notes = "fail 0;" },
+	{ .name = "FAILURE", .script = EHLO MAIL "C RCPT\nS 550 no\nC RSET\nS 250 ok\n", .notify = SPOOL_NOTIFY_FAILURE, .notes = "bounce;fail 0;" },
+	{ .name = "FAILURE, from the null sender", .script = EHLO "C MAIL FROM:<>\nS 250 ok\nC RCPT\nS 550 no\nC RSET\nS 250 ok\n", .sender = "", .notify = SPOOL_NOTIFY_FAILURE, .notes = "fail 0;" },
+	{ .name = "SUCCESS, from the null sender", .script = EHLO "C MAIL FROM:<>\nS 250 ok\n" RCPT1 DATA "S 250 ok\n", .sender = "", .notify = SPOOL_NOTIFY_SUCCESS, .notes = "done 0;" },
+	{ .name = "RET=FULL", .script = EHLO MAIL "C RCPT\nS 550 no\nC RSET\nS 250 ok\n", .ret = SPOOL_RET_FULL, .notes = "bounce;fail 0;",
+	  .bounce = "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: x\r\n\r\n.dot\r\n..\r\nlast\r\n" },
+	{ .name = "RET=HDRS", .script = EHLO MAIL "C RCPT\nS 550 no\nC RSET\nS 250 ok\n", .ret = SPOOL_RET_HDRS, .notes = "bounce;fail 0;",
+	  .bounce = "Content-Type: text/rfc822-headers\r\n\r\nSubject: x\r\n\r\n--" },
+	{ .name = "DELAY, too early", .script = EHLO MAIL "C RCPT\nS 450 no\nC RSET\nS 250 ok\n", .notify = SPOOL_NOTIFY_DELAY, .age_s = 100, .notes = "defer 0;" },
+	{ .name = "DELAY", .script = EHLO MAIL "C RCPT\nS 450 4.2.1 no\nC RSET\nS 250 ok\n", .notify = SPOOL_NOTIFY_DELAY, .age_s = 15000, .notes = "bounce;told 0;",
+	  .bounce = "Action: delayed\r\nStatus: 4.2.1\r\nRemote-MTA: dns; 127.0.0.1\r\nWill-Retry-Until: " },
+	{ .name = "no DELAY where it was not asked for", .script = EHLO MAIL "C RCPT\nS 450 no\nC RSET\nS 250 ok\n", .age_s = 15000, .notes = "defer 0;" },
+	{ .name = "a report owed from before a crash", .script = "N\n", .notify = SPOOL_NOTIFY_SUCCESS, .owed = true, .notes = "bounce;done 0;", .bounce = "Action: relayed\r\n" },
 	{ .name = "nowhere to go: sender gets the report", .script = "N\n", .rcpts = { "postmaster-not-here" }, .notes = "bounce;fail 0;", .text = "5.4.4 " },
 };
 /* clang-format on */
@@ -583,6 +649,7 @@ static void
 dialog_run(const struct dialog_row *row, bool bytewise)
 {
 	static const char *const one[] = { "x@there.test", NULL };
+	struct spoolq_msg *m;
 	struct bench b;
 	size_t want = 0;
 
@@ -591,8 +658,23 @@ dialog_run(const struct dialog_row *row, bool bytewise)
 	bench_open(&b, row->script, bytewise);
 	if (row->message != NULL)
 		spool.message = row->message;
-	bench_add(&b, row->sender != NULL ? row->sender : "a@here.test",
-	    row->rcpts[0] != NULL ? row->rcpts : one, row->eightbit, 0);
+	m = spool_msg(row->sender != NULL ? row->sender : "a@here.test",
+	    row->rcpts[0] != NULL ? row->rcpts : one, row->eightbit,
+	    clock_now_s() - row->age_s);
+	m->smtputf8 = row->smtputf8;
+	m->ret = row->ret;
+	if (row->envid != NULL) {
+		free(m->envid);
+		m->envid = strdup(row->envid);
+	}
+	for (size_t i = 0; i < m->n_rcpts; i++) {
+		m->rcpts[i].dsn.notify = row->notify;
+		if (row->orcpt != NULL)
+			m->rcpts[i].dsn.orcpt = strdup(row->orcpt);
+		if (row->owed)
+			m->rcpts[i].state = SPOOLQ_DELIVERED;
+	}
+	sched_spoolq_ops.entry(b.sched, m);
 	bench_run(&b, want, 5000);
 	bench_close(&b);
 	if (strcmp(spool.notes, row->notes) != 0 || server.error[0] != '\0')
@@ -708,13 +790,13 @@ test_expired(void **state)
 
 	(void)state;
 	bench_open(&b, "N\nS 421 down\nX\n", false);
-	bench_add(&b, "a@here.test", to_x, false, 3601);
-	bench_add(&b, "", to_x, false, 3601);
+	bench_add(&b, "a@here.test", to_x, false, 86401);
+	bench_add(&b, "", to_x, false, 86401);
 	bench_run(&b, 3, 5000);
 	bench_close(&b);
 	/* In which order is no matter. */
 	assert_int_equal(strlen(spool.notes), strlen("bounce;fail 0;fail 0;"));
-	assert_non_null(strstr(spool.texts, "4.4.7 given up after 3600 seconds; "
+	assert_non_null(strstr(spool.texts, "4.4.7 given up after 24 hours; "
 	    "the last attempt: 421 down"));
 	assert_non_null(strstr(spool.bounce, "Status: 4.4.7\r\n"));
 }

@@ -123,6 +123,63 @@ test_reader(void **state)
 	}
 }
 
+/* --------------------------------------------------------- chunks (BDAT) -- */
+
+static const struct {
+	const char	*name;
+	const char	*input;
+	size_t		 len;
+	bool		 broken;
+	bool		 open;		/* the last line has no end */
+} chunk_cases[] = {
+	{ "empty", S(""), false, false },
+	{ "lines", S("a\r\n\r\n.\r\nb\r\n"), false, false },
+	{ "no end", S("a\r\nb"), false, true },
+	{ "a dot", S("."), false, true },
+	{ "8 bits", S("\xff\r\n"), false, false },
+	{ "bare LF", S("a\nb\r\n"), true, false },
+	{ "bare LF at the start", S("\na\r\n"), true, false },
+	{ "bare CR", S("a\rb\r\n"), true, false },
+	{ "CR CR LF", S("a\r\r\n"), true, false },
+	{ "CR at the end", S("a\r"), true, false },
+	{ "NUL", S("a\0b\r\n"), true, false },
+};
+
+static void
+chunk_check(size_t row, size_t cut1, size_t cut2)
+{
+	const size_t at[] = { 0, cut1, cut2, chunk_cases[row].len };
+	struct smtp_reader r = { 0 };
+	bool open;
+
+	for (int i = 0; i < 3; i++) {
+		size_t n = at[i + 1] - at[i];
+		uint8_t *piece = malloc(n + 1);
+
+		memcpy(piece, chunk_cases[row].input + at[i], n);
+		smtp_reader_chunk(&r, piece, n);
+		free(piece);
+	}
+	open = smtp_reader_chunks_end(&r);
+	assert_int_equal(r.broken, chunk_cases[row].broken);
+	if (!r.broken)
+		assert_int_equal(open, chunk_cases[row].open);
+	assert_int_equal(r.octets, chunk_cases[row].len);
+}
+
+static void
+test_chunks(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(chunk_cases) / sizeof(chunk_cases[0]);
+	    i++) {
+		print_message("chunk: %s\n", chunk_cases[i].name);
+		for (size_t a = 0; a <= chunk_cases[i].len; a++)
+			for (size_t b = a; b <= chunk_cases[i].len; b++)
+				chunk_check(i, a, b);
+	}
+}
+
 /* ----------------------------------------------------------------- header -- */
 
 #define DATE "Date: Sun, 22 Nov 2026 05:13:48 +0000\r\n"
@@ -224,6 +281,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reader),
+		cmocka_unit_test(test_chunks),
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_header_long_name),
 	};

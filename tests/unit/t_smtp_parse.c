@@ -71,7 +71,11 @@ static const struct path_case path_cases[] = {
 	{ "one label", "<a@localhost>", SMTP_PATH_UNQUALIFIED, NULL, NULL },
 	{ "one label behind a route", "<@x.example:a@localhost>",
 	    SMTP_PATH_UNQUALIFIED, NULL, NULL },
-	{ "UTF-8", "<\xc3\xa4@b.example>", SMTP_PATH_UTF8, NULL, NULL },
+	{ "UTF-8", "<\xc3\xa4@b.example>", SMTP_PATH_OK,
+	    "\xc3\xa4@b.example", "" },
+	{ "UTF-8, not qualified", "<\xc3\xa4@b>", SMTP_PATH_UNQUALIFIED, NULL,
+	    NULL },
+	{ "no UTF-8", "<\xe4@b.example>", SMTP_PATH_SYNTAX, NULL, NULL },
 	{ "angle in angle", "<<a@b.example>>", SMTP_PATH_SYNTAX, NULL, NULL },
 };
 
@@ -159,6 +163,9 @@ test_helo(void **state)
 
 /* ------------------------------------------------------------- parameters -- */
 
+#define TEN		"0123456789"
+#define ENVID_100	TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
 struct param_case {
 	const char	*input;
 	enum smtp_reply	 want;
@@ -192,8 +199,19 @@ static const struct param_case param_cases[] = {
 	{ " AUTH=a+2", SMTP_R_PARAM_VALUE, 0, false },
 	{ " AUTH=a+2b", SMTP_R_PARAM_VALUE, 0, false },
 	{ " AUTH=a=b", SMTP_R_PARAM_VALUE, 0, false },
-	{ " RET=HDRS", SMTP_R_PARAM_UNKNOWN, 0, false },
-	{ " SMTPUTF8", SMTP_R_PARAM_UNKNOWN, 0, false },
+	{ " SMTPUTF8", SMTP_R_NONE, 0, false },
+	{ " SMTPUTF8=1", SMTP_R_PARAM_VALUE, 0, false },
+	{ " SMTPUTF8=", SMTP_R_PARAM_VALUE, 0, false },
+	{ " RET=HDRS ENVID=QQ+2B1", SMTP_R_NONE, 0, false },
+	{ " ret=full", SMTP_R_NONE, 0, false },
+	{ " RET=ALL", SMTP_R_PARAM_VALUE, 0, false },
+	{ " RET", SMTP_R_PARAM_VALUE, 0, false },
+	{ " ENVID=", SMTP_R_PARAM_VALUE, 0, false },
+	{ " ENVID=a+0D+0A", SMTP_R_PARAM_VALUE, 0, false },
+	{ " ENVID=a+", SMTP_R_PARAM_VALUE, 0, false },
+	{ " ENVID=" ENVID_100, SMTP_R_NONE, 0, false },
+	{ " ENVID=" ENVID_100 "x", SMTP_R_PARAM_VALUE, 0, false },
+	{ " NOTIFY=NEVER", SMTP_R_PARAM_UNKNOWN, 0, false },
 	{ " SIZEX=1", SMTP_R_PARAM_UNKNOWN, 0, false },
 	{ " =1", SMTP_R_PARAM_SYNTAX, 0, false },
 	{ " -A=1", SMTP_R_PARAM_SYNTAX, 0, false },
@@ -218,10 +236,81 @@ test_params(void **state)
 		assert_int_equal(p.size, c->size);
 		assert_int_equal(p.eightbit, c->eightbit);
 	}
-	assert_int_equal(smtp_params_rcpt("  ", 2), SMTP_R_NONE);
-	assert_int_equal(smtp_params_rcpt(" SIZE=1", 7), SMTP_R_PARAM_UNKNOWN);
-	assert_int_equal(smtp_params_rcpt(" NOTIFY=NEVER", 13),
-	    SMTP_R_PARAM_UNKNOWN);
+	assert_int_equal(smtp_params_mail(" SMTPUTF8 RET=HDRS ENVID=Q", 26,
+	    1000, &p), SMTP_R_NONE);
+	assert_true(p.smtputf8);
+	assert_int_equal(p.ret, SPOOL_RET_HDRS);
+	assert_string_equal(p.envid, "Q");
+}
+
+struct rcpt_case {
+	const char	*input;
+	bool		 smtputf8;
+	enum smtp_reply	 want;
+	unsigned int	 notify;
+	const char	*orcpt;
+};
+
+static const struct rcpt_case rcpt_cases[] = {
+	{ "  ", false, SMTP_R_NONE, 0, "" },
+	{ " SIZE=1", false, SMTP_R_PARAM_UNKNOWN, 0, "" },
+	{ " RET=HDRS", false, SMTP_R_PARAM_UNKNOWN, 0, "" },
+	/* RFC 3461 section 4.1 */
+	{ " NOTIFY=NEVER", false, SMTP_R_NONE, 1, "" },
+	{ " notify=success,Failure,DELAY", false, SMTP_R_NONE, 14, "" },
+	{ " NOTIFY=FAILURE,FAILURE", false, SMTP_R_NONE, 4, "" },
+	{ " NOTIFY=NEVER,SUCCESS", false, SMTP_R_PARAM_VALUE, 0, "" },
+	{ " NOTIFY=SUCCESS,", false, SMTP_R_PARAM_VALUE, 0, "" },
+	{ " NOTIFY=,SUCCESS", false, SMTP_R_PARAM_VALUE, 0, "" },
+	{ " NOTIFY=", false, SMTP_R_PARAM_VALUE, 0, "" },
+	{ " NOTIFY", false, SMTP_R_PARAM_VALUE, 0, "" },
+	{ " NOTIFY=ALWAYS", false, SMTP_R_PARAM_VALUE, 0, "" },
+	{ " NOTIFY=NEVER NOTIFY=NEVER", false, SMTP_R_PARAM_TWICE, 0, "" },
+	/* section 4.2 */
+	{ " ORCPT=rfc822;a+2Bb@c.example", false, SMTP_R_NONE, 0,
+	    "rfc822;a+2Bb@c.example" },
+	{ " ORCPT=RFC822;a@b NOTIFY=NEVER", false, SMTP_R_NONE, 1,
+	    "RFC822;a@b" },
+	{ " ORCPT=x400;/C=+20", false, SMTP_R_PARAM_VALUE, 0, "" },
+	{ " ORCPT=rfc822;a+0Db", false, SMTP_R_PARAM_VALUE, 0, "" },
+	{ " ORCPT=rfc822;", false, SMTP_R_PARAM_VALUE, 0, "" },
+	{ " ORCPT=;a@b", false, SMTP_R_PARAM_VALUE, 0, "" },
+	{ " ORCPT=a@b", false, SMTP_R_PARAM_VALUE, 0, "" },
+	{ " ORCPT=a@b;c", false, SMTP_R_PARAM_VALUE, 0, "" },
+	{ " ORCPT=", false, SMTP_R_PARAM_VALUE, 0, "" },
+	{ " ORCPT=rfc822;\xc3\xa4@b", true, SMTP_R_PARAM_VALUE, 0, "" },
+	/* RFC 6533 section 3 */
+	{ " ORCPT=utf-8;\xc3\xa4@b", true, SMTP_R_NONE, 0,
+	    "utf-8;\\x{E4}@b" },
+	{ " ORCPT=utf-8;\xc3\xa4@b", false, SMTP_R_PARAM_VALUE, 0, "" },
+	{ " ORCPT=utf-8;\\x{E4}@b", false, SMTP_R_NONE, 0,
+	    "utf-8;\\x{E4}@b" },
+};
+
+static void
+test_rcpt_params(void **state)
+{
+	struct smtp_rcpt_params p;
+	char big[600];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rcpt_cases) / sizeof(rcpt_cases[0]);
+	    i++) {
+		const struct rcpt_case *c = &rcpt_cases[i];
+
+		print_message("rcpt:%s\n", c->input);
+		assert_int_equal(smtp_params_rcpt(c->input, strlen(c->input),
+		    c->smtputf8, &p), c->want);
+		if (c->want != SMTP_R_NONE)
+			continue;
+		assert_int_equal(p.notify, c->notify);
+		assert_string_equal(p.orcpt, c->orcpt);
+	}
+	memset(big, 'a', sizeof(big));
+	memcpy(big, " ORCPT=rfc822;", 14);
+	assert_int_equal(smtp_params_rcpt(big, 507, false, &p), SMTP_R_NONE);
+	assert_int_equal(smtp_params_rcpt(big, 508, false, &p),
+	    SMTP_R_PARAM_VALUE);
 }
 
 /* ---------------------------------------------------------------- replies -- */
@@ -294,6 +383,7 @@ main(void)
 		cmocka_unit_test(test_path_length),
 		cmocka_unit_test(test_helo),
 		cmocka_unit_test(test_params),
+		cmocka_unit_test(test_rcpt_params),
 		cmocka_unit_test(test_reply),
 		cmocka_unit_test(test_reply_rows),
 	};

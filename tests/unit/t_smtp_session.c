@@ -20,6 +20,11 @@
 #define TX "MAIL FROM:<alice@example.org>\r\nRCPT TO:<bob@example.org>\r\n"
 #define MSG "Date: x\r\nMessage-ID: <y>\r\n\r\nhi\r\n.\r\n"
 
+#define S50 "                                                  "
+#define X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define S600 S50 S50 S50 S50 S50 S50 S50 S50 S50 S50 S50 S50
+#define S300 X50 X50 X50 X50 X50 X50
+
 enum begin { CLEAR, TLS, EHLOED, LOGGED_IN };
 
 #define WHOLE	1u	/* only in one piece: what it shows depends on that */
@@ -174,7 +179,9 @@ static const struct dialogue dialogues[] = {
 	{ "null recipient", LOGGED_IN, { "MAIL FROM:<alice@example.org>\r\n"
 	    "RCPT TO:<>\r\n" }, "250 501", 0 },
 	{ "recipient parameter", LOGGED_IN, { "MAIL FROM:<alice@example.org>"
-	    "\r\nRCPT TO:<bob@example.org> NOTIFY=NEVER\r\n" }, "250 555", 0 },
+	    "\r\nRCPT TO:<bob@example.org> NOTIFY=NEVER\r\nRCPT TO:"
+	    "<bob@example.org> FOO=1\r\nRCPT TO:<alice@example.org> NOTIFY=X"
+	    "\r\n" }, "250 250 555 501", 0 },
 	/* DATA */
 	{ "a message", LOGGED_IN, { TX "DATA\r\n", MSG, "NOOP\r\n" },
 	    "250 250 354 250 250", 0 },
@@ -183,15 +190,83 @@ static const struct dialogue dialogues[] = {
 	{ "bare LF in content", LOGGED_IN, { TX "DATA\r\n",
 	    "a\n.\nMAIL FROM:<x@y.example>\r\n.\r\n", "NOOP\r\n" },
 	    "250 250 354 550 250", 0 },
+	{ "content before the 354", LOGGED_IN, { TX "DATA\r\n" MSG },
+	    "250 250 503", WHOLE | CLOSED },
 	/* the rest */
 	{ "VRFY, EXPN, HELP", EHLOED, { "VRFY alice\r\nEXPN x\r\nHELP\r\n" },
-	    "252 502 214", 0 },
+	    "252 252 214", 0 },
 	{ "not on this port", LOGGED_IN, { "ETRN a\r\nATRN a\r\nTURN\r\n"
 	    "SEND FROM:<a@b.example>\r\n" }, "502 502 502 502", 0 },
+	/* SMTPUTF8 (RFC 6531) */
+	{ "UTF-8 without SMTPUTF8", LOGGED_IN, {
+	    "MAIL FROM:<\xc3\xa4@example.org>\r\n"
+	    "MAIL FROM:<alice@example.org>\r\n"
+	    "RCPT TO:<\xc3\xa4@example.org>\r\n" }, "553 250 553", 0 },
+	{ "no UTF-8", LOGGED_IN, {
+	    "MAIL FROM:<\xe4@example.org> SMTPUTF8\r\n" }, "501", 0 },
+	{ "SMTPUTF8", LOGGED_IN, { "MAIL FROM:<alice@example.org> SMTPUTF8\r\n"
+	    "RCPT TO:<\xc3\xa4@example.org>\r\n" }, "250 550", 0 },
+	/* BDAT (RFC 3030) */
+	{ "chunks", LOGGED_IN, { TX "BDAT 6\r\nA: b\r\n", "BDAT 6 LAST\r\n",
+	    "\r\nhi\r\n" }, "250 250 250 250", 0 },
+	{ "a CR at the very end", LOGGED_IN, { TX "BDAT 5 LAST\r\n\r\nhi\r" },
+	    "250 250 550", 0 },
+	{ "all in one group", LOGGED_IN, { TX "BDAT 6\r\nA: b\r\nBDAT 6 last"
+	    "\r\n\r\nhi\r\nNOOP\r\n" TX "BDAT 3 LAST\r\nx\r\nQUIT\r\n" },
+	    "250 250 250 250 250 250 250 250 221", CLOSED },
+	{ "an empty last chunk", LOGGED_IN, { TX "BDAT 3\r\nx\r\nBDAT 0 LAST"
+	    "\r\nNOOP\r\n" }, "250 250 250 250 250", 0 },
+	{ "an empty message", LOGGED_IN, { TX "BDAT 0 LAST\r\nNOOP\r\n" },
+	    "250 250 250 250", 0 },
+	{ "empty chunks", LOGGED_IN, { TX "BDAT 0\r\nBDAT 0\r\nBDAT 1\r\nx"
+	    "BDAT 0 LAST\r\n" }, "250 250 250 250 250 250", 0 },
+	{ "a CR in one chunk, its LF in the next", LOGGED_IN, { TX
+	    "BDAT 2\r\nx\rBDAT 1 LAST\r\n\n" }, "250 250 250 250", 0 },
+	{ "a bare LF ends it", LOGGED_IN, { TX "BDAT 2\r\nx\nBDAT 5 LAST\r\n"
+	    "QUITxNOOP\r\n" }, "250 250 550 503 250", 0 },
+	{ "bare CR and LF in the last chunk", LOGGED_IN, { TX "BDAT 7 LAST\r\n.\r\n\r\r\n"
+	    "\n" "NOOP\r\n" }, "250 250 550 250", 0 },
+	{ "no DATA between chunks", LOGGED_IN, { TX "BDAT 3\r\nx\r\nDATA\r\n"
+	    "MAIL FROM:<>\r\nRCPT TO:<bob@example.org>\r\nBDAT 0 LAST\r\n" },
+	    "250 250 250 503 503 503 250", 0 },
+	{ "NOOP and VRFY between chunks", LOGGED_IN, { TX "BDAT 3\r\nx\r\n"
+	    "NOOP\r\nVRFY a\r\nBDAT 0 LAST\r\n" },
+	    "250 250 250 250 252 250", 0 },
+	{ "RSET between chunks", LOGGED_IN, { TX "BDAT 3\r\nx\r\nRSET\r\n"
+	    "BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n" }, "250 250 250 250 503 250",
+	    0 },
+	{ "EHLO between chunks", LOGGED_IN, { TX "BDAT 3\r\nx\r\nEHLO a\r\n"
+	    "BDAT 0 LAST\r\n" }, "250 250 250 250 503", 0 },
 	{ "octets of a refused BDAT do not run", LOGGED_IN, {
-	    "BDAT 12 LAST\r\nQUIT\r\nQUIT\r\nNOOP\r\n" }, "502 250", 0 },
+	    "BDAT 12 LAST\r\nQUIT\r\nQUIT\r\nNOOP\r\n" }, "503 250", 0 },
+	{ "nor before TLS", CLEAR, {
+	    "BDAT 12 LAST\r\nQUIT\r\nQUIT\r\nNOOP\r\n" }, "530 250", 0 },
+	{ "no recipient", LOGGED_IN, { "MAIL FROM:<alice@example.org>\r\n"
+	    "RCPT TO:<nobody@example.org>\r\nBDAT 6 LAST\r\nQUIT\r\n"
+	    "MAIL FROM:<alice@example.org>\r\n" }, "250 550 554 250", 0 },
 	{ "BDAT that overflows", LOGGED_IN, {
 	    "BDAT 18446744073709551617\r\n" }, "501", CLOSED },
+	{ "BDAT that nobody can send", LOGGED_IN, { TX
+	    "BDAT 9223372036854775808 LAST\r\n" }, "250 250 501", CLOSED },
+	{ "BDAT without a number", LOGGED_IN, { TX "BDAT LAST\r\n" },
+	    "250 250 501", CLOSED },
+	{ "BDAT with a wrong word", LOGGED_IN, { TX "BDAT 6 FIRST\r\nQUIT\r\n"
+	    "BDAT 0 LAST\r\n" }, "250 250 501 503", 0 },
+	{ "BDAT in a long line", LOGGED_IN, { TX "BDAT 6" S600 " LAST\r\n"
+	    "QUIT\r\nNOOP\r\n" }, "250 250 500 250", 0 },
+	{ "BDAT with a bare LF", LOGGED_IN, { TX "BDAT 6 LAST\nQUIT\r\n\r\n" },
+	    "250 250 501", WHOLE | CLOSED },
+	/* names */
+	{ "any name", EHLOED, { "EHLO my own (pc)\r\nEHLO \xc3\xa4\r\n"
+	    "HELO !\r\n" }, "250 250 250", 0 },
+	{ "no name", EHLOED, { "EHLO a\tb\r\nEHLO a\x7f\r\nHELO \x01\r\n"
+	    "EHLO " S300 "\r\n" }, "501 501 501 501", 0 },
+	{ "a browser", CLEAR, { "GET / HTTP/1.1\r\nHost: x\r\n\r\n" }, "",
+	    CLOSED },
+	{ "a browser with TLS", TLS, { "POST / HTTP/1.1\r\nHost: x\r\n\r\n" },
+	    "", CLOSED },
+	{ "GET behind EHLO is only unknown", EHLOED, { "GET / HTTP/1.1\r\n" },
+	    "500", 0 },
 };
 
 static struct fake *
@@ -243,6 +318,86 @@ say(struct fake *f, const char *text)
 	fake_send(f, text, strlen(text), 100000);
 }
 
+#define EXTENSIONS "250-PIPELINING\r\n250-SIZE 100000\r\n250-8BITMIME\r\n" \
+	"250-SMTPUTF8\r\n250-CHUNKING\r\n250-DSN\r\n" \
+	"250-LIMITS RCPTMAX=10\r\n"
+
+/* What chunks give is what they held, with an end of line at the end. */
+static void
+test_chunks(void **state)
+{
+	static const char head[] = "Date: x\r\nMessage-ID: <y>\r\n\r\n";
+	struct fake *f = session_begin(LOGGED_IN);
+	char text[200];
+
+	(void)state;
+	say(f, TX);
+	snprintf(text, sizeof(text), "BDAT %zu\r\n%sBDAT 9 LAST\r\n.\r\n..\r\nhi",
+	    strlen(head), head);
+	say(f, text);
+	assert_int_equal(fake_commits(f), 1);
+	snprintf(text, sizeof(text), "%s.\r\n..\r\nhi\r\n", head);
+	assert_string_equal(fake_message(f), text);
+	assert_non_null(strstr(fake_output(f), "250 2.0.0 Octets received: 28"));
+	/* Too large: read to the end of the chunk, and refused. */
+	say(f, TX);
+	say(f, "BDAT 200000 LAST\r\n");
+	fake_clear(f);
+	for (int i = 0; i < 20000; i++)
+		say(f, "QUIT\r\n1234");
+	assert_string_equal(fake_codes(f), "552");
+	assert_int_equal(fake_commits(f), 1);
+	assert_false(fake_is_closed(f));
+	fake_free(f);
+}
+
+/* submitd-spool says no, at once or in the end; it is slow. */
+static void
+test_chunks_spool(void **state)
+{
+	static const char slow[] = TX "BDAT 9\r\nx: y\r\n\r\nzBDAT 2 LAST\r\n"
+	    "\r\nNOOP\r\n";
+	struct fake *f = session_begin(LOGGED_IN);
+
+	(void)state;
+	fake_set_spool(f, SPOOLC_NOSPACE, SPOOLC_OK);
+	say(f, TX "BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n");
+	assert_string_equal(fake_codes(f), "250 250 452 250");
+	fake_clear(f);
+	fake_set_spool(f, SPOOLC_OK, SPOOLC_TEMP);
+	say(f, TX "BDAT 3\r\nx\r\nBDAT 0 LAST\r\nNOOP\r\n");
+	assert_string_equal(fake_codes(f), "250 250 250 451 250");
+	fake_clear(f);
+	fake_set_spool(f, SPOOLC_OK, SPOOLC_OK);
+	fake_set_slow_spool(f);
+	fake_send(f, slow, strlen(slow), 3);
+	assert_string_equal(fake_codes(f), "250 250 250 250 250");
+	assert_int_equal(fake_commits(f), 1);
+	fake_check(f);
+	fake_free(f);
+}
+
+/* What was asked for goes to submitd-spool, of each recipient his own. */
+static void
+test_asked(void **state)
+{
+	struct fake *f = session_begin(LOGGED_IN);
+
+	(void)state;
+	say(f, TX "DATA\r\n");
+	assert_string_equal(fake_asked(f), "ret=0 envid=");
+	say(f, MSG);
+	say(f, "MAIL FROM:<alice@example.org> SMTPUTF8 RET=HDRS ENVID=Q+2B\r\n"
+	    "RCPT TO:<bob@example.org>\r\n"
+	    "RCPT TO:<nobody@example.org> NOTIFY=NEVER ORCPT=rfc822;n@o\r\n"
+	    "RCPT TO:<alice@example.org> NOTIFY=SUCCESS ORCPT=utf-8;\xc3\xa4\r\n"
+	    "RCPT TO:<alice@example.org> NOTIFY=NEVER\r\n"
+	    "RCPT TO:<postmaster> NOTIFY=DELAY,FAILURE\r\nDATA\r\n");
+	assert_string_equal(fake_asked(f), "utf8 ret=2 envid=Q+2B 0, "
+	    "2,utf-8;\\x{E4} 12,");
+	fake_free(f);
+}
+
 static void
 test_ehlo(void **state)
 {
@@ -251,13 +406,13 @@ test_ehlo(void **state)
 	(void)state;
 	say(f, "EHLO a\r\n");
 	assert_string_equal(fake_output(f), "250-mail.example.org\r\n"
-	    "250-PIPELINING\r\n250-SIZE 100000\r\n250-8BITMIME\r\n"
+	    EXTENSIONS
 	    "250-STARTTLS\r\n250 ENHANCEDSTATUSCODES\r\n");
 	say(f, "STARTTLS\r\n");
 	fake_clear(f);
 	say(f, "EHLO a\r\n");
 	assert_string_equal(fake_output(f), "250-mail.example.org\r\n"
-	    "250-PIPELINING\r\n250-SIZE 100000\r\n250-8BITMIME\r\n"
+	    EXTENSIONS
 	    "250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\r\n"
 	    "250 ENHANCEDSTATUSCODES\r\n");
 	fake_free(f);
@@ -568,6 +723,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dialogues),
+		cmocka_unit_test(test_chunks),
+		cmocka_unit_test(test_chunks_spool),
+		cmocka_unit_test(test_asked),
 		cmocka_unit_test(test_ehlo),
 		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_kick),

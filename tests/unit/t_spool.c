@@ -210,6 +210,10 @@ struct put {			/* one message on its way in */
 	const char	*const *rcpts;
 	size_t		 n_rcpts, len, sent;
 	uint64_t	 size;
+	bool		 smtputf8;
+	uint8_t		 ret;
+	const char	*envid;
+	const struct spool_dsn *dsn;
 	struct spoolc_txn *txn;
 	enum spoolc_verdict verdict;
 	bool		 committed;	/* the verdict is commit's */
@@ -276,7 +280,8 @@ put(struct put *p)
 	struct spoolc_envelope env = { .ticket = p->ticket, .ticket_len = 2,
 		.sender = "a@example.org", .rcpts = p->rcpts,
 		.n_rcpts = p->n_rcpts, .helo = "client.example.net",
-		.size = p->size };
+		.size = p->size, .smtputf8 = p->smtputf8, .ret = p->ret,
+		.envid = p->envid, .dsn = p->dsn };
 
 	p->sent = 0;
 	p->txn = spoolc_begin(client, &env, put_begun, put_more, p);
@@ -482,7 +487,7 @@ test_way_out(void **state)
 
 	/* One done, one put off; then the process dies. */
 	spoolq_done(sender, p.id, 0, "250 2.0.0 taken");
-	spoolq_defer(sender, p.id, 1, 1900000000, "451 4.0.0 later");
+	spoolq_defer(sender, p.id, 1, 1900000000, true, "451 4.0.0 later");
 	spoolq_open(sender, "aaaaaaaaaaaaaaaa", on_open, NULL);
 	wait_for(1);
 	assert_int_equal(open_fd, -1);
@@ -494,6 +499,7 @@ test_way_out(void **state)
 	assert_int_equal(told[0]->rcpts[0].state, SPOOLQ_DONE);
 	assert_int_equal(told[0]->rcpts[1].state, SPOOLQ_PENDING);
 	assert_int_equal(told[0]->rcpts[1].tries, 1);
+	assert_true(told[0]->rcpts[1].told);
 	assert_int_equal(told[0]->rcpts[1].next_try_s, 1900000000);
 	assert_string_equal(queue_find(sp->queue, p.id)->rcpts[1].last,
 	    "451 4.0.0 later");
@@ -527,6 +533,84 @@ test_way_out(void **state)
 	forget_told();
 	spool_end();
 	assert_int_equal(files_in("spool/queue"), 0);
+}
+
+/* What a client asked for comes to the sender, after a crash as well; and who
+ * has his message stays until the report is given. */
+static void
+test_asked(void **state)
+{
+	static const char *const rcpts[] = { "\xc3\xa4@example.com",
+	    "b@example.com" };
+	static char orcpt[] = "rfc822;b+2B@example.com";
+	static const struct spool_dsn dsn[] = {
+	    { 0, NULL }, { SPOOL_NOTIFY_SUCCESS, orcpt } };
+	struct put p = { .body = BODY, .rcpts = rcpts, .n_rcpts = 2,
+	    .smtputf8 = true, .ret = SPOOL_RET_HDRS, .envid = "Q+2B",
+	    .dsn = dsn };
+	bool ok = false;
+
+	(void)state;
+	spool_begin();
+	client_begin();
+	put_one(&p);
+	assert_int_equal(p.verdict, SPOOLC_OK);
+	for (int crash = 0; crash < 2; crash++) {
+		sender_begin(1);
+		assert_true(told[0]->smtputf8);
+		assert_int_equal(told[0]->ret, SPOOL_RET_HDRS);
+		assert_string_equal(told[0]->envid, "Q+2B");
+		assert_int_equal(told[0]->rcpts[0].dsn.notify, 0);
+		assert_null(told[0]->rcpts[0].dsn.orcpt);
+		assert_int_equal(told[0]->rcpts[1].dsn.notify,
+		    SPOOL_NOTIFY_SUCCESS);
+		assert_string_equal(told[0]->rcpts[1].dsn.orcpt, orcpt);
+		assert_int_equal(told[0]->rcpts[1].state, crash ?
+		    SPOOLQ_DELIVERED : SPOOLQ_PENDING);
+		if (crash)
+			break;
+		spoolq_delivered(sender, p.id, 1, "250 taken");
+		spoolq_done(sender, p.id, 0, "250 taken");
+		spoolq_open(sender, "aaaaaaaaaaaaaaaa", on_open, NULL);
+		wait_for(1);
+		forget_told();
+		spool_end();
+		spool_begin();
+		client_begin();
+	}
+	forget_told();
+	spoolq_bounce(sender, p.id, BODY, strlen(BODY), on_bounce, &ok);
+	wait_for(2);
+	assert_true(ok);
+	/* It can only become done. */
+	spoolq_fail(sender, p.id, 1, "550 no");
+	spoolq_open(sender, p.id, on_open, NULL);
+	wait_for(1);
+	assert_true(open_fd >= 0);
+	close(open_fd);
+	spoolq_done(sender, p.id, 1, "250 taken");
+	spoolq_done(sender, told[0]->id, 0, "250");
+	spoolq_open(sender, p.id, on_open, NULL);
+	wait_for(1);
+	assert_int_equal(open_fd, -1);
+	forget_told();
+	spool_end();
+	assert_int_equal(files_in("spool/queue"), 0);
+}
+
+/* UTF-8 without SMTPUTF8 is a worker's lie. */
+static void
+test_utf8_unsaid(void **state)
+{
+	static const char *const rcpts[] = { "\xc3\xa4@example.com" };
+	struct put p = { .body = BODY, .rcpts = rcpts, .n_rcpts = 1 };
+
+	(void)state;
+	spool_begin();
+	client_begin();
+	put_one(&p);
+	assert_int_equal(p.verdict, SPOOLC_TEMP);
+	spool_end();
 }
 
 /* More recipients than a packet holds, and more octets than a window. */
@@ -972,6 +1056,8 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_verdicts, setup, clean),
 		cmocka_unit_test_setup_teardown(test_way_out, setup, clean),
+		cmocka_unit_test_setup_teardown(test_asked, setup, clean),
+		cmocka_unit_test_setup_teardown(test_utf8_unsaid, setup, clean),
 		cmocka_unit_test_setup_teardown(test_large, setup, clean),
 		cmocka_unit_test_setup_teardown(test_given_up, setup, clean),
 		cmocka_unit_test_setup_teardown(test_broken_peers, setup, clean),
