@@ -75,12 +75,25 @@ class Authd:
         with open(self.root + "/log") as f:
             return f.read()
 
-    def wait_for(self, text, n=1):
+    def wait_until(self, test, what):
+        """What test() gives as soon as it is true."""
         end = time.monotonic() + 20
-        while self.lines().count(text) < n:
+        while True:
+            result = test()
+            if result:
+                return result
             if time.monotonic() > end or self.process.poll() is not None:
-                raise RuntimeError("no %r in\n%s" % (text, self.lines()[-4000:]))
+                raise RuntimeError("no %r in\n%s" % (what, self.lines()[-4000:]))
             time.sleep(0.02)
+
+    def wait_for(self, text, n=1):
+        self.wait_until(lambda: self.lines().count(text) >= n, text)
+
+    def core(self):
+        """The process id of authd-core, or None while there is none."""
+        out = subprocess.run(["pgrep", "-P", str(self.process.pid)],
+                             stdout=subprocess.PIPE, text=True, check=False)
+        return int(out.stdout.split()[0]) if out.stdout else None
 
     def clock(self, text):
         with open(BUILD + "/auth/authd-core", "rb") as f:
