@@ -44,6 +44,12 @@ struct conf_values {
 	char	*root;			/* --root, or NULL */
 };
 
+/* conf_type.c */
+extern const struct conf_type conf_hostname, conf_domains, conf_hostport,
+    conf_addrs, conf_nets, conf_path, conf_paths, conf_template, conf_log,
+    conf_duration, conf_size, conf_number, conf_policy, conf_user, conf_text,
+    conf_mechs, conf_bool, conf_domain, conf_separators, conf_section;
+
 extern const struct conf_key conf_keys[];	/* ends with a NULL name */
 #define CONF_NO_KEY ((size_t)-1)
 

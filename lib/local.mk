@@ -7,7 +7,7 @@ lib_librun_a_SOURCES = \
 	lib/loop.c lib/loop.h lib/tls.c lib/tls_binding.c lib/tls.h lib/conn.c lib/conn.h \
 	lib/acceptor.c lib/acceptor.h lib/beneath.c lib/beneath.h lib/ipc.c lib/ipc_client.c lib/ipc.h lib/pool.c lib/pool.h \
 	lib/priv.c lib/priv.h lib/child.c lib/child.h lib/proc.h \
-	lib/conf.c lib/conf_key.c lib/conf_mech.c lib/conf_private.h lib/conf.h \
+	lib/conf.c lib/conf_key.c lib/conf_type.c lib/conf_mech.c lib/conf_private.h lib/conf.h \
 	lib/siphash.c lib/siphash.h
 
 # What only parents and submitctl link: libconfuse, jansson, libsystemd.

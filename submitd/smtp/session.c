@@ -17,12 +17,11 @@
 #include "submitd/smtp/command.h"
 
 static void session_input(void *ctx);
-static void session_secured(void *ctx);
 static void session_gone(void *ctx, const char *why);
 
-static const struct conn_ops session_conn_ops = {
+const struct conn_ops smtp_session_conn_ops = {
 	.input = session_input,
-	.secured = session_secured,
+	.secured = smtp_begin_secured,
 	.gone = session_gone,
 };
 
@@ -327,18 +326,6 @@ session_input(void *ctx)
 /* ------------------------------------------------------------------ life -- */
 
 static void
-session_log_open(const struct smtp_session *s)
-{
-	char rip[ADDR_STRLEN], lip[ADDR_STRLEN];
-
-	LOG_EV(LOG_INFO, "smtp.open", s->sid,
-	    KV_A("rip", addr_ip_text(&s->peer, rip)),
-	    KV_U("rport", s->peer.port),
-	    KV_A("lip", addr_ip_text(conn_local(s->conn), lip)),
-	    KV_U("lport", conn_local(s->conn)->port));
-}
-
-static void
 session_log_close(const struct smtp_session *s, const char *why)
 {
 	char ip[ADDR_STRLEN];
@@ -351,35 +338,6 @@ session_log_close(const struct smtp_session *s, const char *why)
 	    KV_U("in", conn_octets_in(s->conn)),
 	    KV_U("out", conn_octets_out(s->conn)),
 	    KV_I("ms", clock_mono_ms() - s->opened_ms));
-}
-
-static void
-session_greet(struct smtp_session *s)
-{
-	char text[300];
-
-	if (str_format(text, sizeof(text), "%s ESMTP submitd",
-	    s->settings->conf->hostname) != 0)
-		text[0] = '\0';
-	smtp_reply_with(s, SMTP_R_GREETING, text);
-}
-
-static void
-session_secured(void *ctx)
-{
-	struct smtp_session *s = ctx;
-	char desc[TLS_DESC_SIZE], ip[ADDR_STRLEN];
-
-	tls_describe(conn_ssl(s->conn), desc);
-	if ((s->tls = strdup(desc)) == NULL) {
-		smtp_session_close(s, "memory");
-		return;
-	}
-	LOG_EV(LOG_INFO, "smtp.tls", s->sid,
-	    KV_A("rip", addr_ip_text(&s->peer, ip)), KV_A("tls", s->tls));
-	smtp_session_enter(s, SMTP_ST_SECURE);
-	if (s->service == SMTP_SUBMISSIONS)
-		session_greet(s);
 }
 
 static void
@@ -477,54 +435,4 @@ smtp_session_listener(const struct smtp_session *s)
 {
 	return s->service == SMTP_SUBMISSIONS ? CONF_SUBMISSIONS :
 	    CONF_SUBMISSION;
-}
-
-/* ------------------------------------------------------------- beginning -- */
-
-static void
-session_link(struct smtp_session *s)
-{
-	struct smtp_worker *w = s->worker;
-
-	s->next = w->sessions;
-	if (s->next != NULL)
-		s->next->prev = &s->next;
-	s->prev = &w->sessions;
-	w->sessions = s;
-}
-
-int
-smtp_session_new(struct smtp_worker *w, int fd, const struct addr *peer,
-    enum smtp_service service)
-{
-	SSL_CTX *tls = w->settings->tls[service];
-	struct smtp_session *s;
-
-	if (service == SMTP_SUBMISSIONS && tls == NULL)
-		return ERR_CONFIG;
-	if ((s = calloc(1, sizeof(*s))) == NULL)
-		return ERR_NOMEM;
-	s->worker = w;
-	s->peer = *peer;
-	s->service = service;
-	s->opened_ms = clock_mono_ms();
-	str_id(s->sid);
-	s->conn = conn_new(w->loop, fd, SMTP_IN_MAX, &session_conn_ops, s);
-	if (s->conn == NULL) {
-		free(s);
-		return ERR_NOMEM;
-	}
-	s->settings = smtp_settings_ref(w->settings);
-	session_link(s);
-	session_log_open(s);
-	conn_idle_timeout(s->conn, SMTP_IDLE_MS);
-	if (service == SMTP_SUBMISSION) {
-		smtp_session_enter(s, SMTP_ST_GREET);
-		session_greet(s);
-	} else if (conn_start_server_tls(s->conn, tls) == 0) {
-		smtp_session_enter(s, SMTP_ST_HANDSHAKE);
-	} else {
-		smtp_session_close(s, "memory");
-	}
-	return 0;
 }

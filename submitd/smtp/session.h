@@ -156,6 +156,9 @@ struct smtp_session {
 /* A client of a listener; takes fd over unless it fails. */
 int	smtp_session_new(struct smtp_worker *w, int fd, const struct addr *peer,
 	    enum smtp_service service);
+/* The handshake has ended well. */
+void	smtp_begin_secured(void *session);
+extern const struct conn_ops smtp_session_conn_ops;
 /* Any time; idempotent. `why` is a short word for the log. */
 void	smtp_session_close(struct smtp_session *s, const char *why);
 void	smtp_session_enter(struct smtp_session *s, enum smtp_state next);

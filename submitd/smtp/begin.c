@@ -1,0 +1,103 @@
+/*
+ * begin.c - how a session begins: from the accepted descriptor to the greeting,
+ * or to the end of the handshake on the port of implicit TLS.
+ *
+ * Runs in submitd-smtp, on the loop.
+ */
+#include "config.h"
+#include "submitd/smtp/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+
+static void
+begin_log(const struct smtp_session *s)
+{
+	char rip[ADDR_STRLEN], lip[ADDR_STRLEN];
+
+	LOG_EV(LOG_INFO, "smtp.open", s->sid,
+	    KV_A("rip", addr_ip_text(&s->peer, rip)),
+	    KV_U("rport", s->peer.port),
+	    KV_A("lip", addr_ip_text(conn_local(s->conn), lip)),
+	    KV_U("lport", conn_local(s->conn)->port));
+}
+
+static void
+begin_greet(struct smtp_session *s)
+{
+	char text[300];
+
+	if (str_format(text, sizeof(text), "%s ESMTP submitd",
+	    s->settings->conf->hostname) != 0)
+		text[0] = '\0';
+	smtp_reply_with(s, SMTP_R_GREETING, text);
+}
+
+void
+smtp_begin_secured(void *ctx)
+{
+	struct smtp_session *s = ctx;
+	char desc[TLS_DESC_SIZE], ip[ADDR_STRLEN];
+
+	tls_describe(conn_ssl(s->conn), desc);
+	if ((s->tls = strdup(desc)) == NULL) {
+		smtp_session_close(s, "memory");
+		return;
+	}
+	LOG_EV(LOG_INFO, "smtp.tls", s->sid,
+	    KV_A("rip", addr_ip_text(&s->peer, ip)), KV_A("tls", s->tls));
+	smtp_session_enter(s, SMTP_ST_SECURE);
+	if (s->service == SMTP_SUBMISSIONS)
+		begin_greet(s);
+}
+
+static void
+begin_link(struct smtp_session *s)
+{
+	struct smtp_worker *w = s->worker;
+
+	s->next = w->sessions;
+	if (s->next != NULL)
+		s->next->prev = &s->next;
+	s->prev = &w->sessions;
+	w->sessions = s;
+}
+
+int
+smtp_session_new(struct smtp_worker *w, int fd, const struct addr *peer,
+    enum smtp_service service)
+{
+	SSL_CTX *tls = w->settings->tls[service];
+	struct smtp_session *s;
+
+	if (service == SMTP_SUBMISSIONS && tls == NULL)
+		return ERR_CONFIG;
+	if ((s = calloc(1, sizeof(*s))) == NULL)
+		return ERR_NOMEM;
+	s->worker = w;
+	s->peer = *peer;
+	s->service = service;
+	s->opened_ms = clock_mono_ms();
+	str_id(s->sid);
+	s->conn = conn_new(w->loop, fd, SMTP_IN_MAX, &smtp_session_conn_ops, s);
+	if (s->conn == NULL) {
+		free(s);
+		return ERR_NOMEM;
+	}
+	s->settings = smtp_settings_ref(w->settings);
+	begin_link(s);
+	begin_log(s);
+	conn_idle_timeout(s->conn, SMTP_IDLE_MS);
+	if (service == SMTP_SUBMISSION) {
+		smtp_session_enter(s, SMTP_ST_GREET);
+		begin_greet(s);
+	} else if (conn_start_server_tls(s->conn, tls) == 0) {
+		smtp_session_enter(s, SMTP_ST_HANDSHAKE);
+	} else {
+		smtp_session_close(s, "memory");
+	}
+	return 0;
+}
