@@ -1,0 +1,42 @@
+/*
+ * mail_private.h - one question to the rule (auth/policy.h), for mail*.c only.
+ */
+#ifndef SUBMITD_AUTH_MAIL_PRIVATE_H
+#define SUBMITD_AUTH_MAIL_PRIVATE_H
+
+#include "auth/ops.h"
+#include "auth/policy.h"
+#include "lib/mailbox.h"
+
+/* The question, and what was found out on the way. */
+struct mail {
+	struct core		*core;
+	int64_t			 now_s;
+	struct addr		 peer;
+	const char		*sid;
+	const char		*tls;
+	const char		*sender;		/* as given, "": null */
+	char			 canon[MAILBOX_SIZE];	/* or "" */
+	char			 owner[MAILBOX_SIZE];	/* whose it is, or "" */
+	const struct ticket	*ticket;		/* or NULL */
+	const struct conf_trusted *net;			/* or NULL */
+	struct grant_record	 grant;		/* a live one at the address */
+	bool			 after_mail;	/* begin or commit asks */
+	struct policy_in	 in;
+	struct policy_out	 out;
+};
+
+/* mail_find.c: finds out what the rule wants to know, asks it and fills
+ * m->out; a database that failed: TEMP. */
+void	mail_judge(struct mail *m);
+
+/* mail.c */
+/* Whose mail it is: "" for a network with senders only. */
+const char *mail_user(const struct mail *m);
+void	mail_log(const struct mail *m);
+/* The ticket is this session's (any one's: `h` is NULL), and has not ended:
+ * 0, or an error (logged if it is forged). */
+int	mail_open_ticket(struct peer *p, const void *blob, size_t len,
+	    const struct ticket_handle *h, struct ticket *ret);
+
+#endif
