@@ -11,7 +11,8 @@
 #include "auth/control_private.h"
 #include "lib/str.h"
 
-enum control_kind { SET_FLAG, SET_U32, SET_U64, SET_NOTE, SET_HOME };
+enum control_kind { SET_FLAG, SET_U32, SET_U64, SET_NOTE,
+	SET_HOME, SET_CLASS };
 
 static const struct control_setting {
 	const char		*key;
@@ -23,6 +24,7 @@ static const struct control_setting {
 	{ "may_pop", SET_FLAG, USER_MAY_POP },
 	{ "may_open_relay", SET_FLAG, USER_MAY_OPEN_RELAY },
 	{ "may_use_relay", SET_FLAG, USER_MAY_USE_RELAY },
+	{ "class", SET_CLASS, AT(class) },
 	{ "messages_hour", SET_U32, AT(limits.messages_hour) },
 	{ "messages_day", SET_U32, AT(limits.messages_day) },
 	{ "recipients_hour", SET_U32, AT(limits.recipients_hour) },
@@ -89,6 +91,20 @@ control_take_home(struct control_job *j, const struct control_setting *s,
 	    sizeof(j->settings.rec.maildir), path);
 }
 
+/* That the configuration has it is not asked for: it may come later. */
+static int
+control_take_class(struct control_job *j, const struct control_setting *s,
+    const json_t *v)
+{
+	const char *name = j->settings.rec.class;
+	int r = control_take_text(j, s, v, RECORD_CLASS_SIZE);
+
+	if (r == 0 && name[0] != '\0' && !user_label_is_valid(name))
+		r = err_set(&j->err, ERR_FORMAT, "class: a name of letters, "
+		    "digits, '.', '_' and '-' is wanted");
+	return r;
+}
+
 static int
 control_take_setting(struct control_job *j, const struct control_setting *s,
     const json_t *v)
@@ -118,6 +134,8 @@ control_take_setting(struct control_job *j, const struct control_setting *s,
 		return control_take_text(j, s, v, RECORD_NOTE_SIZE);
 	case SET_HOME:
 		return control_take_home(j, s, v);
+	case SET_CLASS:
+		return control_take_class(j, s, v);
 	}
 	return 0;
 }
@@ -157,6 +175,8 @@ control_apply(struct control_job *j, struct user_record *r)
 		else if (s->kind == SET_U64)
 			*(uint64_t *)control_member(r, s) =
 			    *(uint64_t *)control_member(&given->rec, s);
+		else if (s->kind == SET_CLASS)
+			memcpy(r->class, given->rec.class, sizeof(r->class));
 		else if (s->kind == SET_NOTE)
 			memcpy(r->note, given->rec.note, sizeof(r->note));
 		else if (s->kind == SET_HOME)
@@ -186,7 +206,7 @@ control_put_settings(json_t *o, const struct user_record *r)
 		else if (s->kind == SET_U64)
 			v = json_integer((json_int_t)
 			    *(const uint64_t *)(const void *)at);
-		else if (s->kind == SET_NOTE)
+		else if (s->kind == SET_NOTE || s->kind == SET_CLASS)
 			v = json_string(at);
 		if (v != NULL)
 			(void)json_object_set_new(o, s->key, v);

@@ -306,6 +306,8 @@ import_set_settings(const struct import_user *u, struct user_record *is)
 		is->quota_octets = in->quota_octets;
 	if (given & IMPORT_HAS_LIMITS)
 		is->limits = in->limits;
+	if (given & IMPORT_HAS_CLASS)
+		memcpy(is->class, in->class, sizeof(is->class));
 }
 
 /* His hash became keys since it was exported: these stay. */

@@ -54,17 +54,11 @@ mail_seal(const struct mail *m, uint8_t *dst)
 		.kind = (uint8_t)m->out.kind, .service = AUTHP_SMTP,
 		.peer = m->peer, .issued_s = m->now_s,
 	};
-	struct user_record rec;
 
 	str_copy(t.user, sizeof(t.user), mail_user(m));
 	str_copy(t.tls, sizeof(t.tls), m->tls);
 	str_copy(t.sid, sizeof(t.sid), m->sid);
-	if (t.user[0] != '\0') {
-		if (userdb_get(m->core->userdb, t.user, &rec, NULL) != 0)
-			return ERR_AWAY;
-		t.created_s = rec.created_s;
-		record_user_clear(&rec);
-	}
+	t.created_s = m->created_s;
 	if (m->out.kind == AUTHP_KIND_GRANT) {
 		t.granted_s = m->grant.granted_s;
 		t.generation = m->grant.generation;
@@ -81,6 +75,8 @@ mail_answer(struct peer *p, uint32_t id, struct mail *m, const void *ticket,
 	struct msg_out out;
 	int n;
 
+	if (m->out.verdict == AUTHP_OK && mail_learn_user(m) != 0)
+		m->out.verdict = AUTHP_TEMP;
 	if (m->out.verdict == AUTHP_OK && m->ticket == NULL) {
 		n = mail_seal(m, fresh);
 		if (n < 0)

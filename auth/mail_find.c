@@ -22,6 +22,30 @@ mail_may_submit(const struct user_record *r)
 	    (r->flags & USER_MAY_SUBMIT);
 }
 
+void
+mail_note_user(struct mail *m, const struct user_record *rec)
+{
+	m->has_user = true;
+	m->created_s = rec->created_s;
+	m->limits = rec->limits;
+	memcpy(m->class, rec->class, sizeof(m->class));
+}
+
+int
+mail_learn_user(struct mail *m)
+{
+	const char *user = mail_user(m);
+	struct user_record rec;
+
+	if (m->has_user || user[0] == '\0')
+		return 0;
+	if (userdb_get(m->core->userdb, user, &rec, NULL) != 0)
+		return ERR_AWAY;
+	mail_note_user(m, &rec);
+	record_user_clear(&rec);
+	return 0;
+}
+
 /* 0, or an error that is not "not there". */
 static int
 mail_find_sender(struct mail *m)
@@ -71,6 +95,7 @@ mail_find_user(struct mail *m)
 		return 0;
 	r = userdb_get(m->core->userdb, t->user, &rec, NULL);
 	if (r == 0) {
+		mail_note_user(m, &rec);
 		m->in.user_enabled = mail_may_submit(&rec);
 		r = mail_find_holder(m, &rec);
 		m->in.owned = strcmp(m->owner, t->user) == 0;

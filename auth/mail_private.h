@@ -22,6 +22,12 @@ struct mail {
 	const struct conf_trusted *net;			/* or NULL */
 	struct grant_record	 grant;		/* a live one at the address */
 	bool			 after_mail;	/* begin or commit asks */
+	/* Of whose mail it is (mail_user(), when he has a record), known once
+	 * it is allowed. */
+	bool			 has_user;
+	int64_t			 created_s;
+	struct user_limits	 limits;	/* his own */
+	char			 class[RECORD_CLASS_SIZE];	/* or "" */
 	struct policy_in	 in;
 	struct policy_out	 out;
 };
@@ -29,6 +35,10 @@ struct mail {
 /* mail_find.c: finds out what the rule wants to know, asks it and fills
  * m->out; a database that failed: TEMP. */
 void	mail_judge(struct mail *m);
+/* The record of whose mail it is: it was read; it is to be, if it was not.
+ * ERR_AWAY: it could not. */
+void	mail_note_user(struct mail *m, const struct user_record *rec);
+int	mail_learn_user(struct mail *m);
 
 /* mail.c */
 /* Whose mail it is: "" for a network with senders only. */

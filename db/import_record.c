@@ -140,6 +140,19 @@ import_take_maildir(struct import_record *r, const json_t *v,
 }
 
 static int
+import_take_class(struct import_record *r, const json_t *v,
+    const struct import_member *m, struct err *reterr)
+{
+	int code = import_take_text(r, v, m, reterr);
+
+	if (code == 0 && r->rec.class[0] != '\0' &&
+	    !user_label_is_valid(r->rec.class))
+		code = import_bad(m->key, "a name of letters, digits, '.', "
+		    "'_' and '-'", reterr);
+	return code;
+}
+
+static int
 import_take_salt(struct import_record *r, const json_t *v,
     const struct import_member *m, struct err *reterr)
 {
@@ -502,6 +515,7 @@ static const struct import_member import_members[] = {
 	{ "maildir", import_take_maildir, AT(maildir), IMPORT_HAS_MAILDIR },
 	{ "quota_octets", import_take_number, AT(quota_octets),
 	  IMPORT_HAS_QUOTA },
+	{ "class", import_take_class, AT(class), IMPORT_HAS_CLASS },
 	{ "limits", import_take_limits, AT(limits), IMPORT_HAS_LIMITS },
 	{ "salt", import_take_salt, AT(salt), 0 },
 	{ "import_id", import_take_import_id, AT(import_id), 0 },
@@ -678,6 +692,7 @@ import_record_encode(const char *user, const struct user_record *rec,
 	import_put_text(o, "note", rec->note);
 	import_put_text(o, "maildir", rec->maildir);
 	import_put_number(o, "quota_octets", rec->quota_octets);
+	import_put_text(o, "class", rec->class);
 	import_put_limits(o, rec);
 	import_put_blob(o, "salt", rec->salt, rec->salt_len);
 	import_put_text(o, "hash", rec->hash);

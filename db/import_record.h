@@ -32,6 +32,7 @@ enum {				/* import_record.given */
 	IMPORT_CONTINUED	= 1 << 7,	/* the lists go on in other lines,
 					 * so they are only added to */
 	IMPORT_CONTINUES	= 1 << 8,	/* such a line: aliases, allow_as */
+	IMPORT_HAS_CLASS	= 1 << 10,
 	IMPORT_ALLOW_AS_LATER	= 1 << 9	/* allow_as comes in such a line,
 					 * when all users are there */
 };

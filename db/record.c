@@ -125,6 +125,7 @@ record_user_encode(const struct user_record *r, uint8_t *dst, size_t size)
 	fields_put_u(&o, r->secret_len, 2);
 	fields_put(&o, r->secret, r->secret_len);
 	fields_put_u(&o, r->secret_generation, 8);
+	fields_put_str(&o, r->class, sizeof(r->class), 1);
 	record_put_limits(&o, &r->limits);
 	fields_put_u(&o, r->quota_octets, 8);
 	fields_put_str(&o, r->note, sizeof(r->note), 2);
@@ -165,8 +166,10 @@ record_get_user1(struct fields_in *in, struct user_record *ret)
 	ret->n_credentials = 1;
 }
 
+/* The second version knew no classes. */
 static void
-record_get_user2(struct fields_in *in, struct user_record *ret)
+record_get_user(struct fields_in *in, uint64_t version,
+    struct user_record *ret)
 {
 	ret->flags = (uint32_t)fields_get_u(in, 4);
 	ret->seq = fields_get_u(in, 8);
@@ -181,6 +184,8 @@ record_get_user2(struct fields_in *in, struct user_record *ret)
 	if (ret->secret_len <= sizeof(ret->secret))
 		fields_get(in, ret->secret, ret->secret_len);
 	ret->secret_generation = fields_get_u(in, 8);
+	if (version > 2)
+		fields_get_str(in, ret->class, sizeof(ret->class), 1);
 	record_get_limits(in, &ret->limits);
 	ret->quota_octets = fields_get_u(in, 8);
 	fields_get_str(in, ret->note, sizeof(ret->note), 2);
@@ -200,8 +205,8 @@ record_user_decode(const void *p, size_t len, struct user_record *ret)
 	memset(ret, 0, sizeof(*ret));
 	if (version == 1)
 		record_get_user1(&in, ret);
-	else if (version == RECORD_USER_VERSION)
-		record_get_user2(&in, ret);
+	else if (version >= 2 && version <= RECORD_USER_VERSION)
+		record_get_user(&in, version, ret);
 	else
 		return ERR_CORRUPT;
 	if (in.bad || in.left != 0 || !record_user_is_sane(ret)) {

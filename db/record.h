@@ -12,13 +12,14 @@
 #include "lib/mailbox.h"
 #include "lib/maildir.h"
 
-#define RECORD_USER_VERSION	2	/* version 1 is read too */
+#define RECORD_USER_VERSION	3	/* versions 1 and 2 are read too */
 #define RECORD_GRANT_VERSION	1
 #define RECORD_SALT		16		/* of salts that we make */
 #define RECORD_SALT_MAX		64		/* of imported ones */
 #define RECORD_KEY		32		/* SHA-256 */
 #define RECORD_KEY1		20		/* SHA-1 */
 #define RECORD_LABEL_SIZE	33
+#define RECORD_CLASS_SIZE	33
 #define RECORD_HASH_SIZE	512
 #define RECORD_SECRET_MAX	288		/* sealed: 255 and its frame */
 #define RECORD_NOTE_SIZE	256
@@ -95,7 +96,8 @@ struct user_record {
 	uint8_t		secret[RECORD_SECRET_MAX];	/* sealed (auth/seal.h) */
 	uint16_t	secret_len;	/* 0: none */
 	uint64_t	secret_generation;
-	struct user_limits limits;
+	char		class[RECORD_CLASS_SIZE];	/* "": default_class */
+	struct user_limits limits;	/* beat those of the class */
 	uint64_t	quota_octets;	/* of the Maildir; 0: none */
 	char		note[RECORD_NOTE_SIZE];		/* for people */
 	char		maildir[MAILDIR_PATH_MAX];	/* below mail_root */

@@ -27,6 +27,7 @@ sample(void)
 	memset(r.salt, 1, 16);
 	memset(r.import_id, 2, sizeof(r.import_id));
 	memset(r.secret, 3, 3);
+	memcpy(r.class, "staff", 6);
 	r.limits.messages_day = UINT32_MAX;
 	r.limits.message_octets = UINT64_C(1) << 40;
 	r.credentials[0] = (struct user_credential){

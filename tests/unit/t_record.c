@@ -23,7 +23,8 @@ user_sample(void)
 	    .changed_s = -1, .note = "a note", .salt_len = 20,
 	    .hash = "{BLF-CRYPT}$2y$10$x", .secret_len = 40,
 	    .secret_generation = 12, .quota_octets = 1ull << 40,
-	    .limits = { 1, 2, 3, 4, 5 }, .maildir = "example.org/alice" };
+	    .class = "staff", .limits = { 1, 2, 3, 4, 5 },
+	    .maildir = "example.org/alice" };
 	struct user_credential *c;
 
 	memset(r.salt, 0x11, r.salt_len);
@@ -137,6 +138,29 @@ t_credentials(void **state)
 		assert_non_null(user_credential_add(&r, CREDENTIAL_PASSWORD,
 		    "x"));
 	assert_null(user_credential_add(&r, CREDENTIAL_PASSWORD, "x"));
+}
+
+/* The second version had no class. */
+static void
+t_user_version2(void **state)
+{
+	static const char class[] = "\005staff";
+	struct user_record r = user_sample(), got;
+	uint8_t v[RECORD_MAX], *at;
+	int n;
+
+	(void)state;
+	n = record_user_encode(&r, v, sizeof(v));
+	at = memmem(v, (size_t)n, class, 6);
+	assert_non_null(at);
+	memmove(at, at + 6, (size_t)(v + n - (at + 6)));
+	v[0] = 2;
+	assert_int_equal(record_user_decode(v, (size_t)n - 6, &got), 0);
+	memset(r.class, 0, sizeof(r.class));
+	assert_memory_equal(&got, &r, sizeof(r));
+	v[0] = 3;
+	assert_int_equal(record_user_decode(v, (size_t)n - 6, &got),
+	    ERR_CORRUPT);
 }
 
 static void
@@ -254,6 +278,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(t_user_round),
 		cmocka_unit_test(t_user_version1),
+		cmocka_unit_test(t_user_version2),
 		cmocka_unit_test(t_credentials),
 		cmocka_unit_test(t_user_cut),
 		cmocka_unit_test(t_user_bounds),
