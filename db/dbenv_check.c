@@ -14,6 +14,7 @@
 
 #include "db/dbenv_private.h"
 #include "db/placesdb_private.h"
+#include "db/recentdb.h"
 #include "db/record.h"
 #include "lib/str.h"
 
@@ -31,6 +32,7 @@ enum dbcheck_db {
 	DBCHECK_EXPIRY,
 	DBCHECK_LOGINS,
 	DBCHECK_PLACES,
+	DBCHECK_RECENT,
 	DBCHECK__COUNT
 };
 
@@ -362,6 +364,17 @@ dbcheck_place(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
 }
 
 static void
+dbcheck_recent(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
+{
+	struct recent_record r;
+
+	(void)k;
+	c->counts->others++;
+	if (recent_decode(v.p, v.len, &r) != 0)
+		dbcheck_flaw(c, "a past session is unreadable");
+}
+
+static void
 dbcheck_other(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
 {
 	(void)k;
@@ -387,6 +400,7 @@ static const struct dbcheck_file {
 	[DBCHECK_EXPIRY] = { "relay_expiry.db", dbcheck_expiry },
 	[DBCHECK_LOGINS] = { "logins.db", dbcheck_login },
 	[DBCHECK_PLACES] = { "places.db", dbcheck_place },
+	[DBCHECK_RECENT] = { "recent.db", dbcheck_recent },
 };
 
 static int

@@ -6,6 +6,7 @@ db_libstore_a_SOURCES = \
 	db/record.c db/record.h db/userdb.c db/userdb.h db/userdb_private.h \
 	db/userdb_address.c db/userdb_index.c db/relay_cache.c db/relay_cache.h
 include db/places.mk
+include db/recent.mk
 
 STORE_LIBS = db/libstore.a lib/librun.a $(DB_LIBS) $(OPENSSL_LIBS)
 

@@ -17,3 +17,4 @@ include tests/unit/xtext.mk
 include tests/unit/import.mk
 include tests/bench/local.mk
 include tests/unit/guess.mk
+include tests/unit/recent.mk
