@@ -34,7 +34,15 @@ struct conf_nets {
 	size_t		 n;
 };
 
+/* What each section begins with: KIND TITLE { … }. */
+struct conf_item {
+	char			*name;		/* its title, canonical */
+	char			*origin;	/* "FILE:LINE" */
+	struct conf_value	*values;	/* private to conf*.c */
+};
+
 struct conf_trusted {		/* trusted_networks NET { … } */
+	struct conf_item	 item;
 	struct net		 net;
 	struct conf_list	 senders;	/* canonical addresses, or @domain */
 	char			*owner;		/* canonical user, or NULL */
@@ -57,6 +65,30 @@ enum conf_mech {
 
 enum conf_sender_policy { SENDER_REJECT, SENDER_LOG };
 
+struct conf_listen {		/* listener NAME { … } */
+	struct conf_item	 item;
+	enum conf_listener	 service;
+	struct conf_addrs	 listen;
+	struct conf_nets	 proxy_from;	/* PROXY header from these only */
+	struct conf_nets	 xclient_from;
+	uint64_t		 mechanisms;	/* 0: as the plain listener */
+	struct conf_list	 tls_cert;	/* none: the global ones */
+	struct conf_list	 tls_key;
+	struct tls_pair		 tls[TLS_PAIRS_MAX];	/* by conf_load_tls() */
+	size_t			 n_tls;
+};
+
+enum conf_action { CONF_DEFER, CONF_REJECT, CONF_LOG };
+
+struct conf_class {		/* class NAME { … }: of users */
+	struct conf_item	 item;
+	uint64_t		 messages_hour;		/* each 0: no limit */
+	uint64_t		 messages_day;
+	uint64_t		 recipients_hour;
+	uint64_t		 recipients_day;
+	enum conf_action	 action;		/* over a limit */
+};
+
 struct conf {
 	unsigned int	 refs;
 	char		*hostname;
@@ -66,6 +98,8 @@ struct conf {
 	struct conf_addrs listen_submissions;
 	struct conf_addrs listen_pop3;
 	struct conf_addrs listen_pop3s;
+	struct conf_listen *listeners;		/* the sections */
+	size_t		 n_listeners;
 	struct conf_list tls_cert;		/* files, one key each */
 	struct conf_list tls_key;
 	char		*maildir;		/* template below mail_root */
@@ -80,6 +114,8 @@ struct conf {
 	uint64_t	 grant_ipv6_prefix;	/* bits, 56 to 128 */
 	struct conf_trusted *trusted;
 	size_t		 n_trusted;
+	struct conf_class *classes;
+	size_t		 n_classes;
 	enum conf_sender_policy sender_policy;
 	struct conf_nets guessing_exempt;
 	uint64_t	 mechanisms;		/* bits of enum conf_mech */
@@ -151,6 +187,10 @@ bool	conf_is_local_domain(const struct conf *c, const char *domain);
 /* The trusted network that holds `a` (the longest prefix), or NULL. */
 const struct conf_trusted *conf_trusted_for(const struct conf *c,
 	    const struct addr *a);
+
+/* The class by that name, or NULL. */
+const struct conf_class *conf_class_find(const struct conf *c,
+	    const char *name);
 
 /* What may be used to log in at a listener: bits of enum conf_mech. */
 uint32_t conf_mechanisms(const struct conf *c, enum conf_listener l);

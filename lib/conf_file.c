@@ -3,7 +3,7 @@
  * certificates. Runs in parents and submitctl, before any client is served;
  * children never link it.
  */
-#include "lib/conf_private.h"
+#include "lib/conf_section.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -41,37 +41,54 @@ conf_file_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 	return cfg_include(cfg, opt, 1, &name);
 }
 
+/* A row for each key, those of sections with their own, which the caller
+ * frees; libconfuse copies all. */
+static cfg_opt_t *
+conf_file_opts(const struct conf_key *keys)
+{
+	cfg_opt_t str = CFG_STR("", NULL, CFGF_NONE);
+	cfg_opt_t list = CFG_STR_LIST("", NULL, CFGF_NONE);
+	cfg_opt_t section = CFG_SEC("", NULL, CFGF_MULTI | CFGF_TITLE |
+	    CFGF_NO_TITLE_DUPES);
+	cfg_opt_t end = CFG_END(), *opts;
+	size_t i, n = 0;
+
+	while (keys[n].name != NULL)
+		n++;
+	opts = calloc(n + 2, sizeof(*opts));
+	for (i = 0; opts != NULL && i < n; i++) {
+		opts[i] = keys[i].type->parse == NULL ? section :
+		    keys[i].type->list ? list : str;
+		opts[i].name = keys[i].name;
+		if (keys[i].type->parse == NULL)
+			opts[i].subopts = conf_file_opts(
+			    conf_kind_find(keys[i].name)->keys);
+	}
+	if (opts != NULL)
+		opts[n] = opts[n + 1] = end;
+	return opts;
+}
+
 static cfg_t *
 conf_file_cfg(void)
 {
-	cfg_opt_t trusted[] = {
-		CFG_STR_LIST("senders", NULL, CFGF_NONE),
-		CFG_STR("owner", NULL, CFGF_NONE),
-		CFG_END()
-	};
-	cfg_opt_t str = CFG_STR("", NULL, CFGF_NONE);
-	cfg_opt_t list = CFG_STR_LIST("", NULL, CFGF_NONE);
-	cfg_opt_t section = CFG_SEC("", trusted, CFGF_MULTI | CFGF_TITLE |
-	    CFGF_NO_TITLE_DUPES);
 	cfg_opt_t include = CFG_FUNC("include", conf_file_include);
-	cfg_opt_t end = CFG_END(), *opts;
+	cfg_opt_t *opts = conf_file_opts(conf_keys);
 	size_t i, n = conf_key_count();
-	cfg_t *cfg;
+	cfg_t *cfg = NULL;
 
-	opts = calloc(n + 2, sizeof(*opts));
 	if (opts == NULL)
 		return NULL;
 	for (i = 0; i < n; i++) {
-		opts[i] = conf_keys[i].type->parse == NULL ? section :
-		    conf_keys[i].type->list ? list : str;
-		opts[i].name = conf_keys[i].name;
+		if (conf_keys[i].type->parse == NULL && opts[i].subopts == NULL)
+			break;
 	}
 	opts[n] = include;
-	opts[n + 1] = end;
-	cfg = cfg_init(opts, CFGF_NONE);
-	free(opts);
-	if (cfg != NULL)
+	if (i == n && (cfg = cfg_init(opts, CFGF_NONE)) != NULL)
 		cfg_set_error_function(cfg, conf_file_error);
+	for (i = 0; i < n; i++)
+		free(opts[i].subopts);
+	free(opts);
 	return cfg;
 }
 
@@ -144,61 +161,49 @@ conf_file_key(struct conf *c, cfg_t *cfg, size_t key, const char *origin,
 	return r;
 }
 
-/* "a, b" in one string counts as two senders. */
+/* The section that begins at `origin`. */
 static int
-conf_file_senders(struct conf *c, cfg_t *sec, struct err *reterr)
+conf_file_section(struct conf *c, const struct conf_kind *kind, cfg_t *sec,
+    const struct conf_scan *scan, const char *origin, struct err *reterr)
 {
-	static const char gaps[] = ", \t\r\n";
-	const char *owner = cfg_getstr(sec, "owner");
-	char *v[256], *copy, *save, *word;
-	size_t n = 0, used = 0;
-	unsigned int i;
-	int r = 0;
+	const char *place, **v;
+	char name[1200];
+	size_t i, n;
+	int r = conf_file_at(origin, conf_section_begin(c, kind,
+	    cfg_title(sec), origin, reterr), reterr);
 
-	for (i = 0; i < cfg_size(sec, "senders") && r == 0; i++) {
-		copy = strdup(cfg_getnstr(sec, "senders", i));
-		word = copy == NULL ? NULL : strtok_r(copy, gaps, &save);
-		for (; word != NULL && n < 256; n++) {
-			v[n] = strdup(word);
-			word = strtok_r(NULL, gaps, &save);
-		}
-		free(copy);
-		if (word != NULL)
-			r = err_set(reterr, ERR_CONFIG,
-			    "senders: expected at most 256");
+	for (i = 0; kind->keys[i].name != NULL && r == 0; i++) {
+		if (str_format(name, sizeof(name), "%s.%s", origin,
+		    kind->keys[i].name) != 0 ||
+		    (place = conf_scan_find(scan, name)) == NULL)
+			continue;
+		v = conf_file_strs(sec, kind->keys[i].name, &n);
+		r = v == NULL ? ERR_NOMEM : conf_file_at(place,
+		    conf_section_set(c, kind, i, v, n, place, reterr), reterr);
+		free(v);
 	}
-	for (used = 0; used < n && r == 0; used++) {
-		if (v[used] == NULL)
-			r = err_set(reterr, ERR_NOMEM, "senders: no memory");
-	}
-	if (r == 0)
-		r = conf_add_trusted(c, cfg_title(sec),
-		    (const char *const *)v, n, owner, reterr);
-	for (used = 0; used < n; used++)
-		free(v[used]);
-	return r;
+	return r != 0 ? r : conf_file_at(origin, conf_section_end(c, kind,
+	    reterr), reterr);
 }
 
+/* The scan met the sections in the same order. */
 static int
-conf_file_trusted(struct conf *c, cfg_t *cfg, const struct conf_scan *scan,
-    struct err *reterr)
+conf_file_sections(struct conf *c, const struct conf_kind *kind, cfg_t *cfg,
+    const struct conf_scan *scan, struct err *reterr)
 {
-	static const char name[] = "trusted_networks";
-	unsigned int i, seen = 0;
-	size_t p;
+	unsigned int i;
+	size_t p = 0;
 	int r = 0;
 
-	/* The scan met the sections in the same order. */
-	for (p = 0, i = 0; i < cfg_size(cfg, name) && r == 0; i++) {
-		for (; p < scan->n; p++) {
-			if (strcmp(scan->places[p].name, name) == 0 &&
-			    seen++ == i)
-				break;
-		}
-		r = conf_file_at(p < scan->n ? scan->places[p].origin : name,
-		    conf_file_senders(c, cfg_getnsec(cfg, name, i), reterr),
-		    reterr);
-		p++;
+	for (i = 0; i < cfg_size(cfg, kind->name) && r == 0; i++, p++) {
+		while (p < scan->n &&
+		    strcmp(scan->places[p].name, kind->name) != 0)
+			p++;
+		if (p == scan->n)
+			return err_set(reterr, ERR_CONFIG, "%s: expected "
+			    "KIND NAME { … }", kind->name);
+		r = conf_file_section(c, kind, cfg_getnsec(cfg, kind->name, i),
+		    scan, scan->places[p].origin, reterr);
 	}
 	return r;
 }
@@ -207,6 +212,7 @@ static int
 conf_file_values(struct conf *c, cfg_t *cfg, const struct conf_scan *scan,
     struct err *reterr)
 {
+	const struct conf_kind *kind;
 	const char *origin;
 	size_t i;
 	int r = 0;
@@ -218,7 +224,9 @@ conf_file_values(struct conf *c, cfg_t *cfg, const struct conf_scan *scan,
 		if (origin != NULL)
 			r = conf_file_key(c, cfg, i, origin, reterr);
 	}
-	return r == 0 ? conf_file_trusted(c, cfg, scan, reterr) : r;
+	for (kind = conf_kinds; kind->name != NULL && r == 0; kind++)
+		r = conf_file_sections(c, kind, cfg, scan, reterr);
+	return r;
 }
 
 static int
@@ -262,7 +270,7 @@ conf_file_override(struct conf *c, const char *arg, struct err *reterr)
 		return err_set(reterr, ERR_CONFIG,
 		    "-o %.64s: expected key=value", arg);
 	key = conf_key_find(name);
-	near = conf_key_nearest(name);
+	near = conf_key_nearest(conf_keys, name);
 	if (key == CONF_NO_KEY)
 		return err_set(reterr, ERR_CONFIG, "-o %s: unknown key%s%s%s",
 		    name, near == NULL ? "" : "; did you mean ",
@@ -356,23 +364,42 @@ conf_unusable(const struct conf *c, const char *key, const char *expected,
 	return ERR_CONFIG;
 }
 
-int
-conf_load_tls(struct conf *c, int64_t *ret_not_after, struct err *reterr)
+static int
+conf_file_pairs(struct conf *c, const struct conf_list *certs,
+    const struct conf_list *keys, const char *place, struct tls_pair *pairs,
+    size_t *ret_n, int64_t *not_after, struct err *reterr)
 {
 	int64_t end;
 	size_t i;
 	int r;
 
-	*ret_not_after = 0;
-	for (i = 0; i < c->tls_cert.n; i++) {
-		r = tls_pair_read(c->tls_cert.v[i], c->tls_key.v[i],
-		    &c->tls[i], &end, reterr);
+	for (i = 0; i < certs->n; i++) {
+		r = tls_pair_read(certs->v[i], keys->v[i], &pairs[i], &end,
+		    reterr);
+		if (r == ERR_NOMEM)
+			return r;
 		if (r != 0)
-			return r == ERR_NOMEM ? r : conf_unusable(c, "tls_cert",
-			    "certificates with their keys", reterr);
-		c->n_tls = i + 1;
-		if (i == 0 || end < *ret_not_after)
-			*ret_not_after = end;
+			return place == NULL ? conf_unusable(c, "tls_cert",
+			    "certificates with their keys", reterr) :
+			    conf_file_at(place, ERR_CONFIG, reterr);
+		*ret_n = i + 1;
+		if (*not_after == 0 || end < *not_after)
+			*not_after = end;
 	}
 	return 0;
+}
+
+int
+conf_load_tls(struct conf *c, int64_t *ret_not_after, struct err *reterr)
+{
+	struct conf_listen *l;
+	int r;
+
+	*ret_not_after = 0;
+	r = conf_file_pairs(c, &c->tls_cert, &c->tls_key, NULL, c->tls,
+	    &c->n_tls, ret_not_after, reterr);
+	for (l = c->listeners; l < c->listeners + c->n_listeners && r == 0; l++)
+		r = conf_file_pairs(c, &l->tls_cert, &l->tls_key,
+		    l->item.origin, l->tls, &l->n_tls, ret_not_after, reterr);
+	return r;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/conf_section.h"
 #include "lib/str.h"
 
 #define AT(field) offsetof(struct conf, field)
@@ -34,6 +35,8 @@ const struct conf_key conf_keys[] = {
 	{ .name = "listen_pop3s", .type = &conf_addrs,
 	  .offset = AT(listen_pop3s), .dflt = "0.0.0.0:995, [::]:995",
 	  .help = "where POP3 under implicit TLS listens" },
+	{ .name = "listener", .type = &conf_section, .dflt = "",
+	  .help = "a listener with settings of its own (a section each)" },
 	{ .name = "tls_cert", .type = &conf_paths, .offset = AT(tls_cert),
 	  .dflt = "", .help = "certificate chains, PEM, own certificate first" },
 	{ .name = "tls_key", .type = &conf_paths, .offset = AT(tls_key),
@@ -71,6 +74,8 @@ const struct conf_key conf_keys[] = {
 	  .help = "how much of an IPv6 address a grant compares" },
 	{ .name = "trusted_networks", .type = &conf_section, .dflt = "",
 	  .help = "networks that may send without login (a section each)" },
+	{ .name = "class", .type = &conf_section, .dflt = "",
+	  .help = "a class of users with its sending limits (a section each)" },
 	{ .name = "sender_policy", .type = &conf_policy,
 	  .offset = AT(sender_policy), .dflt = "reject",
 	  .help = "what a sender that is not the user's own gets" },
@@ -197,16 +202,16 @@ conf_key_distance(const char *a, const char *b)
 }
 
 const char *
-conf_key_nearest(const char *name)
+conf_key_nearest(const struct conf_key *keys, const char *name)
 {
 	size_t i, d, best = strlen(name) / 3 + 2;
 	const char *ret = NULL;
 
-	for (i = 0; conf_keys[i].name != NULL; i++) {
-		d = conf_key_distance(name, conf_keys[i].name);
+	for (i = 0; keys[i].name != NULL; i++) {
+		d = conf_key_distance(name, keys[i].name);
 		if (d < best) {
 			best = d;
-			ret = conf_keys[i].name;
+			ret = keys[i].name;
 		}
 	}
 	return ret;
@@ -233,11 +238,35 @@ conf_unit_text(uint64_t n, const struct conf_key *k, char *dst, size_t size)
 	str_format(dst, size, "%llu", (unsigned long long)n);
 }
 
+/* "a, b or c" */
+static void
+conf_words_text(const char *const *words, char *dst, size_t size)
+{
+	size_t i, len = 0;
+
+	dst[0] = '\0';
+	for (i = 0; words[i] != NULL; i++) {
+		if (str_format(dst + len, size - len, "%s%s", i == 0 ? "" :
+		    words[i + 1] == NULL ? " or " : ", ", words[i]) != 0)
+			break;
+		len += strlen(dst + len);
+	}
+}
+
 static void
 conf_key_expected(const struct conf_key *k, char *dst, size_t size)
 {
 	char min[32], max[32];
 
+	if (k->words != NULL) {
+		conf_words_text(k->words, dst, size);
+		return;
+	}
+	if (k->type->parse == NULL) {
+		str_format(dst, size, "a section: %s %s { … }", k->name,
+		    conf_kind_find(k->name)->title);
+		return;
+	}
 	if (k->type->expected != NULL) {
 		str_copy(dst, size, k->type->expected);
 		return;

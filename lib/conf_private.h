@@ -28,6 +28,7 @@ struct conf_key {
 	const char	*root_dflt;	/* below --root, or NULL */
 	uint64_t	 min, max;
 	const char	*unit;		/* "s", "octets", … or NULL */
+	const char *const *words;	/* of conf_word, ends with NULL */
 	const char	*help;
 };
 
@@ -44,19 +45,26 @@ struct conf_values {
 	char	*root;			/* --root, or NULL */
 };
 
+/* A growing list of strings while a value is being split. */
+struct conf_words {
+	char	**v;
+	size_t	  n;
+};
+
 /* conf_type.c */
 extern const struct conf_type conf_hostname, conf_domains, conf_hostport,
     conf_addrs, conf_nets, conf_path, conf_paths, conf_template, conf_log,
     conf_duration, conf_size, conf_number, conf_policy, conf_user, conf_text,
-    conf_mechs, conf_bool, conf_domain, conf_separators, conf_section;
+    conf_mechs, conf_bool, conf_domain, conf_separators, conf_senders,
+    conf_word, conf_section;
 
 extern const struct conf_key conf_keys[];	/* ends with a NULL name */
 #define CONF_NO_KEY ((size_t)-1)
 
 size_t	conf_key_count(void);
 size_t	conf_key_find(const char *name);	/* CONF_NO_KEY: none */
-/* The key most like `name`, or NULL when none is. */
-const char *conf_key_nearest(const char *name);
+/* The key of the table most like `name`, or NULL when none is. */
+const char *conf_key_nearest(const struct conf_key *keys, const char *name);
 
 /* "name: expected …, not "value"" with ERR_CONFIG. */
 int	conf_key_error(const struct conf_key *k, char *const *v, size_t n,
@@ -70,13 +78,23 @@ struct conf *conf_new(const char *base, const char *root);
  * On failure the text says "key: expected …". */
 int	conf_set(struct conf *c, size_t key, const char *const *v, size_t n,
 	    const char *origin, struct err *reterr);
-/* One trusted_networks section. */
-int	conf_add_trusted(struct conf *c, const char *net,
-	    const char *const *senders, size_t n, const char *owner,
-	    struct err *reterr);
 /* The keys about mechanisms fit together. */
 int	conf_check_mechs(const struct conf *c, struct err *reterr);
-/* Defaults for what is not set, then what must fit together. */
+/* What must fit together. */
+int	conf_check(struct conf *c, struct err *reterr);
+/* Defaults for what is not set; conf_check(). */
 int	conf_complete(struct conf *c, const char *file, struct err *reterr);
+
+/* conf_value.c: reads the values into `object`'s field of the key, and keeps
+ * their text in *value. `vals` has the base of paths. */
+int	conf_value_set(const struct conf_values *vals,
+	    const struct conf_key *k, void *object, struct conf_value *value,
+	    const char *const *v, size_t n, const char *origin,
+	    struct err *reterr);
+void	conf_value_free(struct conf_value *value);
+void	conf_free_strs(char **v, size_t n);
+/* The default's words, as conf_value_set() would have kept them. */
+int	conf_default_words(const struct conf_values *vals,
+	    const struct conf_key *k, struct conf_words *ret);
 
 #endif

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/conf_private.h"
+#include "lib/conf_section.h"
 #include "lib/fio.h"
 #include "lib/str.h"
 
@@ -33,8 +33,8 @@ struct conf_lexer {
 	char		 word[CONF_WORD_MAX];	/* of a CONF_T_WORD, cut */
 	unsigned int	 word_line;
 	/* what is open */
-	char		 section[CONF_WORD_MAX];
-	unsigned int	 section_line;		/* 0: none */
+	const struct conf_kind *section;	/* NULL: none */
+	unsigned int	 section_line;
 	unsigned int	 list_line;		/* 0: none */
 };
 
@@ -210,40 +210,60 @@ conf_scan_include(struct conf_lexer *x, struct err *reterr)
 	return r;
 }
 
+/* A section's keys are few: they are listed when none is near. */
 static int
 conf_scan_unknown(const struct conf_lexer *x, unsigned int line,
     const char *name, struct err *reterr)
 {
-	const char *near = conf_key_nearest(name);
-	char what[128];
+	const struct conf_key *keys = x->section == NULL ? conf_keys :
+	    x->section->keys, *k;
+	const char *near = conf_key_nearest(keys, name);
+	char what[300];
+	size_t len;
 
 	str_format(what, sizeof(what), near == NULL ? "unknown key" :
 	    "unknown key; did you mean %s?", near);
+	for (k = keys; near == NULL && x->section != NULL && k->name != NULL;
+	    k++) {
+		len = strlen(what);
+		str_format(what + len, sizeof(what) - len, "%s%s", k > keys ?
+		    k[1].name == NULL ? " or " : ", " : "; expected ", k->name);
+	}
 	return conf_lex_error(x, line, reterr, what, name);
+}
+
+/* The key that `name` is where it stands, or NULL. */
+static const struct conf_key *
+conf_scan_row(const struct conf_lexer *x, const char *name)
+{
+	const struct conf_key *k;
+
+	for (k = x->section == NULL ? conf_keys : x->section->keys;
+	    k->name != NULL; k++) {
+		if (strcmp(k->name, name) == 0)
+			return k;
+	}
+	return NULL;
 }
 
 static int
 conf_scan_key(struct conf_lexer *x, const char *name, unsigned int line,
     struct err *reterr)
 {
+	const struct conf_key *k = conf_scan_row(x, name);
 	char full[CONF_WORD_MAX * 2];
 	const char *before;
-	size_t key = conf_key_find(name);
 
-	if (x->section_line == 0) {
-		if (key == CONF_NO_KEY)
-			return conf_scan_unknown(x, line, name, reterr);
-		if (conf_keys[key].type->parse == NULL)
-			return conf_lex_error(x, line, reterr,
-			    "expected a section: NAME { … }", name);
+	if (k == NULL)
+		return conf_scan_unknown(x, line, name, reterr);
+	if (k->type->parse == NULL)
+		return conf_lex_error(x, line, reterr,
+		    "expected a section: NAME { … }", name);
+	if (x->section == NULL)
 		str_copy(full, sizeof(full), name);
-	} else {
-		if (strcmp(name, "senders") != 0 && strcmp(name, "owner") != 0)
-			return conf_lex_error(x, line, reterr, "unknown key; "
-			    "expected senders or owner", name);
-		str_format(full, sizeof(full), "%s@%u.%s", x->file,
+	else
+		str_format(full, sizeof(full), "%s:%u.%s", x->file,
 		    x->section_line, name);
-	}
 	before = conf_scan_find(x->scan, full);
 	if (before != NULL) {
 		char what[CONF_WORD_MAX];
@@ -261,19 +281,22 @@ static int
 conf_scan_open(struct conf_lexer *x, const char *first, unsigned int words,
     unsigned int line, struct err *reterr)
 {
-	size_t key = conf_key_find(first);
+	const struct conf_kind *kind = conf_kind_find(first);
+	char what[128];
 
-	if (x->section_line != 0)
+	if (x->section != NULL)
 		return conf_lex_error(x, x->section_line, reterr,
 		    "this section is not closed before the next one begins",
-		    x->section);
-	if (words > 0 && key == CONF_NO_KEY)
+		    x->section->name);
+	if (words > 0 && conf_key_find(first) == CONF_NO_KEY)
 		return conf_scan_unknown(x, line, first, reterr);
-	if (words != 2 || conf_keys[key].type->parse != NULL)
-		return conf_lex_error(x, line, reterr, words == 2 ?
+	if (kind == NULL || words != 2) {
+		str_format(what, sizeof(what), kind == NULL ?
 		    "expected = and a value, this is no section" :
-		    "expected trusted_networks NETWORK {", first);
-	str_copy(x->section, sizeof(x->section), first);
+		    "expected %s %s {", first, kind == NULL ? "" : kind->title);
+		return conf_lex_error(x, line, reterr, what, first);
+	}
+	x->section = kind;
 	x->section_line = line;
 	if (conf_scan_note(x->scan, first, x->file, line) != 0)
 		return err_set(reterr, ERR_NOMEM, "configuration: no memory");
@@ -292,9 +315,10 @@ conf_scan_end(struct conf_lexer *x, int token, struct err *reterr)
 	if (x->list_line != 0)
 		return conf_lex_error(x, x->list_line, reterr,
 		    "the list that begins here is never closed", "");
-	if (x->section_line != 0)
+	if (x->section != NULL)
 		return conf_lex_error(x, x->section_line, reterr,
-		    "the section that begins here is never closed", x->section);
+		    "the section that begins here is never closed",
+		    x->section->name);
 	return 0;
 }
 
@@ -325,13 +349,11 @@ conf_scan_value(struct conf_lexer *x, const char *name, unsigned int line,
     struct err *reterr)
 {
 	int token, r = conf_scan_key(x, name, line, reterr);
-	size_t key;
 
 	if (r != 0)
 		return r;
 	token = conf_lex_next(x);
-	key = x->section_line == 0 ? conf_key_find(name) : CONF_NO_KEY;
-	if (token == '{' && key != CONF_NO_KEY && !conf_keys[key].type->list)
+	if (token == '{' && !conf_scan_row(x, name)->type->list)
 		return conf_lex_error(x, line, reterr,
 		    "expected one value, no list", name);
 	if (token == '{')
@@ -346,10 +368,10 @@ conf_scan_value(struct conf_lexer *x, const char *name, unsigned int line,
 static int
 conf_scan_close(struct conf_lexer *x, struct err *reterr)
 {
-	if (x->section_line == 0)
+	if (x->section == NULL)
 		return conf_lex_error(x, x->line, reterr,
 		    "a } that closes nothing", "");
-	x->section_line = 0;
+	x->section = NULL;
 	return 0;
 }
 
@@ -380,7 +402,7 @@ conf_scan_tokens(struct conf_lexer *x, struct err *reterr)
 		else if (token == '{')
 			r = conf_scan_open(x, first, words, line, reterr);
 		else if (token == '(' && strcmp(first, "include") == 0 &&
-		    x->section_line == 0)
+		    x->section == NULL)
 			r = conf_scan_include(x, reterr);
 		else if (token == '}')
 			r = conf_scan_close(x, reterr);

@@ -9,7 +9,8 @@
 #include "lib/err.h"
 
 struct conf_place {
-	char	*name;		/* a key, or "FILE@LINE.key" in a section */
+	char	*name;		/* a key or kind of section; "FILE:LINE.key" of
+				 * the section that begins there */
 	char	*origin;	/* "FILE:LINE" */
 };
 

@@ -12,6 +12,7 @@
 #include "lib/str.h"
 
 #define CONF_HELP_MAX 200
+#define CONF_SENDERS_MAX 256
 
 static int
 conf_put_str(void *field, const char *s)
@@ -347,6 +348,60 @@ conf_parse_policy(void *field, const struct conf_key *k, char *const *v,
 	return 0;
 }
 
+/* A sender of a trusted network: an address, or @domain for all of it. */
+static int
+conf_sender_canon(const char *s, char *dst, size_t size)
+{
+	char text[MAILBOX_SIZE];
+	struct mailbox mb;
+	bool all = s[0] == '@';
+
+	if (str_format(text, sizeof(text), "%s%s", all ? "x" : "", s) != 0 ||
+	    mailbox_parse(text, strlen(text), &mb) != 0)
+		return ERR_FORMAT;
+	return str_copy(dst, size, all ? mb.canon + 1 : mb.canon);
+}
+
+static int
+conf_parse_senders(void *field, const struct conf_key *k, char *const *v,
+    size_t n)
+{
+	char canon[MAILBOX_SIZE];
+	size_t i;
+	int r = n > CONF_SENDERS_MAX ? ERR_LIMIT : 0;
+
+	(void)k;
+	for (i = 0; i < n && r == 0; i++) {
+		r = conf_sender_canon(v[i], canon, sizeof(canon));
+		if (r == 0)
+			r = conf_list_add(field, canon);
+	}
+	return r;
+}
+
+/* One of the key's words; the field is an enum in their order. */
+static int
+conf_parse_word(void *field, const struct conf_key *k, char *const *v, size_t n)
+{
+	int *p = field, i;
+
+	for (i = 0; n == 1 && k->words[i] != NULL; i++) {
+		if (strcmp(v[0], k->words[i]) == 0) {
+			*p = i;
+			return 0;
+		}
+	}
+	return ERR_FORMAT;
+}
+
+static void
+conf_clear_word(void *field)
+{
+	int *p = field;
+
+	*p = 0;
+}
+
 static int
 conf_parse_mechs(void *field, const struct conf_key *k, char *const *v,
     size_t n)
@@ -478,5 +533,7 @@ conf_domain = { conf_parse_domain, conf_clear_str, false, false,
 	"a domain such as example.org" },
 conf_separators = { conf_parse_separators, conf_clear_str, false, false,
 	"up to 4 of the characters % / ! : + =" },
-conf_section = { NULL, NULL, false, false,
-	"a section: trusted_networks NETWORK { senders = {…} }" };
+conf_senders = { conf_parse_senders, conf_clear_list, true, false,
+	"at most 256 addresses, or @domain" },
+conf_word = { conf_parse_word, conf_clear_word, false, false, "a word" },
+conf_section = { NULL, NULL, false, false, "a section" };

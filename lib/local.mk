@@ -8,6 +8,8 @@ lib_librun_a_SOURCES = \
 	lib/acceptor.c lib/acceptor.h lib/beneath.c lib/beneath.h lib/ipc.c lib/ipc_client.c lib/ipc.h lib/pool.c lib/pool.h \
 	lib/priv.c lib/priv.h lib/child.c lib/child.h lib/proc.h \
 	lib/conf.c lib/conf_key.c lib/conf_type.c lib/conf_mech.c lib/conf_private.h lib/conf.h \
+	lib/conf_value.c lib/conf_pack.c lib/conf_show.c \
+	lib/conf_section.c lib/conf_kind.c lib/conf_section.h \
 	lib/siphash.c lib/siphash.h
 
 # What only parents and submitctl link: libconfuse, jansson, libsystemd.

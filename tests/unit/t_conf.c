@@ -158,10 +158,37 @@ test_errors(void **state)
 		  NULL, ":1: owner: expected a full address" },
 		{ "second section", "trusted_networks 10.0.0.0/8 { owner = "
 		  "a@b.example }\ntrusted_networks 11.0.0.0/8 { senders = x }",
-		  NULL, ":2: senders: expected addresses" },
+		  NULL, ":2: senders: expected at most 256 addresses" },
 		{ "key in section", "trusted_networks 10.0.0.0/8 {\n"
 		  "hostname = a.b }\n", NULL,
 		  ":2: hostname: unknown key; expected senders or owner" },
+		{ "network twice", HOST "trusted_networks 10.0.0.0/8 { }\n"
+		  "trusted_networks \"::ffff:10.0.0.0/104\" { }\n", NULL,
+		  ":3: trusted_networks: expected each NETWORK once" },
+		{ "key near one in section", "listener a {\n servise = pop3 }\n",
+		  NULL, ":2: servise: unknown key; did you mean service?" },
+		{ "section without name", "listener {\n}\n", NULL,
+		  ":1: listener: expected listener NAME {" },
+		{ "name of a section", "listener \"a b\" {\n}\n", NULL,
+		  ":1: listener: expected a name of at most 32 letters" },
+		{ "key in section twice", "class a {\nmessages_day = 1\n"
+		  "messages_day = 1 }\n", NULL,
+		  ":3: messages_day: expected once, but it is set already" },
+		{ "word", "class a {\n action = drop }\n", NULL,
+		  ":2: action: expected defer, reject or log, not \"drop\"" },
+		{ "number in section", "class a {\n\n messages_day = x }\n",
+		  NULL, ":3: messages_day: expected a number from 0" },
+		{ "listener without service", HOST "listener a {\n"
+		  "listen = 127.0.0.1:1 }\n", NULL,
+		  ":2: listener a: expected service = submission" },
+		{ "listener without address", HOST "listener a {\n"
+		  "service = pop3 }\n", NULL,
+		  ":2: listener a: expected listen = {" },
+		{ "XCLIENT of POP3", HOST "listener a { service = pop3\n"
+		  "listen = 1.2.3.4:5\n xclient_from = 10.0.0.0/8 }\n", NULL,
+		  ":2: listener a: xclient_from: expected only" },
+		{ "no list", "class a { action = {defer} }\n", NULL,
+		  ":1: action: expected one value, no list" },
 		{ "as a value", "trusted_networks = 10.0.0.0/8\n", NULL,
 		  ":1: trusted_networks: expected a section" },
 		{ "include", "include(\"none\")\n", NULL,
@@ -220,7 +247,16 @@ static const char full[] = "# all kinds of values\n"
     "trusted_networks 192.0.2.0/24 {\n"
     "\tsenders = {\"a@b.example c@d.example\", \"@E.example\"}\n"
     "}\n"
-    "trusted_networks \"192.0.2.128/25\" { owner = \"X+y@example.org\" }\n";
+    "trusted_networks \"192.0.2.128/25\" { owner = \"X+y@example.org\" }\n"
+    "listener behind {\n"
+    "\tservice = submission\n"
+    "\tlisten = {\"127.0.0.1:2587\", \"[::1]:2587\"}\n"
+    "\tproxy_from = {\"10.1.0.0/16\"}\n"
+    "\tmechanisms = PLAIN\n"
+    "}\n"
+    "class small { messages_day = 100 recipients_hour = 7\n"
+    "\taction = reject }\n"
+    "class other {\n}\n";
 
 static void
 check_full(const struct conf *c)
@@ -262,6 +298,20 @@ check_full(const struct conf *c)
 	assert_string_equal(t->owner, "x+y@example.org");
 	addr_parse_ip("192.0.3.1", &a);
 	assert_null(conf_trusted_for(c, &a));
+	assert_int_equal(c->n_listeners, 1);
+	assert_string_equal(c->listeners[0].item.name, "behind");
+	assert_int_equal(c->listeners[0].service, CONF_SUBMISSION);
+	assert_int_equal(c->listeners[0].listen.n, 2);
+	assert_int_equal(c->listeners[0].proxy_from.n, 1);
+	assert_int_equal(c->listeners[0].xclient_from.n, 0);
+	assert_int_equal(c->listeners[0].mechanisms, CONF_MECH_BIT(CONF_PLAIN));
+	assert_int_equal(c->n_classes, 2);
+	assert_int_equal(conf_class_find(c, "small")->messages_day, 100);
+	assert_int_equal(conf_class_find(c, "small")->recipients_hour, 7);
+	assert_int_equal(conf_class_find(c, "small")->messages_hour, 0);
+	assert_int_equal(conf_class_find(c, "small")->action, CONF_REJECT);
+	assert_int_equal(conf_class_find(c, "other")->action, CONF_DEFER);
+	assert_null(conf_class_find(c, "none"));
 }
 
 static void

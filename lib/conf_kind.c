@@ -1,0 +1,160 @@
+/*
+ * conf_kind.c - the kinds of sections: the keys of each, and what must fit
+ * together within one. Linked into every process, like conf_key.c.
+ */
+#include "lib/conf_section.h"
+
+#include <string.h>
+
+#include "lib/str.h"
+
+#define AT(s, field)	offsetof(struct s, field)
+#define KIND(s, array, count) \
+	.size = sizeof(struct s), .items = AT(conf, array), .n = AT(conf, count)
+
+static const char *const kind_services[] = {
+	[CONF_SUBMISSION] = "submission", [CONF_SUBMISSIONS] = "submissions",
+	[CONF_POP3] = "pop3", [CONF_POP3S] = "pop3s", NULL
+};
+
+static const char *const kind_actions[] = {
+	[CONF_DEFER] = "defer", [CONF_REJECT] = "reject", [CONF_LOG] = "log",
+	NULL
+};
+
+static const struct conf_key kind_listener[] = {
+	{ .name = "service", .type = &conf_word, .words = kind_services,
+	  .offset = AT(conf_listen, service),
+	  .help = "what it serves" },
+	{ .name = "listen", .type = &conf_addrs,
+	  .offset = AT(conf_listen, listen),
+	  .help = "its addresses with ports" },
+	{ .name = "proxy_from", .type = &conf_nets,
+	  .offset = AT(conf_listen, proxy_from), .dflt = "",
+	  .help = "who must send a PROXY header; nobody else is served" },
+	{ .name = "xclient_from", .type = &conf_nets,
+	  .offset = AT(conf_listen, xclient_from), .dflt = "",
+	  .help = "who may say XCLIENT" },
+	{ .name = "mechanisms", .type = &conf_mechs,
+	  .offset = AT(conf_listen, mechanisms), .dflt = "",
+	  .help = "the ways to log in here" },
+	{ .name = "tls_cert", .type = &conf_paths,
+	  .offset = AT(conf_listen, tls_cert), .dflt = "",
+	  .help = "certificate chains of its own" },
+	{ .name = "tls_key", .type = &conf_paths,
+	  .offset = AT(conf_listen, tls_key), .dflt = "",
+	  .help = "their private keys, in the same order" },
+	{ .name = NULL },
+};
+
+static const struct conf_key kind_trusted[] = {
+	{ .name = "senders", .type = &conf_senders,
+	  .offset = AT(conf_trusted, senders), .dflt = "",
+	  .help = "the addresses it may send as" },
+	{ .name = "owner", .type = &conf_user,
+	  .offset = AT(conf_trusted, owner), .dflt = "",
+	  .help = "the user whose mail it is" },
+	{ .name = NULL },
+};
+
+#define LIMIT(field, text) \
+	{ .name = #field, .type = &conf_number, \
+	  .offset = AT(conf_class, field), .dflt = "0", .max = 1000000000, \
+	  .help = text }
+
+static const struct conf_key kind_class[] = {
+	LIMIT(messages_hour, "messages that a user may send in an hour"),
+	LIMIT(messages_day, "messages that a user may send in a day"),
+	LIMIT(recipients_hour, "recipients that a user may write to in an hour"),
+	LIMIT(recipients_day, "recipients that a user may write to in a day"),
+	{ .name = "action", .type = &conf_word, .words = kind_actions,
+	  .offset = AT(conf_class, action), .dflt = "defer",
+	  .help = "what becomes of a message over a limit" },
+	{ .name = NULL },
+};
+
+/* 0.0.0.0/0 and ::/0: that would be an open relay. */
+static int
+kind_trusted_title(void *item, const char *text, char *dst, size_t size,
+    struct err *reterr)
+{
+	struct conf_trusted *t = item;
+	char net[ADDR_STRLEN];
+
+	if (net_parse(text, &t->net) != 0)
+		return err_set(reterr, ERR_CONFIG, "trusted_networks: expected "
+		    "a network such as 192.0.2.0/24, not \"%.80s\"", text);
+	if (t->net.bits == 0 || (t->net.bits == 96 &&
+	    net_has(&t->net, &(struct addr){ .ip = { [10] = 255, 255 } })))
+		return err_set(reterr, ERR_CONFIG, "trusted_networks: expected "
+		    "a network, not the whole Internet (%.80s)", text);
+	return str_copy(dst, size, net_text(&t->net, net));
+}
+
+/* Without either it may send nothing. */
+static int
+kind_trusted_check(const void *item, struct err *reterr)
+{
+	const struct conf_trusted *t = item;
+
+	return t->senders.n == 0 || t->owner == NULL ? 0 :
+	    conf_section_error(conf_kind_find("trusted_networks"), item,
+	    reterr, "expected either senders or an owner");
+}
+
+static int
+kind_listener_check(const void *item, struct err *reterr)
+{
+	const struct conf_listen *l = item;
+	const struct conf_kind *kind = conf_kind_find("listener");
+
+	if (!l->item.values[0].set)
+		return conf_section_error(kind, item, reterr,
+		    "expected service = submission, submissions, pop3 or "
+		    "pop3s");
+	if (l->listen.n == 0)
+		return conf_section_error(kind, item, reterr,
+		    "expected listen = {…}, addresses with ports");
+	if (l->tls_cert.n != l->tls_key.n)
+		return conf_section_error(kind, item, reterr,
+		    "tls_key: expected one key for each tls_cert (%zu), not "
+		    "%zu", l->tls_cert.n, l->tls_key.n);
+	if (l->xclient_from.n > 0 && (l->service == CONF_POP3 ||
+	    l->service == CONF_POP3S))
+		return conf_section_error(kind, item, reterr,
+		    "xclient_from: expected only where submission is served");
+	return 0;
+}
+
+static void
+kind_listener_clear(void *item)
+{
+	struct conf_listen *l = item;
+
+	for (; l->n_tls > 0; l->n_tls--)
+		tls_pair_free(&l->tls[l->n_tls - 1]);
+}
+
+const struct conf_kind conf_kinds[] = {
+	{ .name = "listener", .title = "NAME", .keys = kind_listener,
+	  KIND(conf_listen, listeners, n_listeners), .max = 32,
+	  .check = kind_listener_check, .clear = kind_listener_clear },
+	{ .name = "trusted_networks", .title = "NETWORK", .keys = kind_trusted,
+	  KIND(conf_trusted, trusted, n_trusted), .max = 4096,
+	  .read_title = kind_trusted_title, .check = kind_trusted_check },
+	{ .name = "class", .title = "NAME", .keys = kind_class,
+	  KIND(conf_class, classes, n_classes), .max = 256 },
+	{ .name = NULL },
+};
+
+const struct conf_class *
+conf_class_find(const struct conf *c, const char *name)
+{
+	const struct conf_class *k;
+
+	for (k = c->classes; k < c->classes + c->n_classes; k++) {
+		if (strcmp(k->item.name, name) == 0)
+			return k;
+	}
+	return NULL;
+}
