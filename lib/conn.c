@@ -28,6 +28,7 @@
 
 #include "lib/clock.h"
 #include "lib/str.h"
+#include "lib/tls_alert.h"
 
 #define CONN_READ_SIZE	(16u * 1024)
 #define CONN_TURN_READS	4	/* reads a turn, so that others come to it */
@@ -178,11 +179,12 @@ conn_gone(struct conn *c, const char *why)
 static void
 conn_tls_failed(struct conn *c)
 {
-	char why[128], text[96];
+	char why[64];
 
-	tls_error_text(text, sizeof text);
-	if (str_format(why, sizeof why, "tls:%s", text) != 0)
-		strcpy(why, "tls");
+	if (str_format(why, sizeof why, "tls:%s",
+	    tls_alert_of(ERR_peek_error())->word) != 0)
+		str_copy(why, sizeof why, "tls:" TLS_ALERT_OTHER);
+	ERR_clear_error();
 	conn_gone(c, why);
 }
 
@@ -498,7 +500,7 @@ conn_handshake(struct conn *c)
 	} else if (e == SSL_ERROR_SSL) {
 		conn_tls_failed(c);
 	} else {
-		conn_gone(c, "tls:closed");
+		conn_gone(c, "tls:" TLS_ALERT_CLOSED);
 	}
 }
 

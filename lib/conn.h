@@ -34,9 +34,10 @@ struct conn_ops {
 	/* A connect has ended well (conn_connect() only). May be NULL. */
 	void	(*connected)(void *ctx);
 	/* The peer is gone, or its time is over: `why` is a short word such as
-	 * "eof", "reset", "timeout", "tls:unknown_ca". Called at most once and
-	 * never after conn_close(); the owner then calls conn_close(), and
-	 * after "timeout" may conn_write() its reason first. */
+	 * "eof", "reset", "timeout", or "tls:" and a word of lib/tls_alert.h.
+	 * Called at most once and never after conn_close(); the owner then
+	 * calls conn_close(), and after "timeout" may conn_write() its reason
+	 * first. */
 	void	(*gone)(void *ctx, const char *why);
 };
 

@@ -1,10 +1,12 @@
 /*
  * tls.h - OpenSSL contexts and our TLS policy: TLS 1.2 and 1.3, ECDHE with
- * AEAD suites, no renegotiation, no compression, no 0-RTT, no tickets.
+ * AEAD suites, no renegotiation, no compression, no 0-RTT, and tickets only
+ * where they are wanted.
  */
 #ifndef SUBMITD_TLS_H
 #define SUBMITD_TLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,7 +20,7 @@ struct tls_pair {
 	char	*key;		/* zeroed before it is freed */
 };
 
-#define TLS_PAIRS_MAX 8
+#define TLS_PAIRS_MAX 64
 
 /* Reads both files and checks them: they parse, the key belongs to the
  * certificate. `*ret_not_after` is the end of the certificate's life (seconds
@@ -28,19 +30,36 @@ int	tls_pair_read(const char *cert_file, const char *key_file,
 	    struct tls_pair *ret, int64_t *ret_not_after, struct err *reterr);
 void	tls_pair_free(struct tls_pair *p);
 
-/* A server context with all pairs (ECDSA beside RSA). `context_id` tells
- * programs and listeners apart (session-id context). */
-int	tls_server_ctx(const struct tls_pair *pairs, size_t n,
-	    const char *context_id, SSL_CTX **ret, struct err *reterr);
-/* Handshakes of this server context ask the client for a certificate from now
- * on (RFC 8314 section 4.2: only where it can log in with one). Any is taken,
- * and none too: what counts is that the client has its key, which the handshake
- * proves; tls_peer_fingerprint() tells whose it is. */
-void	tls_server_ask_certificate(SSL_CTX *ctx);
-/* Handshakes of this server context fail from now on for a client that offers
- * protocols (ALPN) without this one among them: it takes us for another server.
- * `protocol` is borrowed for ever. */
-void	tls_server_alpn(SSL_CTX *ctx, const char *protocol);
+/* What a listener's handshakes are made with. All is borrowed for the call,
+ * but `alpn` for ever. */
+struct tls_server_params {
+	const struct tls_pair	*pairs;		/* the first is the default */
+	size_t			 n_pairs;
+	/* Tells programs and listeners apart: no TLS session goes over from one
+	 * to another. */
+	const char		*context_id;
+	/* A client that offers protocols (ALPN) without this one takes us for
+	 * another server, and fails. NULL: anything goes. */
+	const char		*alpn;
+	/* Ask the client for a certificate (RFC 8314 section 4.2: only where it
+	 * can log in with one). Any is taken, and none too: what counts is that
+	 * the client has its key, which the handshake proves;
+	 * tls_peer_fingerprint() tells whose it is. */
+	bool			 ask_certificate;
+	bool			 legacy;	/* tls_legacy: ECDHE with CBC too */
+	/* TLS_TICKET_SEED octets that session tickets are sealed with, or NULL:
+	 * no tickets. Where certificates are asked for there are none either. */
+	const uint8_t		*ticket_seed;
+};
+#define TLS_TICKET_SEED 32
+
+/* A server context. The pairs are grouped by the names in their certificates;
+ * the server name that the client asks for (SNI) picks the group, a literal name
+ * before a wildcard (RFC 6125 section 6.4.3), and none that fits the group of
+ * the first pair. In a group there is one pair for each kind of key. ERR_CONFIG:
+ * a pair would never be used. */
+int	tls_server_ctx(const struct tls_server_params *params, SSL_CTX **ret,
+	    struct err *reterr);
 /* A client context that does not verify (opportunistic TLS). */
 int	tls_client_ctx(SSL_CTX **ret, struct err *reterr);
 
@@ -56,11 +75,11 @@ void	tls_describe(SSL *ssl, char dst[TLS_DESC_SIZE]);
  * not to be had here. */
 int	tls_channel_binding(SSL *ssl, const char *name,
 	    uint8_t dst[TLS_BINDING_MAX], size_t *ret_len);
-/* SHA-256 of the certificate that the peer has proven to be its own; ERR_NOTFOUND:
- * it has shown none. */
+/* SHA-256 of the certificate that the peer has proven to be its own, in this
+ * very handshake; ERR_NOTFOUND: it has shown none. */
 int	tls_peer_fingerprint(SSL *ssl, uint8_t dst[TLS_FINGERPRINT_SIZE]);
 
-/* A word for the oldest error in OpenSSL's queue, which is emptied. */
+/* A text for the oldest error in OpenSSL's queue, which is emptied. */
 void	tls_error_text(char *dst, size_t size);
 
 #endif

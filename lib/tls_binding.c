@@ -109,7 +109,9 @@ tls_channel_binding(SSL *ssl, const char *name, uint8_t dst[TLS_BINDING_MAX],
 int
 tls_peer_fingerprint(SSL *ssl, uint8_t dst[TLS_FINGERPRINT_SIZE])
 {
-	X509 *cert = ssl == NULL || SSL_is_init_finished(ssl) != 1 ? NULL :
+	/* A resumed session has proven nothing but that it knows the old one. */
+	X509 *cert = ssl == NULL || SSL_is_init_finished(ssl) != 1 ||
+	    SSL_session_reused(ssl) == 1 ? NULL :
 	    SSL_get0_peer_certificate(ssl);
 	unsigned int len = TLS_FINGERPRINT_SIZE;
 

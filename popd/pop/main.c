@@ -42,15 +42,18 @@ pop_tls_make(const struct conf *conf, struct pop_tls *ret, struct err *reterr)
 
 	*ret = (struct pop_tls){ 0 };
 	for (int i = 0; i < 2 && conf->n_tls > 0; i++) {
-		int r = tls_server_ctx(conf->tls, conf->n_tls, ids[i],
-		    &ret->ctx[i], reterr);
+		const struct tls_server_params params = {
+			.pairs = conf->tls, .n_pairs = conf->n_tls,
+			.context_id = ids[i], .alpn = "pop3",
+			.ask_certificate = mechs_may_try(conf, listeners[i],
+			    CONF_EXTERNAL),
+		};
+		int r = tls_server_ctx(&params, &ret->ctx[i], reterr);
 
 		if (r != 0) {
 			pop_tls_free(ret);
 			return r;
 		}
-		if (mechs_may_try(conf, listeners[i], CONF_EXTERNAL))
-			tls_server_ask_certificate(ret->ctx[i]);
 	}
 	return 0;
 }

@@ -56,14 +56,17 @@ smtp_settings_new(struct conf *conf, struct err *reterr)
 	if (conf->n_tls == 0)
 		return st;	/* no STARTTLS, and nobody gets in */
 	for (int i = 0; i < SMTP_SERVICE__COUNT; i++) {
-		if (tls_server_ctx(conf->tls, conf->n_tls, ids[i],
-		    &st->tls[i], reterr) != 0) {
+		const struct tls_server_params params = {
+			.pairs = conf->tls, .n_pairs = conf->n_tls,
+			.context_id = ids[i], .alpn = "smtp",
+			.ask_certificate = mechs_may_try(conf,
+			    worker_listeners[i], CONF_EXTERNAL),
+		};
+
+		if (tls_server_ctx(&params, &st->tls[i], reterr) != 0) {
 			smtp_settings_unref(st);
 			return NULL;
 		}
-		tls_server_alpn(st->tls[i], "smtp");
-		if (mechs_may_try(conf, worker_listeners[i], CONF_EXTERNAL))
-			tls_server_ask_certificate(st->tls[i]);
 	}
 	return st;
 }

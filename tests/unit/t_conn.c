@@ -161,7 +161,9 @@ setup(void **state)
 	w->server.world = w->client.world = w;
 	w->want = SIZE_MAX;
 	make_pair(&pair);
-	assert_int_equal(tls_server_ctx(&pair, 1, "test", &w->server_ctx, &e),
+	assert_int_equal(tls_server_ctx(&(struct tls_server_params){
+	    .pairs = &pair, .n_pairs = 1, .context_id = "test" },
+	    &w->server_ctx, &e),
 	    0);
 	assert_int_equal(tls_client_ctx(&w->client_ctx, &e), 0);
 	tls_pair_free(&pair);

@@ -138,6 +138,14 @@ certificate(EVP_PKEY *key)
 	return x;
 }
 
+static int
+take_any(int ok, X509_STORE_CTX *store)
+{
+	(void)ok;
+	(void)store;
+	return 1;
+}
+
 static void
 join(int version, bool with_cert)
 {
@@ -150,7 +158,7 @@ join(int version, bool with_cert)
 	SSL_CTX_use_certificate(s, x);
 	SSL_CTX_use_PrivateKey(s, key);
 	SSL_CTX_set_max_proto_version(c, version);
-	tls_server_ask_certificate(s);
+	SSL_CTX_set_verify(s, SSL_VERIFY_PEER, take_any);
 	if (with_cert) {
 		SSL_CTX_use_certificate(c, x);
 		SSL_CTX_use_PrivateKey(c, key);

@@ -131,9 +131,10 @@ test_pairs(void **state)
 }
 
 static SSL_CTX *
-server(const char *const names[][2], size_t n, struct err *e)
+server_with(const char *const names[][2], size_t n,
+    struct tls_server_params p, struct err *e)
 {
-	struct tls_pair pairs[4] = { 0 };
+	struct tls_pair pairs[8] = { 0 };
 	SSL_CTX *ctx;
 	int64_t end;
 	size_t i;
@@ -141,10 +142,19 @@ server(const char *const names[][2], size_t n, struct err *e)
 	for (i = 0; i < n; i++)
 		assert_int_equal(tls_pair_read(path(names[i][0]),
 		    path(names[i][1]), &pairs[i], &end, e), 0);
-	tls_server_ctx(pairs, n, "test", &ctx, e);
+	p.pairs = pairs;
+	p.n_pairs = n;
+	tls_server_ctx(&p, &ctx, e);
 	for (i = 0; i < n; i++)
 		tls_pair_free(&pairs[i]);
 	return ctx;
+}
+
+static SSL_CTX *
+server(const char *const names[][2], size_t n, struct err *e)
+{
+	return server_with(names, n,
+	    (struct tls_server_params){ .context_id = "test" }, e);
 }
 
 static const char *const both[][2] = { { "ec.pem", "ec.key" },
@@ -159,11 +169,13 @@ test_contexts(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(tls_server_ctx(NULL, 0, "x", &ctx, &e), ERR_CONFIG);
+	assert_int_equal(tls_server_ctx(&(struct tls_server_params){
+	    .context_id = "x" }, &ctx, &e), ERR_CONFIG);
 	assert_null(ctx);
 	assert_null(server(same, 2, &e));
 	assert_string_equal(e.text,
-	    "two certificates have the same kind of key");
+	    "certificate 2 is never used: those before it have its names and "
+	    "the same kind of key");
 	ctx = server(both, 2, &e);
 	assert_non_null(ctx);
 	SSL_CTX_free(ctx);
@@ -397,9 +409,9 @@ test_client_certificate(void **state)
 
 	(void)state;
 	for (i = 0; i < ROWS(rows); i++) {
-		sctx = server(both, 2, &e);
-		if (rows[i].asks)
-			tls_server_ask_certificate(sctx);
+		sctx = server_with(both, 2, (struct tls_server_params){
+		    .context_id = "test", .ask_certificate = rows[i].asks },
+		    &e);
 		assert_int_equal(tls_client_ctx(&cctx, &e), 0);
 		SSL_CTX_set_max_proto_version(cctx, rows[i].version);
 		if (rows[i].cert != NULL)
