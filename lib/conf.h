@@ -89,6 +89,8 @@ struct conf_class {		/* class NAME { … }: of users */
 	enum conf_action	 action;		/* over a limit */
 };
 
+enum conf_shadow { SHADOW_ENFORCE, SHADOW_LOG };	/* of a limit */
+
 struct conf {
 	unsigned int	 refs;
 	char		*hostname;
@@ -133,6 +135,17 @@ struct conf {
 	uint64_t	 queue_lifetime_s;
 	uint64_t	 spool_min_free;	/* octets; 0: 1G or 5 %, the less */
 	uint64_t	 session_max_s;
+	uint64_t	 workers;		/* 0: one a core */
+	enum conf_shadow sessions_policy;
+	uint64_t	 sessions_per_address;
+	uint64_t	 sessions_per_network;
+	uint64_t	 sessions_per_user;
+	uint64_t	 error_limit;
+	uint64_t	 login_limit;
+	uint64_t	 command_limit;
+	uint64_t	 idle_timeout_s;
+	uint64_t	 stranger_timeout_s;
+	uint64_t	 output_limit;		/* octets */
 	uint64_t	 auth_threads;
 	char		*postmaster;		/* a user, or NULL: the first one */
 	char		*help_text;		/* or NULL */

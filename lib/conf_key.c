@@ -15,6 +15,9 @@
 
 #define AT(field) offsetof(struct conf, field)
 
+/* In the order of enum conf_shadow. */
+static const char *const key_shadow_words[] = { "enforce", "log", NULL };
+
 const struct conf_key conf_keys[] = {
 	{ .name = "hostname", .type = &conf_hostname, .offset = AT(hostname),
 	  .help = "this server's own name, in greetings and Received" },
@@ -140,6 +143,45 @@ const struct conf_key conf_keys[] = {
 	  .offset = AT(session_max_s), .dflt = "24h", .min = 1,
 	  .max = 30 * 86400, .unit = "s",
 	  .help = "how long one login holds" },
+	{ .name = "workers", .type = &conf_number, .offset = AT(workers),
+	  .dflt = "0", .min = 0, .max = 64, .help =
+	  "processes that serve sessions, of each service; 0: one a core" },
+	{ .name = "sessions_policy", .type = &conf_word,
+	  .words = key_shadow_words, .offset = AT(sessions_policy),
+	  .dflt = "enforce",
+	  .help = "what goes over the sessions_per_ limits: ended, or logged" },
+	{ .name = "sessions_per_address", .type = &conf_number,
+	  .offset = AT(sessions_per_address), .dflt = "100", .min = 1,
+	  .max = 1000000, .help =
+	  "sessions of an address (IPv6: /64) that are not authorised" },
+	{ .name = "sessions_per_network", .type = &conf_number,
+	  .offset = AT(sessions_per_network), .dflt = "1000", .min = 1,
+	  .max = 1000000, .help =
+	  "the same of a network (IPv4: /24, IPv6: /48)" },
+	{ .name = "sessions_per_user", .type = &conf_number,
+	  .offset = AT(sessions_per_user), .dflt = "250", .min = 1,
+	  .max = 1000000, .help = "sessions that act for one user" },
+	{ .name = "error_limit", .type = &conf_number,
+	  .offset = AT(error_limit), .dflt = "10", .min = 1, .max = 10000,
+	  .help = "wrong commands in a session" },
+	{ .name = "login_limit", .type = &conf_number,
+	  .offset = AT(login_limit), .dflt = "5", .min = 3, .max = 100,
+	  .help = "failed logins in a session" },
+	{ .name = "command_limit", .type = &conf_number,
+	  .offset = AT(command_limit), .dflt = "1000", .min = 10,
+	  .max = 1000000, .help =
+	  "commands that get nothing done, since the last message" },
+	{ .name = "idle_timeout", .type = &conf_duration,
+	  .offset = AT(idle_timeout_s), .dflt = "5m", .min = 10, .max = 86400,
+	  .unit = "s", .help = "how long a client may be silent" },
+	{ .name = "stranger_timeout", .type = &conf_duration,
+	  .offset = AT(stranger_timeout_s), .dflt = "20m", .min = 10,
+	  .max = 86400, .unit = "s",
+	  .help = "how long a session may take to be authorised" },
+	{ .name = "output_limit", .type = &conf_size,
+	  .offset = AT(output_limit), .dflt = "32K", .min = 4096,
+	  .max = 1024 * 1024, .unit = "octets",
+	  .help = "output kept for a client that does not read" },
 	{ .name = "auth_threads", .type = &conf_number,
 	  .offset = AT(auth_threads), .min = 1, .max = 256,
 	  .help = "threads that check passwords" },

@@ -1,5 +1,6 @@
 # what tests/ makes
 include tests/unit/ipc_conn.mk
+include tests/unit/table.mk
 include tests/unit/tls.mk
 include tests/unit/db.mk
 include tests/unit/dbenv.mk
