@@ -99,14 +99,14 @@ class Connections(unittest.TestCase):
         self.assertGreater(self.hop.count("QUIT"), 0)
 
     def test_a_slow_next_hop_holds_up_nobody_else(self):
-        self.hop.rule("GREETING", "slow 8")
+        self.hop.rule("GREETING", "slow 15")
         send(self.inst, letter("slow"), n=30)
         began = time.monotonic()
         m = letter("for bob")
         send(self.inst, m, [BOB])
         self.assertTrue(self.inst.fetch(BOB, n=1)[0].endswith(m))
-        self.assertLess(time.monotonic() - began, 6)
-        self.hop.wait_messages(30, 60)
+        self.assertLess(time.monotonic() - began, 14)
+        self.hop.wait_messages(30, 120)
 
     def test_down_then_all_at_once(self):
         """While it is down there is a probe now and then; what waits goes out
@@ -210,7 +210,7 @@ class Connections(unittest.TestCase):
         send(self.inst, m)
         wait_until(lambda: self.hop.count("DATA") > 0, what="DATA")
         time.sleep(1)
-        self.assertLess(rss() - before, 18 << 20)
+        self.assertLess(rss() - before, 28 << 20)
         self.assertTrue(self.hop.wait_messages(1, 60)[0].data.endswith(m))
 
 
