@@ -185,7 +185,7 @@ authc_has_secrets(const struct authc *a)
 static int
 authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 {
-	uint8_t kind = AUTHP_KIND_SASL;
+	uint8_t kind = AUTHP_KIND_SASL, hint = AUTHP_HINT_NONE;
 	bool ok = r->verdict == AUTHP_OK;
 
 	if (r->verdict == AUTHP_CONTINUE) {
@@ -215,9 +215,13 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 		msg_get_str(m, &r->mech, AUTHP_MECH_MAX);
 		msg_get_str(m, &r->sid, AUTHP_SID_MAX);
 	}
-	if (kind < AUTHP_KIND_SASL || kind > AUTHP_KIND_NETWORK)
+	if (type == AUTHP_MAIL && r->verdict == AUTHP_NOAUTH)
+		msg_get_u8(m, &hint);
+	if (kind < AUTHP_KIND_SASL || kind > AUTHP_KIND_NETWORK ||
+	    hint >= AUTHP_HINT__COUNT)
 		return ERR_FORMAT;
 	r->kind = (enum authp_kind)kind;
+	r->hint = (enum authp_hint)hint;
 	return msg_get_end(m);
 }
 

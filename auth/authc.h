@@ -40,6 +40,7 @@ struct authc_reply {
 	const char		*login;		/* SASL, APOP: who logged in
 						 * for user; "": himself */
 	enum authp_kind		 kind;
+	enum authp_hint		 hint;		/* MAIL: NOAUTH */
 	const char		*path;		/* MAILDROP, DELIVER */
 	const char		*peer;		/* TICKET: the client's address */
 	const char		*tls;		/* TICKET */

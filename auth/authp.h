@@ -53,6 +53,15 @@ enum authp_verdict {
 	AUTHP_VERDICT__COUNT
 };
 
+/* NOAUTH: why, as far as the person at the client should know. */
+enum authp_hint {
+	AUTHP_HINT_NONE = 0,	/* logging in is the only way */
+	AUTHP_HINT_CHECK,	/* no mail was fetched from there of late */
+	AUTHP_HINT_EXPIRED,	/* it was, but too long ago */
+	AUTHP_HINT_FAMILY,	/* it was, over the other IP family */
+	AUTHP_HINT__COUNT
+};
+
 #define AUTHP_HANDLE_MAX	256u
 #define AUTHP_TICKET_MAX	1024u
 #define AUTHP_SID_MAX		32u

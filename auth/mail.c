@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "auth/hint.h"
 #include "auth/mail_private.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -90,6 +91,8 @@ mail_answer(struct peer *p, uint32_t id, struct mail *m, const void *ticket,
 	else
 		p->core->stats.mail_refused++;
 	ops_reply_begin(&out, AUTHP_MAIL, id, m->out.verdict);
+	if (m->out.verdict == AUTHP_NOAUTH)
+		msg_put_u8(&out, (uint8_t)hint_find(m));
 	if (m->out.verdict == AUTHP_OK) {
 		msg_put_blob(&out, ticket, len);
 		msg_put_str(&out, mail_user(m));

@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <inttypes.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +158,34 @@ mail_take(struct smtp_session *s, const struct authc_reply *r)
 	smtp_reply(s, SMTP_R_SENDER_OK);
 }
 
+/* No leave to send: what the person should do, by what authd has found. */
+static void
+mail_refuse_stranger(struct smtp_session *s, enum authp_hint hint)
+{
+	static const enum smtp_reply replies[AUTHP_HINT__COUNT] = {
+		[AUTHP_HINT_NONE] = SMTP_R_NEEDS_AUTH,
+		[AUTHP_HINT_CHECK] = SMTP_R_NEEDS_CHECK,
+		[AUTHP_HINT_EXPIRED] = SMTP_R_NEEDS_CHECK_AGAIN,
+		[AUTHP_HINT_FAMILY] = SMTP_R_NEEDS_CHECK_FAMILY,
+	};
+	uint64_t ttl_s = s->settings->conf->grant_ttl_s;
+	char *sender = s->tx->sender, text[64];
+
+	if (hint == AUTHP_HINT_FAMILY)
+		(void)str_format(text, sizeof(text), "%s, and this comes over "
+		    "%s", addr_is_v4(&s->peer) ? "IPv6" : "IPv4",
+		    addr_is_v4(&s->peer) ? "IPv4" : "IPv6");
+	else
+		(void)str_format(text, sizeof(text), "%" PRIu64 " %s",
+		    ttl_s % 60 == 0 ? ttl_s / 60 : ttl_s,
+		    ttl_s % 60 == 0 ? "minutes" : "seconds");
+	s->tx->sender = NULL;
+	smtp_tx_drop(s);
+	smtp_refuse_with(s, replies[hint], "MAIL", sender,
+	    hint == AUTHP_HINT_NONE ? NULL : text);
+	free(sender);
+}
+
 static void
 mail_answered(void *ctx, const struct authc_reply *r)
 {
@@ -174,7 +203,7 @@ mail_answered(void *ctx, const struct authc_reply *r)
 			mail_take(s, r);
 		break;
 	case AUTHP_NOAUTH:
-		mail_refuse(s, SMTP_R_NEEDS_AUTH);
+		mail_refuse_stranger(s, r->hint);
 		break;
 	case AUTHP_NOTSENDER:
 		mail_refuse(s, refusal != SMTP_R_NONE ? refusal :

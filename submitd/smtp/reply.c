@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define REPLY_LINE_MAX 510u	/* RFC 5321 section 4.5.3.1.5, without CR LF */
+#define REPLY_SID_MAX 32u
 
 #define E SMTP_R_ERROR
 #define P SMTP_R_PERSON
@@ -37,7 +38,7 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_STOPPING] =		{ 421, "4.3.2", "The service is stopping; try again soon", C },
 	[SMTP_R_NO_MEMORY] =		{ 421, "4.3.0", "Out of memory; try again later", C },
 	[SMTP_R_IDLE] =			{ 421, "4.4.2", "Nothing was heard for too long", C },
-	[SMTP_R_TOO_MANY_ERRORS] =	{ 421, "4.7.0", "Too many errors", C },
+	[SMTP_R_TOO_MANY_ERRORS] =	{ 421, "4.7.0", "Too many errors", P | C },
 	[SMTP_R_TOO_MANY_LOGINS] =	{ 421, "4.7.0", "Too many failed logins", P | C },
 	[SMTP_R_TOO_MANY_CHEAP] =	{ 421, "4.7.0", "Too many commands without a message", C },
 	[SMTP_R_VOID] =			{ 421, "4.7.0", "Your login does not hold any more; "
@@ -46,15 +47,15 @@ static const struct smtp_reply_row reply_rows[] = {
 	    "connect and log in again", P | C },
 
 	[SMTP_R_TRY_LATER] =		{ 451, "4.3.0", "Temporary failure on this server; "
-	    "try again later", 0 },
+	    "try again later", P },
 	[SMTP_R_AUTH_LATER] =		{ 454, "4.7.0", "Temporary authentication failure; "
-	    "try again later", 0 },
+	    "try again later", P },
 	[SMTP_R_AUTH_TRANSITION] =	{ 432, "4.7.12", "A password transition is needed: "
 	    "log in once with AUTH PLAIN", P },
 	[SMTP_R_NO_SPACE] =		{ 452, "4.3.1", "No room for the message now; "
-	    "try again later", 0 },
+	    "try again later", P },
 	[SMTP_R_TOO_MANY_RCPTS] =	{ 452, "4.5.3", "Too many recipients; send to the "
-	    "others in another message", 0 },
+	    "others in another message", P },
 	[SMTP_R_NO_TLS] =		{ 454, "4.7.0", "TLS is not available: this server "
 	    "has no usable certificate", P },
 
@@ -115,10 +116,23 @@ static const struct smtp_reply_row reply_rows[] = {
 	    "mechanism", E },
 	[SMTP_R_AUTH_FAILED] =		{ 535, "5.7.8", "User name or password is wrong", P },
 
-	[SMTP_R_NEEDS_TLS] =		{ 530, "5.7.0", "Must issue a STARTTLS command first", E | P },
+	[SMTP_R_NEEDS_TLS] =		{ 530, "5.7.0", "Must issue a STARTTLS command first: "
+	    "choose STARTTLS as the connection security of the outgoing server in "
+	    "your mail program", E | P },
 	[SMTP_R_NEEDS_AUTH] =		{ 530, "5.7.0", "Authentication required: switch on "
 	    "authentication (SMTP AUTH) in your mail program, with the user name and "
 	    "password you fetch mail with", E | P },
+	[SMTP_R_NEEDS_CHECK] =		{ 530, "5.7.0", "Authentication required: switch on "
+	    "authentication (SMTP AUTH) in your mail program, or check for new mail "
+	    "and then send again; from this address no mail was checked in the last ",
+	    E | P },
+	[SMTP_R_NEEDS_CHECK_AGAIN] =	{ 530, "5.7.0", "Authentication required: check for "
+	    "new mail and then send again, or switch on authentication (SMTP AUTH) in "
+	    "your mail program; the last mail check from this address lasts no more, "
+	    "it counts for ", E | P },
+	[SMTP_R_NEEDS_CHECK_FAMILY] =	{ 530, "5.7.0", "Authentication required: switch on "
+	    "authentication (SMTP AUTH) in your mail program; checking mail does not "
+	    "suffice here, for mail may have been fetched over ", E | P },
 	[SMTP_R_NOT_SENDER] =		{ 553, "5.7.1", "You may not send with this sender "
 	    "address: ", P },
 	[SMTP_R_NO_USER] =		{ 550, "5.1.1", "No such user here: ", P },
@@ -147,6 +161,7 @@ struct reply_out {
 	char	*dst;
 	size_t	 len;		/* so far */
 	size_t	 line;		/* where the current line began */
+	size_t	 max;		/* octets of it */
 };
 
 /* Appends what has room on the line; only printable ASCII gets through, so
@@ -154,16 +169,19 @@ struct reply_out {
 static void
 reply_put(struct reply_out *o, const char *s)
 {
-	for (; *s != '\0' && o->len - o->line < REPLY_LINE_MAX; s++)
+	for (; *s != '\0' && o->len - o->line < o->max; s++)
 		o->dst[o->len++] = *s >= ' ' && *s <= '~' ? *s : '?';
 }
 
+/* Begins a line; `keep` octets at its end are for reply_end(). */
 static void
-reply_head(struct reply_out *o, const struct smtp_reply_row *row, char sep)
+reply_head(struct reply_out *o, const struct smtp_reply_row *row, char sep,
+    size_t keep)
 {
 	char head[24];
 
 	o->line = o->len;
+	o->max = REPLY_LINE_MAX - keep;
 	snprintf(head, sizeof(head), "%03u%c%s%s", row->code, sep,
 	    row->enhanced != NULL ? row->enhanced : "",
 	    row->enhanced != NULL ? " " : "");
@@ -171,40 +189,44 @@ reply_head(struct reply_out *o, const struct smtp_reply_row *row, char sep)
 }
 
 static void
-reply_end(struct reply_out *o)
+reply_end(struct reply_out *o, const char *tail)
 {
+	o->max = REPLY_LINE_MAX;
+	reply_put(o, tail);
 	o->dst[o->len++] = '\r';
 	o->dst[o->len++] = '\n';
 }
 
 size_t
 smtp_reply_format(char dst[SMTP_REPLY_SIZE], enum smtp_reply r,
-    const char *detail, const char *help)
+    const char *detail, const char *help, const char *sid)
 {
 	const struct smtp_reply_row *row = &reply_rows[r];
+	bool person = row->flags & SMTP_R_PERSON;
 	struct reply_out o = { .dst = dst };
+	char tail[REPLY_SID_MAX + 4] = "";
 	size_t room;
+	bool split;
 
 	if (detail == NULL)
 		detail = "";
-	if (help == NULL || *help == '\0' || !(row->flags & SMTP_R_PERSON)) {
-		reply_head(&o, row, ' ');
-		reply_put(&o, row->text);
-		reply_put(&o, detail);
-		reply_end(&o);
-		return o.len;
-	}
-	room = 16 + strlen(row->text) + strlen(detail) + strlen(help);
-	reply_head(&o, row, room < REPLY_LINE_MAX ? ' ' : '-');
+	if (help == NULL || !person)
+		help = "";
+	if (person && sid != NULL && row->code >= 400)
+		snprintf(tail, sizeof(tail), " [%.*s]", (int)REPLY_SID_MAX, sid);
+	room = 16 + strlen(row->text) + strlen(detail) + strlen(help) +
+	    strlen(tail);
+	split = *help != '\0' && room >= REPLY_LINE_MAX;
+	reply_head(&o, row, split ? '-' : ' ', split ? 0 : strlen(tail));
 	reply_put(&o, row->text);
 	reply_put(&o, detail);
-	if (room < REPLY_LINE_MAX) {
+	if (split) {
+		reply_end(&o, "");
+		reply_head(&o, row, ' ', strlen(tail));
+	} else if (*help != '\0') {
 		reply_put(&o, "; ");
-	} else {
-		reply_end(&o);
-		reply_head(&o, row, ' ');
 	}
 	reply_put(&o, help);
-	reply_end(&o);
+	reply_end(&o, tail);
 	return o.len;
 }

@@ -2,7 +2,8 @@
  * reply.h - every answer that the session gives, in one table.
  *
  * Pure: formats into a caller's buffer. Answers that a person reads end with
- * the administrator's help_text.
+ * the administrator's help_text; refusals among them, with the session's id in
+ * brackets, by which the administrator finds it.
  */
 #ifndef SUBMITD_SMTP_REPLY_H
 #define SUBMITD_SMTP_REPLY_H
@@ -87,6 +88,9 @@ enum smtp_reply {
 	/* policy */
 	SMTP_R_NEEDS_TLS,
 	SMTP_R_NEEDS_AUTH,
+	SMTP_R_NEEDS_CHECK,
+	SMTP_R_NEEDS_CHECK_AGAIN,
+	SMTP_R_NEEDS_CHECK_FAMILY,
 	SMTP_R_NOT_SENDER,
 	SMTP_R_NO_USER,
 	SMTP_R_NO_ROUTE,
@@ -116,8 +120,9 @@ const struct smtp_reply_row *smtp_reply_row(enum smtp_reply r);
 /* Writes the whole answer with its CR LF; returns its length. `detail` (or
  * NULL) is appended to the text, cut where the line would exceed 512 octets;
  * `help` (or NULL) is added where a person reads it, on a line of its own
- * when the first has no room. What is no printable ASCII stands as '?'. */
+ * when the first has no room, and `sid` (or NULL) where he reads a refusal.
+ * What is no printable ASCII stands as '?'. */
 size_t	smtp_reply_format(char dst[SMTP_REPLY_SIZE], enum smtp_reply r,
-	    const char *detail, const char *help);
+	    const char *detail, const char *help, const char *sid);
 
 #endif

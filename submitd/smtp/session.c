@@ -14,6 +14,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/mailbox.h"
 #include "submitd/smtp/command.h"
 
 static void session_input(void *ctx);
@@ -89,7 +90,8 @@ session_send_reply(struct smtp_session *s, enum smtp_reply r,
 	char text[SMTP_REPLY_SIZE];
 	size_t len;
 
-	len = smtp_reply_format(text, r, detail, s->settings->conf->help_text);
+	len = smtp_reply_format(text, r, detail, s->settings->conf->help_text,
+	    s->sid);
 	smtp_send(s, text, len);
 }
 
@@ -149,23 +151,37 @@ smtp_reply(struct smtp_session *s, enum smtp_reply r)
 }
 
 void
-smtp_refuse(struct smtp_session *s, enum smtp_reply r, const char *command,
-    const char *address)
+smtp_refuse_with(struct smtp_session *s, enum smtp_reply r,
+    const char *command, const char *address, const char *detail)
 {
 	const struct smtp_reply_row *row = smtp_reply_row(r);
-	char ip[ADDR_STRLEN], limit[24];
-	const char *detail = NULL;
+	char ip[ADDR_STRLEN];
 
-	if (r == SMTP_R_TOO_BIG && str_format(limit, sizeof(limit), "%" PRIu64,
-	    s->settings->conf->message_size_limit) == 0)
-		detail = limit;
-	else if (row->text[strlen(row->text) - 1] == ' ')
-		detail = address != NULL && *address == '\0' ? "<>" : address;
 	LOG_EV(LOG_INFO, "smtp.refused", s->sid,
 	    KV_A("rip", addr_ip_text(&s->peer, ip)), KV_A("cmd", command),
 	    KV_U("code", row->code), KV_A("status", row->enhanced),
 	    KV_S("user", s->user), KV_S("address", address));
 	smtp_reply_with(s, r, detail);
+}
+
+void
+smtp_refuse(struct smtp_session *s, enum smtp_reply r, const char *command,
+    const char *address)
+{
+	const char *row = smtp_reply_row(r)->text, *detail = NULL;
+	char text[2 * MAILBOX_SIZE + 32];
+
+	if (r == SMTP_R_TOO_BIG && str_format(text, sizeof(text), "%" PRIu64,
+	    s->settings->conf->message_size_limit) == 0)
+		detail = text;
+	else if (row[strlen(row) - 1] == ' ')
+		detail = address != NULL && *address == '\0' ? "<>" : address;
+	/* Only to who has shown that he is that user. */
+	if (r == SMTP_R_NOT_SENDER && s->user != NULL && str_format(text,
+	    sizeof(text), "%s; you may send as %s", detail == NULL ? "" :
+	    detail, s->user) == 0)
+		detail = text;
+	smtp_refuse_with(s, r, command, address, detail);
 }
 
 /* ----------------------------------------------------------------- input -- */

@@ -175,6 +175,9 @@ void	smtp_reply_with(struct smtp_session *s, enum smtp_reply r,
 /* The same, with a line in the log of what was refused. */
 void	smtp_refuse(struct smtp_session *s, enum smtp_reply r,
 	    const char *command, const char *address);
+/* The same; `detail` (or NULL) goes behind the reply's text. */
+void	smtp_refuse_with(struct smtp_session *s, enum smtp_reply r,
+	    const char *command, const char *address, const char *detail);
 /* Octets as they are. */
 void	smtp_send(struct smtp_session *s, const void *p, size_t len);
 

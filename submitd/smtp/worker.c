@@ -161,7 +161,7 @@ smtp_worker_open(struct smtp_worker *w, struct child *ch)
 {
 	static char full[SMTP_REPLY_SIZE + 1];
 
-	full[smtp_reply_format(full, SMTP_R_FULL, NULL, NULL)] = '\0';
+	full[smtp_reply_format(full, SMTP_R_FULL, NULL, NULL, NULL)] = '\0';
 	w->loop = loop_new();
 	if (w->loop == NULL ||
 	    timer_init(&w->stop, w->loop, worker_stop_now, w) != 0)

@@ -27,6 +27,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_start.py \
 	tests/e2e/t_submission.py \
 	tests/e2e/t_submitctl.py \
+	tests/e2e/t_telling.py \
 	tests/e2e/t_tsan.py \
 	tests/e2e/t_users.py
 

@@ -319,7 +319,7 @@ static const char *
 format(enum smtp_reply r, const char *detail, const char *help)
 {
 	static char dst[SMTP_REPLY_SIZE + 1];
-	size_t len = smtp_reply_format(dst, r, detail, help);
+	size_t len = smtp_reply_format(dst, r, detail, help, "sid");
 
 	assert_true(len <= SMTP_REPLY_SIZE);
 	dst[len] = '\0';
@@ -336,17 +336,19 @@ test_reply(void **state)
 	assert_string_equal(format(SMTP_R_QUEUED, "xyz", NULL),
 	    "250 2.0.0 queued as xyz\r\n");
 	assert_string_equal(format(SMTP_R_NO_USER, "a@b.example", "call 123"),
-	    "550 5.1.1 No such user here: a@b.example; call 123\r\n");
+	    "550 5.1.1 No such user here: a@b.example; call 123 [sid]\r\n");
 	/* No text begins a line of its own. */
 	assert_string_equal(format(SMTP_R_NO_USER, "a\r\nb\x80", NULL),
-	    "550 5.1.1 No such user here: a??b?\r\n");
+	    "550 5.1.1 No such user here: a??b? [sid]\r\n");
 	memset(big, 'x', sizeof(big));
 	big[sizeof(big) - 1] = '\0';
 	assert_int_equal(strlen(format(SMTP_R_NO_USER, big, NULL)), 512);
+	assert_non_null(strstr(format(SMTP_R_NO_USER, big, NULL), "x [sid]\r\n"));
 	assert_true(strlen(format(SMTP_R_NO_USER, big, big)) <= 1024);
+	assert_non_null(strstr(format(SMTP_R_NO_USER, big, big), "x [sid]\r\n"));
 	assert_memory_equal(format(SMTP_R_NO_USER, big, "y"), "550-5.1.1 ", 10);
 	assert_non_null(strstr(format(SMTP_R_NO_USER, big, "y"),
-	    "\r\n550 5.1.1 y\r\n"));
+	    "\r\n550 5.1.1 y [sid]\r\n"));
 }
 
 /* RFC 2034: the enhanced code's class is the code's; 521 is never used (RFC

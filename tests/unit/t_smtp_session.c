@@ -685,7 +685,7 @@ test_help_text(void **state)
 	assert_non_null(strstr(fake_output(f),
 	    "530 5.7.0 Authentication required: switch on authentication "
 	    "(SMTP AUTH) in your mail program"));
-	assert_non_null(strstr(fake_output(f), "https://example.org/mail\r\n"));
+	assert_non_null(strstr(fake_output(f), "; https://example.org/mail ["));
 	fake_free(f);
 }
 
