@@ -200,13 +200,18 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 	if (ok && (type == AUTHP_SASL_START || type == AUTHP_SASL_STEP ||
 	    type == AUTHP_MAIL || type == AUTHP_APOP))
 		msg_get_blob(m, &r->blob, &r->blob_len, AUTHP_TICKET_MAX);
-	if (ok && type != AUTHP_SESSION && type != AUTHP_RCPT)
+	if (ok && type == AUTHP_FROM)
+		msg_get_blob(m, &r->blob, &r->blob_len, AUTHP_FROM_MAX);
+	if (ok && type != AUTHP_SESSION && type != AUTHP_RCPT &&
+	    type != AUTHP_FROM)
 		msg_get_str(m, &r->user, AUTHP_USER_MAX);
 	if (ok && (type == AUTHP_SASL_START || type == AUTHP_SASL_STEP ||
 	    type == AUTHP_APOP))
 		msg_get_str(m, &r->login, AUTHP_USER_MAX);
 	if (ok && (type == AUTHP_MAIL || type == AUTHP_TICKET))
 		msg_get_u8(m, &kind);
+	if (ok && type == AUTHP_MAIL)
+		msg_get_u64(m, &r->size_limit);
 	if (ok && (type == AUTHP_MAILDROP || type == AUTHP_DELIVER))
 		msg_get_str(m, &r->path, AUTHP_PATH_MAX);
 	if (ok && type == AUTHP_TICKET) {
@@ -457,6 +462,23 @@ authc_ask_address(struct authc *a, uint16_t type, const char *address,
 
 	authc_put_str(&m, address, AUTHP_SENDER_MAX);
 	return authc_ask(a, &m, type, id, -1, fn, ctx, ret_call);
+}
+
+int
+authc_from(struct authc *a, const void *ticket, size_t len,
+    const char *const *addresses, size_t n, authc_fn *fn, void *ctx,
+    uint32_t *ret_call)
+{
+	struct msg_out m;
+	uint32_t id = authc_begin(a, &m, AUTHP_FROM);
+
+	authc_put_blob(&m, ticket, len, AUTHP_TICKET_MAX);
+	msg_put_u16(&m, (uint16_t)n);
+	if (n == 0 || n > AUTHP_FROM_MAX)
+		m.error = ERR_LIMIT;
+	for (size_t i = 0; i < n; i++)
+		authc_put_str(&m, addresses[i], AUTHP_SENDER_MAX);
+	return authc_ask(a, &m, AUTHP_FROM, id, -1, fn, ctx, ret_call);
 }
 
 int

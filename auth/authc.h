@@ -34,12 +34,14 @@ struct authc_reply {
 	int			 rc;		/* 0 or ERR_AWAY */
 	enum authp_verdict	 verdict;	/* AUTHP_TEMP when rc is not 0 */
 	uint32_t		 exchange;	/* CONTINUE */
-	const void		*blob;		/* challenge, handle or ticket */
+	const void		*blob;		/* challenge, handle or ticket;
+						 * FROM: enum authp_owned */
 	size_t			 blob_len;
 	const char		*user;
 	const char		*login;		/* SASL, APOP: who logged in
 						 * for user; "": himself */
 	enum authp_kind		 kind;
+	uint64_t		 size_limit;	/* MAIL: octets, 0: none */
 	enum authp_hint		 hint;		/* MAIL: NOAUTH */
 	const char		*path;		/* MAILDROP, DELIVER */
 	const char		*peer;		/* TICKET: the client's address */
@@ -110,6 +112,10 @@ void	authc_sasl_cancel(struct authc *a, uint32_t exchange);
 int	authc_mail(struct authc *a, const struct authc_handle *handle,
 	    const struct authc_blob *ticket, const char *tls,
 	    const char *sender, authc_fn *fn, void *ctx, uint32_t *ret_call);
+/* The addresses of a header; the reply's blob has n octets. */
+int	authc_from(struct authc *a, const void *ticket, size_t len,
+	    const char *const *addresses, size_t n, authc_fn *fn, void *ctx,
+	    uint32_t *ret_call);
 int	authc_rcpt(struct authc *a, const char *address, authc_fn *fn,
 	    void *ctx, uint32_t *ret_call);
 int	authc_ticket(struct authc *a, const void *ticket, size_t len,

@@ -19,6 +19,7 @@ enum authp_type {
 	AUTHP_APOP,
 	AUTHP_WHO_ENTRY,
 	AUTHP_WHO_END,
+	AUTHP_FROM = 13,
 	AUTHP__COUNT
 };
 
@@ -35,6 +36,14 @@ enum authp_phase { AUTHP_BEGIN = 0, AUTHP_COMMIT = 1 };
 
 /* How the right to send was come by. */
 enum authp_kind { AUTHP_KIND_SASL = 1, AUTHP_KIND_GRANT, AUTHP_KIND_NETWORK };
+
+/* FROM: what an address of the header is to who sends. */
+enum authp_owned {
+	AUTHP_OWNED_NO = 0,
+	AUTHP_OWNED_YES,
+	AUTHP_OWNED_LOGGED,	/* not his, but sender_policy is log */
+	AUTHP_OWNED__COUNT
+};
 
 enum authp_verdict {
 	AUTHP_OK = 0,
@@ -77,6 +86,7 @@ enum authp_hint {
 #define AUTHP_RESP_MAX		9216u	/* 12,288 octets of base64 */
 #define AUTHP_USER_MAX		254u
 #define AUTHP_SENDER_MAX	254u
+#define AUTHP_FROM_MAX		202u	/* addresses of one header */
 #define AUTHP_PATH_MAX		511u
 #define AUTHP_EXCHANGES_MAX	4096u
 #define AUTHP_EXCHANGE_S	300

@@ -22,7 +22,7 @@ auth_libcore_a_SOURCES = \
 	auth/hash.h auth/hash_crypt.c auth/hash_digest.c auth/hash_private.h \
 	auth/hint.c auth/hint.h auth/keys.c auth/keys.h auth/login.c auth/login_end.c \
 	auth/login_mech.c auth/login_private.h auth/mail.c auth/mail_find.c auth/mail_private.h \
-	auth/mail_ticket.c auth/notice.c \
+	auth/mail_from.c auth/mail_ticket.c auth/notice.c \
 	auth/notice.h auth/ops.c auth/ops.h \
 	auth/pace.c auth/pace.h auth/policy.c auth/policy.h auth/rekey.c auth/rekey.h auth/sasl.c \
 	auth/sasl.h auth/sasl_setup.c auth/sasl_user.c auth/apop.c \

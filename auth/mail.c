@@ -97,6 +97,7 @@ mail_answer(struct peer *p, uint32_t id, struct mail *m, const void *ticket,
 		msg_put_blob(&out, ticket, len);
 		msg_put_str(&out, mail_user(m));
 		msg_put_u8(&out, (uint8_t)m->out.kind);
+		msg_put_u64(&out, m->limits.message_octets);
 	}
 	ops_reply(p, &out);
 }

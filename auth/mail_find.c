@@ -278,7 +278,8 @@ mail_judge(struct mail *m)
 	m->in.tls = m->tls[0] != '\0';
 	if (t != NULL)
 		m->in.ticket = mail_ticket_kind(t);
-	m->in.log_foreign = m->core->conf->sender_policy == SENDER_LOG;
+	m->in.log_foreign = !m->in_header &&
+	    m->core->conf->sender_policy == SENDER_LOG;
 	if ((r = mail_find_sender(m)) != 0 || (r = mail_find_user(m)) != 0)
 		goto fail;
 	/* After AUTH grants and networks are not looked at. */

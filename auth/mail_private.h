@@ -22,6 +22,7 @@ struct mail {
 	const struct conf_trusted *net;			/* or NULL */
 	struct grant_record	 grant;		/* a live one at the address */
 	bool			 after_mail;	/* begin or commit asks */
+	bool			 in_header;	/* sender is From's or Sender's */
 	/* Of whose mail it is (mail_user(), when he has a record), known once
 	 * it is allowed. */
 	bool			 has_user;

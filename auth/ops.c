@@ -55,6 +55,7 @@ static const struct op {
 	[AUTHP_DELIVER] =	{ BY(ROLE_LOCAL),     false,
 				  address_op_deliver },
 	[AUTHP_APOP] =		{ BY(ROLE_POP),	      false, login_op_apop },
+	[AUTHP_FROM] =		{ BY(ROLE_SMTP),      false, mail_op_from },
 	[AUTHP_WHO_ENTRY] =	{ BY_SESSIONS,	      false,
 				  notice_op_who_entry },
 	[AUTHP_WHO_END] =	{ BY_SESSIONS,	      false,

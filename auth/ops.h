@@ -53,6 +53,7 @@ int	login_op_step(struct peer *p, struct msg_in *m, int fd);
 int	login_op_cancel(struct peer *p, struct msg_in *m, int fd);
 int	login_op_apop(struct peer *p, struct msg_in *m, int fd);
 int	mail_op_mail(struct peer *p, struct msg_in *m, int fd);
+int	mail_op_from(struct peer *p, struct msg_in *m, int fd);
 int	mail_op_ticket(struct peer *p, struct msg_in *m, int fd);
 int	address_op_rcpt(struct peer *p, struct msg_in *m, int fd);
 int	address_op_maildrop(struct peer *p, struct msg_in *m, int fd);

@@ -63,7 +63,7 @@ enum conf_mech {
 };
 #define CONF_MECH_BIT(m) (1u << (m))
 
-enum conf_sender_policy { SENDER_REJECT, SENDER_LOG };
+enum conf_sender_policy { SENDER_REJECT, SENDER_ADD, SENDER_LOG };
 
 struct conf_listen {		/* listener NAME { … } */
 	struct conf_item	 item;
@@ -130,6 +130,13 @@ struct conf {
 	uint64_t	 auth_wait_s;
 	uint64_t	 message_size_limit;	/* octets */
 	uint64_t	 recipient_limit;
+	uint64_t	 line_limit;		/* octets, with CR LF */
+	uint64_t	 header_size_limit;	/* octets */
+	uint64_t	 header_count_limit;	/* fields */
+	uint64_t	 received_limit;
+	struct conf_list drop_headers;
+	enum conf_shadow header_policy;
+	uint64_t	 data_min_rate;		/* octets a second; 0: none */
 	uint64_t	 retry_min_s;
 	uint64_t	 retry_max_s;
 	uint64_t	 queue_lifetime_s;

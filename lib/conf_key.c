@@ -16,6 +16,7 @@
 #define AT(field) offsetof(struct conf, field)
 
 /* In the order of enum conf_shadow. */
+static const char *const key_header_words[] = { "reject", "log", NULL };
 static const char *const key_shadow_words[] = { "enforce", "log", NULL };
 
 const struct conf_key conf_keys[] = {
@@ -125,6 +126,30 @@ const struct conf_key conf_keys[] = {
 	{ .name = "recipient_limit", .type = &conf_number,
 	  .offset = AT(recipient_limit), .dflt = "1000", .min = 1,
 	  .max = 10000, .help = "recipients of one message" },
+	{ .name = "line_limit", .type = &conf_size, .offset = AT(line_limit),
+	  .dflt = "64K", .min = 1000, .max = 1ull << 30, .unit = "octets",
+	  .help = "the longest line of a message, with its CR LF" },
+	{ .name = "header_size_limit", .type = &conf_size,
+	  .offset = AT(header_size_limit), .dflt = "256K", .min = 16 << 10,
+	  .max = 16 << 20, .unit = "octets",
+	  .help = "the largest header of a message" },
+	{ .name = "header_count_limit", .type = &conf_number,
+	  .offset = AT(header_count_limit), .dflt = "1000", .min = 100,
+	  .max = 100000, .help = "fields in a message's header" },
+	{ .name = "received_limit", .type = &conf_number,
+	  .offset = AT(received_limit), .dflt = "100", .min = 10, .max = 1000,
+	  .help = "Received fields; more of them are a loop" },
+	{ .name = "drop_headers", .type = &conf_fields,
+	  .offset = AT(drop_headers), .dflt = "Bcc, Return-Path",
+	  .help = "fields that are taken out of a header" },
+	{ .name = "header_policy", .type = &conf_word,
+	  .words = key_header_words, .offset = AT(header_policy),
+	  .dflt = "reject",
+	  .help = "what a header against the rules gets" },
+	{ .name = "data_min_rate", .type = &conf_number,
+	  .offset = AT(data_min_rate), .dflt = "500", .min = 0,
+	  .max = 1000000, .unit = "octets/s",
+	  .help = "slower content, over a minute, ends the session (0: never)" },
 	{ .name = "retry_min", .type = &conf_duration, .offset = AT(retry_min_s),
 	  .dflt = "5m", .min = 1, .max = 7 * 86400, .unit = "s",
 	  .help = "the wait before the first retry" },

@@ -341,6 +341,8 @@ conf_parse_policy(void *field, const struct conf_key *k, char *const *v,
 	(void)k;
 	if (n == 1 && strcmp(v[0], "reject") == 0)
 		*p = SENDER_REJECT;
+	else if (n == 1 && strcmp(v[0], "add-sender") == 0)
+		*p = SENDER_ADD;
 	else if (n == 1 && strcmp(v[0], "log") == 0)
 		*p = SENDER_LOG;
 	else
@@ -439,6 +441,24 @@ conf_clear_bool(void *field)
 	*p = false;
 }
 
+/* Names of header fields (RFC 5322 section 2.2). */
+static int
+conf_parse_fields(void *field, const struct conf_key *k, char *const *v,
+    size_t n)
+{
+	int r;
+
+	(void)k;
+	for (size_t i = 0; i < n; i++) {
+		if (v[i][0] == '\0' || !conf_is_text(v[i], 76) ||
+		    strpbrk(v[i], " :") != NULL)
+			return ERR_FORMAT;
+		if ((r = conf_list_add(field, v[i])) != 0)
+			return r;
+	}
+	return 0;
+}
+
 static int
 conf_parse_domain(void *field, const struct conf_key *k, char *const *v,
     size_t n)
@@ -520,7 +540,7 @@ conf_duration = { conf_parse_duration, conf_clear_number, false, false, NULL },
 conf_size = { conf_parse_size, conf_clear_number, false, false, NULL },
 conf_number = { conf_parse_number, conf_clear_number, false, false, NULL },
 conf_policy = { conf_parse_policy, conf_clear_policy, false, false,
-	"reject or log" },
+	"reject, add-sender or log" },
 conf_user = { conf_parse_mailbox, conf_clear_str, false, false,
 	"a full address such as anna@example.org" },
 conf_text = { conf_parse_text, conf_clear_str, false, false,
@@ -533,6 +553,8 @@ conf_domain = { conf_parse_domain, conf_clear_str, false, false,
 	"a domain such as example.org" },
 conf_separators = { conf_parse_separators, conf_clear_str, false, false,
 	"up to 4 of the characters % / ! : + =" },
+conf_fields = { conf_parse_fields, conf_clear_list, true, false,
+	"names of header fields such as Bcc" },
 conf_senders = { conf_parse_senders, conf_clear_list, true, false,
 	"at most 256 addresses, or @domain" },
 conf_word = { conf_parse_word, conf_clear_word, false, false, "a word" },

@@ -52,7 +52,7 @@ enum spoolc_verdict {
 	SPOOLC_NOSPACE,		/* 452 4.3.1 */
 	SPOOLC_TOOBIG,		/* 552 5.3.4 */
 	SPOOLC_TEMP,		/* 451 4.3.0; also when submitd-spool went away */
-	SPOOLC_LOOP,		/* 554 5.4.6: too many Received (over 100) */
+	SPOOLC_LOOP,		/* 554 5.4.6: too many Received (received_limit) */
 	SPOOLC_VERDICT__COUNT
 };
 

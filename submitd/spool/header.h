@@ -11,7 +11,6 @@
 
 #include "submitd/spool/envelope.h"
 
-#define HEADER_RECEIVED_MAX 100u	/* RFC 5321 section 6.3 */
 #define HEADER_RECEIVED_SIZE 2048u
 
 /* Writes the folded field with its CR LF (RFC 5321 section 4.4, RFC 8314

@@ -653,7 +653,8 @@ txn_on_commit(struct txn *t, struct msg_in *m)
 	t->commit = m->id;
 	if (len > 0)
 		txn_take(t, p, len);
-	if (t->verdict == SPOOLC_OK && t->scan.received > HEADER_RECEIVED_MAX)
+	if (t->verdict == SPOOLC_OK &&
+	    t->scan.received > t->sp->conf->received_limit)
 		t->verdict = SPOOLC_LOOP;
 	if (t->verdict == SPOOLC_OK && authc_ticket(t->sp->auth,
 	    t->ticket.data, t->ticket.len, t->env.sender, AUTHP_COMMIT,

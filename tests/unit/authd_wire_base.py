@@ -23,7 +23,7 @@ import unittest
 BUILD = os.environ.get("SUBMITD_BUILT") or os.getcwd()
 HERE = os.path.dirname(os.path.abspath(__file__))
 (SESSION, START, STEP, CANCEL, MAIL, RCPT, TICKET, MAILDROP,
- DELIVER, APOP, WHO_ENTRY, WHO_END) = range(1, 13)
+ DELIVER, APOP, WHO_ENTRY, WHO_END, FROM) = range(1, 14)
 STATE, KICK, WHO = range(64, 67)
 VERDICTS = ("OK CONTINUE BADCRED TEMP NOAUTH NOTSENDER VOID NOUSER BADMECH "
             "NOINITIAL MALFORMED TRANSITION").split()
@@ -295,6 +295,16 @@ class Peer:
     def mail(self, handle, sender, ticket=b"", tls=TLS):
         return self.call(MAIL, blob(handle) + blob(ticket) + text(tls) +
                          text(sender))
+
+    def header(self, ticket, *addresses):
+        """Whose the addresses are, or the verdict."""
+        r = self.call(FROM, blob(ticket) + struct.pack(">H", len(addresses)) +
+                      b"".join(text(a) for a in addresses))
+        if r.verdict != "OK":
+            return r.verdict
+        owned = list(r.blob())
+        assert not r.rest
+        return owned
 
     def verdicts(self, n, want):
         """The next n replies, in the order they come (handles apart)."""

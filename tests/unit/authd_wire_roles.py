@@ -10,7 +10,7 @@ import socket
 import struct
 
 from authd_wire_base import (blob, text, Base, SESSION, START, STEP, CANCEL,
-    MAIL, RCPT, TICKET, MAILDROP, DELIVER, APOP, WHO_ENTRY, WHO_END, TLS, SID,
+    MAIL, RCPT, TICKET, MAILDROP, DELIVER, APOP, WHO_ENTRY, WHO_END, FROM, TLS, SID,
     SMTP, POP, PASSWORD, NO_TLS_PROOF)
 
 
@@ -50,7 +50,8 @@ class Roles(Base):
     """What a role may not ask, or asks malformed, drops that peer alone."""
 
     def test_table(self):
-        folders = {"submitd-smtp": {SESSION, START, STEP, CANCEL, MAIL, RCPT},
+        folders = {"submitd-smtp": {SESSION, START, STEP, CANCEL, MAIL, RCPT,
+                                    FROM},
                    "popd-pop": {SESSION, START, STEP, CANCEL},
                    "submitd-spool": {TICKET}, "popd-mbox": {MAILDROP},
                    "submitd-local": {DELIVER}}
@@ -60,13 +61,14 @@ class Roles(Base):
                   STEP: struct.pack(">I", 1) + blob(b""),
                   MAIL: blob(h) + blob(b"") + text(TLS) + text(""),
                   RCPT: text("x@example.org"), TICKET: blob(b"x" * 40) + text("") + b"\0",
-                  MAILDROP: blob(b"x" * 40), DELIVER: text("x@example.org")}
+                  MAILDROP: blob(b"x" * 40), DELIVER: text("x@example.org"),
+                  FROM: blob(b"x" * 40) + b"\0\1" + text("x@example.org")}
         for folder, may in folders.items():
             for kind, f in fields.items():
                 p = self.peer(folder)
                 self.assertEqual(p.dropped(kind, f), kind not in may,
                                  (folder, kind))
-            for kind in (0, 13, 64, 65, 66, 99, 0x8001, 0xffff):
+            for kind in (0, 99, 64, 65, 66, 99, 0x8001, 0xffff):
                 self.assertTrue(self.peer(folder).dropped(kind, b""))
         self.assertEqual(self.smtp.call(RCPT, text("x@example.org")).verdict,
                          "NOUSER")
@@ -92,6 +94,10 @@ class Roles(Base):
                  blob(b"") + NO_TLS_PROOF),
                 (STEP, b""), (CANCEL, b""), (SESSION, text(SID) + b"\1"),
                 (MAIL, blob(h) + blob(b"") + text(TLS)),
+                (FROM, blob(b"x")), (FROM, blob(b"x") + b"\0\0"),
+                (FROM, blob(b"x") + b"\0\2" + text("a@b.org")),
+                (FROM, blob(b"x") + b"\0\1" + text("")),
+                (FROM, blob(b"x") + b"\0\xcb" + 203 * text("a@b.org")),
                 (MAIL, blob(b"x" * 257) + blob(b"") + text(TLS) + text(""))):
             with self.subTest(kind=kind, fields=fields[-20:]):
                 self.assertTrue(self.peer("submitd-smtp").dropped(kind,
@@ -117,6 +123,8 @@ class Roles(Base):
                     (STEP, struct.pack(">I", 512) + blob(b"x")),
                     (CANCEL, struct.pack(">I", 512)),
                     (MAIL, blob(h) + blob(b"") + text(TLS) + text("a@b.org")),
+                    (FROM, blob(b"x" * 60) + b"\0\2" + text("a@b.org") +
+                     text("b@b.org")),
                     (RCPT, text("alice@example.org"))],
                 "popd-pop": [(APOP, blob(s) + text(TLS) + text("alice") +
                               text("<%s.1@mail.example.org>" % SID) +

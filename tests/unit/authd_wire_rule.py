@@ -104,7 +104,7 @@ trusted_networks 127.0.8.0/24 { senders = {"news@example.com", "@lists.example"}
             r = self.smtp.mail(h, sender, t)
             self.assertEqual(r.verdict, "OK")
             self.assertEqual((r.blob(), r.text(), r.u8(), r.rest),
-                             (t, "alice@example.org", SASL, b""))
+                             (t, "alice@example.org", SASL, bytes(8)))
         for sender in ("bob@example.org", "x@example.com", "alice"):
             self.assertEqual(self.verdict(h, sender, t), "NOTSENDER")
         r = self.spool.ticket(t, "alice@example.org")
@@ -132,6 +132,8 @@ trusted_networks 127.0.8.0/24 { senders = {"news@example.com", "@lists.example"}
         t = r.blob()
         self.assertEqual((r.text(), r.u8()), ("alice@example.org", GRANT))
         self.assertEqual(self.verdict(h, ""), "OK")
+        self.assertEqual(self.smtp.header(t, "alice@example.org",
+                                          "bob@example.org"), [1, 0])
         self.assertEqual(self.verdict(h, "bob@example.org"), "NOTSENDER")
         self.assertEqual(self.verdict(h, "alice@example.org", tls=""),
                          "NOAUTH")
@@ -268,10 +270,27 @@ trusted_networks 127.0.8.0/24 { senders = {"news@example.com", "@lists.example"}
         self.assertEqual(self.verdict(pop_handle, "alice@example.org"), "VOID")
         self.assertEqual(self.spool.ticket(b"", "").verdict, "VOID")
 
+    def test_header(self):
+        """The addresses of a header are judged as the sender is."""
+        h, t = self.login()
+        self.assertEqual(self.smtp.header(
+            t, "alice@example.org", "ALICE+x@Example.org", "bob@example.org",
+            '"alice"@example.org', "nobody@localhost", "\u00e4@example.org"),
+            [1, 1, 0, 1, 0, 0])
+        self.assertEqual(self.smtp.header(b"x" * 60, "alice@example.org"),
+                         "VOID")
+        self.authd.ask("user.disable", user="alice@example.org")
+        self.assertEqual(self.smtp.header(t, "alice@example.org"), "VOID")
+        self.authd.ask("user.enable", user="alice@example.org")
+
     def test_reload(self):
         h, t = self.login()
         try:
             self.authd.reload('sender_policy = log\n')
+            self.assertEqual(self.smtp.header(t, "alice@example.org",
+                                              "x@example.com"), [1, 2])
+            self.assert_log("ev=sender.foreign")
+            self.assert_log("in=header")
             r = self.smtp.mail(h, "x@example.com", t)
             self.assertEqual(r.verdict, "OK")
             self.assert_log("ev=sender.foreign")

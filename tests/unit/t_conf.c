@@ -114,7 +114,7 @@ test_errors(void **state)
 		{ "template for all", HOST "maildir = \"%d\"\n", NULL,
 		  ":2: maildir: expected a path below mail_root" },
 		{ "policy", HOST "sender_policy = warn\n", NULL,
-		  ":2: sender_policy: expected reject or log, not \"warn\"" },
+		  ":2: sender_policy: expected reject, add-sender or log, not \"warn\"" },
 		{ "postmaster", HOST "postmaster = anna\n", NULL,
 		  ":2: postmaster: expected a full address" },
 		{ "help", HOST "help_text = \"a\\nb\"\n", NULL,
