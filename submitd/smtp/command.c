@@ -38,7 +38,8 @@ static const struct smtp_command commands[] = {
 						   SMTP_AUTH_LINE_MAX,
 							      smtp_cmd_auth },
 	{ "MAIL",     B(HELLO) | B(READY),
-				   ARG,            LINE_MAIL, smtp_cmd_mail },
+				   ARG | SMTP_CMD_PARAMS,
+						   LINE_MAIL, smtp_cmd_mail },
 	{ "RCPT",     IN_RCPT,     ARG,            LINE_RCPT, smtp_cmd_rcpt },
 	{ "DATA",     B(RCPT),     NOARG,          LINE,      smtp_cmd_data },
 	{ "BDAT",     B(RCPT) | B(CHUNK),
@@ -149,7 +150,8 @@ command_check(const struct smtp_session *s, const struct smtp_command *c,
 {
 	enum smtp_reply r;
 
-	if (octets > c->line_max)
+	if (octets > c->line_max + (c->flags & SMTP_CMD_PARAMS ?
+	    smtp_extensions_octets(s->settings->extensions) : 0))
 		return SMTP_R_LONG_LINE;
 	r = smtp_command_refusal(c, s->state);
 	if (r == SMTP_R_NEEDS_TLS)

@@ -18,6 +18,7 @@ typedef void smtp_command_fn(struct smtp_session *s, char *arg);
 #define SMTP_CMD_SECRET	8u	/* the line is zeroed after use */
 #define SMTP_CMD_HIDDEN	16u	/* not named by HELP */
 #define SMTP_CMD_OCTETS	32u	/* octets follow it, refused or not */
+#define SMTP_CMD_PARAMS	64u	/* longer by the extensions that are on */
 
 struct smtp_command {
 	const char	*verb;

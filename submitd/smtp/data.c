@@ -332,6 +332,7 @@ data_begin(struct smtp_session *s, spoolc_fn *begun)
 		.ret = (uint8_t)tx->params.ret,
 		.envid = tx->params.envid,
 		.dsn = tx->dsn,
+		.wishes = tx->params.wishes,
 	};
 
 	tx->txn = spoolc_begin(s->worker->spoolc, &env, begun, data_drained,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "auth/mechs.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "submitd/smtp/command.h"
 
@@ -42,6 +43,7 @@ ehlo_take(struct smtp_session *s, const char *name, bool esmtp)
 	memcpy(h->name, name, len);
 	free(s->hello);
 	s->hello = h;
+	s->utf8 = false;
 	smtp_tx_drop(s);
 	smtp_session_enter(s, smtp_session_rest(s));
 	return true;
@@ -74,21 +76,25 @@ void
 smtp_cmd_ehlo(struct smtp_session *s, char *arg)
 {
 	const struct conf *conf = s->settings->conf;
-	char text[1024], auth[MECHS_TEXT_SIZE + 16] = "";
+	char text[1024], auth[MECHS_TEXT_SIZE + 16] = "", more[256] = "";
 
 	if (!ehlo_take(s, arg, true))
 		return;
 	/* Only what spool and delivery obey. AUTH under TLS alone, and
 	 * STARTTLS only where it can work (RFC 8314 section 4). */
-	if (s->tls != NULL)
+	if (s->tls != NULL) {
 		ehlo_auth(s, auth, sizeof(auth));
-	else if (s->settings->tls[SMTP_SUBMISSION] != NULL)
+		(void)smtp_extensions_text(s->settings->extensions,
+		    clock_now_s(), more, sizeof(more));
+	} else if (s->settings->tls[SMTP_SUBMISSION] != NULL) {
 		str_copy(auth, sizeof(auth), "250-STARTTLS\r\n");
+	}
 	if (str_format(text, sizeof(text), "250-%s\r\n250-PIPELINING\r\n"
 	    "250-SIZE %" PRIu64 "\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
 	    "250-CHUNKING\r\n250-DSN\r\n250-LIMITS RCPTMAX=%" PRIu64
-	    "\r\n%s250 ENHANCEDSTATUSCODES\r\n", conf->hostname,
-	    conf->message_size_limit, conf->recipient_limit, auth) == 0)
+	    "\r\n%s%s250 ENHANCEDSTATUSCODES\r\n", conf->hostname,
+	    conf->message_size_limit, conf->recipient_limit, more,
+	    auth) == 0)
 		smtp_send(s, text, strlen(text));
 	else
 		smtp_reply(s, SMTP_R_NO_MEMORY);

@@ -3,6 +3,7 @@ noinst_LIBRARIES += submitd/smtp/libsmtpparse.a
 submitd_smtp_libsmtpparse_a_SOURCES = \
 	submitd/smtp/address.c submitd/smtp/address.h \
 	submitd/smtp/params.c submitd/smtp/params.h \
+	submitd/smtp/extension.c submitd/smtp/extension.h \
 	submitd/smtp/reader.c submitd/smtp/reader.h \
 	submitd/smtp/header.c submitd/smtp/header.h \
 	submitd/smtp/reply.c submitd/smtp/reply.h

@@ -271,10 +271,16 @@ mail_begin(struct smtp_session *s)
 static enum smtp_reply
 mail_parse(struct smtp_session *s, const char *arg, struct smtp_tx *tx)
 {
+	const struct smtp_params_limits limits = {
+		.size = s->settings->conf->message_size_limit,
+		.extensions = s->settings->extensions,
+		.now_s = clock_now_s(),
+	};
 	struct smtp_path path;
 	size_t used, len = strlen(arg);
 	enum smtp_reply r;
 
+	s->utf8 = false;
 	switch (smtp_path_parse(arg, len, &path, &used)) {
 	case SMTP_PATH_OK:
 		break;
@@ -290,8 +296,8 @@ mail_parse(struct smtp_session *s, const char *arg, struct smtp_tx *tx)
 		if ((tx->sender = strdup(path.mailbox.text)) == NULL)
 			return SMTP_R_NO_MEMORY;
 	}
-	r = smtp_params_mail(arg + used, len - used,
-	    s->settings->conf->message_size_limit, &tx->params);
+	r = smtp_params_mail(arg + used, len - used, &limits, &tx->params);
+	s->utf8 = tx->params.smtputf8;
 	if (r == SMTP_R_NONE && path.mailbox.utf8 && !tx->params.smtputf8)
 		r = SMTP_R_UTF8;	/* RFC 6531 section 3.5 */
 	return r;

@@ -13,8 +13,8 @@
 #define PARAM_ORCPT_MAX 500u	/* RFC 3461 section 4.2 */
 
 struct param_ctx {
-	uint64_t		 size_limit;
-	bool			 smtputf8;
+	const struct smtp_params_limits *limits;	/* of MAIL */
+	bool			 smtputf8;	/* of RCPT */
 	struct smtp_params	*ret;
 	struct smtp_rcpt_params	*rcpt;
 };
@@ -26,6 +26,7 @@ struct param_row {
 	const char	*keyword;
 	param_fn	*set;
 	bool		 bare;		/* has no value */
+	enum smtp_extension extension;	/* that it belongs to */
 };
 
 /* RFC 1870 has 20 digits at most; more of them are no smaller number. */
@@ -41,7 +42,7 @@ param_is_endless(const char *value, size_t len)
 static enum smtp_reply
 param_size(struct param_ctx *c, const char *value, size_t len)
 {
-	switch (str_u64_n(value, len, 0, c->size_limit, &c->ret->size)) {
+	switch (str_u64_n(value, len, 0, c->limits->size, &c->ret->size)) {
 	case 0:
 		return SMTP_R_NONE;
 	case ERR_LIMIT:
@@ -198,21 +199,73 @@ param_orcpt(struct param_ctx *c, const char *value, size_t len)
 	return SMTP_R_NONE;
 }
 
+/* ------------------------------------------------------- extension.h -- */
+
+static enum smtp_reply
+param_holdfor(struct param_ctx *c, const char *value, size_t len)
+{
+	return smtp_extension_holdfor(value, len, c->limits->now_s,
+	    &c->ret->wishes);
+}
+
+static enum smtp_reply
+param_holduntil(struct param_ctx *c, const char *value, size_t len)
+{
+	return smtp_extension_holduntil(value, len, c->limits->now_s,
+	    &c->ret->wishes);
+}
+
+static enum smtp_reply
+param_by(struct param_ctx *c, const char *value, size_t len)
+{
+	return smtp_extension_by(value, len, c->limits->now_s,
+	    &c->ret->wishes);
+}
+
+static enum smtp_reply
+param_priority(struct param_ctx *c, const char *value, size_t len)
+{
+	return smtp_extension_priority(value, len, &c->ret->wishes);
+}
+
+static enum smtp_reply
+param_requiretls(struct param_ctx *c, const char *value, size_t len)
+{
+	(void)value;
+	(void)len;
+	c->ret->wishes.requiretls = true;
+	return SMTP_R_NONE;
+}
+
 static const struct param_row param_mail_rows[] = {
-	{ "SIZE", param_size, false },
-	{ "BODY", param_body, false },
-	{ "AUTH", param_auth, false },
-	{ "SMTPUTF8", param_smtputf8, true },
-	{ "RET", param_ret, false },
-	{ "ENVID", param_envid, false },
-	{ NULL, NULL, false },
+	{ "SIZE", param_size, false, SMTP_EXT_ALWAYS },
+	{ "BODY", param_body, false, SMTP_EXT_ALWAYS },
+	{ "AUTH", param_auth, false, SMTP_EXT_ALWAYS },
+	{ "SMTPUTF8", param_smtputf8, true, SMTP_EXT_ALWAYS },
+	{ "RET", param_ret, false, SMTP_EXT_ALWAYS },
+	{ "ENVID", param_envid, false, SMTP_EXT_ALWAYS },
+	{ "HOLDFOR", param_holdfor, false, SMTP_EXT_FUTURERELEASE },
+	{ "HOLDUNTIL", param_holduntil, false, SMTP_EXT_FUTURERELEASE },
+	{ "BY", param_by, false, SMTP_EXT_DELIVERBY },
+	{ "MT-PRIORITY", param_priority, false, SMTP_EXT_MT_PRIORITY },
+	{ "REQUIRETLS", param_requiretls, true, SMTP_EXT_REQUIRETLS },
+	{ NULL, NULL, false, SMTP_EXT_ALWAYS },
 };
 
 static const struct param_row param_rcpt_rows[] = {
-	{ "NOTIFY", param_notify, false },
-	{ "ORCPT", param_orcpt, false },
-	{ NULL, NULL, false },
+	{ "NOTIFY", param_notify, false, SMTP_EXT_ALWAYS },
+	{ "ORCPT", param_orcpt, false, SMTP_EXT_ALWAYS },
+	{ NULL, NULL, false, SMTP_EXT_ALWAYS },
 };
+
+static bool
+param_is(const struct param_row *row, const struct param_ctx *c,
+    const char *s, size_t len)
+{
+	return str_ieq_n(row->keyword, s, len) &&
+	    (row->extension == SMTP_EXT_ALWAYS ||
+	    (c->limits->extensions & row->extension));
+}
 
 /* One "KEYWORD[=value]"; `len` octets without a space. */
 static enum smtp_reply
@@ -233,7 +286,7 @@ param_one(const struct param_row *rows, unsigned int *seen,
 			return SMTP_R_PARAM_SYNTAX;
 	}
 	for (unsigned int i = 0; rows[i].keyword != NULL; i++) {
-		if (!str_ieq_n(rows[i].keyword, s, key))
+		if (!param_is(&rows[i], c, s, key))
 			continue;
 		if (*seen & (1u << i))
 			return SMTP_R_PARAM_TWICE;
@@ -270,10 +323,10 @@ param_all(const struct param_row *rows, struct param_ctx *c, const char *s,
 }
 
 enum smtp_reply
-smtp_params_mail(const char *s, size_t len, uint64_t size_limit,
-    struct smtp_params *ret)
+smtp_params_mail(const char *s, size_t len,
+    const struct smtp_params_limits *limits, struct smtp_params *ret)
 {
-	struct param_ctx c = { .size_limit = size_limit, .ret = ret };
+	struct param_ctx c = { .limits = limits, .ret = ret };
 
 	memset(ret, 0, sizeof(*ret));
 	return param_all(param_mail_rows, &c, s, len);

@@ -1,6 +1,7 @@
 /*
  * params.h - the parameters of MAIL and RCPT (RFC 5321 section 4.1.2, RFC
- * 1870, 3461 section 4, 4954 section 5, 6152, 6531 section 3.4). Pure; fuzzed.
+ * 1870, 3461 section 4, 4954 section 5, 6152, 6531 section 3.4, and those of
+ * extension.h). Pure; fuzzed.
  */
 #ifndef SUBMITD_SMTP_PARAMS_H
 #define SUBMITD_SMTP_PARAMS_H
@@ -9,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "submitd/smtp/extension.h"
 #include "submitd/smtp/reply.h"
 #include "submitd/spool/client.h"
 
@@ -18,6 +20,7 @@ struct smtp_params {
 	bool		smtputf8;
 	enum spool_ret	ret;
 	char		envid[SPOOL_ENVID_MAX + 1];	/* xtext, "": none */
+	struct spool_wishes wishes;
 };
 
 struct smtp_rcpt_params {
@@ -25,9 +28,15 @@ struct smtp_rcpt_params {
 	char	orcpt[SPOOL_ORCPT_MAX + 1];	/* all ASCII, "": none */
 };
 
+struct smtp_params_limits {
+	uint64_t	size;		/* of a message */
+	unsigned int	extensions;	/* set of enum smtp_extension: spoken */
+	int64_t		now_s;
+};
+
 /* `s` is what stands behind the path. SMTP_R_NONE, or the refusal. */
 enum smtp_reply smtp_params_mail(const char *s, size_t len,
-	    uint64_t size_limit, struct smtp_params *ret);
+	    const struct smtp_params_limits *limits, struct smtp_params *ret);
 /* `smtputf8`: MAIL had it, so that ORCPT may hold UTF-8 (RFC 6533). */
 enum smtp_reply smtp_params_rcpt(const char *s, size_t len, bool smtputf8,
 	    struct smtp_rcpt_params *ret);

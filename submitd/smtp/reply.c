@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/str.h"
+
 #define REPLY_LINE_MAX 510u	/* RFC 5321 section 4.5.3.1.5, without CR LF */
 #define REPLY_SID_MAX 32u
 
@@ -24,6 +26,9 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_HELLO] =		{ 250, NULL, "", 0 },
 	[SMTP_R_OK] =			{ 250, "2.0.0", "OK", 0 },
 	[SMTP_R_SENDER_OK] =		{ 250, "2.1.0", "Sender OK", 0 },
+	/* RFC 6710 section 4.1 */
+	[SMTP_R_SENDER_OK_LOWERED] =	{ 250, "2.3.6", "0 is the priority: this user "
+	    "may not ask for a higher one", 0 },
 	[SMTP_R_RCPT_OK] =		{ 250, "2.1.5", "Recipient OK", 0 },
 	[SMTP_R_QUEUED] =		{ 250, "2.0.0", "queued as ", 0 },
 	[SMTP_R_CHUNK_OK] =		{ 250, "2.0.0", "Octets received: ", 0 },
@@ -84,6 +89,8 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_PARAM_UNKNOWN] =	{ 555, "5.5.4", "Unknown parameter", E },
 	[SMTP_R_PARAM_TWICE] =		{ 501, "5.5.4", "A parameter is given twice", E },
 	[SMTP_R_PARAM_VALUE] =		{ 501, "5.5.4", "Bad value of a parameter", E },
+	[SMTP_R_HOLD_TOO_LONG] =	{ 501, "5.5.4", "A message can be held for 30 days "
+	    "at most", E | P },
 	[SMTP_R_BAD_SEQUENCE] =		{ 503, "5.5.1", "Bad sequence of commands", E },
 	[SMTP_R_HELLO_FIRST] =		{ 503, "5.5.1", "Send EHLO first", E },
 	[SMTP_R_MAIL_FIRST] =		{ 503, "5.5.1", "Send MAIL first", E },
@@ -161,16 +168,40 @@ struct reply_out {
 	char	*dst;
 	size_t	 len;		/* so far */
 	size_t	 line;		/* where the current line began */
+	bool	 utf8;		/* RFC 6531 section 3.7.4.1 */
 	size_t	 max;		/* octets of it */
 };
 
-/* Appends what has room on the line; only printable ASCII gets through, so
- * that no text can begin a line of its own. */
+/* The octets of the character at s: 1 in ASCII, 0 when it is not to be sent,
+ * as no control (C1 is from U+0080 to U+009F) is. */
+static size_t
+reply_character(const char *s, bool utf8)
+{
+	unsigned char c = (unsigned char)*s;
+	size_t n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+
+	if (c < 0x80 || !utf8)
+		return c >= ' ' && c <= '~';
+	return strnlen(s, n) == n && str_is_utf8(s, n) &&
+	    !(c == 0xc2 && (unsigned char)s[1] < 0xa0) ? n : 0;
+}
+
+/* Appends what has room on the line; only printable text gets through, so
+ * that none can begin a line of its own. */
 static void
 reply_put(struct reply_out *o, const char *s)
 {
-	for (; *s != '\0' && o->len - o->line < o->max; s++)
-		o->dst[o->len++] = *s >= ' ' && *s <= '~' ? *s : '?';
+	while (*s != '\0') {
+		size_t n = reply_character(s, o->utf8);
+		const char *c = n > 0 ? s : "?";
+
+		n = n > 0 ? n : 1;
+		if (o->len - o->line + n > o->max)
+			return;
+		memcpy(o->dst + o->len, c, n);
+		o->len += n;
+		s += n;
+	}
 }
 
 /* Begins a line; `keep` octets at its end are for reply_end(). */
@@ -199,11 +230,12 @@ reply_end(struct reply_out *o, const char *tail)
 
 size_t
 smtp_reply_format(char dst[SMTP_REPLY_SIZE], enum smtp_reply r,
-    const char *detail, const char *help, const char *sid)
+    const char *detail, const char *help, const char *sid,
+    bool utf8)
 {
 	const struct smtp_reply_row *row = &reply_rows[r];
 	bool person = row->flags & SMTP_R_PERSON;
-	struct reply_out o = { .dst = dst };
+	struct reply_out o = { .dst = dst, .utf8 = utf8 };
 	char tail[REPLY_SID_MAX + 4] = "";
 	size_t room;
 	bool split;

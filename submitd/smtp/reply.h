@@ -20,6 +20,7 @@ enum smtp_reply {
 	SMTP_R_HELLO,
 	SMTP_R_OK,
 	SMTP_R_SENDER_OK,
+	SMTP_R_SENDER_OK_LOWERED,
 	SMTP_R_RCPT_OK,
 	SMTP_R_QUEUED,
 	SMTP_R_CHUNK_OK,
@@ -64,6 +65,7 @@ enum smtp_reply {
 	SMTP_R_PARAM_UNKNOWN,
 	SMTP_R_PARAM_TWICE,
 	SMTP_R_PARAM_VALUE,
+	SMTP_R_HOLD_TOO_LONG,
 	SMTP_R_BAD_SEQUENCE,
 	SMTP_R_HELLO_FIRST,
 	SMTP_R_MAIL_FIRST,
@@ -121,8 +123,10 @@ const struct smtp_reply_row *smtp_reply_row(enum smtp_reply r);
  * NULL) is appended to the text, cut where the line would exceed 512 octets;
  * `help` (or NULL) is added where a person reads it, on a line of its own
  * when the first has no room, and `sid` (or NULL) where he reads a refusal.
- * What is no printable ASCII stands as '?'. */
+ * What is no printable ASCII stands as '?'; with `utf8` (the client said
+ * SMTPUTF8) UTF-8 stands as it is. */
 size_t	smtp_reply_format(char dst[SMTP_REPLY_SIZE], enum smtp_reply r,
-	    const char *detail, const char *help, const char *sid);
+	    const char *detail, const char *help, const char *sid,
+	    bool utf8);
 
 #endif

@@ -91,7 +91,7 @@ session_send_reply(struct smtp_session *s, enum smtp_reply r,
 	size_t len;
 
 	len = smtp_reply_format(text, r, detail, s->settings->conf->help_text,
-	    s->sid);
+	    s->sid, s->utf8);
 	smtp_send(s, text, len);
 }
 

@@ -134,6 +134,7 @@ struct smtp_session {
 	bool			 waiting;
 	bool			 skipping;	/* the rest of a long line */
 	bool			 secret_line;	/* the line holds a response */
+	bool			 utf8;		/* the last MAIL had SMTPUTF8 */
 	bool			 kicked;	/* authd ended its login */
 	struct roll_entry	 roll;		/* after AUTH */
 	char			 sid[STR_ID_SIZE];

@@ -53,6 +53,7 @@ smtp_settings_new(struct conf *conf, struct err *reterr)
 	}
 	st->refs = 1;
 	st->conf = conf_ref(conf);
+	st->extensions = smtp_extensions_on();
 	if (conf->n_tls == 0)
 		return st;	/* no STARTTLS, and nobody gets in */
 	for (int i = 0; i < SMTP_SERVICE__COUNT; i++) {
@@ -161,7 +162,8 @@ smtp_worker_open(struct smtp_worker *w, struct child *ch)
 {
 	static char full[SMTP_REPLY_SIZE + 1];
 
-	full[smtp_reply_format(full, SMTP_R_FULL, NULL, NULL, NULL)] = '\0';
+	full[smtp_reply_format(full, SMTP_R_FULL, NULL, NULL, NULL,
+	    false)] = '\0';
 	w->loop = loop_new();
 	if (w->loop == NULL ||
 	    timer_init(&w->stop, w->loop, worker_stop_now, w) != 0)

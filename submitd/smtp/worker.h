@@ -25,6 +25,7 @@ struct smtp_settings {
 	unsigned int	 refs;
 	struct conf	*conf;			/* referenced */
 	SSL_CTX		*tls[SMTP_SERVICE__COUNT];	/* NULL: no pair */
+	unsigned int	 extensions;		/* spoken: smtp/extension.h */
 };
 
 struct smtp_session;

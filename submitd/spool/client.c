@@ -20,6 +20,7 @@
 #include "lib/ipc.h"
 #include "lib/msg.h"
 #include "submitd/spool/protocol.h"
+#include "submitd/spool/wishes.h"
 
 #define SPOOLC_BUF_MAX (1024u * 1024)	/* of one call of spoolc_data() */
 
@@ -378,6 +379,7 @@ spoolc_send_begin(struct spoolc_txn *t, const struct spoolc_envelope *env)
 	msg_put_u8(m, env->smtputf8);
 	msg_put_u8(m, env->ret);
 	msg_put_str(m, env->envid);
+	spool_wishes_put(m, &env->wishes);
 	msg_put_u32(m, (uint32_t)env->n_rcpts);
 	done = spoolc_put_rcpts(m, env, 0);
 	if ((r = ipc_client_call(s->ipc, m, -1, spoolc_reply, t)) != 0)

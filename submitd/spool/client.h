@@ -37,6 +37,20 @@ struct spool_dsn {		/* of one recipient */
 	char	*orcpt;		/* "type;address" in xtext, all ASCII; or NULL */
 };
 
+/* What is asked of the delivery of the whole message; all zero: nothing. Kept
+ * with it; submitd-send has it. */
+enum spool_by { SPOOL_BY_NONE = 0, SPOOL_BY_RETURN, SPOOL_BY_NOTIFY };
+
+struct spool_wishes {
+	int64_t	 hold_until_s;	/* RFC 4865: not before that; epoch, or 0 */
+	uint8_t	 by_mode;	/* enum spool_by (RFC 2852) */
+	bool	 by_trace;
+	int64_t	 by_s;		/* the deadline; epoch */
+	int8_t	 priority;	/* RFC 6710: -9 to 9 */
+	bool	 requiretls;	/* RFC 8689 */
+	bool	 tls_optional;	/* "TLS-Required: No", and not requiretls */
+};
+
 #define SPOOL_ENVID_MAX	100u	/* octets of xtext */
 #define SPOOL_ORCPT_MAX	800u	/* 500 from the client, UTF-8 written out */
 
@@ -69,6 +83,7 @@ struct spoolc_envelope {
 	uint8_t		 ret;		/* enum spool_ret */
 	const char	*envid;		/* xtext; NULL or "": none */
 	const struct spool_dsn *dsn;	/* of each recipient, or NULL */
+	struct spool_wishes wishes;	/* tls_optional: the spool finds it */
 };
 
 /* The answer to begin and to commit. `queue_id` is good for the call. After
@@ -126,6 +141,7 @@ struct spoolq_msg {			/* owned by the receiver of entry() */
 	bool			 smtputf8;
 	enum spool_ret		 ret;
 	char			*envid;		/* xtext, "": none */
+	struct spool_wishes	 wishes;
 	struct spoolq_rcpt	*rcpts;
 	size_t			 n_rcpts;
 };

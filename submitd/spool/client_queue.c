@@ -17,6 +17,7 @@
 #include "lib/ipc.h"
 #include "lib/msg.h"
 #include "submitd/spool/protocol.h"
+#include "submitd/spool/wishes.h"
 
 struct spoolq {
 	struct ipc_client	*ipc;
@@ -130,6 +131,8 @@ spoolq_entry(struct spoolq *q, struct msg_in *in)
 	msg_get_u8(in, &smtputf8);
 	msg_get_u8(in, &ret);
 	msg_get_str(in, &envid, SPOOL_ENVID_MAX);
+	if ((r = spool_wishes_get(in, &head.wishes)) != 0)
+		return r;
 	msg_get_u32(in, &n_rcpts);
 	msg_get_u32(in, &first);
 	msg_get_u16(in, &n);

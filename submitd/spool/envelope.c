@@ -14,22 +14,19 @@
 #include "auth/authp.h"
 #include "lib/err.h"
 #include "lib/msg.h"
+#include "submitd/spool/wishes.h"
 
 #define ENVELOPE_MAGIC "SUBMITQ\n"
-#define ENVELOPE_VERSION 2u
-#define ENVELOPE_VERSION_OLD 1u
+#define ENVELOPE_VERSION 3u
 #define ENVELOPE_RESULT_MAGIC 0x52u
 #define ENVELOPE_RESULT_FIXED 27u	/* a record without its text */
 #define ENVELOPE_TEXT_MAX 511u		/* of any string but an address */
 #define ENVELOPE_TOLD 1u		/* flag of a record */
+#define ENVELOPE_TLS_OPTIONAL 1u	/* flag of the header */
 
-/* The first two are version 1's. */
-enum {
-	ENVELOPE_MSG_HEAD_OLD = 1,
-	ENVELOPE_MSG_RCPTS_OLD,
-	ENVELOPE_MSG_HEAD,
-	ENVELOPE_MSG_RCPTS,
-};
+/* The packets of an envelope: each version has its own two types. */
+#define ENVELOPE_MSG_HEAD(version)	(2 * (version) - 1)
+#define ENVELOPE_MSG_RCPTS(version)	(2 * (version))
 
 static void
 envelope_put32(uint8_t *p, uint32_t v)
@@ -92,6 +89,7 @@ envelope_header_pack(const struct envelope_header *h,
 	envelope_put64(dst + 16, h->content_offset);
 	envelope_put64(dst + 24, h->content_len);
 	envelope_put32(dst + 32, h->envelope_crc);
+	envelope_put32(dst + 36, h->tls_optional ? ENVELOPE_TLS_OPTIONAL : 0);
 	envelope_put32(dst + 44, envelope_crc(dst, 44));
 }
 
@@ -99,15 +97,19 @@ int
 envelope_header_unpack(const uint8_t src[ENVELOPE_HEADER_SIZE],
     struct envelope_header *ret)
 {
-	if (memcmp(src, ENVELOPE_MAGIC, 8) != 0 ||
-	    (envelope_get32(src + 8) != ENVELOPE_VERSION &&
-	    envelope_get32(src + 8) != ENVELOPE_VERSION_OLD) ||
+	uint32_t version = envelope_get32(src + 8);
+
+	/* Before version 3 the flags are 0. */
+	if (memcmp(src, ENVELOPE_MAGIC, 8) != 0 || version == 0 ||
+	    version > ENVELOPE_VERSION ||
+	    envelope_get32(src + 36) > ENVELOPE_TLS_OPTIONAL ||
 	    envelope_get32(src + 44) != envelope_crc(src, 44))
 		return ERR_FORMAT;
 	ret->envelope_len = envelope_get32(src + 12);
 	ret->content_offset = envelope_get64(src + 16);
 	ret->content_len = envelope_get64(src + 24);
 	ret->envelope_crc = envelope_get32(src + 32);
+	ret->tls_optional = envelope_get32(src + 36) & ENVELOPE_TLS_OPTIONAL;
 	if (ret->envelope_len > ENVELOPE_MAX || ret->content_offset !=
 	    (uint64_t)ENVELOPE_HEADER_SIZE + ret->envelope_len ||
 	    ret->content_len > INT64_MAX - ret->content_offset)
@@ -118,7 +120,7 @@ envelope_header_unpack(const uint8_t src[ENVELOPE_HEADER_SIZE],
 static void
 envelope_put_head(struct msg_out *m, const struct envelope *e)
 {
-	msg_begin(m, ENVELOPE_MSG_HEAD, 0);
+	msg_begin(m, ENVELOPE_MSG_HEAD(ENVELOPE_VERSION), 0);
 	msg_put_str(m, e->id);
 	msg_put_str(m, e->sender);
 	msg_put_str(m, e->user);
@@ -134,6 +136,7 @@ envelope_put_head(struct msg_out *m, const struct envelope *e)
 	msg_put_u8(m, e->smtputf8);
 	msg_put_u8(m, e->ret);
 	msg_put_str(m, e->envid);
+	spool_wishes_put(m, &e->wishes);
 }
 
 /* Puts recipients from `first` on while there is room; returns the next. */
@@ -142,7 +145,7 @@ envelope_put_rcpts(struct msg_out *m, const struct envelope *e, size_t first)
 {
 	size_t k = first, room;
 
-	msg_begin(m, ENVELOPE_MSG_RCPTS, 0);
+	msg_begin(m, ENVELOPE_MSG_RCPTS(ENVELOPE_VERSION), 0);
 	room = msg_room(m) / (SPOOL_ADDRESS_MAX + 16 +
 	    (e->dsn == NULL ? 0 : SPOOL_ORCPT_MAX));
 	while (k < e->n_rcpts && k - first + 1 < room)
@@ -232,25 +235,27 @@ envelope_get_string(struct msg_in *m, char **ret, size_t max)
 	return 0;
 }
 
-/* What version 1 has not. */
+/* What version 1 has not, and, the wishes, not version 2. */
 static int
-envelope_get_asked(struct msg_in *m, bool old, struct envelope *e)
+envelope_get_asked(struct msg_in *m, unsigned int version, struct envelope *e)
 {
 	uint8_t smtputf8 = 0;
 	int r;
 
-	if (old)
+	if (version < 2)
 		return (e->envid = strdup("")) == NULL ? ERR_NOMEM : 0;
 	msg_get_u8(m, &smtputf8);
 	msg_get_u8(m, &e->ret);
 	if ((r = envelope_get_string(m, &e->envid, SPOOL_ENVID_MAX)) != 0)
+		return r;
+	if (version >= 3 && (r = spool_wishes_get(m, &e->wishes)) != 0)
 		return r;
 	e->smtputf8 = smtputf8 != 0;
 	return smtputf8 > 1 || e->ret > SPOOL_RET_HDRS ? ERR_FORMAT : 0;
 }
 
 static int
-envelope_get_head(struct msg_in *m, bool old, struct envelope *e)
+envelope_get_head(struct msg_in *m, unsigned int version, struct envelope *e)
 {
 	const char *id;
 	uint64_t arrived;
@@ -274,7 +279,7 @@ envelope_get_head(struct msg_in *m, bool old, struct envelope *e)
 	msg_get_u64(m, &arrived);
 	msg_get_u8(m, &eightbit);
 	msg_get_u32(m, &n_rcpts);
-	if ((r = envelope_get_asked(m, old, e)) != 0 ||
+	if ((r = envelope_get_asked(m, version, e)) != 0 ||
 	    (r = msg_get_end(m)) != 0)
 		return r;
 	if (n_rcpts == 0 || n_rcpts > SPOOL_RCPTS_MAX || eightbit > 1 ||
@@ -309,8 +314,8 @@ envelope_get_dsn(struct msg_in *m, struct envelope *e, size_t i)
 }
 
 static int
-envelope_get_rcpts(struct msg_in *m, bool old, struct envelope *e,
-    size_t *done)
+envelope_get_rcpts(struct msg_in *m, unsigned int version,
+    struct envelope *e, size_t *done)
 {
 	uint16_t n;
 	int r;
@@ -322,7 +327,7 @@ envelope_get_rcpts(struct msg_in *m, bool old, struct envelope *e,
 	while (n-- > 0) {
 		r = envelope_get_string(m, &e->rcpts[*done],
 		    SPOOL_ADDRESS_MAX);
-		if (r == 0 && !old)
+		if (r == 0 && version >= 2)
 			r = envelope_get_dsn(m, e, *done);
 		if (r != 0)
 			return r;
@@ -335,7 +340,7 @@ static int
 envelope_parse(const uint8_t *p, size_t len, struct envelope *e)
 {
 	size_t done = 0;
-	bool head = true, old = false;
+	unsigned int version = 0;	/* unknown before the head */
 	int r;
 
 	while (len > 0) {
@@ -347,20 +352,22 @@ envelope_parse(const uint8_t *p, size_t len, struct envelope *e)
 			return ERR_FORMAT;
 		if ((r = msg_open(&m, p + 4, n)) != 0)
 			return r;
-		if (head)
-			old = m.type == ENVELOPE_MSG_HEAD_OLD;
-		if (m.type != (head ? ENVELOPE_MSG_HEAD : ENVELOPE_MSG_RCPTS) -
-		    (old ? ENVELOPE_MSG_HEAD - ENVELOPE_MSG_HEAD_OLD : 0))
-			return ERR_FORMAT;
-		r = head ? envelope_get_head(&m, old, e) :
-		    envelope_get_rcpts(&m, old, e, &done);
+		if (version == 0) {
+			version = (m.type + 1u) / 2;
+			r = m.type != ENVELOPE_MSG_HEAD(version) ||
+			    version == 0 || version > ENVELOPE_VERSION ?
+			    ERR_FORMAT : envelope_get_head(&m, version, e);
+		} else {
+			r = m.type != ENVELOPE_MSG_RCPTS(version) ?
+			    ERR_FORMAT :
+			    envelope_get_rcpts(&m, version, e, &done);
+		}
 		if (r != 0)
 			return r;
-		head = false;
 		p += 4 + n;
 		len -= 4 + n;
 	}
-	return head || done != e->n_rcpts ? ERR_FORMAT : 0;
+	return version == 0 || done != e->n_rcpts ? ERR_FORMAT : 0;
 }
 
 int

@@ -6,8 +6,10 @@
  *	content_offset	the message as it is sent: Received first, CR LF lines
  *	then		result records, appended as deliveries end
  *
- * Version 1 (before SMTPUTF8 and DSN) is read as well. All integers are
- * big-endian; header, envelope and each record carry a CRC-32.
+ * Versions 1 (before SMTPUTF8 and DSN) and 2 (before struct spool_wishes) are
+ * read as well. All integers are big-endian; header, envelope and each record
+ * carry a CRC-32. What only the message itself tells (TLS-Required) is in the
+ * header, which is written last.
  * A record that is torn, and all behind it, is as if it had not been written.
  * Pure; fuzzed.
  */
@@ -40,6 +42,7 @@ struct envelope {
 	bool	  smtputf8;
 	uint8_t	  ret;		/* enum spool_ret */
 	char	 *envid;	/* xtext, "": none */
+	struct spool_wishes wishes;	/* tls_optional: of the header */
 	char	**rcpts;
 	struct spool_dsn *dsn;	/* n_rcpts of them; NULL: nothing was asked */
 	size_t	  n_rcpts;
@@ -50,6 +53,7 @@ struct envelope_header {
 	uint64_t content_offset;
 	uint64_t content_len;
 	uint32_t envelope_crc;
+	bool	 tls_optional;	/* spool_wishes.tls_optional */
 };
 
 enum envelope_state {		/* of a recipient; numbers on disk */

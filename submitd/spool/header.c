@@ -200,33 +200,74 @@ header_scan_init(struct header_scan *h)
 	h->empty = true;
 }
 
+/* The value of TLS-Required: "No" and nothing else; a fold is a space. */
+static void
+header_scan_value(struct header_scan *h, char c)
+{
+	static const char no[] = "no ";
+
+	if (c == ' ' || c == '\t')
+		return;
+	h->other = (c | 0x20) != no[h->value];
+	h->value = h->other ? 0 : h->value + 1;
+}
+
+bool
+header_scan_tls_optional(const struct header_scan *h)
+{
+	return h->tls_optional || h->value == 2;
+}
+
+/* A line begins with c: a fold goes on with the value of the field above. */
+static void
+header_scan_line(struct header_scan *h, char c)
+{
+	h->empty = false;
+	if (c == ' ' || c == '\t') {
+		h->other |= !h->in_value;
+		return;
+	}
+	h->tls_optional = header_scan_tls_optional(h);
+	h->in_value = h->other = false;
+	h->value = h->col = 0;
+	h->name = (c | 0x20) == 't';
+}
+
 static void
 header_scan_octet(struct header_scan *h, char c)
 {
-	static const char name[] = "received:";
+	static const char *const names[] = { "received:", "tls-required:" };
+	const char *name;
 
 	if (c == '\n') {
 		h->body = h->empty;
-		h->col = 0;
-		h->other = false;
 		h->empty = true;
+		/* A field that is not ours stays so in its folds. */
+		h->other &= h->in_value;
 		return;
 	}
 	if (c == '\r')
 		return;
-	h->empty = false;
+	if (h->empty)
+		header_scan_line(h, c);
 	if (h->other)
 		return;
-	if ((c == ' ' || c == '\t') && h->col == sizeof(name) - 2)
+	if (h->in_value) {
+		header_scan_value(h, c);
+		return;
+	}
+	name = names[h->name];
+	if ((c == ' ' || c == '\t') && name[h->col] == ':')
 		return;			/* "Received :" is read by some */
 	if ((c >= 'A' && c <= 'Z' ? c + 32 : c) != name[h->col]) {
 		h->other = true;
 		return;
 	}
-	if (++h->col == sizeof(name) - 1) {
-		h->received++;
-		h->other = true;
-	}
+	if (name[++h->col] != '\0')
+		return;
+	h->in_value = h->name == 1;
+	h->received += h->name == 0;
+	h->other = h->name == 0;
 }
 
 void

@@ -19,16 +19,22 @@
 int	header_received(const struct envelope *e, const char *hostname,
 	    char *dst, size_t size);
 
-/* Counts the Received fields of a message that comes in pieces. */
+/* Looks for the fields of a message, which comes in pieces, that submitd-spool
+ * heeds: it counts Received, and sees "TLS-Required: No" (RFC 8689 section 5). */
 struct header_scan {
 	uint32_t received;
-	uint8_t	 col;		/* octets of "received:" matched, or no match */
+	bool	 tls_optional;	/* of a field that is over */
+	uint8_t	 value;		/* octets of "no" matched, of TLS-Required */
+	uint8_t	 name;		/* which one may be matched */
+	uint8_t	 col;		/* octets of its name that are */
 	bool	 other;		/* the line is another field's */
+	bool	 in_value;	/* of TLS-Required */
 	bool	 empty;		/* nothing but CR in the line so far */
 	bool	 body;		/* the header is over */
 };
 
 void	header_scan_init(struct header_scan *h);
 void	header_scan_feed(struct header_scan *h, const void *p, size_t len);
+bool	header_scan_tls_optional(const struct header_scan *h);
 
 #endif

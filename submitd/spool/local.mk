@@ -2,14 +2,16 @@
 noinst_LIBRARIES += submitd/spool/libspoolc.a
 submitd_spool_libspoolc_a_SOURCES = \
 	submitd/spool/client.c submitd/spool/client_queue.c \
-	submitd/spool/client.h submitd/spool/protocol.h
+	submitd/spool/client.h submitd/spool/protocol.h \
+	submitd/spool/wishes.c submitd/spool/wishes.h
 
 # What is pure or only files, for tests and fuzzers too
 noinst_LIBRARIES += submitd/spool/libstore.a
 submitd_spool_libstore_a_SOURCES = \
 	submitd/spool/envelope.c submitd/spool/envelope.h \
 	submitd/spool/header.c submitd/spool/header.h \
-	submitd/spool/store.c submitd/spool/store.h
+	submitd/spool/store.c submitd/spool/store.h \
+	submitd/spool/wishes.c submitd/spool/wishes.h
 
 # The process but for its main, for tests
 noinst_LIBRARIES += submitd/spool/libspool.a

@@ -6,9 +6,11 @@
  *
  *	SPOOL_BEGIN   call: u32 slot, blob ticket, str sender, str helo,
  *	              u64 size, u8 eightbit, u8 smtputf8, u8 ret, str envid,
- *	              u32 n_rcpts, u16 n, n times RCPT
+ *	              WISHES, u32 n_rcpts, u16 n, n times RCPT
  *	SPOOL_RCPTS   u32 slot, u16 n, n times RCPT; until n_rcpts are there
- *	              (RCPT is str address, u8 notify, str orcpt)
+ *	              (RCPT is str address, u8 notify, str orcpt; WISHES is
+ *	              u8 flags, u64 hold_until_s, u8 by_mode, u64 by_s,
+ *	              u8 priority + 9: wishes.c)
  *	SPOOL_DATA    u32 slot, blob
  *	SPOOL_COMMIT  call: u32 slot, blob (the last octets)
  *	SPOOL_ABORT   u32 slot
@@ -24,8 +26,8 @@
  *
  *	SPOOLQ_ENTRY  (from the spool, id 0) str id, str sender, str user,
  *	              u64 arrived_s, u64 octets, u8 eightbit, u8 smtputf8,
- *	              u8 ret, str envid, u32 n_rcpts, u32 first, u16 n, n times
- *	              { RCPT, u8 state, u32 tries, u64 next_try_s, u8 told };
+ *	              u8 ret, str envid, WISHES, u32 n_rcpts, u32 first,
+ *	              u16 n, n times { RCPT, u8 state, u32 tries, u64 next_try_s, u8 told };
  *	              packets until first + n is n_rcpts
  *	SPOOLQ_GONE   (from the spool, id 0) str id
  *	SPOOLQ_OPEN   call: str id; reply: u8 ok, u64 offset; +fd when ok

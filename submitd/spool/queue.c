@@ -96,6 +96,7 @@ queue_msg_new(struct envelope *e)
 	m->eightbit = e->eightbit;
 	m->smtputf8 = e->smtputf8;
 	m->ret = e->ret;
+	m->wishes = e->wishes;
 	m->n_rcpts = m->n_pending = e->n_rcpts;
 	for (size_t i = 0; i < e->n_rcpts; i++) {
 		m->rcpts[i].address = e->rcpts[i];

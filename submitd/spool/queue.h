@@ -41,6 +41,7 @@ struct queue_msg {
 	bool			 smtputf8;
 	uint8_t			 ret;
 	char			*envid;
+	struct spool_wishes	 wishes;
 	uint64_t		 content_offset;
 	uint64_t		 octets;
 	struct queue_rcpt	*rcpts;

@@ -19,6 +19,7 @@
 #include "lib/log.h"
 #include "lib/mailbox.h"
 #include "submitd/spool/protocol.h"
+#include "submitd/spool/wishes.h"
 
 struct sender {
 	struct spool		*sp;
@@ -60,6 +61,7 @@ sender_tell_part(struct sender *s)
 	msg_put_u8(m, q->smtputf8);
 	msg_put_u8(m, q->ret);
 	msg_put_str(m, q->envid);
+	spool_wishes_put(m, &q->wishes);
 	msg_put_u32(m, (uint32_t)q->n_rcpts);
 	msg_put_u32(m, (uint32_t)s->told);
 	n = (msg_room(m) - 2) / (SPOOL_ADDRESS_MAX + 30 +

@@ -448,6 +448,8 @@ store_read_envelope(int fd, struct envelope_header *ret_h,
 	    ret_e)) != 0)
 		r = err_set(reterr, r == ERR_NOMEM ? r : ERR_CORRUPT,
 		    "the envelope cannot be read");
+	else if (r == 0)
+		ret_e->wishes.tls_optional = ret_h->tls_optional;
 	free(env);
 	return r;
 }

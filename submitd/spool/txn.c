@@ -23,6 +23,7 @@
 #include "lib/xtext.h"
 #include "submitd/spool/header.h"
 #include "submitd/spool/protocol.h"
+#include "submitd/spool/wishes.h"
 
 #define TXN_WRITE_MIN 65536u	/* less is written when the message is whole */
 
@@ -348,6 +349,8 @@ txn_flush(struct txn *t)
 	if (t->verdict == SPOOLC_OK && t->octets > t->announced &&
 	    txn_space(t->sp) != 0)
 		t->verdict = SPOOLC_NOSPACE;
+	t->env.wishes.tls_optional = t->file->h.tls_optional =
+	    header_scan_tls_optional(&t->scan) && !t->env.wishes.requiretls;
 	if (t->verdict == SPOOLC_OK &&
 	    (t->msg = queue_msg_new(&t->env)) == NULL)
 		t->verdict = SPOOLC_TEMP;
@@ -563,7 +566,8 @@ txn_get_begin(struct txn *t, struct msg_in *m)
 	msg_get_u8(m, &smtputf8);
 	msg_get_u8(m, &t->env.ret);
 	msg_get_str(m, &envid, SPOOL_ENVID_MAX);
-	if (msg_get_u32(m, &n_rcpts) != 0 || n_rcpts == 0 ||
+	if (spool_wishes_get(m, &t->env.wishes) != 0 ||
+	    msg_get_u32(m, &n_rcpts) != 0 || n_rcpts == 0 ||
 	    n_rcpts > SPOOL_RCPTS_MAX || eightbit > 1 || smtputf8 > 1 ||
 	    t->env.ret > SPOOL_RET_HDRS ||
 	    xtext_decode(text, sizeof(text), envid, strlen(envid)) < 0)

@@ -64,6 +64,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	const char *s = (const char *)data;
+	const struct smtp_params_limits limits = { .size = 1000,
+		.extensions = SMTP_EXT_ALL, .now_s = 1795000000 };
 	struct smtp_params params;
 	struct smtp_path path;
 	char text[SPOOL_ENVID_MAX + 1];
@@ -78,8 +80,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		s += used;
 		len -= used;
 	}
-	if (smtp_params_mail(s, len, 1000, &params) == SMTP_R_NONE &&
+	if (smtp_params_mail(s, len, &limits, &params) == SMTP_R_NONE &&
 	    (params.size > 1000 || params.ret > SPOOL_RET_HDRS ||
+	    params.wishes.hold_until_s > limits.now_s + SMTP_HOLD_MAX_S ||
+	    params.wishes.priority < -9 || params.wishes.priority > 9 ||
 	    xtext_decode(text, sizeof(text), params.envid,
 	    strlen(params.envid)) < 0))
 		abort();

@@ -704,6 +704,12 @@ fake_set_limits(struct fake *f, uint64_t octets, uint64_t rcpts)
 }
 
 void
+fake_set_extensions(struct fake *f, unsigned int set)
+{
+	f->settings.extensions = set;
+}
+
+void
 fake_set_no_tls(struct fake *f)
 {
 	f->settings.tls[0] = f->settings.tls[1] = NULL;

@@ -58,6 +58,7 @@ void	fake_set_next_hop(struct fake *f, const char *next_hop);
 void	fake_set_help(struct fake *f, const char *text);
 void	fake_set_limits(struct fake *f, uint64_t octets, uint64_t rcpts);
 void	fake_set_no_tls(struct fake *f);
+void	fake_set_extensions(struct fake *f, unsigned int set);
 void	fake_set_secrets(struct fake *f, bool has);
 /* authd's notices. The users that WHO tells, and a dot at the end. */
 void	fake_kick(struct fake *f, const char *user);

@@ -45,7 +45,20 @@ run_begun(struct fake *f, struct fake_call *c)
 		t->begun = NULL;
 }
 
-/* "utf8 ret=1 envid=X 4,rfc822;a 0," */
+static void
+fake_note_wishes(struct fake *f, const struct spool_wishes *w)
+{
+	size_t at = strlen(f->asked);
+
+	if (w->hold_until_s != 0 || w->by_mode != 0 || w->priority != 0 ||
+	    w->requiretls)
+		snprintf(f->asked + at, sizeof(f->asked) - at,
+		    " hold=%d by=%u%s priority=%d%s", w->hold_until_s != 0,
+		    w->by_mode, w->by_trace ? "t" : "", w->priority,
+		    w->requiretls ? " requiretls" : "");
+}
+
+/* "utf8 ret=1 envid=X 4,rfc822;a 0," and the wishes, if there are any */
 static void
 fake_note_asked(struct fake *f, const struct spoolc_envelope *env)
 {
@@ -85,6 +98,7 @@ spoolc_begin(struct spoolc *s, const struct spoolc_envelope *env,
 		strcat(t->rcpts, env->rcpts[i]);
 	}
 	fake_note_asked(fake, env);
+	fake_note_wishes(fake, &env->wishes);
 	buf_init(&t->data, 1 << 24);
 	t->begun = begun;
 	t->drained = drained;

@@ -89,6 +89,9 @@ test_asked_round(void **state)
 	e.ret = SPOOL_RET_HDRS;
 	e.envid = envid;
 	e.dsn = dsn;
+	e.wishes = (struct spool_wishes){ .hold_until_s = 1795000060,
+		.by_mode = SPOOL_BY_NOTIFY, .by_trace = true,
+		.by_s = 1795003600, .priority = -9, .requiretls = true };
 	assert_int_equal(envelope_pack(&e, &p, &len), 0);
 	assert_int_equal(envelope_unpack(p, len, &back), 0);
 	assert_true(back.smtputf8);
@@ -98,13 +101,20 @@ test_asked_round(void **state)
 	assert_null(back.dsn[0].orcpt);
 	assert_int_equal(back.dsn[1].notify, dsn[1].notify);
 	assert_string_equal(back.dsn[1].orcpt, orcpt);
+	assert_int_equal(back.wishes.hold_until_s, e.wishes.hold_until_s);
+	assert_int_equal(back.wishes.by_mode, SPOOL_BY_NOTIFY);
+	assert_true(back.wishes.by_trace);
+	assert_int_equal(back.wishes.by_s, e.wishes.by_s);
+	assert_int_equal(back.wishes.priority, -9);
+	assert_true(back.wishes.requiretls);
+	assert_false(back.wishes.tls_optional);
 	envelope_free(&back);
 	free(p);
 }
 
-/* As version 1 wrote it. */
+/* As versions 1 and 2 wrote it. */
 static void
-test_old(void **state)
+test_old_of(unsigned int version)
 {
 	static const char *const head[] = { ID, "a@example.org", "u@example.org" },
 	    *const rest[] = { "192.0.2.7", "", "PLAIN", "sid", "helo" };
@@ -113,9 +123,8 @@ test_old(void **state)
 	struct envelope e;
 	size_t len = 0;
 
-	(void)state;
 	for (int i = 0; i < 2; i++) {
-		msg_begin(m, (uint16_t)(i + 1), 0);
+		msg_begin(m, (uint16_t)(2 * version - 1 + (unsigned int)i), 0);
 		for (size_t k = 0; i == 0 && k < 3; k++)
 			msg_put_str(m, head[k]);
 		if (i == 0)
@@ -126,9 +135,18 @@ test_old(void **state)
 			msg_put_u64(m, 1795000000);
 			msg_put_u8(m, 1);
 			msg_put_u32(m, 1);
+			if (version == 2) {
+				msg_put_u8(m, 1);
+				msg_put_u8(m, SPOOL_RET_FULL);
+				msg_put_str(m, "Q");
+			}
 		} else {
 			msg_put_u16(m, 1);
 			msg_put_str(m, "b@example.com");
+			if (version == 2) {
+				msg_put_u8(m, SPOOL_NOTIFY_DELAY);
+				msg_put_str(m, "");
+			}
 		}
 		p[len] = p[len + 1] = 0;
 		p[len + 2] = (uint8_t)(m->len >> 8);
@@ -139,10 +157,23 @@ test_old(void **state)
 	free(m);
 	assert_int_equal(envelope_unpack(p, len, &e), 0);
 	assert_string_equal(e.rcpts[0], "b@example.com");
-	assert_string_equal(e.envid, "");
-	assert_false(e.smtputf8);
-	assert_null(e.dsn);
+	assert_string_equal(e.envid, version == 1 ? "" : "Q");
+	assert_int_equal(e.smtputf8, version == 2);
+	assert_int_equal(e.dsn != NULL, version == 2);
+	assert_int_equal(e.wishes.priority, 0);
+	assert_int_equal(e.wishes.hold_until_s, 0);
 	envelope_free(&e);
+	/* A head of one version, recipients of another. */
+	p[4 + 3] ^= 4;
+	assert_int_not_equal(envelope_unpack(p, len, &e), 0);
+}
+
+static void
+test_old(void **state)
+{
+	(void)state;
+	test_old_of(1);
+	test_old_of(2);
 }
 
 static void
@@ -150,7 +181,8 @@ test_header_round(void **state)
 {
 	struct envelope_header h = { .envelope_len = 100,
 		.content_offset = ENVELOPE_HEADER_SIZE + 100,
-		.content_len = 5, .envelope_crc = 7 }, back;
+		.content_len = 5, .envelope_crc = 7, .tls_optional = true },
+		back;
 	uint8_t p[ENVELOPE_HEADER_SIZE];
 
 	(void)state;
@@ -158,6 +190,7 @@ test_header_round(void **state)
 	assert_int_equal(envelope_header_unpack(p, &back), 0);
 	assert_int_equal(back.content_len, 5);
 	assert_int_equal(back.envelope_crc, 7);
+	assert_true(back.tls_optional);
 	for (size_t i = 0; i < sizeof(p); i++) {
 		p[i] ^= 0x10;
 		assert_int_equal(envelope_header_unpack(p, &back), ERR_FORMAT);
@@ -314,16 +347,30 @@ test_received_long(void **state)
 struct scan_case {
 	const char *name, *text;
 	unsigned int want;
+	bool	     tls_optional;
 };
 
 static const struct scan_case scan_cases[] = {
-	{ "none", "Subject: x\r\n\r\nReceived: body\r\n", 0 },
-	{ "two, in any case", "Received: a\r\nRECEIVED: b\r\n\r\n", 2 },
-	{ "a folded line is not one", "Subject: x\r\n Received: y\r\n\r\n", 0 },
-	{ "space before the colon", "Received : y\r\n\r\n", 1 },
-	{ "a longer name", "Received-SPF: y\r\nX-Received: z\r\n\r\n", 0 },
-	{ "no end of header", "Received: y", 1 },
-	{ "empty", "", 0 },
+	{ "none", "Subject: x\r\n\r\nReceived: body\r\n", 0, false },
+	{ "two, in any case", "Received: a\r\nRECEIVED: b\r\n\r\n", 2, false },
+	{ "a folded line is not one", "Subject: x\r\n Received: y\r\n\r\n", 0, false },
+	{ "space before the colon", "Received : y\r\n\r\n", 1, false },
+	{ "a longer name", "Received-SPF: y\r\nX-Received: z\r\n\r\n", 0, false },
+	{ "no end of header", "Received: y", 1, false },
+	{ "empty", "", 0, false },
+	/* RFC 8689 section 5 */
+	{ "TLS-Required", "TLS-Required: No\r\n\r\n", 0, true },
+	{ "in any case", "A: b\r\ntls-required:NO \t\r\nReceived: x\r\n\r\n", 1, true },
+	{ "folded", "TLS-Required:\r\n No\r\nA: b\r\n\r\n", 0, true },
+	{ "at the end", "TLS-Required: no", 0, true },
+	{ "yes", "TLS-Required: Yes\r\n\r\n", 0, false },
+	{ "nothing", "TLS-Required:\r\n\r\n", 0, false },
+	{ "more than No", "TLS-Required: No way\r\n\r\n", 0, false },
+	{ "more in a fold", "TLS-Required: No\r\n way\r\n\r\n", 0, false },
+	{ "no in a fold of another", "TLS-Required: way\r\n No\r\n\r\n", 0, false },
+	{ "not the field", "TLS-Required-X: No\r\nX-TLS-Required: No\r\nT: no\r\n\r\n", 0, false },
+	{ "in the body", "A: b\r\n\r\nTLS-Required: No\r\n", 0, false },
+	{ "a fold of another field", "A: b\r\n TLS-Required: No\r\n\r\n", 0, false },
 };
 
 static void
@@ -344,6 +391,8 @@ test_scan(void **state)
 			if (h.received != c->want)
 				print_error("%s, cut at %zu\n", c->name, cut);
 			assert_int_equal(h.received, c->want);
+			assert_int_equal(header_scan_tls_optional(&h),
+			    c->tls_optional);
 		}
 	}
 }

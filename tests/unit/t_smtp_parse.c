@@ -221,6 +221,7 @@ static const struct param_case param_cases[] = {
 static void
 test_params(void **state)
 {
+	const struct smtp_params_limits none = { .size = 1000 };
 	struct smtp_params p;
 
 	(void)state;
@@ -230,14 +231,14 @@ test_params(void **state)
 
 		print_message("params:%s\n", c->input);
 		assert_int_equal(smtp_params_mail(c->input, strlen(c->input),
-		    1000, &p), c->want);
+		    &none, &p), c->want);
 		if (c->want != SMTP_R_NONE)
 			continue;
 		assert_int_equal(p.size, c->size);
 		assert_int_equal(p.eightbit, c->eightbit);
 	}
 	assert_int_equal(smtp_params_mail(" SMTPUTF8 RET=HDRS ENVID=Q", 26,
-	    1000, &p), SMTP_R_NONE);
+	    &none, &p), SMTP_R_NONE);
 	assert_true(p.smtputf8);
 	assert_int_equal(p.ret, SPOOL_RET_HDRS);
 	assert_string_equal(p.envid, "Q");
@@ -319,7 +320,7 @@ static const char *
 format(enum smtp_reply r, const char *detail, const char *help)
 {
 	static char dst[SMTP_REPLY_SIZE + 1];
-	size_t len = smtp_reply_format(dst, r, detail, help, "sid");
+	size_t len = smtp_reply_format(dst, r, detail, help, "sid", false);
 
 	assert_true(len <= SMTP_REPLY_SIZE);
 	dst[len] = '\0';
@@ -349,6 +350,44 @@ test_reply(void **state)
 	assert_memory_equal(format(SMTP_R_NO_USER, big, "y"), "550-5.1.1 ", 10);
 	assert_non_null(strstr(format(SMTP_R_NO_USER, big, "y"),
 	    "\r\n550 5.1.1 y [sid]\r\n"));
+}
+
+/* RFC 6531 section 3.7.4.1: UTF-8 where the client has said SMTPUTF8, whole
+ * characters of it, and no controls. */
+static void
+test_reply_utf8(void **state)
+{
+	static const struct {
+		const char *detail, *want;
+	} rows[] = {
+		{ "\xc3\xa4@\xe2\x82\xac.\xf0\x9f\x98\x80", "\xc3\xa4@\xe2\x82\xac.\xf0\x9f\x98\x80" },
+		{ "a\xc2\x85" "b\xc2\x9f", "a??b??" },
+		{ "\xc3", "?" },
+		{ "\xed\xa0\x80", "???" },
+		{ "\xc0\xaf", "??" },
+		{ "x\r\n\xe2\x82", "x????" },
+	};
+	char dst[SMTP_REPLY_SIZE + 1], big[600] = "", want[100];
+	size_t len;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		len = smtp_reply_format(dst, SMTP_R_NO_USER, rows[i].detail,
+		    NULL, NULL, true);
+		dst[len] = '\0';
+		snprintf(want, sizeof(want), "550 5.1.1 No such user here: "
+		    "%s\r\n", rows[i].want);
+		assert_string_equal(dst, want);
+	}
+	/* A character that has no room is left out whole. */
+	for (size_t i = 0; i < 298; i++)
+		strcat(big, "\xc3\xa4");
+	for (size_t cut = 0; cut < 2; cut++) {
+		len = smtp_reply_format(dst, SMTP_R_NO_USER, big + 2 * cut,
+		    NULL, NULL, true);
+		assert_true(len >= 511 && len <= 512);
+		assert_true(str_is_utf8(dst, len));
+	}
 }
 
 /* RFC 2034: the enhanced code's class is the code's; 521 is never used (RFC
@@ -387,6 +426,7 @@ main(void)
 		cmocka_unit_test(test_params),
 		cmocka_unit_test(test_rcpt_params),
 		cmocka_unit_test(test_reply),
+		cmocka_unit_test(test_reply_utf8),
 		cmocka_unit_test(test_reply_rows),
 	};
 

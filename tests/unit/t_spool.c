@@ -214,6 +214,7 @@ struct put {			/* one message on its way in */
 	uint8_t		 ret;
 	const char	*envid;
 	const struct spool_dsn *dsn;
+	struct spool_wishes wishes;
 	struct spoolc_txn *txn;
 	enum spoolc_verdict verdict;
 	bool		 committed;	/* the verdict is commit's */
@@ -281,7 +282,7 @@ put(struct put *p)
 		.sender = "a@example.org", .rcpts = p->rcpts,
 		.n_rcpts = p->n_rcpts, .helo = "client.example.net",
 		.size = p->size, .smtputf8 = p->smtputf8, .ret = p->ret,
-		.envid = p->envid, .dsn = p->dsn };
+		.envid = p->envid, .dsn = p->dsn, .wishes = p->wishes };
 
 	p->sent = 0;
 	p->txn = spoolc_begin(client, &env, put_begun, put_more, p);
@@ -545,9 +546,11 @@ test_asked(void **state)
 	static char orcpt[] = "rfc822;b+2B@example.com";
 	static const struct spool_dsn dsn[] = {
 	    { 0, NULL }, { SPOOL_NOTIFY_SUCCESS, orcpt } };
-	struct put p = { .body = BODY, .rcpts = rcpts, .n_rcpts = 2,
+	struct put p = { .body = "TLS-Required: No\r\n" BODY,
+	    .rcpts = rcpts, .n_rcpts = 2,
 	    .smtputf8 = true, .ret = SPOOL_RET_HDRS, .envid = "Q+2B",
-	    .dsn = dsn };
+	    .dsn = dsn, .wishes = { .priority = 3, .by_mode = SPOOL_BY_RETURN,
+	    .by_s = 1900000000 } };
 	bool ok = false;
 
 	(void)state;
@@ -560,6 +563,10 @@ test_asked(void **state)
 		assert_true(told[0]->smtputf8);
 		assert_int_equal(told[0]->ret, SPOOL_RET_HDRS);
 		assert_string_equal(told[0]->envid, "Q+2B");
+		assert_int_equal(told[0]->wishes.priority, 3);
+		assert_int_equal(told[0]->wishes.by_mode, SPOOL_BY_RETURN);
+		assert_int_equal(told[0]->wishes.by_s, 1900000000);
+		assert_true(told[0]->wishes.tls_optional);
 		assert_int_equal(told[0]->rcpts[0].dsn.notify, 0);
 		assert_null(told[0]->rcpts[0].dsn.orcpt);
 		assert_int_equal(told[0]->rcpts[1].dsn.notify,
