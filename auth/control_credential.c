@@ -116,8 +116,8 @@ control_warn_unless_offered(struct control_job *j, uint32_t mechanisms,
 {
 	uint32_t offered = 0;
 
-	for (int l = 0; l < CONF_LISTENER__COUNT; l++)
-		offered |= conf_mechanisms(j->conf, (enum conf_listener)l);
+	for (size_t l = 0; l < conf_listener_count(j->conf); l++)
+		offered |= conf_mechanisms(j->conf, l);
 	if ((offered & mechanisms) == 0)
 		control_job_warn(j, "nobody can log in by it yet: put %s into "
 		    "mechanisms (submitd.conf(5)) and reload", names);

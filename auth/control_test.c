@@ -35,15 +35,12 @@ struct control_service {
 	bool			 pop;
 	uint8_t			 scope;
 	uint32_t		 needs, refused;
-	enum conf_listener	 listeners[2];
 };
 
 static const struct control_service control_services[] = {
 	{ "smtp", "smtp_why", false, CREDENTIAL_SMTP, USER_MAY_SUBMIT,
-	  USER_DISABLED | USER_SENDING_DISABLED,
-	  { CONF_SUBMISSION, CONF_SUBMISSIONS } },
-	{ "pop", "pop_why", true, CREDENTIAL_POP, USER_MAY_POP, USER_DISABLED,
-	  { CONF_POP3, CONF_POP3S } },
+	  USER_DISABLED | USER_SENDING_DISABLED },
+	{ "pop", "pop_why", true, CREDENTIAL_POP, USER_MAY_POP, USER_DISABLED },
 };
 
 static bool
@@ -160,8 +157,11 @@ static bool
 control_test_offered(const struct control_test *t,
     const struct control_service *s)
 {
-	for (size_t i = 0; i < 2; i++)
-		if (mechs_may_try(t->j->conf, s->listeners[i], t->mech))
+	const struct conf *c = t->j->conf;
+
+	for (size_t l = 0; l < conf_listener_count(c); l++)
+		if (conf_listener_is_pop(c, l) == s->pop &&
+		    mechs_may_try(c, l, t->mech))
 			return true;
 	return false;
 }

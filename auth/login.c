@@ -164,7 +164,7 @@ static bool
 login_is_offered(const struct core *core, const struct ticket_handle *h,
     enum conf_mech m, const char *tls)
 {
-	enum conf_listener l = conf_listener_of(core->conf,
+	size_t l = conf_listener_of(core->conf,
 	    h->service == AUTHP_POP, &h->local);
 
 	if (tls[0] == '\0' || !mechs_may_try(core->conf, l, m))
@@ -176,7 +176,7 @@ login_is_offered(const struct core *core, const struct ticket_handle *h,
 static bool
 login_has_plus(const struct login *l)
 {
-	enum conf_listener at = conf_listener_of(l->conf,
+	size_t at = conf_listener_of(l->conf,
 	    l->handle.service == AUTHP_POP, &l->handle.local);
 
 	return (l->x.mech == CONF_SCRAM_SHA_256 &&

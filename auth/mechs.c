@@ -25,7 +25,7 @@ static const unsigned int mechs_want[CONF_MECH__COUNT] = {
 };
 
 bool
-mechs_may_try(const struct conf *c, enum conf_listener l, enum conf_mech m)
+mechs_may_try(const struct conf *c, size_t l, enum conf_mech m)
 {
 	return (conf_mechanisms(c, l) & CONF_MECH_BIT(m)) != 0;
 }
@@ -37,13 +37,13 @@ mechs_is_plus(enum conf_mech m)
 }
 
 bool
-mechs_has_apop(const struct conf *c, enum conf_listener l, bool has_secrets)
+mechs_has_apop(const struct conf *c, size_t l, bool has_secrets)
 {
 	return has_secrets && mechs_may_try(c, l, CONF_APOP);
 }
 
 size_t
-mechs_text(const struct conf *c, enum conf_listener l, bool has_secrets,
+mechs_text(const struct conf *c, size_t l, bool has_secrets,
     bool channel_binding, bool client_cert, char *dst, size_t size)
 {
 	unsigned int have = (channel_binding ? MECHS_BINDING : 0) |

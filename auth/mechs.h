@@ -18,16 +18,16 @@
  * first: -PLUS where this connection has a `channel_binding`, EXTERNAL where
  * the client showed a certificate, CRAM-MD5 where some user has a secret. APOP
  * is none of them. Returns the length; 0 (and "") for none. */
-size_t	mechs_text(const struct conf *c, enum conf_listener l,
+size_t	mechs_text(const struct conf *c, size_t l,
 	    bool has_secrets, bool channel_binding, bool client_cert,
 	    char *dst, size_t size);
 
 /* The banner is to have a time-stamp, and APOP may be used. */
-bool	mechs_has_apop(const struct conf *c, enum conf_listener l,
+bool	mechs_has_apop(const struct conf *c, size_t l,
 	    bool has_secrets);
 
 /* This one is configured there: it may be tried, advertised or not. */
-bool	mechs_may_try(const struct conf *c, enum conf_listener l,
+bool	mechs_may_try(const struct conf *c, size_t l,
 	    enum conf_mech m);
 
 /* Its name ends with -PLUS. */

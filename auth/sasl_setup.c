@@ -218,8 +218,8 @@ saslx_probe(const struct conf *c, struct err *reterr)
 	const char *list = NULL, *name, *missing = NULL;
 	uint32_t want = 0;
 
-	for (int l = 0; l < CONF_LISTENER__COUNT; l++)
-		want |= conf_mechanisms(c, (enum conf_listener)l);
+	for (size_t l = 0; l < conf_listener_count(c); l++)
+		want |= conf_mechanisms(c, l);
 	if (saslx_list(&conn, &list) != SASL_OK)
 		list = "";
 	for (int m = 0; m < CONF_MECH__COUNT && missing == NULL; m++) {

@@ -71,8 +71,10 @@ addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ret)
 	return sizeof(in6);
 }
 
-const char *
-addr_ip_text(const struct addr *a, char dst[ADDR_STRLEN])
+static const char addr_none_text[] = "unknown";
+
+static const char *
+addr_put_ip(const struct addr *a, char dst[ADDR_STRLEN])
 {
 	dst[0] = '\0';
 	if (addr_is_v4(a))
@@ -83,11 +85,20 @@ addr_ip_text(const struct addr *a, char dst[ADDR_STRLEN])
 }
 
 const char *
+addr_ip_text(const struct addr *a, char dst[ADDR_STRLEN])
+{
+	if (!addr_is_none(a))
+		return addr_put_ip(a, dst);
+	str_copy(dst, ADDR_STRLEN, addr_none_text);
+	return dst;
+}
+
+const char *
 addr_text(const struct addr *a, char dst[ADDR_STRLEN])
 {
 	char ip[ADDR_STRLEN];
 
-	addr_ip_text(a, ip);
+	addr_put_ip(a, ip);
 	str_format(dst, ADDR_STRLEN, addr_is_v4(a) ? "%s:%u" : "[%s]:%u", ip,
 	    a->port);
 	return dst;
@@ -98,9 +109,18 @@ addr_literal(const struct addr *a, char dst[ADDR_STRLEN])
 {
 	char ip[ADDR_STRLEN];
 
-	addr_ip_text(a, ip);
+	addr_put_ip(a, ip);
 	str_format(dst, ADDR_STRLEN, addr_is_v4(a) ? "[%s]" : "[IPv6:%s]", ip);
 	return dst;
+}
+
+bool
+addr_is_none(const struct addr *a)
+{
+	static const uint8_t none[16];
+
+	return memcmp(a->ip, none, 16) == 0 || (addr_is_v4(a) &&
+	    memcmp(a->ip + 12, none, 4) == 0);
 }
 
 bool
@@ -160,6 +180,13 @@ addr_split_hostport(const char *s, uint16_t dflt, char *host,
 		return ERR_FORMAT;
 	*ret_port = (uint16_t)n;
 	return str_copy_n(host, host_size, start, (size_t)(end - start));
+}
+
+int
+addr_parse_peer(const char *s, struct addr *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	return strcmp(s, addr_none_text) == 0 ? 0 : addr_parse_ip(s, ret);
 }
 
 int
@@ -237,7 +264,7 @@ net_text(const struct net *n, char dst[ADDR_STRLEN])
 
 	memcpy(a.ip, n->ip, 16);
 	v4 = addr_is_v4(&a) && n->bits >= 96;
-	addr_ip_text(&a, ip);
+	addr_put_ip(&a, ip);
 	str_format(dst, ADDR_STRLEN, "%s/%u", ip,
 	    v4 ? n->bits - 96u : (unsigned int)n->bits);
 	return dst;
@@ -254,4 +281,13 @@ net_has(const struct net *n, const struct addr *a)
 	memcpy(masked, a->ip, 16);
 	addr_mask(masked, n->bits);
 	return memcmp(masked, n->ip, 16) == 0;
+}
+
+bool
+net_overlaps(const struct net *a, const struct net *b)
+{
+	struct addr in = { .port = 0 };
+
+	memcpy(in.ip, a->bits < b->bits ? b->ip : a->ip, 16);
+	return net_has(a->bits < b->bits ? a : b, &in);
 }

@@ -31,7 +31,7 @@ struct net {
 int	addr_from_sockaddr(const struct sockaddr *sa, struct addr *ret);
 /* Makes a sockaddr to bind or connect to; returns its length. */
 socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ret);
-/* "192.0.2.1" or "2001:db8::1", no port. */
+/* "192.0.2.1" or "2001:db8::1", no port; "unknown" for none. */
 const char *addr_ip_text(const struct addr *a, char dst[ADDR_STRLEN]);
 /* "192.0.2.1:587" or "[2001:db8::1]:587". */
 const char *addr_text(const struct addr *a, char dst[ADDR_STRLEN]);
@@ -39,10 +39,15 @@ const char *addr_text(const struct addr *a, char dst[ADDR_STRLEN]);
 const char *addr_literal(const struct addr *a, char dst[ADDR_STRLEN]);
 
 bool	addr_is_v4(const struct addr *a);
+/* 0.0.0.0 or ::. As a client's it says that nobody knows it: it is in no
+ * network. */
+bool	addr_is_none(const struct addr *a);
 bool	addr_ip_eq(const struct addr *a, const struct addr *b);
 
 /* An address without port, in text, made canonical. ERR_FORMAT. */
 int	addr_parse_ip(const char *s, struct addr *ret);
+/* What addr_ip_text() gives, "unknown" too. ERR_FORMAT. */
+int	addr_parse_peer(const char *s, struct addr *ret);
 /* "127.0.0.1:587", "[::1]:587"; port 0 to 65535. ERR_FORMAT. */
 int	addr_parse(const char *s, struct addr *ret);
 /* "host:port", "host", "[literal]:port": splits; port is `dflt` where none
@@ -55,6 +60,7 @@ int	addr_split_hostport(const char *s, uint16_t dflt, char *host,
 int	net_parse(const char *s, struct net *ret);
 const char *net_text(const struct net *n, char dst[ADDR_STRLEN]);
 bool	net_has(const struct net *n, const struct addr *a);
+bool	net_overlaps(const struct net *a, const struct net *b);
 /* Clears the octets behind the first `bits` of 128. */
 void	addr_mask(uint8_t ip[16], unsigned int bits);
 

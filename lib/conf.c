@@ -106,93 +106,8 @@ conf_set_default(struct conf *c, size_t key, struct err *reterr)
 	return r;
 }
 
-static const struct conf_value *
-conf_value_of(const struct conf *c, const char *name)
-{
-	return &c->values->key[conf_key_find(name)];
-}
-
-/* Without a certificate the listeners that begin with TLS are left out, but
- * not when somebody asked for them. */
-static int
-conf_check_tls(struct conf *c, struct err *reterr)
-{
-	struct {
-		const char *name;
-		struct conf_addrs *addrs;
-	} implicit[] = {
-		{ "listen_submissions", &c->listen_submissions },
-		{ "listen_pop3s", &c->listen_pop3s },
-	};
-	size_t i;
-
-	if (c->tls_cert.n != c->tls_key.n)
-		return err_set(reterr, ERR_CONFIG, "tls_key: expected one key "
-		    "for each tls_cert (%zu), not %zu", c->tls_cert.n,
-		    c->tls_key.n);
-	for (i = 0; i < 2 && c->tls_cert.n == 0; i++) {
-		if (implicit[i].addrs->n == 0)
-			continue;
-		if (conf_value_of(c, implicit[i].name)->set)
-			return err_set(reterr, ERR_CONFIG, "%s: expected "
-			    "tls_cert and tls_key to be set too",
-			    implicit[i].name);
-		implicit[i].addrs->n = 0;
-	}
-	return 0;
-}
-
-static size_t
-conf_count_addr(const struct conf_addrs *list, const struct addr *a)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < list->n; i++)
-		n += list->v[i].port == a->port && addr_ip_eq(&list->v[i], a);
-	return n;
-}
-
-/* Port 0 is the kernel's choice, a new one each time. */
-static int
-conf_check_listeners(const struct conf *c, struct err *reterr)
-{
-	static const char *const names[] = { "listen_submission",
-	    "listen_submissions", "listen_pop3", "listen_pop3s" };
-	const struct conf_addrs *lists[] = { &c->listen_submission,
-	    &c->listen_submissions, &c->listen_pop3, &c->listen_pop3s };
-	char text[ADDR_STRLEN];
-	const struct addr *a;
-	size_t i, j, n;
-
-	for (i = 0; i < 4; i++) {
-		for (a = lists[i]->v; a < lists[i]->v + lists[i]->n; a++) {
-			for (n = 0, j = 0; j < 4; j++)
-				n += conf_count_addr(lists[j], a);
-			if (n > 1 && a->port != 0)
-				return err_set(reterr, ERR_CONFIG, "%s: "
-				    "expected each address and port once, %s "
-				    "is repeated", names[i], addr_text(a, text));
-		}
-	}
-	return 0;
-}
-
-int
-conf_check(struct conf *c, struct err *reterr)
-{
-	int r = conf_check_tls(c, reterr);
-
-	if (r == 0)
-		r = conf_check_listeners(c, reterr);
-	if (r == 0)
-		r = conf_check_mechs(c, reterr);
-	if (r == 0 && c->retry_min_s > c->retry_max_s)
-		r = err_set(reterr, ERR_CONFIG,
-		    "retry_min: expected at most retry_max");
-	return r;
-}
-
-/* Puts where the key or section was set, or the file's name, in front of the text. */
+/* Puts where the key or section was set, or the file's name, in front of the
+ * text. */
 static int
 conf_prefix(const struct conf *c, const char *file, int r, struct err *reterr)
 {
@@ -245,6 +160,8 @@ conf_trusted_for(const struct conf *c, const struct addr *a)
 {
 	const struct conf_trusted *t, *best = NULL;
 
+	if (addr_is_none(a))
+		return NULL;
 	for (t = c->trusted; t < c->trusted + c->n_trusted; t++) {
 		if (net_has(&t->net, a) &&
 		    (best == NULL || t->net.bits > best->net.bits))

@@ -65,6 +65,9 @@ enum conf_mech {
 
 enum conf_sender_policy { SENDER_REJECT, SENDER_ADD, SENDER_LOG };
 
+#define CONF_SECTIONS_MAX	32u	/* listeners that are sections */
+#define CONF_LISTENERS_MAX	(CONF_LISTENER__COUNT + CONF_SECTIONS_MAX)
+
 struct conf_listen {		/* listener NAME { … } */
 	struct conf_item	 item;
 	enum conf_listener	 service;
@@ -212,17 +215,37 @@ const struct conf_trusted *conf_trusted_for(const struct conf *c,
 const struct conf_class *conf_class_find(const struct conf *c,
 	    const char *name);
 
+/* Listeners by number: enum conf_listener those of the keys listen_*, then the
+ * sections. */
+size_t	conf_listener_count(const struct conf *c);
+/* NULL: one of the keys', with no settings of its own. */
+const struct conf_listen *conf_listener_section(const struct conf *c, size_t l);
+enum conf_listener conf_listener_service(const struct conf *c, size_t l);
+/* The section's name, or the service's. */
+const char *conf_listener_name(const struct conf *c, size_t l);
+const struct conf_addrs *conf_listener_addrs(const struct conf *c, size_t l);
+bool	conf_listener_is_pop(const struct conf *c, size_t l);
+bool	conf_listener_is_tls(const struct conf *c, size_t l);	/* from the start */
+/* The listener by that name, or conf_listener_count(). */
+size_t	conf_listener_find(const struct conf *c, const char *name);
+/* The listener of the service (POP3's or submission's) that a session came in
+ * by at this local address; the clear one of listen_* when none fits. */
+size_t	conf_listener_of(const struct conf *c, bool pop,
+	    const struct addr *local);
+/* Each client must begin with a PROXY header / this peer's is believed / so is
+ * its XCLIENT. */
+bool	conf_listener_is_proxied(const struct conf *c, size_t l);
+bool	conf_listener_takes_proxy(const struct conf *c, size_t l,
+	    const struct addr *peer);
+bool	conf_listener_takes_xclient(const struct conf *c, size_t l,
+	    const struct addr *peer);
+
 /* What may be used to log in at a listener: bits of enum conf_mech. */
-uint32_t conf_mechanisms(const struct conf *c, enum conf_listener l);
+uint32_t conf_mechanisms(const struct conf *c, size_t l);
 /* "SCRAM-SHA-256" and so on. */
 const char *conf_mech_name(enum conf_mech m);
 /* The mechanism by that name in any case, or -1. */
 int	conf_mech_find(const char *name);
-/* The listener of the service (POP3's or submission's two) that a session came
- * in by at this local address. */
-enum conf_listener conf_listener_of(const struct conf *c, bool pop,
-	    const struct addr *local);
-
 /* Paths below run_dir etc. */
 int	conf_default_file(const char *root, char *dst, size_t size);
 

@@ -108,6 +108,11 @@ kind_listener_check(const void *item, struct err *reterr)
 	const struct conf_listen *l = item;
 	const struct conf_kind *kind = conf_kind_find("listener");
 
+	for (size_t i = 0; kind_services[i] != NULL; i++) {
+		if (strcmp(l->item.name, kind_services[i]) == 0)
+			return conf_section_error(kind, item, reterr, "expected "
+			    "another name, listen_%s is called so", l->item.name);
+	}
 	if (!l->item.values[0].set)
 		return conf_section_error(kind, item, reterr,
 		    "expected service = submission, submissions, pop3 or "
@@ -137,7 +142,7 @@ kind_listener_clear(void *item)
 
 const struct conf_kind conf_kinds[] = {
 	{ .name = "listener", .title = "NAME", .keys = kind_listener,
-	  KIND(conf_listen, listeners, n_listeners), .max = 32,
+	  KIND(conf_listen, listeners, n_listeners), .max = CONF_SECTIONS_MAX,
 	  .check = kind_listener_check, .clear = kind_listener_clear },
 	{ .name = "trusted_networks", .title = "NETWORK", .keys = kind_trusted,
 	  KIND(conf_trusted, trusted, n_trusted), .max = 4096,

@@ -78,9 +78,7 @@ struct conf *conf_new(const char *base, const char *root);
  * On failure the text says "key: expected …". */
 int	conf_set(struct conf *c, size_t key, const char *const *v, size_t n,
 	    const char *origin, struct err *reterr);
-/* The keys about mechanisms fit together. */
-int	conf_check_mechs(const struct conf *c, struct err *reterr);
-/* What must fit together. */
+/* What must fit together (conf_check.c). */
 int	conf_check(struct conf *c, struct err *reterr);
 /* Defaults for what is not set; conf_check(). */
 int	conf_complete(struct conf *c, const char *file, struct err *reterr);

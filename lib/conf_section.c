@@ -128,10 +128,10 @@ conf_section_title(const struct conf_kind *kind, void *item, const char *title,
 
 	if (kind->read_title != NULL)
 		return kind->read_title(item, title, dst, size, reterr);
-	if (*title == '\0' || strlen(title) > 32 ||
+	if (*title == '\0' || strlen(title) > 31 ||
 	    title[strspn(title, plain)] != '\0')
 		return err_set(reterr, ERR_CONFIG, "%s: expected a name of at "
-		    "most 32 letters, digits and . _ -, not \"%.80s\"",
+		    "most 31 letters, digits and . _ -, not \"%.80s\"",
 		    kind->name, title);
 	return str_copy(dst, size, title);
 }

@@ -15,12 +15,6 @@
 #include "lib/conf.h"
 #include "lib/priv.h"
 
-struct parent_service {		/* a TCP listener for a child */
-	const char	*name;		/* "submission", "pop3s" … */
-	size_t		 addrs;		/* offset of its conf_addrs in conf */
-	int		 implicit_tls;
-};
-
 struct parent_socket {		/* a UNIX socket made for a child to serve */
 	const char	*name;		/* file name, e.g. "auth" */
 	enum priv_role	 server;	/* the child that gets it */
@@ -31,15 +25,17 @@ struct parent_socket {		/* a UNIX socket made for a child to serve */
 struct parent_child {
 	enum priv_role	 role;
 	int		 one_a_core;	/* else a single one */
-	int		 serves_tcp;	/* gets the services' descriptors */
+	int		 serves_tcp;	/* gets the listeners' descriptors */
 };
+
+enum { PARENT_NOTHING, PARENT_SUBMISSION, PARENT_POP };
 
 struct parent_program {
 	const char	*name;		/* "authd", "submitd", "popd" */
 	const struct parent_child *children;
 	size_t		 n_children;
-	const struct parent_service *services;
-	size_t		 n_services;
+	int		 serves;	/* PARENT_SUBMISSION, PARENT_POP: whose
+					 * listeners it binds */
 	const struct parent_socket *sockets;
 	size_t		 n_sockets;
 	int		 needs_tls;	/* its children get certificates */

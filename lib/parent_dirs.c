@@ -229,30 +229,33 @@ parent_bind_one(const struct addr *a, struct err *reterr)
 
 static int
 parent_find_listener(const struct parent_listeners *have,
-    const struct parent_service *s, const struct addr *wanted)
+    const struct addr *wanted)
 {
 	for (size_t i = 0; have != NULL && i < have->n; i++)
-		if (have->v[i].service == s &&
-		    have->v[i].wanted.port == wanted->port &&
+		if (have->v[i].wanted.port == wanted->port &&
 		    addr_ip_eq(&have->v[i].wanted, wanted))
 			return have->v[i].fd;
 	return -1;
 }
 
 static int
-parent_bind_service(const struct parent_service *s,
-    const struct conf_addrs *addrs, const struct parent_listeners *have,
-    struct parent_listeners *ret, struct err *reterr)
+parent_bind_listener(const struct conf *conf, size_t number,
+    const struct parent_listeners *have, struct parent_listeners *ret,
+    struct err *reterr)
 {
+	const struct conf_addrs *addrs = conf_listener_addrs(conf, number);
+
 	for (size_t i = 0; i < addrs->n; i++) {
 		struct parent_listener *l = &ret->v[ret->n];
 
 		if (ret->n >= PARENT_LISTENERS_MAX)
 			return err_set(reterr, ERR_CONFIG,
 			    "more than %d listeners", PARENT_LISTENERS_MAX);
-		l->service = s;
+		str_copy(l->name, sizeof l->name,
+		    conf_listener_name(conf, number));
+		l->implicit_tls = conf_listener_is_tls(conf, number);
 		l->wanted = addrs->v[i];
-		l->fd = parent_find_listener(have, s, &l->wanted);
+		l->fd = parent_find_listener(have, &l->wanted);
 		l->is_new = l->fd < 0;
 		if (l->is_new && (l->fd = parent_bind_one(&l->wanted,
 		    reterr)) < 0)
@@ -268,11 +271,11 @@ parent_bind(struct parent *p, const struct conf *conf,
     struct err *reterr)
 {
 	ret->n = 0;
-	for (size_t i = 0; i < p->prog->n_services; i++) {
-		const struct parent_service *s = &p->prog->services[i];
-		const struct conf_addrs *addrs = (const struct conf_addrs *)
-		    (const void *)((const char *)conf + s->addrs);
-		int r = parent_bind_service(s, addrs, have, ret, reterr);
+	for (size_t l = 0; p->prog->serves != PARENT_NOTHING &&
+	    l < conf_listener_count(conf); l++) {
+		int r = conf_listener_is_pop(conf, l) != (p->prog->serves ==
+		    PARENT_POP) ? 0 : parent_bind_listener(conf, l, have, ret,
+		    reterr);
 
 		if (r != 0) {
 			for (size_t k = 0; k < ret->n; k++)
@@ -300,7 +303,7 @@ parent_log_listeners(const struct parent_listeners *ls, bool only_new)
 		    addr_from_sockaddr((struct sockaddr *)&sa, &a) != 0)
 			continue;
 		LOG_EV(LOG_INFO, "listen", NULL,
-		    KV_A("service", l->service->name),
+		    KV_A("service", l->name),
 		    KV_A("listen", addr_text(&a, text)));
 	}
 }

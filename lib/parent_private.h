@@ -20,7 +20,8 @@
 #define PARENT_CORES_MAX	64
 
 struct parent_listener {
-	const struct parent_service	*service;
+	char				 name[32];	/* conf_listener_name() */
+	bool				 implicit_tls;
 	struct addr			 wanted;	/* as configured */
 	int				 fd;
 	bool				 is_new;	/* bound by this reload */

@@ -15,11 +15,6 @@ static const struct parent_child popd_children[] = {
 	{ .role = ROLE_POP, .one_a_core = 1, .serves_tcp = 1 },
 };
 
-static const struct parent_service popd_services[] = {
-	{ "pop3", offsetof(struct conf, listen_pop3), 0 },
-	{ "pop3s", offsetof(struct conf, listen_pop3s), 1 },
-};
-
 static const struct parent_socket popd_sockets[] = {
 	{ "mbox", ROLE_MBOX, ROLE_POP },
 };
@@ -28,8 +23,7 @@ static const struct parent_program popd_program = {
 	.name = "popd",
 	.children = popd_children,
 	.n_children = COUNT(popd_children),
-	.services = popd_services,
-	.n_services = COUNT(popd_services),
+	.serves = PARENT_POP,
 	.sockets = popd_sockets,
 	.n_sockets = COUNT(popd_sockets),
 	.needs_tls = 1,

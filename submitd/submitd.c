@@ -21,13 +21,6 @@ static const struct parent_child submitd_children[] = {
 	{ .role = ROLE_SMTP, .one_a_core = 1, .serves_tcp = 1 },
 };
 
-static const struct parent_service submitd_services[] = {
-	{ .name = "submission",
-	  .addrs = offsetof(struct conf, listen_submission) },
-	{ .name = "submissions", .implicit_tls = 1,
-	  .addrs = offsetof(struct conf, listen_submissions) },
-};
-
 static const struct parent_socket submitd_sockets[] = {
 	{ .name = "spool", .server = ROLE_SPOOL, .client = ROLE_SMTP },
 	{ .name = "spool", .server = ROLE_SPOOL, .client = ROLE_SEND },
@@ -41,8 +34,7 @@ static const struct parent_program submitd_program = {
 	.name = "submitd",
 	.children = submitd_children,
 	.n_children = COUNT(submitd_children),
-	.services = submitd_services,
-	.n_services = COUNT(submitd_services),
+	.serves = PARENT_SUBMISSION,
 	.sockets = submitd_sockets,
 	.n_sockets = COUNT(submitd_sockets),
 	.needs_tls = 1,

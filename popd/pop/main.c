@@ -22,48 +22,16 @@ static const char pop_refusal[] =
 struct pop_main {
 	struct pop_server	 server;
 	struct child		*child;
-	struct pop_tls		 next_tls;	/* prepared by a reload */
+	struct listen_tls	 next_tls;	/* prepared by a reload */
 	struct timer		 stop;
 };
-
-static void
-pop_tls_free(struct pop_tls *t)		/* sessions hold their own */
-{
-	for (int i = 0; i < 2; i++)
-		SSL_CTX_free(t->ctx[i]);
-	*t = (struct pop_tls){ 0 };
-}
-
-static int
-pop_tls_make(const struct conf *conf, struct pop_tls *ret, struct err *reterr)
-{
-	static const char *const ids[] = { "pop3", "pop3s" };
-	static const enum conf_listener listeners[] = { CONF_POP3, CONF_POP3S };
-
-	*ret = (struct pop_tls){ 0 };
-	for (int i = 0; i < 2 && conf->n_tls > 0; i++) {
-		const struct tls_server_params params = {
-			.pairs = conf->tls, .n_pairs = conf->n_tls,
-			.context_id = ids[i], .alpn = "pop3",
-			.ask_certificate = mechs_may_try(conf, listeners[i],
-			    CONF_EXTERNAL),
-		};
-		int r = tls_server_ctx(&params, &ret->ctx[i], reterr);
-
-		if (r != 0) {
-			pop_tls_free(ret);
-			return r;
-		}
-	}
-	return 0;
-}
 
 static int
 pop_prepare(void *ctx, struct conf *next, struct err *reterr)
 {
 	struct pop_main *m = ctx;
 
-	return pop_tls_make(next, &m->next_tls, reterr);
+	return listen_tls_make(next, true, &m->next_tls, reterr);
 }
 
 static void
@@ -71,9 +39,9 @@ pop_commit(void *ctx)
 {
 	struct pop_main *m = ctx;
 
-	pop_tls_free(&m->server.tls);
+	listen_tls_free(&m->server.tls);
 	m->server.tls = m->next_tls;
-	m->next_tls = (struct pop_tls){ 0 };
+	m->next_tls = (struct listen_tls){ 0 };
 	m->server.conf = child_conf(m->child);
 	if (acceptor_listen(m->server.acceptor) != 0)
 		LOG_EV(LOG_ERR, "listen.fail", NULL, KV_T("why", "no memory"));
@@ -84,7 +52,7 @@ pop_abandon(void *ctx)
 {
 	struct pop_main *m = ctx;
 
-	pop_tls_free(&m->next_tls);
+	listen_tls_free(&m->next_tls);
 }
 
 static void
@@ -145,7 +113,8 @@ main(int argc, char **argv)
 	struct err err = { 0 };
 
 	m.child = child_begin(ROLE_POP, argc, argv);
-	if (pop_tls_make(child_conf(m.child), &m.server.tls, &err) != 0)
+	if (listen_tls_make(child_conf(m.child), true, &m.server.tls,
+	    &err) != 0)
 		child_fail(m.child, &err);
 	child_drop(m.child, ROLE_POP);
 	if (pop_start(&m, &err) != 0)

@@ -180,7 +180,7 @@ pop_session_greet(struct pop_session *s)
 	char stamp[AUTHP_CHALLENGE_MAX + 1];
 
 	/* No time-stamp in <> where there is no APOP (RFC 1939 section 7). */
-	if (mechs_has_apop(s->conf, pop_session_listener(s),
+	if (mechs_has_apop(s->conf, s->listener,
 	    authc_has_secrets(s->server->authc)))
 		s->stamp_s = clock_now_s();
 	pop_session_stamp(s, stamp);
@@ -190,19 +190,13 @@ pop_session_greet(struct pop_session *s)
 
 /* --------------------------------------------------------- ways to log in -- */
 
-enum conf_listener
-pop_session_listener(const struct pop_session *s)
-{
-	return s->implicit_tls ? CONF_POP3S : CONF_POP3;
-}
-
 size_t
 pop_session_mechs(const struct pop_session *s, char dst[MECHS_TEXT_SIZE])
 {
 	uint8_t cert[TLS_FINGERPRINT_SIZE];
 
 	/* Under TLS there is always a channel binding. */
-	return mechs_text(s->conf, pop_session_listener(s),
+	return mechs_text(s->conf, s->listener,
 	    authc_has_secrets(s->server->authc), true,
 	    tls_peer_fingerprint(conn_ssl(s->conn), cert) == 0, dst,
 	    MECHS_TEXT_SIZE);
@@ -211,7 +205,7 @@ pop_session_mechs(const struct pop_session *s, char dst[MECHS_TEXT_SIZE])
 bool
 pop_session_may_try(const struct pop_session *s, enum conf_mech m)
 {
-	return mechs_may_try(s->conf, pop_session_listener(s), m);
+	return mechs_may_try(s->conf, s->listener, m);
 }
 
 void
@@ -350,7 +344,7 @@ pop_session_close(struct pop_session *s, const char *why, bool flush)
 	s->login = NULL;
 	conn_close(s->conn, flush);
 	TAILQ_REMOVE(&srv->sessions, s, link);
-	acceptor_left(srv->acceptor, &s->peer);
+	acceptor_left(srv->acceptor, &s->via);
 	/* The caller may stand in one of our frames. */
 	if (loop_defer(srv->loop, pop_session_free, s) != 0)
 		return;		/* no memory for the reaper: leaked */
@@ -358,7 +352,7 @@ pop_session_close(struct pop_session *s, const char *why, bool flush)
 
 static struct pop_session *
 pop_session_new(struct pop_server *srv, int fd, const struct addr *peer,
-    bool implicit_tls)
+    size_t listener)
 {
 	struct pop_session *s = calloc(1, sizeof(*s));
 
@@ -371,11 +365,12 @@ pop_session_new(struct pop_server *srv, int fd, const struct addr *peer,
 	}
 	s->server = srv;
 	s->conf = conf_ref(srv->conf);
-	s->tls_ctx = srv->tls.ctx[implicit_tls];
+	s->tls_ctx = srv->tls.ctx[listener];
 	if (s->tls_ctx != NULL)
 		SSL_CTX_up_ref(s->tls_ctx);
-	s->peer = *peer;
-	s->implicit_tls = implicit_tls;
+	s->peer = s->via = *peer;
+	s->listener = listener;
+	s->implicit_tls = conf_listener_is_tls(s->conf, listener);
 	s->state = POP_ST_CLEAR;
 	s->opened_ms = clock_mono_ms();
 	str_id(s->id);
@@ -387,11 +382,14 @@ int
 pop_session_accept(void *ctx, int fd, const struct addr *peer,
     const struct child_fd *service)
 {
-	struct pop_session *s = pop_session_new(ctx, fd, peer,
-	    service->implicit_tls);
+	struct pop_server *srv = ctx;
+	size_t listener = conf_listener_find(srv->conf, service->name);
 	char ip[ADDR_STRLEN], local[ADDR_STRLEN];
+	struct pop_session *s;
 
-	if (s == NULL)
+	if (listener == conf_listener_count(srv->conf))
+		return ERR_CONFIG;
+	if ((s = pop_session_new(srv, fd, peer, listener)) == NULL)
 		return ERR_NOMEM;
 	LOG_EV(LOG_INFO, "pop3.open", s->id,
 	    KV_A("rip", addr_ip_text(peer, ip)), KV_U("rport", peer->port),

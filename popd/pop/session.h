@@ -30,6 +30,7 @@
 #include "lib/acceptor.h"
 #include "lib/conf.h"
 #include "lib/conn.h"
+#include "lib/listen_tls.h"
 #include "lib/loop.h"
 #include "lib/str.h"
 #include "lib/tls.h"
@@ -53,11 +54,6 @@ enum pop_state {
 
 TAILQ_HEAD(pop_sessions, pop_session);
 
-/* By whether TLS comes first: the two may want different things of a client. */
-struct pop_tls {
-	SSL_CTX			*ctx[2];	/* pop3, pop3s; NULL: no usable pair */
-};
-
 struct pop_server {			/* the process; lives as long as it */
 	struct loop		*loop;
 	struct roll		*roll;		/* who is logged in */
@@ -65,7 +61,7 @@ struct pop_server {			/* the process; lives as long as it */
 	struct mboxc		*mboxc;
 	struct acceptor		*acceptor;
 	struct conf		*conf;		/* borrowed from the child */
-	struct pop_tls		 tls;
+	struct listen_tls	 tls;
 	struct pop_sessions	 sessions;
 };
 
@@ -78,7 +74,11 @@ struct pop_session {
 	struct conf		*conf;		/* what it began with */
 	SSL_CTX			*tls_ctx;	/* likewise; NULL: none */
 	char			 id[STR_ID_SIZE];
-	struct addr		 peer;
+	struct addr		 peer;		/* the client */
+	struct addr		 via;		/* who is connected: it, or a
+						 * balancer */
+	size_t			 listener;	/* its number in conf */
+	bool			 claimed;	/* peer is another's word */
 	bool			 implicit_tls;
 	char			 tls[TLS_DESC_SIZE];	/* "" in clear */
 	enum pop_state		 state;
@@ -122,8 +122,6 @@ void	pop_session_close(struct pop_session *s, const char *why, bool flush);
  * taken meanwhile (RFC 2449 section 6.6: replies in order). */
 void	pop_session_wait(struct pop_session *s);
 void	pop_session_go_on(struct pop_session *s);
-/* The listener that it came in by. */
-enum conf_listener pop_session_listener(const struct pop_session *s);
 /* What it may log in with, as for EHLO (auth/mechs.h). */
 size_t	pop_session_mechs(const struct pop_session *s,
 	    char dst[MECHS_TEXT_SIZE]);

@@ -122,7 +122,7 @@ auth_is_offered(const struct smtp_session *s, const char *mech)
 	int m = conf_mech_find(mech);
 
 	return m >= 0 && m != CONF_APOP && mechs_may_try(s->settings->conf,
-	    smtp_session_listener(s), (enum conf_mech)m);
+	    s->listener, (enum conf_mech)m);
 }
 
 /* "MECH" or "MECH ir": cuts arg in place. */

@@ -50,7 +50,7 @@ smtp_begin_secured(void *ctx)
 	LOG_EV(LOG_INFO, "smtp.tls", s->sid,
 	    KV_A("rip", addr_ip_text(&s->peer, ip)), KV_A("tls", s->tls));
 	smtp_session_enter(s, SMTP_ST_SECURE);
-	if (s->service == SMTP_SUBMISSIONS)
+	if (conf_listener_is_tls(s->settings->conf, s->listener))
 		begin_greet(s);
 }
 
@@ -67,19 +67,21 @@ begin_link(struct smtp_session *s)
 }
 
 int
-smtp_session_new(struct smtp_worker *w, int fd, const struct addr *peer,
-    enum smtp_service service)
+smtp_session_new(struct smtp_worker *w, int fd, const struct smtp_client *c)
 {
-	SSL_CTX *tls = w->settings->tls[service];
+	SSL_CTX *tls = w->settings->tls.ctx[c->listener];
+	bool is_tls = conf_listener_is_tls(w->settings->conf, c->listener);
 	struct smtp_session *s;
 
-	if (service == SMTP_SUBMISSIONS && tls == NULL)
+	if (is_tls && tls == NULL)
 		return ERR_CONFIG;
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return ERR_NOMEM;
 	s->worker = w;
-	s->peer = *peer;
-	s->service = service;
+	s->peer = c->peer;
+	s->via = c->via;
+	s->listener = c->listener;
+	s->claimed = c->claimed;
 	s->opened_ms = clock_mono_ms();
 	str_id(s->sid);
 	s->conn = conn_new(w->loop, fd, SMTP_IN_MAX, &smtp_session_conn_ops, s);
@@ -91,7 +93,7 @@ smtp_session_new(struct smtp_worker *w, int fd, const struct addr *peer,
 	begin_link(s);
 	begin_log(s);
 	conn_idle_timeout(s->conn, SMTP_IDLE_MS);
-	if (service == SMTP_SUBMISSION) {
+	if (!is_tls) {
 		smtp_session_enter(s, SMTP_ST_GREET);
 		begin_greet(s);
 	} else if (conn_start_server_tls(s->conn, tls) == 0) {

@@ -65,7 +65,7 @@ ehlo_auth(const struct smtp_session *s, char *dst, size_t size)
 	char mechs[MECHS_TEXT_SIZE];
 
 	dst[0] = '\0';
-	if (mechs_text(s->settings->conf, smtp_session_listener(s),
+	if (mechs_text(s->settings->conf, s->listener,
 	    authc_has_secrets(s->worker->authc), true,
 	    tls_peer_fingerprint(conn_ssl(s->conn), cert) == 0, mechs,
 	    sizeof(mechs)) > 0)
@@ -86,7 +86,7 @@ smtp_cmd_ehlo(struct smtp_session *s, char *arg)
 		ehlo_auth(s, auth, sizeof(auth));
 		(void)smtp_extensions_text(s->settings->extensions,
 		    clock_now_s(), more, sizeof(more));
-	} else if (s->settings->tls[SMTP_SUBMISSION] != NULL) {
+	} else if (s->settings->tls.ctx[s->listener] != NULL) {
 		str_copy(auth, sizeof(auth), "250-STARTTLS\r\n");
 	}
 	if (str_format(text, sizeof(text), "250-%s\r\n250-PIPELINING\r\n"
@@ -103,7 +103,7 @@ smtp_cmd_ehlo(struct smtp_session *s, char *arg)
 void
 smtp_cmd_starttls(struct smtp_session *s, char *arg)
 {
-	SSL_CTX *tls = s->settings->tls[SMTP_SUBMISSION];
+	SSL_CTX *tls = s->settings->tls.ctx[s->listener];
 	char ip[ADDR_STRLEN];
 
 	(void)arg;

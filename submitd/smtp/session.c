@@ -387,7 +387,7 @@ session_unlink(struct smtp_session *s)
 	*s->prev = s->next;
 	if (s->next != NULL)
 		s->next->prev = s->prev;
-	acceptor_left(s->worker->acceptor, &s->peer);
+	acceptor_left(s->worker->acceptor, &s->via);
 	if (s->worker->stopping && s->worker->sessions == NULL)
 		smtp_worker_idle(s->worker);
 }
@@ -445,10 +445,3 @@ const struct roll_ops smtp_session_roll = {
 	.describe = session_describe,
 	.kick = session_kick,
 };
-
-enum conf_listener
-smtp_session_listener(const struct smtp_session *s)
-{
-	return s->service == SMTP_SUBMISSIONS ? CONF_SUBMISSIONS :
-	    CONF_SUBMISSION;
-}

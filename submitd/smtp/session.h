@@ -128,8 +128,11 @@ struct smtp_session {
 	struct smtp_worker	*worker;
 	struct smtp_settings	*settings;	/* referenced */
 	struct conn		*conn;		/* owned */
-	struct addr		 peer;
-	enum smtp_service	 service;
+	struct addr		 peer;		/* the client */
+	struct addr		 via;		/* who is connected: it, or a
+						 * balancer */
+	size_t			 listener;	/* its number in settings */
+	bool			 claimed;	/* peer is another's word */
 	enum smtp_state		 state;
 	bool			 waiting;
 	bool			 skipping;	/* the rest of a long line */
@@ -154,9 +157,16 @@ struct smtp_session {
 	int64_t			 opened_ms;
 };
 
+struct smtp_client {			/* who has just come */
+	struct addr	peer;		/* the client, as far as known */
+	struct addr	via;		/* who is connected */
+	size_t		listener;	/* its number in the worker's settings */
+	bool		claimed;	/* peer is from a PROXY header */
+};
+
 /* A client of a listener; takes fd over unless it fails. */
-int	smtp_session_new(struct smtp_worker *w, int fd, const struct addr *peer,
-	    enum smtp_service service);
+int	smtp_session_new(struct smtp_worker *w, int fd,
+	    const struct smtp_client *c);
 /* The handshake has ended well. */
 void	smtp_begin_secured(void *session);
 extern const struct conn_ops smtp_session_conn_ops;
@@ -165,7 +175,6 @@ void	smtp_session_close(struct smtp_session *s, const char *why);
 void	smtp_session_enter(struct smtp_session *s, enum smtp_state next);
 /* Where the session is outside of a transaction. */
 enum smtp_state smtp_session_rest(const struct smtp_session *s);
-enum conf_listener smtp_session_listener(const struct smtp_session *s);
 extern const struct roll_ops smtp_session_roll;
 const char *smtp_state_name(enum smtp_state st);
 

@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 
-#include "auth/mechs.h"
 #include "lib/log.h"
 #include "submitd/smtp/session.h"
 
@@ -15,11 +14,6 @@
 #define WORKER_FLUSH_MS	300	/* for the last answers to leave */
 
 /* -------------------------------------------------------------- settings -- */
-
-static const enum conf_listener worker_listeners[SMTP_SERVICE__COUNT] = {
-	[SMTP_SUBMISSION] = CONF_SUBMISSION,
-	[SMTP_SUBMISSIONS] = CONF_SUBMISSIONS,
-};
 
 struct smtp_settings *
 smtp_settings_ref(struct smtp_settings *st)
@@ -33,8 +27,7 @@ smtp_settings_unref(struct smtp_settings *st)
 {
 	if (st == NULL || --st->refs > 0)
 		return;
-	for (int i = 0; i < SMTP_SERVICE__COUNT; i++)
-		SSL_CTX_free(st->tls[i]);
+	listen_tls_free(&st->tls);
 	conf_unref(st->conf);
 	free(st);
 }
@@ -42,9 +35,6 @@ smtp_settings_unref(struct smtp_settings *st)
 struct smtp_settings *
 smtp_settings_new(struct conf *conf, struct err *reterr)
 {
-	/* Different ones, so that no TLS session goes over from one to the
-	 * other. */
-	static const char *const ids[] = { "submission", "submissions" };
 	struct smtp_settings *st = calloc(1, sizeof(*st));
 
 	if (st == NULL) {
@@ -54,20 +44,9 @@ smtp_settings_new(struct conf *conf, struct err *reterr)
 	st->refs = 1;
 	st->conf = conf_ref(conf);
 	st->extensions = smtp_extensions_on();
-	if (conf->n_tls == 0)
-		return st;	/* no STARTTLS, and nobody gets in */
-	for (int i = 0; i < SMTP_SERVICE__COUNT; i++) {
-		const struct tls_server_params params = {
-			.pairs = conf->tls, .n_pairs = conf->n_tls,
-			.context_id = ids[i], .alpn = "smtp",
-			.ask_certificate = mechs_may_try(conf,
-			    worker_listeners[i], CONF_EXTERNAL),
-		};
-
-		if (tls_server_ctx(&params, &st->tls[i], reterr) != 0) {
-			smtp_settings_unref(st);
-			return NULL;
-		}
+	if (listen_tls_make(conf, false, &st->tls, reterr) != 0) {
+		smtp_settings_unref(st);
+		return NULL;
 	}
 	return st;
 }
@@ -78,8 +57,13 @@ static int
 worker_accepted(void *ctx, int fd, const struct addr *peer,
     const struct child_fd *service)
 {
-	return smtp_session_new(ctx, fd, peer, service->implicit_tls ?
-	    SMTP_SUBMISSIONS : SMTP_SUBMISSION);
+	struct smtp_worker *w = ctx;
+	struct smtp_client c = { .peer = *peer, .via = *peer,
+	    .listener = conf_listener_find(w->settings->conf, service->name) };
+
+	if (c.listener == conf_listener_count(w->settings->conf))
+		return ERR_CONFIG;
+	return smtp_session_new(w, fd, &c);
 }
 
 static int

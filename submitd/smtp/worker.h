@@ -14,17 +14,15 @@
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/loop.h"
-#include "lib/tls.h"
+#include "lib/listen_tls.h"
 #include "submitd/spool/client.h"
-
-enum smtp_service { SMTP_SUBMISSION, SMTP_SUBMISSIONS, SMTP_SERVICE__COUNT };
 
 /* The configuration that a session began with, and what was made of it. A
  * reload makes a new one; the old lives as long as a session has it. */
 struct smtp_settings {
 	unsigned int	 refs;
 	struct conf	*conf;			/* referenced */
-	SSL_CTX		*tls[SMTP_SERVICE__COUNT];	/* NULL: no pair */
+	struct listen_tls tls;
 	unsigned int	 extensions;		/* spoken: smtp/extension.h */
 };
 

@@ -612,7 +612,8 @@ fake_begin(enum fake_service service, bool with_tls, bool secrets)
 	if (tls_ctx == NULL)	/* kept: a fuzzer makes many sessions */
 		tls_ctx = SSL_CTX_new(TLS_server_method());
 	if (with_tls)
-		fake.server.tls.ctx[0] = fake.server.tls.ctx[1] = tls_ctx;
+		fake.server.tls.ctx[CONF_POP3] =
+		    fake.server.tls.ctx[CONF_POP3S] = tls_ctx;
 	fake.has_secrets = secrets;
 	fake.conf.mechanisms = CONF_MECH_BIT(CONF_SCRAM_SHA_256_PLUS) |
 	    CONF_MECH_BIT(CONF_PLAIN) | CONF_MECH_BIT(CONF_APOP) |

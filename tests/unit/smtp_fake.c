@@ -452,7 +452,9 @@ struct fake *
 fake_new(enum fake_service service)
 {
 	struct fake *f = calloc(1, sizeof(*f));
-	struct addr peer = { .port = 12345 };
+	struct smtp_client client = { .peer = { .port = 12345 },
+	    .listener = service == FAKE_SUBMISSION ? CONF_SUBMISSION :
+	    CONF_SUBMISSIONS };
 
 	if (f == NULL)
 		abort();
@@ -466,7 +468,8 @@ fake_new(enum fake_service service)
 	f->conf.recipient_limit = 10;
 	f->settings.conf = &f->conf;
 	f->settings.refs = 1;
-	f->settings.tls[0] = f->settings.tls[1] = (SSL_CTX *)&f->settings;
+	f->settings.tls.ctx[CONF_SUBMISSION] =
+	    f->settings.tls.ctx[CONF_SUBMISSIONS] = (SSL_CTX *)&f->settings;
 	f->worker.settings = &f->settings;
 	buf_init(&f->out, 1 << 24);
 	buf_init(&f->text, 1 << 24);
@@ -478,8 +481,7 @@ fake_new(enum fake_service service)
 	if (f->worker.roll == NULL)
 		abort();
 	f->worker.authc = roll_authc(f->worker.roll);
-	if (smtp_session_new(&f->worker, 0, &peer, service == FAKE_SUBMISSION ?
-	    SMTP_SUBMISSION : SMTP_SUBMISSIONS) != 0)
+	if (smtp_session_new(&f->worker, 0, &client) != 0)
 		abort();
 	fake_loop(f);
 	return f;
@@ -712,7 +714,8 @@ fake_set_extensions(struct fake *f, unsigned int set)
 void
 fake_set_no_tls(struct fake *f)
 {
-	f->settings.tls[0] = f->settings.tls[1] = NULL;
+	f->settings.tls.ctx[CONF_SUBMISSION] =
+	    f->settings.tls.ctx[CONF_SUBMISSIONS] = NULL;
 }
 
 /* Each line of the output is a reply's line. */

@@ -198,6 +198,52 @@ test_net(void **state)
 	}
 }
 
+static void
+test_overlap(void **state)
+{
+	static const struct {
+		const char	*a, *b;
+		bool		 want;
+	} rows[] = {
+		{ "10.0.0.0/8", "10.1.0.0/16", true },
+		{ "10.1.2.3", "10.1.2.3", true },
+		{ "10.1.2.3", "10.1.2.4", false },
+		{ "0.0.0.0/0", "10.1.2.3", true },
+		{ "::/0", "10.1.2.3", false },
+		{ "2001:db8::/32", "2001:db8:1::/48", true },
+		{ "2001:db8::/32", "2001:db9::/48", false },
+	};
+	struct net a, b;
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		assert_int_equal(net_parse(rows[i].a, &a), 0);
+		assert_int_equal(net_parse(rows[i].b, &b), 0);
+		ROW_EQ(rows[i].a, net_overlaps(&a, &b), rows[i].want);
+		ROW_EQ(rows[i].b, net_overlaps(&b, &a), rows[i].want);
+	}
+}
+
+/* Nobody's address. */
+static void
+test_none(void **state)
+{
+	struct addr a;
+	char text[ADDR_STRLEN];
+
+	(void)state;
+	assert_int_equal(addr_parse_peer("unknown", &a), 0);
+	assert_true(addr_is_none(&a));
+	assert_string_equal(addr_ip_text(&a, text), "unknown");
+	assert_string_equal(addr_text(&a, text), "[::]:0");
+	assert_int_equal(addr_parse_ip("unknown", &a), ERR_FORMAT);
+	assert_int_equal(addr_parse_peer("0.0.0.0", &a), 0);
+	assert_true(addr_is_none(&a));
+	assert_int_equal(addr_parse_peer("192.0.2.1", &a), 0);
+	assert_false(addr_is_none(&a));
+	assert_int_equal(addr_parse_peer("none", &a), ERR_FORMAT);
+}
+
 int
 main(void)
 {
@@ -207,6 +253,8 @@ main(void)
 		cmocka_unit_test(test_hostport),
 		cmocka_unit_test(test_sockaddr),
 		cmocka_unit_test(test_net),
+		cmocka_unit_test(test_overlap),
+		cmocka_unit_test(test_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

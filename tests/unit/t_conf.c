@@ -170,7 +170,7 @@ test_errors(void **state)
 		{ "section without name", "listener {\n}\n", NULL,
 		  ":1: listener: expected listener NAME {" },
 		{ "name of a section", "listener \"a b\" {\n}\n", NULL,
-		  ":1: listener: expected a name of at most 32 letters" },
+		  ":1: listener: expected a name of at most 31 letters" },
 		{ "key in section twice", "class a {\nmessages_day = 1\n"
 		  "messages_day = 1 }\n", NULL,
 		  ":3: messages_day: expected once, but it is set already" },
@@ -187,6 +187,30 @@ test_errors(void **state)
 		{ "XCLIENT of POP3", HOST "listener a { service = pop3\n"
 		  "listen = 1.2.3.4:5\n xclient_from = 10.0.0.0/8 }\n", NULL,
 		  ":2: listener a: xclient_from: expected only" },
+		{ "listener's address twice", HOST "listen_pop3 = 1.2.3.4:5\n"
+		  "listener a { service = pop3 listen = 1.2.3.4:5\n}\n", NULL,
+		  ":2: listen_pop3: expected each address and port once" },
+		{ "listener called as a service", HOST "listener pop3 {\n"
+		  "service = pop3 listen = 1.2.3.4:5 }\n", NULL,
+		  ":2: listener pop3: expected another name" },
+		{ "TLS listener in a section", HOST "listener a {\n"
+		  "service = pop3s listen = 1.2.3.4:5 }\n", NULL,
+		  ":2: listener a: expected tls_cert and tls_key" },
+		{ "trusted balancer", HOST "listener a { service = submission\n"
+		  "listen = 1.2.3.4:5 proxy_from = 10.1.2.3 }\n\n"
+		  "trusted_networks 10.1.0.0/16 { }\n", NULL, ":5: trusted_"
+		  "networks 10.1.0.0/16: expected no network with 10.1.2.3/32, "
+		  "a peer in proxy_from of listener a" },
+		{ "trusted within the balancers", HOST "listener a { service = "
+		  "submission\nlisten = 1.2.3.4:5 xclient_from = 10.0.0.0/8 }\n"
+		  "trusted_networks 10.1.0.0/16 { }\n", NULL,
+		  ":4: trusted_networks 10.1.0.0/16: expected no network" },
+		{ "all are balancers", HOST "listener a { service = submission\n"
+		  "listen = 1.2.3.4:5 proxy_from = 0.0.0.0/0 }\n", NULL,
+		  ":2: listener a: proxy_from: expected networks, not" },
+		{ "SHA-1 of a listener", HOST "listener a { service = submission\n"
+		  "listen = 1.2.3.4:5 mechanisms = SCRAM-SHA-1 }\n", NULL,
+		  ":2: listener a: mechanisms: SCRAM-SHA-1 needs" },
 		{ "no list", "class a { action = {defer} }\n", NULL,
 		  ":1: action: expected one value, no list" },
 		{ "as a value", "trusted_networks = 10.0.0.0/8\n", NULL,
@@ -347,6 +371,64 @@ test_values(void **state)
 }
 
 static void
+test_listeners(void **state)
+{
+	static const char text[] = HOST "listen_submission = 0.0.0.0:587\n"
+	    "tls_cert = a tls_key = a\n"
+	    "listen_pop3 = {\"127.0.0.1:110\"}\n"
+	    "listener one { service = submission listen = 127.0.0.1:587\n"
+	    "mechanisms = PLAIN proxy_from = 10.0.0.0/8 }\n"
+	    "listener two { service = pop3s listen = {\"[::]:1995\"}\n"
+	    "xclient_from = {} }\n"
+	    "listener three { service = submissions listen = 127.0.0.1:1465\n"
+	    "xclient_from = 10.1.0.0/16 }\n";
+	static const struct {
+		const char	*local;
+		bool		 pop;
+		const char	*want;
+	} rows[] = {
+		{ "127.0.0.1:587", false, "one" },	/* before 0.0.0.0 */
+		{ "127.0.0.2:587", false, "submission" },
+		{ "[2001:db8::1]:587", false, "submission" },
+		{ "127.0.0.1:1465", false, "three" },
+		{ "127.0.0.2:1465", false, "submission" },
+		{ "127.0.0.1:1465", true, "pop3" },
+		{ "[2001:db8::1]:1995", true, "two" },
+		{ "192.0.2.1:1995", true, "pop3" },
+		{ "127.0.0.1:110", true, "pop3" },
+	};
+	struct addr in, out;
+	struct conf *c;
+	struct err e;
+	size_t l;
+
+	(void)state;
+	if (load(text, NULL, &c, &e) != 0)
+		fail_msg("%s", e.text);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		assert_int_equal(addr_parse(rows[i].local, &in), 0);
+		ROW_STR(rows[i].local, conf_listener_name(c,
+		    conf_listener_of(c, rows[i].pop, &in)), rows[i].want);
+	}
+	l = conf_listener_find(c, "one");
+	addr_parse_ip("10.1.2.3", &in);
+	addr_parse_ip("11.1.2.3", &out);
+	assert_true(conf_listener_is_proxied(c, l));
+	assert_true(conf_listener_takes_proxy(c, l, &in));
+	assert_false(conf_listener_takes_proxy(c, l, &out));
+	assert_false(conf_listener_takes_xclient(c, l, &in));
+	assert_int_equal(conf_mechanisms(c, l), CONF_MECH_BIT(CONF_PLAIN));
+	l = conf_listener_find(c, "three");
+	assert_false(conf_listener_is_proxied(c, l));
+	assert_true(conf_listener_takes_xclient(c, l, &in));
+	assert_int_equal(conf_mechanisms(c, l), conf_mechanisms(c, 0));
+	assert_true(conf_listener_is_tls(c, l));
+	assert_false(conf_listener_is_proxied(c, CONF_SUBMISSION));
+	assert_int_equal(conf_listener_find(c, "none"), conf_listener_count(c));
+	conf_unref(c);
+}
+
+static void
 test_root(void **state)
 {
 	struct conf_args args = { .root = dir };
@@ -459,6 +541,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_listeners),
 		cmocka_unit_test(test_root),
 		cmocka_unit_test(test_show),
 		cmocka_unit_test(test_table),
