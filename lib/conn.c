@@ -67,7 +67,10 @@ struct conn {
 	bool			 flushing;	/* conn_run_flush() is deferred */
 	bool			 wants_write;	/* TLS needs the socket writable */
 	bool			 gone;		/* told */
-	bool			 timed_out;	/* told that: it can still be told why */
+	bool			 can_tell;	/* gone, but it can still be told why */
+	bool			 server;	/* of TLS */
+	uint8_t			 first[CONN_FIRST];	/* of the handshake */
+	size_t			 n_first;
 };
 
 static void conn_ready(void *ctx, int what);
@@ -176,6 +179,20 @@ conn_gone(struct conn *c, const char *why)
 	c->ops->gone(c->ctx, why);
 }
 
+/* A client that has not begun TLS reads clear text: the handshake is given up,
+ * so that the owner can tell it why. */
+static void
+conn_leave_tls(struct conn *c)
+{
+	if (c->state != CONN_HANDSHAKE || !c->server ||
+	    tls_first_look(c->first, c->n_first) == TLS_FIRST_HELLO)
+		return;
+	SSL_free(c->ssl);
+	c->ssl = NULL;
+	c->state = CONN_CLEAR;
+	c->can_tell = true;
+}
+
 static void
 conn_tls_failed(struct conn *c)
 {
@@ -185,6 +202,7 @@ conn_tls_failed(struct conn *c)
 	    tls_alert_of(ERR_peek_error())->word) != 0)
 		str_copy(why, sizeof why, "tls:" TLS_ALERT_OTHER);
 	ERR_clear_error();
+	conn_leave_tls(c);
 	conn_gone(c, why);
 }
 
@@ -193,7 +211,9 @@ conn_tls_failed(struct conn *c)
 static void
 conn_time_is_over(struct conn *c)
 {
-	c->timed_out = !c->gone;
+	if (!c->gone)
+		conn_leave_tls(c);
+	c->can_tell = !c->gone;
 	conn_gone(c, "timeout");
 }
 
@@ -462,7 +482,7 @@ conn_write(struct conn *c, const void *p, size_t len)
 {
 	int r;
 
-	if ((c->gone && !c->timed_out) || c->state >= CONN_CLOSING)
+	if ((c->gone && !c->can_tell) || c->state >= CONN_CLOSING)
 		return 0;		/* nobody is there to read it */
 	if ((r = buf_append(&c->out, p, len)) != 0)
 		return r;
@@ -521,14 +541,36 @@ conn_start_tls(struct conn *c, SSL_CTX *ctx)
 	return 0;
 }
 
+/* Called at the first record's header, before OpenSSL judges it: what it has
+ * read is not to be had from it afterwards. */
+static void
+conn_first_record(int write_p, int version, int type, const void *p,
+    size_t len, SSL *ssl, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)version;
+	if (write_p)
+		return;
+	c->n_first = type == SSL3_RT_HEADER && len <= CONN_FIRST ? len : 1;
+	c->first[0] = 0x16;		/* what else it parses is a ClientHello */
+	if (c->n_first > 1)
+		memcpy(c->first, p, len);
+	SSL_set_msg_callback(ssl, NULL);
+}
+
 int
 conn_start_server_tls(struct conn *c, SSL_CTX *ctx)
 {
 	int r = conn_start_tls(c, ctx);
 
-	if (r == 0)
-		SSL_set_accept_state(c->ssl);
-	return r;
+	if (r != 0)
+		return r;
+	c->server = true;
+	SSL_set_msg_callback(c->ssl, conn_first_record);
+	SSL_set_msg_callback_arg(c->ssl, c);
+	SSL_set_accept_state(c->ssl);
+	return 0;
 }
 
 int
@@ -706,6 +748,22 @@ conn_connect(struct loop *l, const struct addr *to, size_t in_max,
 	return c;
 }
 
+const uint8_t *
+conn_first(const struct conn *c, size_t *ret_len)
+{
+	*ret_len = c->n_first;
+	return c->first;
+}
+
+size_t
+conn_look(struct conn *c)
+{
+	if (c->state == CONN_CLEAR && buf_len(&c->in) == 0 && !c->eof &&
+	    !c->gone && !conn_read_once(c) && c->eof)
+		conn_kick(c);	/* it has hung up: told as any other */
+	return buf_len(&c->in);
+}
+
 struct buf *
 conn_input(struct conn *c)
 {
@@ -750,7 +808,7 @@ conn_close(struct conn *c, bool flush)
 		return;
 	/* Our last words, and close_notify, can still go out: to a peer whose
 	 * time is over, and to one that has only ended its own half. */
-	if (c->timed_out || c->eof)
+	if (c->can_tell || c->eof)
 		c->gone = false;
 	if (!flush || c->gone || c->state == CONN_CONNECTING ||
 	    c->state == CONN_HANDSHAKE || c->state == CONN_FLUSH_THEN_TLS) {

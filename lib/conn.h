@@ -36,8 +36,9 @@ struct conn_ops {
 	/* The peer is gone, or its time is over: `why` is a short word such as
 	 * "eof", "reset", "timeout", or "tls:" and a word of lib/tls_alert.h.
 	 * Called at most once and never after conn_close(); the owner then
-	 * calls conn_close(), and after "timeout" may conn_write() its reason
-	 * first. */
+	 * calls conn_close(), and may conn_write() its reason first after
+	 * "timeout", and when a handshake as server ended before the client
+	 * had begun it (conn_first()): then that goes out in clear. */
 	void	(*gone)(void *ctx, const char *why);
 };
 
@@ -60,6 +61,14 @@ int	conn_start_client_tls(struct conn *c, SSL_CTX *ctx, const char *sni);
 bool	conn_is_tls(const struct conn *c);	/* established */
 SSL	*conn_ssl(const struct conn *c);	/* NULL in clear */
 
+#define CONN_FIRST	5u
+/* The first octets of a handshake as server, none while fewer than five have
+ * come: what they were when it was no handshake. */
+const uint8_t *conn_first(const struct conn *c, size_t *ret_len);
+
+/* Reads now, without a callback, what has already come in clear; the octets in
+ * the input. For who must not talk yet. */
+size_t	conn_look(struct conn *c);
 struct buf *conn_input(struct conn *c);
 /* Copies into the output; sent as soon as the socket takes it. ERR_LIMIT above
  * CONN_OUT_MAX, ERR_NOMEM: the owner closes. */

@@ -178,6 +178,11 @@ pop_command_line(struct pop_session *s, char *line)
 	const char *why;
 	char *arg;
 
+	if (c == NULL && s->state == POP_ST_CLEAR &&
+	    tls_first_is_http(line, len)) {
+		pop_hint_http(s);
+		return;
+	}
 	if (c == NULL) {
 		pop_err(s, POP_CODE_NONE, "Unknown command");
 		pop_session_bad(s);

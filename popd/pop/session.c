@@ -137,6 +137,8 @@ pop_session_step(struct pop_session *s)
 	bool was_skipping = s->skipping;
 	struct line ln;
 
+	if (s->state == POP_ST_CLEAR && pop_hint_hello(s))
+		return false;
 	switch (line_next(in, pop_line_max(s->state, buf_data(in),
 	    buf_len(in)), s->skipping, &ln)) {
 	case LINE_MORE:
@@ -280,9 +282,15 @@ pop_session_drained(void *ctx)
 static void
 pop_session_gone(void *ctx, const char *why)
 {
+	struct pop_session *s = ctx;
+
+	if (s->state == POP_ST_HANDSHAKE) {
+		pop_hint_gone(s, why);
+		return;
+	}
 	/* At its time-out a client gets no reply (RFC 1939 section 3); one that
 	 * has ended its own half still gets those that it is owed. */
-	pop_session_close(ctx, why, strcmp(why, "eof") == 0);
+	pop_session_close(s, why, strcmp(why, "eof") == 0);
 }
 
 static const struct conn_ops pop_conn_ops = {
@@ -397,7 +405,8 @@ pop_session_accept(void *ctx, int fd, const struct addr *peer,
 	    KV_A("lip", addr_text(conn_local(s->conn), local)));
 	if (!s->implicit_tls) {
 		pop_session_alive(s);
-		pop_session_greet(s);
+		if (!pop_hint_early(s))
+			pop_session_greet(s);
 	} else if (s->tls_ctx != NULL) {
 		pop_session_start_tls(s);
 	} else {

@@ -34,6 +34,7 @@
 #include "lib/loop.h"
 #include "lib/str.h"
 #include "lib/tls.h"
+#include "lib/tls_alert.h"
 #include "popd/mbox/client.h"
 
 enum pop_state {
@@ -81,6 +82,8 @@ struct pop_session {
 	bool			 claimed;	/* peer is another's word */
 	bool			 implicit_tls;
 	char			 tls[TLS_DESC_SIZE];	/* "" in clear */
+	const struct tls_alert	*alert;		/* the wrong mode it came in, or
+						 * why its handshake failed */
 	enum pop_state		 state;
 	bool			 waiting;	/* a reply is still owed */
 	bool			 skipping;	/* the rest of a long line */
@@ -135,6 +138,15 @@ extern const struct roll_ops pop_session_roll;
 void	pop_session_bad(struct pop_session *s);
 /* Starts TLS; the clear-text input must be empty. */
 void	pop_session_start_tls(struct pop_session *s);
+/* hint.c. Before the greeting: true when the client has talked already; it has
+ * been told so, and the session is closed. */
+bool	pop_hint_early(struct pop_session *s);
+/* In clear: true when what has come begins a ClientHello; closed likewise. */
+bool	pop_hint_hello(struct pop_session *s);
+/* A handshake has ended so (conn_ops.gone()): logged, closed. */
+void	pop_hint_gone(struct pop_session *s, const char *why);
+/* An HTTP verb came: logged, closed. */
+void	pop_hint_http(struct pop_session *s);
 /* Progress was made: the time-out (RFC 1939 section 3) begins anew. */
 void	pop_session_alive(struct pop_session *s);
 /* How long a line may be that begins with these octets. Pure. */

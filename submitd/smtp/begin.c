@@ -95,7 +95,8 @@ smtp_session_new(struct smtp_worker *w, int fd, const struct smtp_client *c)
 	conn_idle_timeout(s->conn, SMTP_IDLE_MS);
 	if (!is_tls) {
 		smtp_session_enter(s, SMTP_ST_GREET);
-		begin_greet(s);
+		if (!smtp_hint_early(s))
+			begin_greet(s);
 	} else if (conn_start_server_tls(s->conn, tls) == 0) {
 		smtp_session_enter(s, SMTP_ST_HANDSHAKE);
 	} else {

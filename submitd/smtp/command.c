@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#include "lib/log.h"
 #include "lib/str.h"
 
 #define B(st)		(1u << SMTP_ST_##st)
@@ -113,35 +112,15 @@ command_trim(char *text, size_t len)
 	return len;
 }
 
-/* A browser that somebody has sent here, or HTTP/2: never answered, so that no
- * answer of ours is taken for one of its server's. */
-static bool
-command_is_http(const struct smtp_session *s, const char *verb, size_t len)
-{
-	static const char *const verbs[] = { "GET", "HEAD", "POST", "PUT",
-	    "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "PRI" };
-
-	for (size_t i = 0; s->hello == NULL &&
-	    i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (strlen(verbs[i]) == len && memcmp(verb, verbs[i], len) == 0)
-			return true;
-	return false;
-}
-
 static void
 command_unknown(struct smtp_session *s, const char *text, size_t verb,
     size_t octets)
 {
-	char ip[ADDR_STRLEN];
-
-	if (command_is_http(s, text, verb)) {
-		LOG_EV(LOG_NOTICE, "smtp.http", s->sid,
-		    KV_A("rip", addr_ip_text(&s->peer, ip)));
-		smtp_session_close(s, "http");
-		return;
-	}
-	smtp_reply(s, octets > LINE ? SMTP_R_LONG_LINE :
-	    SMTP_R_UNKNOWN_COMMAND);
+	if (s->hello == NULL && tls_first_is_http(text, verb))
+		smtp_hint_http(s);
+	else
+		smtp_reply(s, octets > LINE ? SMTP_R_LONG_LINE :
+		    SMTP_R_UNKNOWN_COMMAND);
 }
 
 static enum smtp_reply

@@ -11,7 +11,7 @@ submitd_smtp_libsmtpparse_a_SOURCES = \
 # the sessions, which tests drive without a network
 noinst_LIBRARIES += submitd/smtp/libsmtp.a
 submitd_smtp_libsmtp_a_SOURCES = \
-	submitd/smtp/begin.c submitd/smtp/session.c submitd/smtp/session.h \
+	submitd/smtp/begin.c submitd/smtp/hint.c submitd/smtp/session.c submitd/smtp/session.h \
 	submitd/smtp/command.c submitd/smtp/command.h \
 	submitd/smtp/ehlo.c submitd/smtp/auth.c submitd/smtp/mail.c \
 	submitd/smtp/data.c submitd/smtp/misc.c

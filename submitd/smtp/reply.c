@@ -108,6 +108,10 @@ static const struct smtp_reply_row reply_rows[] = {
 	    "follows cannot be told from commands", C },
 	[SMTP_R_INJECTION] =		{ 503, "5.5.1", "Nothing may follow STARTTLS before "
 	    "the handshake", C },
+	[SMTP_R_EARLY] =		{ 554, "5.5.1", "Wait for the greeting before you "
+	    "send anything", C },
+	[SMTP_R_TLS_FIRST] =		{ 554, "5.7.0", "This port begins with TLS: set "
+	    "SSL/TLS in your mail program, or port 587 with STARTTLS", P | C },
 	[SMTP_R_PIPELINED_DATA] =	{ 503, "5.5.1", "Wait for 354 before you send the "
 	    "message", C },
 	[SMTP_R_PIPELINED_RESPONSE] =	{ 503, "5.5.1", "Wait for the challenge before you "

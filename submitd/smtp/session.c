@@ -109,6 +109,10 @@ session_close_word(enum smtp_reply r)
 		return "bdat";
 	case SMTP_R_INJECTION:
 		return "injection";
+	case SMTP_R_EARLY:
+		return "early";
+	case SMTP_R_TLS_FIRST:
+		return "wrongmode";
 	case SMTP_R_PIPELINED_RESPONSE:
 	case SMTP_R_PIPELINED_DATA:
 		return "pipelining";
@@ -323,7 +327,10 @@ session_step(struct smtp_session *s)
 		return s->tx->content->chunk ? smtp_chunk_input(s) :
 		    session_line(s);
 	default:
-		return s->waste > 0 ? session_waste(s) : session_line(s);
+		if (s->waste > 0)
+			return session_waste(s);
+		return (s->tls != NULL || !smtp_hint_hello(s)) &&
+		    session_line(s);
 	}
 }
 
@@ -361,7 +368,11 @@ session_gone(void *ctx, const char *why)
 {
 	struct smtp_session *s = ctx;
 
-	if (s->state != SMTP_ST_HANDSHAKE && strcmp(why, "timeout") == 0)
+	if (s->state == SMTP_ST_HANDSHAKE) {
+		smtp_hint_gone(s, why);
+		return;
+	}
+	if (strcmp(why, "timeout") == 0)
 		smtp_reply(s, SMTP_R_IDLE);
 	smtp_session_close(s, why);
 }

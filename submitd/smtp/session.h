@@ -40,6 +40,7 @@
 #include "lib/conn.h"
 #include "lib/line.h"
 #include "lib/str.h"
+#include "lib/tls_alert.h"
 #include "submitd/smtp/header.h"
 #include "submitd/smtp/params.h"
 #include "submitd/smtp/reader.h"
@@ -147,6 +148,8 @@ struct smtp_session {
 	uint64_t		 waste;		/* octets of a refused BDAT */
 	struct smtp_hello	*hello;		/* owned */
 	char			*tls;		/* tls_describe(), under TLS */
+	const struct tls_alert	*alert;		/* the wrong mode it came in, or
+						 * why its handshake failed */
 	struct exchange		*exchange;	/* owned; from the first need */
 	struct smtp_ticket	*ticket;	/* owned; after AUTH */
 	char			*user;		/* after AUTH */
@@ -170,6 +173,15 @@ int	smtp_session_new(struct smtp_worker *w, int fd,
 /* The handshake has ended well. */
 void	smtp_begin_secured(void *session);
 extern const struct conn_ops smtp_session_conn_ops;
+/* hint.c. Before the greeting: true when the client has talked already; it has
+ * been told so, and the session is closed. */
+bool	smtp_hint_early(struct smtp_session *s);
+/* In clear: true when what has come begins a ClientHello; closed likewise. */
+bool	smtp_hint_hello(struct smtp_session *s);
+/* A handshake has ended so (conn_ops.gone()): logged, closed. */
+void	smtp_hint_gone(struct smtp_session *s, const char *why);
+/* An HTTP verb came: logged, closed. */
+void	smtp_hint_http(struct smtp_session *s);
 /* Any time; idempotent. `why` is a short word for the log. */
 void	smtp_session_close(struct smtp_session *s, const char *why);
 void	smtp_session_enter(struct smtp_session *s, enum smtp_state next);

@@ -204,6 +204,22 @@ conn_ssl(const struct conn *c)
 	return NULL;
 }
 
+const uint8_t *
+conn_first(const struct conn *c, size_t *ret_len)
+{
+	static const uint8_t none[CONN_FIRST];
+
+	(void)c;
+	*ret_len = 0;
+	return none;
+}
+
+size_t
+conn_look(struct conn *c)
+{
+	return buf_len(&c->in);
+}
+
 struct buf *
 conn_input(struct conn *c)
 {
