@@ -185,7 +185,7 @@ authc_has_secrets(const struct authc *a)
 static int
 authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 {
-	uint8_t kind = AUTHP_KIND_SASL, hint = AUTHP_HINT_NONE;
+	uint8_t may_prioritise = 0, kind = AUTHP_KIND_SASL, hint = AUTHP_HINT_NONE;
 	bool ok = r->verdict == AUTHP_OK;
 
 	if (r->verdict == AUTHP_CONTINUE) {
@@ -210,8 +210,10 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 		msg_get_str(m, &r->login, AUTHP_USER_MAX);
 	if (ok && (type == AUTHP_MAIL || type == AUTHP_TICKET))
 		msg_get_u8(m, &kind);
-	if (ok && type == AUTHP_MAIL)
+	if (ok && type == AUTHP_MAIL) {
 		msg_get_u64(m, &r->size_limit);
+		msg_get_u8(m, &may_prioritise);
+	}
 	if (ok && (type == AUTHP_MAILDROP || type == AUTHP_DELIVER))
 		msg_get_str(m, &r->path, AUTHP_PATH_MAX);
 	if (ok && type == AUTHP_TICKET) {
@@ -226,6 +228,7 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 	    hint >= AUTHP_HINT__COUNT)
 		return ERR_FORMAT;
 	r->kind = (enum authp_kind)kind;
+	r->may_prioritise = may_prioritise != 0;
 	r->hint = (enum authp_hint)hint;
 	return msg_get_end(m);
 }

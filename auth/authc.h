@@ -42,6 +42,7 @@ struct authc_reply {
 						 * for user; "": himself */
 	enum authp_kind		 kind;
 	uint64_t		 size_limit;	/* MAIL: octets, 0: none */
+	bool			 may_prioritise;	/* MAIL: above 0 */
 	enum authp_hint		 hint;		/* MAIL: NOAUTH */
 	const char		*path;		/* MAILDROP, DELIVER */
 	const char		*peer;		/* TICKET: the client's address */

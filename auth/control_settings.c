@@ -24,6 +24,7 @@ static const struct control_setting {
 	{ "may_pop", SET_FLAG, USER_MAY_POP },
 	{ "may_open_relay", SET_FLAG, USER_MAY_OPEN_RELAY },
 	{ "may_use_relay", SET_FLAG, USER_MAY_USE_RELAY },
+	{ "may_prioritise", SET_FLAG, USER_MAY_PRIORITISE },
 	{ "class", SET_CLASS, AT(class) },
 	{ "messages_hour", SET_U32, AT(limits.messages_hour) },
 	{ "messages_day", SET_U32, AT(limits.messages_day) },

@@ -98,6 +98,7 @@ mail_answer(struct peer *p, uint32_t id, struct mail *m, const void *ticket,
 		msg_put_str(&out, mail_user(m));
 		msg_put_u8(&out, (uint8_t)m->out.kind);
 		msg_put_u64(&out, m->limits.message_octets);
+		msg_put_u8(&out, m->may_prioritise);
 	}
 	ops_reply(p, &out);
 }

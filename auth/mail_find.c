@@ -28,6 +28,7 @@ mail_note_user(struct mail *m, const struct user_record *rec)
 	m->has_user = true;
 	m->created_s = rec->created_s;
 	m->limits = rec->limits;
+	m->may_prioritise = rec->flags & USER_MAY_PRIORITISE;
 	memcpy(m->class, rec->class, sizeof(m->class));
 }
 

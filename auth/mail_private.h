@@ -28,6 +28,7 @@ struct mail {
 	bool			 has_user;
 	int64_t			 created_s;
 	struct user_limits	 limits;	/* his own */
+	bool			 may_prioritise;
 	char			 class[RECORD_CLASS_SIZE];	/* or "" */
 	struct policy_in	 in;
 	struct policy_out	 out;

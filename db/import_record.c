@@ -511,6 +511,7 @@ static const struct import_member import_members[] = {
 	{ "may_pop", import_take_flag, 0, 0, USER_MAY_POP },
 	{ "may_open_relay", import_take_flag, 0, 0, USER_MAY_OPEN_RELAY },
 	{ "may_use_relay", import_take_flag, 0, 0, USER_MAY_USE_RELAY },
+	{ "may_prioritise", import_take_flag, 0, 0, USER_MAY_PRIORITISE },
 	{ "note", import_take_text, AT(note), IMPORT_HAS_NOTE },
 	{ "maildir", import_take_maildir, AT(maildir), IMPORT_HAS_MAILDIR },
 	{ "quota_octets", import_take_number, AT(quota_octets),

@@ -35,7 +35,8 @@ enum {				/* user_record.flags */
 	USER_MAY_OPEN_RELAY = 1 << 3,	/* his POP3 logins write grants */
 	USER_MAY_USE_RELAY = 1 << 4,	/* mail under his grants is taken */
 	USER_SENDING_DISABLED = 1 << 5,	/* by "user disable --sending" */
-	USER_FLAGS_ALL	= (1 << 6) - 1,
+	USER_MAY_PRIORITISE = 1 << 6,	/* MT-PRIORITY above 0 (RFC 6710) */
+	USER_FLAGS_ALL	= (1 << 7) - 1,
 	USER_FLAGS_NEW	= USER_MAY_SUBMIT | USER_MAY_POP |
 	    USER_MAY_OPEN_RELAY | USER_MAY_USE_RELAY
 };

@@ -155,6 +155,11 @@ mail_take(struct smtp_session *s, const struct authc_reply *r)
 			"grant"), KV_S("user", tx->user),
 		    KV_S("from", tx->sender));
 	smtp_session_enter(s, SMTP_ST_MAIL);
+	if (tx->params.wishes.priority > 0 && !r->may_prioritise) {
+		tx->params.wishes.priority = 0;
+		smtp_reply(s, SMTP_R_SENDER_OK_LOWERED);
+		return;
+	}
 	smtp_reply(s, SMTP_R_SENDER_OK);
 }
 

@@ -14,6 +14,7 @@
 
 #include "lib/acceptor.h"
 #include "lib/log.h"
+#include "lib/str.h"
 #include "lib/tls.h"
 #include "submitd/smtp/session.h"
 #include "tests/unit/smtp_fake_private.h"
@@ -437,6 +438,8 @@ authc_mail(struct authc *a, const struct authc_handle *handle,
 	fake_answer(fn, ctx, ticket->len == 0 && !fake->granted ?
 	    AUTHP_NOAUTH : alice ? AUTHP_OK : AUTHP_NOTSENDER, ret_call, &c);
 	c->reply.kind = ticket->len == 0 ? AUTHP_KIND_GRANT : AUTHP_KIND_SASL;
+	/* alice may while she is logged in, and not under her grant. */
+	c->reply.may_prioritise = ticket->len > 0;
 	return 0;
 }
 
@@ -748,8 +751,10 @@ fake_check(struct fake *f)
 		    (p[3] != ' ' && p[3] != '-'))
 			abort();
 		for (const char *q = p; q < nl - 1; q++)
-			if (*q < ' ' || *q > '~')
+			if ((*q >= 0 && *q < ' ') || *q == 0x7f)
 				abort();
+		if (!str_is_utf8(p, (size_t)(nl - p)))
+			abort();
 		if (nl - p > 511 && strncmp(p, "334", 3) != 0)
 			abort();
 	}

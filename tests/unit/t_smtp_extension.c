@@ -194,6 +194,24 @@ test_on(void **state)
 	assert_non_null(strstr(fake_asked(f), "requiretls"));
 	assert_non_null(strstr(fake_asked(f), "priority=-2"));
 	assert_non_null(strstr(fake_asked(f), "by=1t"));
+#define RAISED "RSET\r\nMAIL FROM:<alice@example.org> MT-PRIORITY=4\r\n" \
+	"RCPT TO:<bob@example.org>\r\nBDAT 8 LAST\r\na: b\r\n\r\n"
+	/* RFC 6710 section 4.1: who may not raise it has 0, and is told. */
+	for (int granted = 0; granted < 2; granted++) {
+		fake_clear(f);
+		fake_send(f, RAISED, strlen(RAISED), 1000);
+		assert_string_equal(fake_codes(f), "250 250 250 250");
+		assert_int_equal(strstr(fake_output(f), "250 2.3.6 0 ") != NULL,
+		    granted);
+		assert_int_equal(strstr(fake_asked(f), "priority=4") != NULL,
+		    !granted);
+		fake_free(f);
+		f = fake_new(FAKE_SUBMISSIONS);
+		fake_set_extensions(f, SMTP_EXT_ALL);
+		fake_set_grant(f, true);
+		fake_send(f, "EHLO a\r\n", 8, 100);
+	}
+	fake_login(f);
 	/* Each makes the line of MAIL longer by its octets. */
 	for (unsigned int more = 0; more < 2; more++) {
 		unsigned int octets = 512 + 26 + 17 + 500 + 10 + 107 + 34 +

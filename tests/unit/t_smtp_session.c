@@ -322,6 +322,26 @@ say(struct fake *f, const char *text)
 	"250-SMTPUTF8\r\n250-CHUNKING\r\n250-DSN\r\n" \
 	"250-LIMITS RCPTMAX=10\r\n"
 
+/* Section 3.7.4.1 of RFC 6531: UTF-8 only to who has said SMTPUTF8. */
+static void
+test_utf8_replies(void **state)
+{
+	static const char rcpt[] = "RCPT TO:<\xc3\xa4@example.org>\r\n";
+	struct fake *f = session_begin(LOGGED_IN);
+
+	(void)state;
+	say(f, "MAIL FROM:<alice@example.org> SMTPUTF8\r\n");
+	say(f, rcpt);
+	assert_non_null(strstr(fake_output(f), "550 5.1.1 No such user here: "
+	    "\xc3\xa4@example.org"));
+	say(f, "RSET\r\nMAIL FROM:<alice@example.org>\r\n");
+	fake_clear(f);
+	say(f, rcpt);
+	for (const char *p = fake_output(f); *p != '\0'; p++)
+		assert_true((unsigned char)*p < 0x80);
+	fake_free(f);
+}
+
 /* What chunks give is what they held, with an end of line at the end. */
 static void
 test_chunks(void **state)
@@ -723,6 +743,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dialogues),
+		cmocka_unit_test(test_utf8_replies),
 		cmocka_unit_test(test_chunks),
 		cmocka_unit_test(test_chunks_spool),
 		cmocka_unit_test(test_asked),
