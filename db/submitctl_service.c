@@ -370,6 +370,31 @@ ctl_status_users(struct ctl_status *s)
 	json_decref(r);
 }
 
+/* What submitd and popd have open. */
+static void
+ctl_status_sessions(struct ctl_status *s)
+{
+	json_t *r, *v;
+	size_t i;
+
+	json_array_foreach(s->records, i, r) {
+		v = json_object_get(r, "sessions");
+		if (v == NULL || s->ctl->json)
+			continue;
+		printf("sessions of %s: %lld, %lld of them not authorised; "
+		    "ended to make room: %lld; refused by user: %lld\n",
+		    ctl_str(r, "process"), (long long)ctl_int(v, "open"),
+		    (long long)ctl_int(v, "strangers"),
+		    (long long)(ctl_int(v, "ended_per_address") +
+		    ctl_int(v, "ended_per_network")),
+		    (long long)ctl_int(v, "refused_per_user"));
+		if (ctl_int(v, "uncounted") > 0)
+			ctl_status_note(s, "%s could not count %lld sessions",
+			    ctl_str(r, "process"),
+			    (long long)ctl_int(v, "uncounted"));
+	}
+}
+
 static void
 ctl_status_tls(struct ctl_status *s)
 {
@@ -436,6 +461,7 @@ ctl_status(struct ctl *c)
 		ctl_status_users(&s);
 		ctl_status_queue(&s);
 	}
+	ctl_status_sessions(&s);
 	ctl_status_tls(&s);
 	code = s.answered == 0 ? 2 : json_array_size(s.notes) > 0 ? 1 : 0;
 	if (s.answered == 0 && s.code != 0)

@@ -8,24 +8,15 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/log.h"
-#include "lib/siphash.h"
 
 #define ACCEPTOR_PAUSE_MS	200	/* after EMFILE and the like */
 #define ACCEPTOR_MAX		60000u	/* sessions, whatever the limit says */
 #define ACCEPTOR_FDS_OWN	64u	/* descriptors kept for ourselves */
-#define ACCEPTOR_BUCKETS	4096u
-
-struct acceptor_peer {			/* sessions of one address */
-	struct acceptor_peer	*next;
-	uint8_t			 ip[16];	/* of an IPv6 /64: the first */
-	unsigned int		 sessions;
-};
 
 struct acceptor_listener {
 	struct acceptor		*owner;
@@ -44,10 +35,7 @@ struct acceptor {
 	struct timer		 pause;
 	size_t			 sessions;
 	size_t			 max;
-	size_t			 max_each;
 	bool			 full;		/* was said already */
-	uint8_t			 key[SIPHASH_KEY];
-	struct acceptor_peer	*peers[ACCEPTOR_BUCKETS];
 };
 
 static void
@@ -94,70 +82,18 @@ acceptor_new(struct loop *l, struct child *ch, unsigned int fds_each,
 	a->fn = fn;
 	a->ctx = ctx;
 	a->max = acceptor_limit(fds_each);
-	a->max_each = a->max / 2;
-	if (getrandom(a->key, sizeof(a->key), 0) != sizeof(a->key) ||
-	    timer_init(&a->pause, l, acceptor_pause_over, a) != 0) {
+	if (timer_init(&a->pause, l, acceptor_pause_over, a) != 0) {
 		free(a);
 		return NULL;
 	}
 	return a;
 }
 
-/* The place in the chain where this address is, or where it would go; `ip` is
- * what it is counted as. Whoever has one IPv6 address has its /64. */
-static struct acceptor_peer **
-acceptor_peer_slot(struct acceptor *a, const struct addr *peer,
-    uint8_t ip[16])
-{
-	struct acceptor_peer **p;
-
-	memcpy(ip, peer->ip, 16);
-	if (!addr_is_v4(peer))
-		addr_mask(ip, 64);
-	p = &a->peers[siphash(a->key, ip, 16) % ACCEPTOR_BUCKETS];
-	while (*p != NULL && memcmp((*p)->ip, ip, 16) != 0)
-		p = &(*p)->next;
-	return p;
-}
-
-/* Counts one more; false above a bound. */
-static bool
-acceptor_enter(struct acceptor *a, const struct addr *peer)
-{
-	struct acceptor_peer **slot, *p;
-	uint8_t ip[16];
-
-	if (a->sessions >= a->max)
-		return false;
-	slot = acceptor_peer_slot(a, peer, ip);
-	if ((p = *slot) == NULL) {
-		if ((p = calloc(1, sizeof(*p))) == NULL)
-			return false;
-		memcpy(p->ip, ip, sizeof(p->ip));
-		*slot = p;
-	}
-	if (p->sessions >= a->max_each)
-		return false;
-	p->sessions++;
-	a->sessions++;
-	return true;
-}
-
 void
-acceptor_left(struct acceptor *a, const struct addr *peer)
+acceptor_left(struct acceptor *a)
 {
-	uint8_t ip[16];
-	struct acceptor_peer **slot = acceptor_peer_slot(a, peer, ip);
-	struct acceptor_peer *p = *slot;
-
-	if (p == NULL)
-		return;
 	a->sessions--;
 	a->full = false;
-	if (--p->sessions == 0) {
-		*slot = p->next;
-		free(p);
-	}
 }
 
 static void
@@ -226,13 +162,14 @@ acceptor_ready(void *ctx, int what)
 		close(fd);
 		return;
 	}
-	if (!acceptor_enter(a, &peer)) {
+	if (a->sessions >= a->max) {
 		acceptor_refuse(a, fd, &peer, &service);
 		close(fd);
 		return;
 	}
+	a->sessions++;
 	if (a->fn(a->ctx, fd, &peer, &service) != 0) {
-		acceptor_left(a, &peer);
+		acceptor_left(a);
 		close(fd);
 	}
 }

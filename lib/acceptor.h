@@ -3,8 +3,8 @@
  *
  * One accept a wake-up, so that the processes that share a listener share its
  * clients too. When descriptors run out it waits a moment instead of spinning.
- * Sessions are counted, in all and by client address; above a bound a client
- * gets one line (in clear only) and is closed.
+ * Sessions are counted; above a bound a client gets one line (in clear only) and
+ * is closed. What one address may have is for lib/sessions.h.
  */
 #ifndef SUBMITD_ACCEPTOR_H
 #define SUBMITD_ACCEPTOR_H
@@ -26,8 +26,7 @@ typedef int acceptor_fn(void *ctx, int fd, const struct addr *peer,
 
 /* `refusal` (borrowed) is the whole line for a client above the bound, with
  * CR LF. The bound follows from RLIMIT_NOFILE, of which each session may need
- * `fds_each`; a single address (of IPv6: a /64) gets at most half of it. NULL:
- * no memory. */
+ * `fds_each`. NULL: no memory. */
 struct acceptor *acceptor_new(struct loop *l, struct child *ch,
 	    unsigned int fds_each, const char *refusal, acceptor_fn *fn,
 	    void *ctx);
@@ -36,7 +35,7 @@ struct acceptor *acceptor_new(struct loop *l, struct child *ch,
 int	acceptor_listen(struct acceptor *a);
 /* No new clients from now on (stop). */
 void	acceptor_stop(struct acceptor *a);
-void	acceptor_left(struct acceptor *a, const struct addr *peer);
+void	acceptor_left(struct acceptor *a);
 /* Once all sessions have left. NULL is fine. */
 void	acceptor_free(struct acceptor *a);
 size_t	acceptor_sessions(const struct acceptor *a);

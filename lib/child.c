@@ -34,6 +34,7 @@ struct child {
 	struct conf		*conf, *next;
 	struct child_set	 fds, next_fds;
 	int			 next_log;	/* -1: none came */
+	struct sessions_fds	 table;
 	struct loop		*loop;
 	struct ipc		*parent;
 	const struct child_ops	*ops;
@@ -105,6 +106,28 @@ child_take_fd(struct child *c, struct msg_in *m, int fd)
 	return 0;
 }
 
+static int
+child_take_table(struct child *c, struct msg_in *m, int fd)
+{
+	uint32_t worker;
+
+	msg_get_u32(m, &worker);
+	if (msg_get_end(m) != 0 || fd < 0 || c->table.table >= 0)
+		return ERR_FORMAT;
+	c->table.table = fd;
+	c->table.worker = worker;
+	return 0;
+}
+
+static int
+child_take_wake(struct child *c, int fd)
+{
+	if (fd < 0 || c->table.n_workers >= SESSIONS_WORKERS_MAX)
+		return ERR_FORMAT;
+	c->table.wake[c->table.n_workers++] = fd;
+	return 0;
+}
+
 /* CONF, LOG and FD, at the start and at a reload alike. Takes fd over. */
 static int
 child_take(struct child *c, struct msg_in *m, int fd, struct err *reterr)
@@ -122,11 +145,16 @@ child_take(struct child *c, struct msg_in *m, int fd, struct err *reterr)
 		return fd < 0 ? ERR_FORMAT : 0;
 	case PROC_SOCKET:
 		r = child_take_fd(c, m, fd);
-		if (r == 0)
-			return 0;
+		break;
+	case PROC_TABLE:
+		r = child_take_table(c, m, fd);
+		break;
+	case PROC_WAKE:
+		r = child_take_wake(c, fd);
 		break;
 	}
-	if (fd >= 0)
+	/* The configuration was copied; the others are kept. */
+	if (fd >= 0 && (r != 0 || m->type == PROC_CONF))
 		close(fd);
 	return r;
 }
@@ -206,6 +234,7 @@ child_begin(enum priv_role role, int argc, char **argv)
 	}
 	c->role = role;
 	c->next_log = -1;
+	c->table.table = -1;
 	signal(SIGPIPE, SIG_IGN);
 	clock_init();
 	child_raise_nofile();
@@ -241,6 +270,12 @@ child_fds(struct child *c, size_t *ret_n)
 {
 	*ret_n = c->fds.n;
 	return c->fds.v;
+}
+
+const struct sessions_fds *
+child_table(const struct child *c)
+{
+	return &c->table;
 }
 
 int

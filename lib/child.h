@@ -8,6 +8,7 @@
 #include "lib/conf.h"
 #include "lib/loop.h"
 #include "lib/priv.h"
+#include "lib/sessions.h"
 
 #define CHILD_FDS_MAX 128
 
@@ -38,6 +39,8 @@ struct child_ops {
 struct child *child_begin(enum priv_role role, int argc, char **argv);
 struct conf *child_conf(struct child *c);	/* the current one; borrowed */
 const struct child_fd *child_fds(struct child *c, size_t *ret_n);
+/* The table of sessions; its `table` is -1 where the child serves none. */
+const struct sessions_fds *child_table(const struct child *c);
 /* The first socket by that name, or -1. */
 int	child_socket(struct child *c, const char *name, int client_role);
 

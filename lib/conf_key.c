@@ -205,7 +205,7 @@ const struct conf_key conf_keys[] = {
 	  .help = "how long a session may take to be authorised" },
 	{ .name = "output_limit", .type = &conf_size,
 	  .offset = AT(output_limit), .dflt = "32K", .min = 4096,
-	  .max = 1024 * 1024, .unit = "octets",
+	  .max = 512 * 1024, .unit = "octets",
 	  .help = "output kept for a client that does not read" },
 	{ .name = "auth_threads", .type = &conf_number,
 	  .offset = AT(auth_threads), .min = 1, .max = 256,

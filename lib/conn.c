@@ -54,6 +54,7 @@ struct conn {
 	void			*ctx;
 	SSL			*ssl;
 	struct buf		 in, out;
+	size_t			 out_high;
 	struct watch		*watch;
 	struct timer		 idle, deadline;
 	int64_t			 idle_ms;	/* 0: off */
@@ -112,7 +113,7 @@ conn_reads(const struct conn *c)
 		return true;
 	return (c->state == CONN_CLEAR || c->state == CONN_TLS) &&
 	    !c->paused && !c->eof && buf_len(&c->in) < c->in.max &&
-	    buf_len(&c->out) <= CONN_OUT_HIGH;
+	    !conn_is_full(c);
 }
 
 static bool
@@ -354,7 +355,7 @@ conn_read(struct conn *c)
 	/* What the owner closed itself still has to be sent. */
 	if (c->state >= CONN_CLOSING || c->gone)
 		return;
-	if (c->eof && !c->paused)
+	if (c->eof && !c->paused && !conn_is_full(c))
 		conn_gone(c, "eof");
 	else if (c->ssl != NULL && conn_reads(c) && SSL_has_pending(c->ssl))
 		conn_defer(c, conn_run_input, &c->kicked);
@@ -374,7 +375,7 @@ conn_run_input(void *ctx)
 		    SSL_has_pending(c->ssl))
 			conn_read(c);
 		else if (c->eof && !c->paused && !c->gone &&
-		    c->state < CONN_CLOSING)
+		    !conn_is_full(c) && c->state < CONN_CLOSING)
 			conn_gone(c, "eof");
 		if (c->state != CONN_CLOSED && !c->gone)
 			conn_update(c);
@@ -459,6 +460,9 @@ conn_flush(struct conn *c)
 		} else if (had && c->ops->drained != NULL) {
 			c->ops->drained(c->ctx);
 		}
+		/* What it had asked for before its end may go on now. */
+		if (c->eof || (c->state == CONN_TLS && SSL_has_pending(c->ssl)))
+			conn_kick(c);
 	}
 	if (c->state != CONN_CLOSED && !c->gone)
 		conn_update(c);
@@ -487,7 +491,7 @@ conn_write(struct conn *c, const void *p, size_t len)
 	if ((r = buf_append(&c->out, p, len)) != 0)
 		return r;
 	conn_defer(c, conn_run_flush, &c->flushing);
-	if (buf_len(&c->out) > CONN_OUT_HIGH)
+	if (conn_is_full(c))
 		conn_update(c);
 	return 0;
 }
@@ -686,6 +690,7 @@ conn_make(struct loop *l, int fd, size_t in_max, const struct conn_ops *ops,
 	c->heard_ms = clock_mono_ms();
 	buf_init(&c->in, in_max);
 	buf_init(&c->out, CONN_OUT_MAX);
+	c->out_high = CONN_OUT_HIGH;
 	if (timer_init(&c->idle, l, conn_idle_fired, c) != 0 ||
 	    timer_init(&c->deadline, l, conn_deadline_fired, c) != 0 ||
 	    (c->watch = watch_new(l, fd, conn_ready, c)) == NULL) {
@@ -770,6 +775,18 @@ conn_input(struct conn *c)
 	return &c->in;
 }
 
+void
+conn_output_limit(struct conn *c, size_t octets)
+{
+	c->out_high = octets;
+}
+
+bool
+conn_is_full(const struct conn *c)
+{
+	return buf_len(&c->out) > c->out_high;
+}
+
 size_t
 conn_pending(const struct conn *c)
 {
@@ -832,6 +849,12 @@ const struct addr *
 conn_local(const struct conn *c)
 {
 	return &c->local;
+}
+
+int64_t
+conn_heard_ms(const struct conn *c)
+{
+	return c->heard_ms;
 }
 
 uint64_t

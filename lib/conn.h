@@ -2,7 +2,7 @@
  * conn.h - one TCP connection of a client or to a next hop, clear or TLS.
  *
  * Bounded on both sides: the input buffer stops reading at its maximum, and
- * while more than CONN_OUT_HIGH octets wait to be sent nothing is read, so a
+ * while more than its output limit waits to be sent nothing is read, so a
  * peer that never reads costs no more than that. Callbacks come from the loop;
  * the owner may call conn_close() in any of them, never conn is freed under
  * its caller's feet (it is reaped at the end of the turn).
@@ -19,7 +19,7 @@
 #include "lib/loop.h"
 #include "lib/tls.h"
 
-#define CONN_OUT_HIGH	(32u * 1024)	/* reading stops above */
+#define CONN_OUT_HIGH	(32u * 1024)	/* reading stops above, if not set */
 #define CONN_OUT_MAX	(1024u * 1024)	/* conn_write() fails above */
 
 struct conn;
@@ -74,6 +74,10 @@ struct buf *conn_input(struct conn *c);
  * CONN_OUT_MAX, ERR_NOMEM: the owner closes. */
 int	conn_write(struct conn *c, const void *p, size_t len);
 size_t	conn_pending(const struct conn *c);	/* octets not yet sent */
+/* Above `octets` that wait to be sent nothing is read, and conn_is_full(): the
+ * owner should do nothing that makes more, until drained(). */
+void	conn_output_limit(struct conn *c, size_t octets);
+bool	conn_is_full(const struct conn *c);
 
 /* While paused nothing is read and `input` is not called. */
 void	conn_pause(struct conn *c);
@@ -93,6 +97,7 @@ void	conn_close(struct conn *c, bool flush);
 
 int	conn_fd(const struct conn *c);		/* borrowed; -1 when closed */
 const struct addr *conn_local(const struct conn *c);
+int64_t	conn_heard_ms(const struct conn *c);	/* clock_mono_ms() then */
 uint64_t conn_octets_in(const struct conn *c);	/* application data */
 uint64_t conn_octets_out(const struct conn *c);
 

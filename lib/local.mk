@@ -11,13 +11,13 @@ lib_librun_a_SOURCES = \
 	lib/conf_value.c lib/conf_pack.c lib/conf_show.c \
 	lib/conf_section.c lib/conf_kind.c lib/conf_listen.c lib/conf_check.c lib/conf_section.h \
 	lib/siphash.c lib/siphash.h \
-	lib/sessions.c lib/sessions_index.c lib/sessions_lock.c \
+	lib/sessions.c lib/sessions_index.c lib/sessions_lock.c lib/sessions_watch.c lib/sessions_log.c \
 	lib/sessions.h lib/sessions_private.h
 
 # What only parents and submitctl link: libconfuse, jansson, libsystemd.
 noinst_LIBRARIES += lib/libparent.a
 lib_libparent_a_SOURCES = \
-	lib/conf_file.c lib/conf_scan.c lib/conf_scan.h lib/parent.c lib/parent_dirs.c lib/parent_kids.c \
+	lib/conf_file.c lib/conf_scan.c lib/conf_scan.h lib/parent.c lib/parent_dirs.c lib/parent_kids.c lib/parent_table.c \
 	lib/parent.h lib/parent_private.h
 lib_libparent_a_CFLAGS = $(AM_CFLAGS) $(CONFUSE_CFLAGS) $(SYSTEMD_CFLAGS) \
 	$(JANSSON_CFLAGS)

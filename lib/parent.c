@@ -50,6 +50,7 @@ parent_verb_status(void *ctx, struct control_call *call, const json_t *args)
 	if (p->prog->needs_tls && p->conf->n_tls > 0)
 		json_object_set_new(own, "tls_days_left",
 		    json_integer((p->tls_not_after - clock_now_s()) / 86400));
+	parent_table_status(p, own);
 	control_done_with(call, own);
 }
 
@@ -241,6 +242,8 @@ parent_begin(struct parent *p, struct err *reterr)
 	if (p->loop == NULL ||
 	    timer_init(&p->stop_timer, p->loop, parent_stop_late, p) != 0)
 		return err_set(reterr, ERR_NOMEM, "no memory");
+	if ((r = parent_make_table(p, reterr)) != 0)
+		return r;
 	return parent_control(p, reterr);
 }
 

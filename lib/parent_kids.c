@@ -101,6 +101,8 @@ kid_feed(struct kid *k, const struct conf *conf,
 		if (prog->sockets[i].server == k->kind->role)
 			kid_tell_fd(k, prog->sockets[i].name,
 			    prog->sockets[i].client, 0, k->parent->sockets[i]);
+	if (all)
+		parent_tell_table(k);
 	kid_tell(k, PROC_GO, -1);
 }
 
@@ -283,6 +285,7 @@ kid_died(struct kid *k, int status)
 		    KV_I("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
 		    KV_I("exit", WIFEXITED(status) ? WEXITSTATUS(status) : 0));
 	k->pid = 0;
+	parent_clear_table(k);
 	ipc_close(k->ipc);
 	k->ipc = NULL;
 	kid_enter(k, KID_DOWN);
@@ -318,22 +321,19 @@ parent_reap(struct parent *p)
 void
 parent_add_kids(struct parent *p)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	int workers = 0;
 
 	timer_init(&p->reload_timer, p->loop, parent_reload_due, p);
-	if (cores < 1)
-		cores = 1;
-	if (cores > PARENT_CORES_MAX)
-		cores = PARENT_CORES_MAX;
 	for (size_t i = 0; i < p->prog->n_children; i++) {
 		const struct parent_child *kind = &p->prog->children[i];
-		long n = kind->one_a_core ? cores : 1;
+		unsigned int n = kind->one_a_core ? parent_workers(p) : 1;
 
 		for (; n > 0 && p->n_kids < PARENT_KIDS_MAX; n--) {
 			struct kid *k = &p->kids[p->n_kids++];
 
 			k->parent = p;
 			k->kind = kind;
+			k->worker = kind->serves_tcp ? workers++ : -1;
 			kid_enter(k, KID_DOWN);
 			timer_init(&k->restart, p->loop, kid_restart_due, k);
 		}
@@ -371,6 +371,9 @@ parent_same_folders(const struct conf *a, const struct conf *b,
 		if (strcmp(rows[i].a, rows[i].b) != 0)
 			return err_set(reterr, ERR_CONFIG,
 			    "%s: a change needs a restart", rows[i].key);
+	if (a->workers != b->workers)
+		return err_set(reterr, ERR_CONFIG,
+		    "workers: a change needs a restart");
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "lib/ipc.h"
 #include "lib/loop.h"
 #include "lib/parent.h"
+#include "lib/sessions.h"
 
 #define PARENT_LISTENERS_MAX	64
 #define PARENT_KIDS_MAX		80
@@ -46,6 +47,7 @@ struct kid {
 	int64_t				 since_s;	/* of state, epoch */
 	unsigned int			 restarts;
 	bool				 asked;		/* owes an answer to GO */
+	int				 worker;	/* in the table; -1: none */
 };
 
 struct parent {
@@ -63,6 +65,8 @@ struct parent {
 	int				 exit_code;
 	struct timer			 stop_timer;
 	int64_t				 started_s;
+	struct sessions_fds		 table_fds;
+	struct sessions			*table;	/* NULL: serves no clients */
 
 	/* A reload on its way. */
 	struct conf			*next;
@@ -84,6 +88,13 @@ int	parent_bind(struct parent *p, const struct conf *conf,
 	    const struct parent_listeners *have, struct parent_listeners *ret,
 	    struct err *reterr);
 void	parent_log_listeners(const struct parent_listeners *l, bool only_new);
+
+/* parent_table.c */
+unsigned int parent_workers(const struct parent *p);
+int	parent_make_table(struct parent *p, struct err *reterr);
+void	parent_tell_table(struct kid *k);
+void	parent_clear_table(struct kid *k);
+void	parent_table_status(const struct parent *p, json_t *own);
 
 /* parent_kids.c */
 void	parent_add_kids(struct parent *p);

@@ -7,6 +7,9 @@
  *	LOG   +fd (only when log_to is a file)
  *	FD    str name, u32 client_role + 2,
  *	      u8 implicit_tls; +fd
+ *	TABLE u32 worker; +fd (lib/sessions.h; to
+ *	      those who serve TCP clients)
+ *	WAKE  +fd (of worker 0, 1, …)
  *	GO    (all of it is sent: check it)		READY, or FAIL str, u8 exit
  *	at a reload: CONF, LOG, FD (TCP only), GO	ACCEPT, or REFUSE str
  *	COMMIT or ABANDON
@@ -27,7 +30,9 @@ enum proc_type {
 	PROC_READY,
 	PROC_FAIL,
 	PROC_ACCEPT,
-	PROC_REFUSE
+	PROC_REFUSE,
+	PROC_TABLE,
+	PROC_WAKE
 };
 
 /* client_role of a child_fd that belongs to no role's folder. */

@@ -151,22 +151,12 @@ sessions_open(const struct sessions_fds *fds, struct sessions **ret)
 	memcpy(t->wake, fds->wake, sizeof(t->wake));
 	t->owners = calloc(t->n_slots + 1, sizeof(*t->owners));
 	if (t->owners == NULL) {
-		sessions_close(t);
+		munmap(t->head, t->octets);
+		free(t);
 		return ERR_NOMEM;
 	}
 	*ret = t;
 	return 0;
-}
-
-void
-sessions_close(struct sessions *t)
-{
-	if (t == NULL)
-		return;
-	watch_free(t->watch);
-	munmap(t->head, t->octets);
-	free(t->owners);
-	free(t);
 }
 
 /* ---------------------------------------------------------------- counts -- */
@@ -200,59 +190,6 @@ sessions_clear(struct sessions *t, unsigned int worker)
 }
 
 /* ---------------------------------------------------------------- ending -- */
-
-/* Takes one of ours off the list of those that are to end. */
-static uint32_t
-sessions_next_asked(struct sessions *t, unsigned int *ret_limit)
-{
-	uint32_t i;
-	struct sessions_slot *s;
-
-	if (!sessions_lock(t))
-		return 0;
-	i = t->head->asked[t->worker];
-	s = sessions_slot(t, i);
-	if (s != NULL && s->worker == t->worker && s->state == SLOT_ASKED) {
-		sessions_unlink(t, i);
-		s->state = SLOT_TOLD;
-		*ret_limit = s->limit;
-	} else {
-		i = 0;
-	}
-	sessions_unlock(t);
-	return i;
-}
-
-static void
-sessions_woken(void *ctx, int what)
-{
-	struct sessions *t = ctx;
-	unsigned int limit = 0;
-	uint64_t n;
-	uint32_t i;
-
-	(void)what;
-	(void)!read(t->wake[t->worker], &n, sizeof(n));
-	for (n = 0; n < t->n_slots &&
-	    (i = sessions_next_asked(t, &limit)) != 0; n++)
-		if (t->owners[i] != NULL)
-			t->end(t->owners[i], limit);
-}
-
-int
-sessions_listen(struct sessions *t, struct loop *l, sessions_end_fn *fn)
-{
-	if (t == NULL)
-		return 0;
-	if (t->worker >= t->n_workers)
-		return ERR_FORMAT;
-	t->end = fn;
-	t->watch = watch_new(l, t->wake[t->worker], sessions_woken, t);
-	if (t->watch == NULL)
-		return ERR_NOMEM;
-	watch_set(t->watch, WATCH_READ);
-	return 0;
-}
 
 /* One of the group makes room. Returns whose worker is to be woken, or -1. */
 static int

@@ -94,6 +94,9 @@ unsigned int sessions_authorise(struct sessions *t, struct sessions_entry *e,
 /* It was heard from, by clock_mono_ms(): one store. */
 void	sessions_heard(struct sessions *t, const struct sessions_entry *e,
 	    int64_t when_ms);
+/* The line for the log when one of the two told of limits. */
+void	sessions_log(const char *sid, const struct addr *peer,
+	    const struct conf *conf, unsigned int over, const char *user);
 /* Idempotent. */
 void	sessions_leave(struct sessions *t, struct sessions_entry *e);
 

@@ -6,6 +6,7 @@ popd_pop_popd_pop_LDADD = $(POP_SESSION_LIBS)
 # all but main(): tests link it too
 POP_SESSION_SOURCES = popd/pop/session.c popd/pop/session.h popd/pop/hint.c \
 	popd/pop/command.c popd/pop/command.h popd/pop/login.c \
+	popd/pop/limits.c popd/pop/limits.h \
 	popd/pop/drop.c popd/pop/drop.h popd/pop/transfer.c \
 	popd/pop/transfer.h popd/pop/reply.c popd/pop/reply.h \
 	popd/wire.c popd/wire.h

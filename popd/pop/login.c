@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +14,8 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "popd/pop/command.h"
+#include "popd/pop/limits.h"
 #include "popd/pop/reply.h"
-
-#define POP_FAILURES_MAX 5	/* logins in one session; authd delays them */
 
 struct pop_login_failure {
 	enum pop_code	 code;
@@ -76,7 +76,8 @@ pop_login_failed(struct pop_session *s, enum authp_verdict v)
 	    KV_S("user", s->name), KV_A("why", f->log));
 	pop_err_help(s, f->code, "%s", f->text);
 	pop_login_reset(s);
-	if (f->code == POP_CODE_AUTH && ++s->failures >= POP_FAILURES_MAX) {
+	if (f->code == POP_CODE_AUTH && ++s->failures >=
+	    s->conf->login_limit) {
 		pop_session_close(s, "failures", true);
 		return;
 	}
@@ -140,6 +141,13 @@ pop_login_done(struct pop_session *s, const struct exchange_reply *r)
 	if ((r->login != NULL && s->login == NULL) ||
 	    str_copy(s->user, sizeof(s->user), r->user) != 0) {
 		pop_login_failed(s, AUTHP_TEMP);
+		return;
+	}
+	if (!pop_limits_authorise(s)) {
+		pop_err_help(s, POP_CODE_SYS_TEMP, "You have too many sessions "
+		    "open; close some: sessions_per_user = %" PRIu64,
+		    s->conf->sessions_per_user);
+		pop_session_close(s, "crowded", true);
 		return;
 	}
 	roll_join(s->server->roll, &s->roll, s);

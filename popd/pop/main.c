@@ -10,6 +10,7 @@
 
 #include "lib/child.h"
 #include "lib/log.h"
+#include "popd/pop/limits.h"
 #include "popd/pop/session.h"
 
 #define POP_FDS_EACH	2		/* the connection and a message */
@@ -101,6 +102,9 @@ pop_start(struct pop_main *m, struct err *reterr)
 	    pop_refusal, pop_session_accept, srv)) == NULL ||
 	    timer_init(&m->stop, srv->loop, pop_exit, m) != 0 ||
 	    acceptor_listen(srv->acceptor) != 0)
+		return err_set(reterr, ERR_NOMEM, "no memory");
+	if (sessions_open(child_table(m->child), &srv->table) != 0 ||
+	    sessions_listen(srv->table, srv->loop, pop_limits_end) != 0)
 		return err_set(reterr, ERR_NOMEM, "no memory");
 	srv->authc = roll_authc(srv->roll);
 	return 0;

@@ -7,6 +7,7 @@
 #include "config.h"
 #include "popd/pop/session.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,13 +16,11 @@
 #include "lib/line.h"
 #include "lib/log.h"
 #include "popd/pop/command.h"
+#include "popd/pop/limits.h"
 #include "popd/pop/reply.h"
 #include "popd/pop/transfer.h"
 
 #define POP_INPUT_MAX		(16u * 1024)	/* > POP_LINE_AUTH_MAX */
-#define POP_BAD_MAX		20u
-#define POP_HANDSHAKE_MS	30000
-#define POP_IDLE_MS		600000		/* RFC 1939: at least 10 min */
 
 static const char *const pop_state_names[] = {
 	[POP_ST_HANDSHAKE] = "handshake",
@@ -58,12 +57,11 @@ pop_session_enter(struct pop_session *s, enum pop_state next)
 }
 
 /* The deadline moves with whole commands and with progress of a transfer, not
- * with single octets: who dribbles is gone after ten minutes. */
+ * with single octets: who dribbles is gone after idle_timeout. */
 void
 pop_session_alive(struct pop_session *s)
 {
-	conn_deadline(s->conn, s->state == POP_ST_HANDSHAKE ?
-	    POP_HANDSHAKE_MS : POP_IDLE_MS);
+	conn_deadline(s->conn, pop_limits_time_ms(s));
 }
 
 void
@@ -79,6 +77,10 @@ pop_session_go_on(struct pop_session *s)
 	if (s->state == POP_ST_CLOSED)
 		return;
 	s->waiting = false;
+	if (s->crowded != 0) {
+		pop_limits_make_room(s);
+		return;
+	}
 	pop_session_alive(s);
 	conn_resume(s->conn);
 }
@@ -86,9 +88,10 @@ pop_session_go_on(struct pop_session *s)
 void
 pop_session_bad(struct pop_session *s)
 {
-	if (s->state == POP_ST_CLOSED || ++s->bad < POP_BAD_MAX)
+	if (s->state == POP_ST_CLOSED || ++s->bad < s->conf->error_limit)
 		return;
-	pop_err(s, POP_CODE_NONE, "Too many bad commands");
+	pop_err(s, POP_CODE_NONE, "Too many bad commands: error_limit = %"
+	    PRIu64, s->conf->error_limit);
 	pop_session_close(s, "bad", true);
 }
 
@@ -168,7 +171,10 @@ pop_session_input(void *ctx)
 {
 	struct pop_session *s = ctx;
 
-	while (!s->waiting && s->state != POP_ST_CLOSED && pop_session_step(s))
+	sessions_heard(s->server->table, &s->place, conn_heard_ms(s->conn));
+	/* Answers for a client that does not read them are not made. */
+	while (!s->waiting && s->state != POP_ST_CLOSED &&
+	    !conn_is_full(s->conn) && pop_session_step(s))
 		;
 	if (s->state != POP_ST_CLOSED)
 		buf_release(conn_input(s->conn));
@@ -276,7 +282,11 @@ pop_session_secured(void *ctx)
 static void
 pop_session_drained(void *ctx)
 {
-	pop_transfer_drained(ctx);
+	struct pop_session *s = ctx;
+
+	pop_transfer_drained(s);
+	if (s->state != POP_ST_CLOSED && buf_len(conn_input(s->conn)) > 0)
+		conn_kick(s->conn);
 }
 
 static void
@@ -352,7 +362,8 @@ pop_session_close(struct pop_session *s, const char *why, bool flush)
 	s->login = NULL;
 	conn_close(s->conn, flush);
 	TAILQ_REMOVE(&srv->sessions, s, link);
-	acceptor_left(srv->acceptor, &s->via);
+	acceptor_left(srv->acceptor);
+	sessions_leave(srv->table, &s->place);
 	/* The caller may stand in one of our frames. */
 	if (loop_defer(srv->loop, pop_session_free, s) != 0)
 		return;		/* no memory for the reaper: leaked */
@@ -403,6 +414,7 @@ pop_session_accept(void *ctx, int fd, const struct addr *peer,
 	    KV_A("rip", addr_ip_text(peer, ip)), KV_U("rport", peer->port),
 	    KV_A("service", service->name),
 	    KV_A("lip", addr_text(conn_local(s->conn), local)));
+	pop_limits_enter(s, &s->peer);
 	if (!s->implicit_tls) {
 		pop_session_alive(s);
 		if (!pop_hint_early(s))

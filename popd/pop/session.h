@@ -32,6 +32,7 @@
 #include "lib/conn.h"
 #include "lib/listen_tls.h"
 #include "lib/loop.h"
+#include "lib/sessions.h"
 #include "lib/str.h"
 #include "lib/tls.h"
 #include "lib/tls_alert.h"
@@ -61,6 +62,7 @@ struct pop_server {			/* the process; lives as long as it */
 	struct authc		*authc;		/* the roll's */
 	struct mboxc		*mboxc;
 	struct acceptor		*acceptor;
+	struct sessions		*table;		/* NULL: none is counted */
 	struct conf		*conf;		/* borrowed from the child */
 	struct listen_tls	 tls;
 	struct pop_sessions	 sessions;
@@ -87,6 +89,8 @@ struct pop_session {
 	enum pop_state		 state;
 	bool			 waiting;	/* a reply is still owed */
 	bool			 skipping;	/* the rest of a long line */
+	struct sessions_entry	 place;		/* in server->table */
+	unsigned int		 crowded;	/* it makes room; which limit */
 	unsigned int		 bad;		/* commands that were none */
 	unsigned int		 failures;	/* logins */
 	int64_t			 opened_ms;

@@ -13,6 +13,7 @@
 #include "auth/mechs.h"
 #include "lib/log.h"
 #include "submitd/smtp/command.h"
+#include "submitd/smtp/limits.h"
 
 static const enum smtp_reply auth_replies[AUTHP_VERDICT__COUNT] = {
 	[AUTHP_OK] = SMTP_R_AUTH_OK,
@@ -50,7 +51,8 @@ auth_end(struct smtp_session *s, enum smtp_reply r)
 	auth_log(s, NULL, r);
 	smtp_session_enter(s, smtp_session_rest(s));
 	smtp_reply(s, r);
-	if (r == SMTP_R_AUTH_FAILED && ++s->sums.logins >= SMTP_LOGINS_MAX)
+	if (r == SMTP_R_AUTH_FAILED &&
+	    ++s->sums.logins >= s->settings->conf->login_limit)
 		smtp_reply(s, SMTP_R_TOO_MANY_LOGINS);
 }
 
@@ -71,6 +73,11 @@ auth_challenge(struct smtp_session *s, const char *challenge)
 static void
 auth_succeed(struct smtp_session *s, const struct exchange_reply *r)
 {
+	if (!smtp_limits_authorise(s, r->user)) {
+		auth_log(s, r->user, SMTP_R_CROWDED_USER);
+		smtp_reply(s, SMTP_R_CROWDED_USER);
+		return;
+	}
 	s->ticket = smtp_ticket_new(r->ticket->data, r->ticket->len);
 	s->user = strdup(r->user);
 	s->login = r->login == NULL ? NULL : strdup(r->login);

@@ -5,7 +5,7 @@
  * Runs in submitd-smtp, on the loop.
  */
 #include "config.h"
-#include "submitd/smtp/session.h"
+#include "submitd/smtp/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +92,7 @@ smtp_session_new(struct smtp_worker *w, int fd, const struct smtp_client *c)
 	s->settings = smtp_settings_ref(w->settings);
 	begin_link(s);
 	begin_log(s);
-	conn_idle_timeout(s->conn, SMTP_IDLE_MS);
+	smtp_limits_enter(s, &s->peer);
 	if (!is_tls) {
 		smtp_session_enter(s, SMTP_ST_GREET);
 		if (!smtp_hint_early(s))

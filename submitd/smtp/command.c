@@ -172,7 +172,8 @@ smtp_command_line(struct smtp_session *s, char *text, size_t len,
 		smtp_reply(s, r);
 		return;
 	}
-	if ((c->flags & SMTP_CMD_CHEAP) && ++s->sums.cheap > SMTP_CHEAP_MAX) {
+	if ((c->flags & SMTP_CMD_CHEAP) &&
+	    ++s->sums.cheap > s->settings->conf->command_limit) {
 		smtp_reply(s, SMTP_R_TOO_MANY_CHEAP);
 		return;
 	}

@@ -198,7 +198,8 @@ data_chunk_end(struct smtp_session *s)
 		data_refuse_broken(s);
 	} else if (c->too_big) {
 		data_refuse(s, SMTP_R_TOO_BIG);
-	} else if (c->chunk_octets == 0 && ++s->sums.cheap > SMTP_CHEAP_MAX) {
+	} else if (c->chunk_octets == 0 &&
+	    ++s->sums.cheap > s->settings->conf->command_limit) {
 		smtp_reply(s, SMTP_R_TOO_MANY_CHEAP);
 	} else {
 		(void)str_format(octets, sizeof(octets), "%" PRIu64,

@@ -14,7 +14,8 @@ submitd_smtp_libsmtp_a_SOURCES = \
 	submitd/smtp/begin.c submitd/smtp/hint.c submitd/smtp/session.c submitd/smtp/session.h \
 	submitd/smtp/command.c submitd/smtp/command.h \
 	submitd/smtp/ehlo.c submitd/smtp/auth.c submitd/smtp/mail.c \
-	submitd/smtp/data.c submitd/smtp/misc.c
+	submitd/smtp/data.c submitd/smtp/misc.c \
+	submitd/smtp/limits.c submitd/smtp/limits.h
 
 pkglibexec_PROGRAMS += submitd/smtp/submitd-smtp
 submitd_smtp_submitd_smtp_SOURCES = submitd/smtp/main.c \

@@ -16,6 +16,7 @@
 #include "lib/log.h"
 #include "submitd/smtp/address.h"
 #include "submitd/smtp/command.h"
+#include "submitd/smtp/limits.h"
 
 /* ---------------------------------------------------------- transaction -- */
 
@@ -147,6 +148,10 @@ mail_take(struct smtp_session *s, const struct authc_reply *r)
 	tx->user = strdup(r->user);
 	if (tx->ticket == NULL || tx->user == NULL) {
 		mail_refuse(s, SMTP_R_NO_MEMORY);
+		return;
+	}
+	if (!smtp_limits_authorise(s, tx->user)) {
+		mail_refuse(s, SMTP_R_CROWDED_USER);
 		return;
 	}
 	if (s->ticket == NULL)

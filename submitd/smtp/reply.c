@@ -42,10 +42,17 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_FULL] =			{ 421, "4.3.2", "Too many sessions; try again later", C },
 	[SMTP_R_STOPPING] =		{ 421, "4.3.2", "The service is stopping; try again soon", C },
 	[SMTP_R_NO_MEMORY] =		{ 421, "4.3.0", "Out of memory; try again later", C },
-	[SMTP_R_IDLE] =			{ 421, "4.4.2", "Nothing was heard for too long", C },
-	[SMTP_R_TOO_MANY_ERRORS] =	{ 421, "4.7.0", "Too many errors", P | C },
-	[SMTP_R_TOO_MANY_LOGINS] =	{ 421, "4.7.0", "Too many failed logins", P | C },
-	[SMTP_R_TOO_MANY_CHEAP] =	{ 421, "4.7.0", "Too many commands without a message", C },
+	[SMTP_R_IDLE] =			{ 421, "4.4.2", "Nothing was heard for too long: ", C },
+	[SMTP_R_STRANGER] =		{ 421, "4.4.2", "Nobody has logged in for too long: ", P | C },
+	[SMTP_R_TOO_MANY_ERRORS] =	{ 421, "4.7.0", "Too many errors: ", P | C },
+	[SMTP_R_TOO_MANY_LOGINS] =	{ 421, "4.7.0", "Too many failed logins: ", P | C },
+	[SMTP_R_TOO_MANY_CHEAP] =	{ 421, "4.7.0", "Too many commands without a message: ", C },
+	[SMTP_R_CROWDED_ADDRESS] =	{ 421, "4.7.0", "Too many sessions of your address "
+	    "have not logged in, and this one was silent for longest: ", P | C },
+	[SMTP_R_CROWDED_NETWORK] =	{ 421, "4.7.0", "Too many sessions of your network "
+	    "have not logged in, and this one was silent for longest: ", P | C },
+	[SMTP_R_CROWDED_USER] =		{ 421, "4.7.0", "You have too many sessions open; "
+	    "close some: ", P | C },
 	[SMTP_R_VOID] =			{ 421, "4.7.0", "Your login does not hold any more; "
 	    "connect and log in again", P | C },
 	[SMTP_R_KICKED] =		{ 421, "4.7.0", "Your session was ended by this server; "
@@ -60,7 +67,7 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_NO_SPACE] =		{ 452, "4.3.1", "No room for the message now; "
 	    "try again later", P },
 	[SMTP_R_TOO_MANY_RCPTS] =	{ 452, "4.5.3", "Too many recipients; send to the "
-	    "others in another message", P },
+	    "others in another message: ", P },
 	[SMTP_R_NO_TLS] =		{ 454, "4.7.0", "TLS is not available: this server "
 	    "has no usable certificate", P },
 

@@ -16,12 +16,15 @@
 #include "lib/log.h"
 #include "lib/mailbox.h"
 #include "submitd/smtp/command.h"
+#include "submitd/smtp/limits.h"
 
 static void session_input(void *ctx);
+static void session_drained(void *ctx);
 static void session_gone(void *ctx, const char *why);
 
 const struct conn_ops smtp_session_conn_ops = {
 	.input = session_input,
+	.drained = session_drained,
 	.secured = smtp_begin_secured,
 	.gone = session_gone,
 };
@@ -53,7 +56,7 @@ smtp_session_enter(struct smtp_session *s, enum smtp_state next)
 	case SMTP_ST_GREET:
 	case SMTP_ST_SECURE:
 		/* Clients that never authorise themselves do not stay. */
-		conn_deadline(s->conn, SMTP_STRANGER_MS);
+		conn_deadline(s->conn, smtp_limits_stranger_ms(s));
 		break;
 	case SMTP_ST_READY:
 	case SMTP_ST_MAIL:
@@ -87,9 +90,12 @@ static void
 session_send_reply(struct smtp_session *s, enum smtp_reply r,
     const char *detail)
 {
-	char text[SMTP_REPLY_SIZE];
+	char text[SMTP_REPLY_SIZE], buf[SMTP_LIMIT_TEXT];
+	const char *limit = smtp_limit_text(s->settings->conf, r, buf);
 	size_t len;
 
+	if (limit != NULL)
+		detail = limit;
 	len = smtp_reply_format(text, r, detail, s->settings->conf->help_text,
 	    s->sid, s->utf8);
 	smtp_send(s, text, len);
@@ -105,6 +111,12 @@ session_close_word(enum smtp_reply r)
 		return "stop";
 	case SMTP_R_IDLE:
 		return "timeout";
+	case SMTP_R_STRANGER:
+		return "stranger";
+	case SMTP_R_CROWDED_ADDRESS:
+	case SMTP_R_CROWDED_NETWORK:
+	case SMTP_R_CROWDED_USER:
+		return "crowded";
 	case SMTP_R_CHUNK_SYNTAX:
 		return "bdat";
 	case SMTP_R_INJECTION:
@@ -139,7 +151,8 @@ smtp_reply_with(struct smtp_session *s, enum smtp_reply r, const char *detail)
 	if (s->state == SMTP_ST_CLOSED)
 		return;
 	session_send_reply(s, r, detail);
-	if ((row->flags & SMTP_R_ERROR) && ++s->sums.errors >= SMTP_ERRORS_MAX) {
+	if ((row->flags & SMTP_R_ERROR) &&
+	    ++s->sums.errors >= s->settings->conf->error_limit) {
 		r = SMTP_R_TOO_MANY_ERRORS;
 		session_send_reply(s, r, NULL);
 		row = smtp_reply_row(r);
@@ -203,8 +216,9 @@ smtp_go_on(struct smtp_session *s)
 	if (s->state == SMTP_ST_CLOSED)
 		return;
 	s->waiting = false;
-	if (s->worker->stopping || s->kicked) {
-		smtp_reply(s, s->kicked ? SMTP_R_KICKED : SMTP_R_STOPPING);
+	if (s->worker->stopping || s->kicked || s->crowded != SMTP_R_NONE) {
+		smtp_reply(s, s->kicked ? SMTP_R_KICKED :
+		    s->crowded != SMTP_R_NONE ? s->crowded : SMTP_R_STOPPING);
 		return;
 	}
 	conn_resume(s->conn);
@@ -315,7 +329,8 @@ session_waste(struct smtp_session *s)
 static bool
 session_step(struct smtp_session *s)
 {
-	if (s->waiting)
+	/* Answers for a client that does not read them are not made. */
+	if (s->waiting || s->state == SMTP_ST_CLOSED || conn_is_full(s->conn))
 		return false;
 	switch (s->state) {
 	case SMTP_ST_CLOSED:
@@ -339,11 +354,21 @@ session_input(void *ctx)
 {
 	struct smtp_session *s = ctx;
 
+	sessions_heard(s->worker->table, &s->place, conn_heard_ms(s->conn));
 	while (session_step(s))
 		;
 	/* An idle session keeps no buffer. */
 	if (s->state != SMTP_ST_CLOSED)
 		buf_release(conn_input(s->conn));
+}
+
+static void
+session_drained(void *ctx)
+{
+	struct smtp_session *s = ctx;
+
+	if (s->state != SMTP_ST_CLOSED && buf_len(conn_input(s->conn)) > 0)
+		conn_kick(s->conn);
 }
 
 /* ------------------------------------------------------------------ life -- */
@@ -373,7 +398,7 @@ session_gone(void *ctx, const char *why)
 		return;
 	}
 	if (strcmp(why, "timeout") == 0)
-		smtp_reply(s, SMTP_R_IDLE);
+		smtp_reply(s, smtp_limits_timeout(s));
 	smtp_session_close(s, why);
 }
 
@@ -398,7 +423,8 @@ session_unlink(struct smtp_session *s)
 	*s->prev = s->next;
 	if (s->next != NULL)
 		s->next->prev = s->prev;
-	acceptor_left(s->worker->acceptor, &s->via);
+	acceptor_left(s->worker->acceptor);
+	sessions_leave(s->worker->table, &s->place);
 	if (s->worker->stopping && s->worker->sessions == NULL)
 		smtp_worker_idle(s->worker);
 }

@@ -39,6 +39,7 @@
 #include "auth/roll.h"
 #include "lib/conn.h"
 #include "lib/line.h"
+#include "lib/sessions.h"
 #include "lib/str.h"
 #include "lib/tls_alert.h"
 #include "submitd/smtp/header.h"
@@ -66,12 +67,7 @@ enum smtp_state {
 
 #define SMTP_IN_MAX		(32u * 1024)	/* octets buffered */
 #define SMTP_AUTH_LINE_MAX	12288u	/* RFC 4954 section 4, with CR LF */
-#define SMTP_IDLE_MS		(300 * 1000)	/* RFC 5321 section 4.5.3.2.7 */
 #define SMTP_HANDSHAKE_MS	(30 * 1000)
-#define SMTP_STRANGER_MS	(1200 * 1000)	/* until authorised, in all */
-#define SMTP_ERRORS_MAX		10u
-#define SMTP_LOGINS_MAX		5u	/* failed; RFC 4954 section 9: >= 3 */
-#define SMTP_CHEAP_MAX		1000u	/* commands since the last message */
 #define SMTP_HELO_MAX		255u
 
 struct smtp_ticket {
@@ -140,6 +136,8 @@ struct smtp_session {
 	bool			 secret_line;	/* the line holds a response */
 	bool			 utf8;		/* the last MAIL had SMTPUTF8 */
 	bool			 kicked;	/* authd ended its login */
+	enum smtp_reply		 crowded;	/* it makes room; why */
+	struct sessions_entry	 place;		/* in worker->table */
 	struct roll_entry	 roll;		/* after AUTH */
 	char			 sid[STR_ID_SIZE];
 	uint32_t		 call;		/* authc; when has_call */

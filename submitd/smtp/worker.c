@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "lib/log.h"
+#include "submitd/smtp/limits.h"
 #include "submitd/smtp/session.h"
 
 #define WORKER_STOP_MS	5000	/* for messages that are being committed */
@@ -159,5 +160,8 @@ smtp_worker_open(struct smtp_worker *w, struct child *ch)
 	if (w->roll == NULL || w->spoolc == NULL || w->acceptor == NULL)
 		return ERR_NOMEM;
 	w->authc = roll_authc(w->roll);
+	if (sessions_open(child_table(ch), &w->table) != 0 ||
+	    sessions_listen(w->table, w->loop, smtp_limits_end) != 0)
+		return ERR_NOMEM;
 	return acceptor_listen(w->acceptor);
 }

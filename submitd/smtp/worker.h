@@ -15,6 +15,7 @@
 #include "lib/err.h"
 #include "lib/loop.h"
 #include "lib/listen_tls.h"
+#include "lib/sessions.h"
 #include "submitd/spool/client.h"
 
 /* The configuration that a session began with, and what was made of it. A
@@ -34,6 +35,7 @@ struct smtp_worker {
 	struct authc		*authc;		/* the roll's */
 	struct spoolc		*spoolc;
 	struct acceptor		*acceptor;
+	struct sessions		*table;		/* NULL: none is counted */
 	struct smtp_settings	*settings;	/* for new sessions */
 	struct smtp_settings	*next;		/* between prepare and commit */
 	struct smtp_session	*sessions;	/* all, doubly linked */

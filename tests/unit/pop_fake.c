@@ -147,10 +147,9 @@ conf_unref(struct conf *c)
 }
 
 void
-acceptor_left(struct acceptor *a, const struct addr *peer)
+acceptor_left(struct acceptor *a)
 {
 	(void)a;
-	(void)peer;
 	fake_must(fake.sessions > 0, "a session has left twice");
 	fake.sessions--;
 }
@@ -259,6 +258,33 @@ conn_resume(struct conn *c)
 	fake_must(!c->closed, "a closed connection is resumed");
 	c->paused = false;
 	loop_defer(NULL, fake_input, c);
+}
+
+void
+conn_output_limit(struct conn *c, size_t octets)
+{
+	(void)c;
+	(void)octets;
+}
+
+bool
+conn_is_full(const struct conn *c)
+{
+	(void)c;
+	return false;
+}
+
+int64_t
+conn_heard_ms(const struct conn *c)
+{
+	(void)c;
+	return 0;
+}
+
+void
+conn_kick(struct conn *c)
+{
+	(void)c;
 }
 
 void
@@ -621,6 +647,13 @@ fake_begin(enum fake_service service, bool with_tls, bool secrets)
 	buf_init(&fake.output, 64 * 1024 * 1024);
 	fake.conf.hostname = hostname;
 	fake.conf.refs = 1;
+	fake.conf.error_limit = 20;
+	fake.conf.login_limit = 5;
+	fake.conf.command_limit = 1000;
+	fake.conf.idle_timeout_s = 300;
+	fake.conf.stranger_timeout_s = 1200;
+	fake.conf.output_limit = 32 * 1024;
+	fake.conf.sessions_per_user = 250;
 	fake.sessions = 1;
 	TAILQ_INIT(&fake.server.sessions);
 	fake.server.conf = &fake.conf;

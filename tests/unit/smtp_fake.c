@@ -189,6 +189,33 @@ conn_idle_timeout(struct conn *c, int64_t ms)
 }
 
 void
+conn_output_limit(struct conn *c, size_t octets)
+{
+	(void)c;
+	(void)octets;
+}
+
+bool
+conn_is_full(const struct conn *c)
+{
+	(void)c;
+	return false;
+}
+
+int64_t
+conn_heard_ms(const struct conn *c)
+{
+	(void)c;
+	return 0;
+}
+
+void
+conn_kick(struct conn *c)
+{
+	(void)c;
+}
+
+void
 conn_deadline(struct conn *c, int64_t ms)
 {
 	(void)c;
@@ -230,10 +257,9 @@ conn_octets_out(const struct conn *c)
 }
 
 void
-acceptor_left(struct acceptor *a, const struct addr *peer)
+acceptor_left(struct acceptor *a)
 {
 	(void)a;
-	(void)peer;
 	fake->left++;
 }
 
@@ -485,6 +511,13 @@ fake_new(enum fake_service service)
 	f->conf.local_domains.n = 1;
 	f->conf.message_size_limit = 100000;
 	f->conf.recipient_limit = 10;
+	f->conf.error_limit = 10;
+	f->conf.login_limit = 5;
+	f->conf.command_limit = 1000;
+	f->conf.idle_timeout_s = 300;
+	f->conf.stranger_timeout_s = 1200;
+	f->conf.output_limit = 32 * 1024;
+	f->conf.sessions_per_user = 250;
 	f->settings.conf = &f->conf;
 	f->settings.refs = 1;
 	f->settings.tls.ctx[CONF_SUBMISSION] =

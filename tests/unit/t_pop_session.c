@@ -213,7 +213,7 @@ static const struct talk {
 	    "-ERR Unknown command\r\n-ERR Unknown command\r\n"
 	    "-ERR Unknown command\r\n-ERR Unknown command\r\n"
 	    "-ERR Unknown command\r\n-ERR Unknown command\r\n"
-	    "-ERR Too many bad commands\r\n" },
+	    "-ERR Too many bad commands: error_limit = 20\r\n" },
 };
 
 /* Where a '|' stands in `say`, the piece ends. */
