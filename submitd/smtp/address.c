@@ -138,7 +138,9 @@ smtp_path_parse(const char *s, size_t len, struct smtp_path *ret,
 	if (s[0] == '@' && !path_skip_route(&s, &inner))
 		return SMTP_PATH_SYNTAX;
 	if (mailbox_parse(s, inner, &ret->mailbox) == 0)
-		return SMTP_PATH_OK;
+		/* Hosts are called so, but no mail domain is (section 4.1.2). */
+		return strchr(mailbox_domain(ret->mailbox.canon), '_') == NULL ?
+		    SMTP_PATH_OK : SMTP_PATH_SYNTAX;
 	return path_fault(s, inner);
 }
 

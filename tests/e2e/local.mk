@@ -28,9 +28,12 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_submission.py \
 	tests/e2e/t_submitctl.py \
 	tests/e2e/t_telling.py \
+	tests/e2e/t_transcripts.py \
 	tests/e2e/t_tsan.py \
 	tests/e2e/t_users.py
 
+# The whole folder: a transcript that is added is a test.
+EXTRA_DIST += tests/session
 TESTS += tests/deps
 check-deps: all
 	srcdir=$(srcdir) $(srcdir)/tests/deps

@@ -104,7 +104,7 @@ trusted_networks 127.0.8.0/24 { senders = {"news@example.com", "@lists.example"}
             r = self.smtp.mail(h, sender, t)
             self.assertEqual(r.verdict, "OK")
             self.assertEqual((r.blob(), r.text(), r.u8(), r.rest),
-                             (t, "alice@example.org", SASL, bytes(8)))
+                             (t, "alice@example.org", SASL, bytes(9)))
         for sender in ("bob@example.org", "x@example.com", "alice"):
             self.assertEqual(self.verdict(h, sender, t), "NOTSENDER")
         r = self.spool.ticket(t, "alice@example.org")

@@ -76,6 +76,8 @@ static const struct path_case path_cases[] = {
 	{ "UTF-8, not qualified", "<\xc3\xa4@b>", SMTP_PATH_UNQUALIFIED, NULL,
 	    NULL },
 	{ "no UTF-8", "<\xe4@b.example>", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "underscore in the domain", "<a_b@c_d.example>", SMTP_PATH_SYNTAX, NULL, NULL },
+	{ "underscore in the local part", "<a_b@c.example>", SMTP_PATH_OK, "a_b@c.example", "" },
 	{ "angle in angle", "<<a@b.example>>", SMTP_PATH_SYNTAX, NULL, NULL },
 };
 
