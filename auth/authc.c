@@ -221,6 +221,7 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 		msg_get_str(m, &r->tls, AUTHP_TLS_MAX);
 		msg_get_str(m, &r->mech, AUTHP_MECH_MAX);
 		msg_get_str(m, &r->sid, AUTHP_SID_MAX);
+		msg_get_str(m, &r->origin, AUTHP_ORIGIN_MAX);
 	}
 	if (type == AUTHP_MAIL && r->verdict == AUTHP_NOAUTH)
 		msg_get_u8(m, &hint);
@@ -252,7 +253,8 @@ authc_replied(void *ctx, int rc, struct msg_in *m, int fd)
 	static const struct authc_reply away = {
 		.rc = ERR_AWAY, .verdict = AUTHP_TEMP, .user = "",
 		.login = "", .path = "",
-		.peer = "", .tls = "", .mech = "", .sid = "", .blob = "",
+		.peer = "", .tls = "", .mech = "", .sid = "", .origin = "",
+		.blob = "",
 		.kind = AUTHP_KIND_SASL,
 	};
 	struct authc_call *c = ctx, **at = authc_find(c->authc, c->id);

@@ -49,6 +49,7 @@ struct authc_reply {
 	const char		*tls;		/* TICKET */
 	const char		*mech;		/* TICKET: "" unless SASL */
 	const char		*sid;		/* TICKET */
+	const char		*origin;	/* TICKET: a token, or "" */
 };
 
 typedef void authc_fn(void *ctx, const struct authc_reply *r);

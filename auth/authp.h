@@ -83,6 +83,7 @@ enum authp_hint {
 #define AUTHP_CHALLENGE_MAX	320u	/* APOP: "<SID.SECONDS@HOSTNAME>" */
 #define AUTHP_DIGEST_SIZE	16u
 #define AUTHP_ADDRESS_MAX	63u	/* an IP address in text */
+#define AUTHP_ORIGIN_MAX	480u	/* auth/origin.h */
 #define AUTHP_RESP_MAX		9216u	/* 12,288 octets of base64 */
 #define AUTHP_USER_MAX		254u
 #define AUTHP_SENDER_MAX	254u

@@ -178,6 +178,7 @@ int	control_grant_purge(struct control_job *j);
 int	control_auth_test(struct control_job *j);
 int	control_who(struct control_job *j);
 int	control_kick(struct control_job *j);
+int	control_trace(struct control_job *j);
 int	control_status(struct control_job *j);
 int	control_db_check(struct control_job *j);
 int	control_db_backup(struct control_job *j);

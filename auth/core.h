@@ -48,6 +48,8 @@ struct rekey;				/* auth/rekey.h */
 struct verify;				/* auth/verify.h */
 struct guess;				/* auth/guess.h */
 struct fair;				/* auth/fair.h */
+struct origin;				/* auth/origin.h */
+struct origindb;			/* db/origindb.h */
 struct ops;				/* auth/ops.h */
 
 struct core {
@@ -67,6 +69,9 @@ struct core {
 	struct fair		*fair;		/* in front of pool */
 	struct pace		 pace;		/* of failures */
 	struct placesdb		*places;
+	struct origindb		*origindb;
+	struct origin		*origin;	/* locks for itself */
+	_Atomic uint64_t	 token_keep_s;
 	struct ops		*ops;
 	struct core_stats	 stats;
 	bool			 has_secrets;	/* some user has a sealed secret */

@@ -23,7 +23,7 @@ auth_libcore_a_SOURCES = \
 	auth/hint.c auth/hint.h auth/keys.c auth/keys.h auth/login.c auth/login_end.c \
 	auth/login_mech.c auth/login_private.h auth/mail.c auth/mail_find.c auth/mail_private.h \
 	auth/mail_from.c auth/mail_ticket.c auth/notice.c \
-	auth/notice.h auth/ops.c auth/ops.h \
+	auth/notice.h auth/ops.c auth/ops.h auth/origin.c auth/origin.h \
 	auth/pace.c auth/pace.h auth/policy.c auth/policy.h auth/rekey.c auth/rekey.h auth/sasl.c \
 	auth/sasl.h auth/sasl_setup.c auth/sasl_user.c auth/apop.c \
 	auth/apop.h auth/names.c \
@@ -38,7 +38,7 @@ pkglibexec_PROGRAMS += auth/authd-core
 CONTROL_SOURCES = auth/control.c auth/control.h auth/control_args.c \
 	auth/control_credential.c auth/control_db.c auth/control_grant.c \
 	auth/control_blocked.c auth/control_private.h auth/control_session.c \
-	auth/control_settings.c auth/control_test.c auth/control_user.c \
+	auth/control_settings.c auth/control_test.c auth/control_trace.c auth/control_user.c \
 	auth/control_import.c \
 	auth/import.c auth/import.h
 auth_authd_core_SOURCES = auth/main.c auth/recover.c auth/recover.h \

@@ -4,6 +4,32 @@
  */
 #include "auth/mail_private.h"
 
+#include "auth/origin.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+/* What stands in Received instead of the address. 0, or TEMP is the answer:
+ * the address must not get out because a key is missing. */
+static int
+mail_origin(const struct mail *m, char dst[AUTHP_ORIGIN_MAX + 1])
+{
+	const struct ticket *t = m->ticket;
+	struct origin_mark mark = { .at_s = m->now_s, .peer = t->peer };
+	struct err e = { 0 };
+	int r;
+
+	dst[0] = '\0';
+	if (m->in.commit || m->core->conf->received_address != RECEIVED_TOKEN)
+		return 0;
+	(void)str_copy(mark.sid, sizeof(mark.sid), t->sid);
+	(void)str_copy(mark.user, sizeof(mark.user), t->user);
+	if ((r = origin_seal(m->core->origin, &mark, dst)) == 0)
+		return 0;
+	err_set(&e, r, "no token for Received: %s", err_name(r));
+	LOG_EV(LOG_ERR, "mail.temp", m->sid, KV_T("why", e.text));
+	return r;
+}
+
 int
 mail_op_ticket(struct peer *p, struct msg_in *in, int fd)
 {
@@ -11,7 +37,7 @@ mail_op_ticket(struct peer *p, struct msg_in *in, int fd)
 	size_t len;
 	struct ticket t;
 	struct mail m = { .core = p->core, .ticket = &t };
-	char rip[ADDR_STRLEN];
+	char rip[ADDR_STRLEN], origin[AUTHP_ORIGIN_MAX + 1];
 	struct msg_out out;
 	uint8_t phase;
 
@@ -31,6 +57,8 @@ mail_op_ticket(struct peer *p, struct msg_in *in, int fd)
 	m.in.commit = phase == AUTHP_COMMIT;
 	m.after_mail = true;
 	mail_judge(&m);
+	if (m.out.verdict == AUTHP_OK && mail_origin(&m, origin) != 0)
+		m.out.verdict = AUTHP_TEMP;
 	if (m.out.verdict != AUTHP_OK)
 		mail_log(&m);
 	ops_reply_begin(&out, AUTHP_TICKET, in->id, m.out.verdict);
@@ -41,6 +69,7 @@ mail_op_ticket(struct peer *p, struct msg_in *in, int fd)
 		msg_put_str(&out, t.tls);
 		msg_put_str(&out, t.mech);
 		msg_put_str(&out, t.sid);
+		msg_put_str(&out, origin);
 	}
 	ops_reply(p, &out);
 	return 0;

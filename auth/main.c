@@ -5,6 +5,7 @@
  * Cyrus SASL, user ids) is fetched before the doors close; db_dir is then the
  * current folder and, as root, the root. It never opens a network socket.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -17,6 +18,7 @@
 #include "auth/keys.h"
 #include "auth/notice.h"
 #include "auth/ops.h"
+#include "auth/origin.h"
 #include "auth/recover.h"
 #include "auth/rekey.h"
 #include "auth/sasl.h"
@@ -41,6 +43,7 @@ struct core_main {
 	bool			 upkeep_runs;
 	bool			 db_full;	/* it was logged */
 	bool			 places_fail;	/* it was logged */
+	bool			 origin_fail;	/* it was logged */
 	struct timer		 fair;
 	bool			 count_runs;
 	int			 count_result;
@@ -73,6 +76,20 @@ core_save_places(struct core_main *c)
 	c->places_fail = fail;
 }
 
+/* Keys of tokens in Received are made and removed in time. */
+static void
+core_keep_origin(struct core_main *c)
+{
+	struct err e = { 0 };
+	bool fail;
+
+	fail = origin_upkeep(c->core.origin, clock_now_s(),
+	    atomic_load(&c->core.token_keep_s), &e) != 0;
+	if (fail && !c->origin_fail)
+		LOG_EV(LOG_ERR, "db.origin.fail", NULL, KV_T("why", e.text));
+	c->origin_fail = fail;
+}
+
 /* Sweeping, notes and checkpoints, on the upkeep thread. */
 
 static void
@@ -86,6 +103,7 @@ core_upkeep(void *ctx)
 	    clock_now_s(), CORE_SWEEP_BUDGET, &removed, &e) != 0)
 		LOG_EV(LOG_ERR, "db.sweep.fail", NULL, KV_T("why", e.text));
 	core_save_places(c);
+	core_keep_origin(c);
 	if (!c->places_fail && dbenv_has_space(c->core.dbenv) &&
 	    placesdb_sweep(c->core.places, clock_now_s(),
 	    CORE_PLACES_BUDGET, &removed, &e) != 0)
@@ -208,6 +226,7 @@ core_commit(void *ctx)
 	fair_set_wait(c->core.fair, (int64_t)c->core.conf->auth_wait_s * 1000);
 	census_set_default(c->core.census,
 	    (uint32_t)c->core.conf->scram_iterations);
+	atomic_store(&c->core.token_keep_s, c->core.conf->token_keep_s);
 }
 
 static void
@@ -254,7 +273,9 @@ core_open_store(struct core *core, struct err *reterr)
 	    (r = relay_cache_open(core->dbenv,
 	    (unsigned int)core->conf->grant_ipv6_prefix, &core->relay,
 	    reterr)) != 0 ||
-	    (r = placesdb_open(core->dbenv, &core->places, reterr)) != 0)
+	    (r = placesdb_open(core->dbenv, &core->places, reterr)) != 0 ||
+	    (r = origindb_open(core->dbenv, &core->origindb, reterr)) != 0 ||
+	    (r = origin_new(core->origindb, &core->origin, reterr)) != 0)
 		return r;
 	dbenv_scratch_remove(".");	/* of one who was killed */
 	/* Behind the environment's lock: nobody else makes keys meanwhile. */
@@ -286,6 +307,8 @@ core_start(struct core_main *c, struct err *reterr)
 	    timer_init(&c->fair, core->loop, core_fair, c) != 0)
 		return err_set(reterr, ERR_NOMEM, "no memory");
 	fair_set_wait(core->fair, (int64_t)core->conf->auth_wait_s * 1000);
+	atomic_store(&core->token_keep_s, core->conf->token_keep_s);
+	core_keep_origin(c);	/* the first message needs a key */
 	census_load(core->census);
 	userdb_set_watch(core->userdb, census_changed, core->census);
 	return placesdb_guess_each(core->places, core_load_guess, core->guess,
@@ -330,6 +353,8 @@ core_end(struct core_main *c)
 	pool_free(core->care);
 	core_save_places(c);
 	placesdb_close(core->places);
+	origin_free(core->origin);
+	origindb_close(core->origindb);
 	relay_cache_close(core->relay);
 	userdb_close(core->userdb);
 	dbenv_close(core->dbenv);

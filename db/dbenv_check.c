@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "db/dbenv_private.h"
+#include "db/origindb.h"
 #include "db/placesdb_private.h"
 #include "db/recentdb.h"
 #include "db/record.h"
@@ -33,6 +34,7 @@ enum dbcheck_db {
 	DBCHECK_LOGINS,
 	DBCHECK_PLACES,
 	DBCHECK_RECENT,
+	DBCHECK_ORIGIN,
 	DBCHECK__COUNT
 };
 
@@ -375,6 +377,17 @@ dbcheck_recent(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
 }
 
 static void
+dbcheck_origin(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
+{
+	struct origindb_key key;
+
+	c->counts->others++;
+	if (origindb_decode(k.p, k.len, v.p, v.len, &key) != 0)
+		dbcheck_flaw(c, "an origin key is unreadable");
+	explicit_bzero(&key, sizeof(key));
+}
+
+static void
 dbcheck_other(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
 {
 	(void)k;
@@ -401,6 +414,7 @@ static const struct dbcheck_file {
 	[DBCHECK_LOGINS] = { "logins.db", dbcheck_login },
 	[DBCHECK_PLACES] = { "places.db", dbcheck_place },
 	[DBCHECK_RECENT] = { "recent.db", dbcheck_recent },
+	[DBCHECK_ORIGIN] = { "origin.db", dbcheck_origin },
 };
 
 static int

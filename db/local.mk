@@ -7,6 +7,7 @@ db_libstore_a_SOURCES = \
 	db/userdb_address.c db/userdb_index.c db/relay_cache.c db/relay_cache.h
 include db/places.mk
 include db/recent.mk
+include db/origin.mk
 
 STORE_LIBS = db/libstore.a lib/librun.a $(DB_LIBS) $(OPENSSL_LIBS)
 
@@ -16,7 +17,7 @@ dist_man_MANS += db/submitctl.8 db/submitctl-protocol.7
 db_submitctl_SOURCES = db/submitctl.c db/submitctl.h db/submitctl_output.c \
 	db/submitctl_password.c db/submitctl_user.c db/submitctl_queue.c \
 	db/submitctl_service.c db/submitctl_db.c db/submitctl_credential.c \
-	db/submitctl_session.c db/submitctl_blocked.c
+	db/submitctl_session.c db/submitctl_blocked.c db/submitctl_trace.c
 db_submitctl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 db_submitctl_LDADD = $(PARENT_LIBS)
 include db/import.mk

@@ -188,6 +188,7 @@ int	ctl_allow_as_add(struct ctl *c);
 int	ctl_allow_as_delete(struct ctl *c);
 int	ctl_allow_as_list(struct ctl *c);
 int	ctl_auth_test(struct ctl *c);
+int	ctl_trace_origin(struct ctl *c);
 int	ctl_who(struct ctl *c);
 int	ctl_kick(struct ctl *c);
 int	ctl_grant_list(struct ctl *c);

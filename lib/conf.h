@@ -63,6 +63,7 @@ enum conf_mech {
 };
 #define CONF_MECH_BIT(m) (1u << (m))
 
+enum conf_received_address { RECEIVED_YES, RECEIVED_TOKEN };
 enum conf_sender_policy { SENDER_REJECT, SENDER_ADD, SENDER_LOG };
 
 #define CONF_SECTIONS_MAX	32u	/* listeners that are sections */
@@ -97,6 +98,8 @@ enum conf_shadow { SHADOW_ENFORCE, SHADOW_LOG };	/* of a limit */
 struct conf {
 	unsigned int	 refs;
 	char		*hostname;
+	enum conf_received_address received_address;
+	uint64_t	 token_keep_s;
 	struct conf_list local_domains;		/* lower case */
 	char		*next_hop;		/* "host:port", or NULL */
 	struct conf_addrs listen_submission;

@@ -17,11 +17,20 @@
 
 /* In the order of enum conf_shadow. */
 static const char *const key_header_words[] = { "reject", "log", NULL };
+static const char *const key_received_words[] = { "yes", "token", NULL };
 static const char *const key_shadow_words[] = { "enforce", "log", NULL };
 
 const struct conf_key conf_keys[] = {
 	{ .name = "hostname", .type = &conf_hostname, .offset = AT(hostname),
 	  .help = "this server's own name, in greetings and Received" },
+	{ .name = "received_address", .type = &conf_word,
+	  .words = key_received_words, .offset = AT(received_address),
+	  .dflt = "yes",
+	  .help = "whether Received shows the client's address, or a token" },
+	{ .name = "token_keep", .type = &conf_duration,
+	  .offset = AT(token_keep_s), .dflt = "400d", .min = 86400,
+	  .max = (uint64_t)3650 * 86400, .unit = "s",
+	  .help = "how long such a token can be opened" },
 	{ .name = "local_domains", .type = &conf_domains,
 	  .offset = AT(local_domains), .dflt = "",
 	  .help = "domains whose mail goes to users' Maildirs" },

@@ -19,4 +19,5 @@ include tests/unit/xtext.mk
 include tests/unit/import.mk
 include tests/bench/local.mk
 include tests/unit/guess.mk
+include tests/unit/telling.mk
 include tests/unit/recent.mk

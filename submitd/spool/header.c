@@ -17,6 +17,7 @@
 #include "lib/err.h"
 #include "lib/mailbox.h"
 
+#define HEADER_PIECE 64u	/* of a token, on one line */
 #define HEADER_WIDTH 76u	/* RFC 5322 section 2.1.1 recommends 78 */
 
 struct header_out {
@@ -152,22 +153,51 @@ header_for(struct header_out *o, const struct envelope *e)
 	header_word(o, text);
 }
 
-int
-header_received(const struct envelope *e, const char *hostname, char *dst,
-    size_t size)
+/* Who the client is, in clear. */
+static void
+header_client(struct header_out *o, const struct envelope *e)
 {
-	struct header_out o = { .dst = dst, .size = size };
 	char text[ADDR_STRLEN + 8], literal[ADDR_STRLEN];
-	char date[CLOCK_DATE_SIZE];
 	struct addr peer;
 
-	header_word(&o, "Received: from");
-	header_word(&o, header_helo(e->helo));
+	header_word(o, header_helo(e->helo));
 	if (addr_parse_ip(e->peer, &peer) == 0) {
 		snprintf(text, sizeof(text), "(%s)",
 		    addr_literal(&peer, literal));
-		header_word(&o, text);
+		header_word(o, text);
 	}
+}
+
+/* The same as a token, in lines of their own. */
+static void
+header_origin(struct header_out *o, const char *origin)
+{
+	char text[HEADER_PIECE + 2];
+	size_t n;
+
+	header_word(o, "unknown");
+	header_word(o, "(origin");
+	while (*origin != '\0') {
+		n = strnlen(origin, HEADER_PIECE);
+		snprintf(text, sizeof(text), "%.*s%s", (int)n, origin,
+		    origin[n] == '\0' ? ")" : "");
+		header_word(o, text);
+		origin += n;
+	}
+}
+
+int
+header_received(const struct envelope *e, const char *hostname,
+    const char *origin, char *dst, size_t size)
+{
+	struct header_out o = { .dst = dst, .size = size };
+	char date[CLOCK_DATE_SIZE];
+
+	header_word(&o, "Received: from");
+	if (origin[0] != '\0')
+		header_origin(&o, origin);
+	else
+		header_client(&o, e);
 	header_word(&o, "by");
 	header_word(&o, hostname);
 	/* RFC 3848: the A stands for a successful AUTH and nothing else. RFC
@@ -177,7 +207,8 @@ header_received(const struct envelope *e, const char *hostname, char *dst,
 		header_more(&o, "A");
 	header_word(&o, "id");
 	header_word(&o, e->id);
-	header_user(&o, e);
+	if (origin[0] == '\0')
+		header_user(&o, e);
 	/* Only where it tells nobody of another recipient (section 7.2). */
 	if (e->n_rcpts == 1)
 		header_for(&o, e);

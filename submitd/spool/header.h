@@ -14,10 +14,11 @@
 #define HEADER_RECEIVED_SIZE 2048u
 
 /* Writes the folded field with its CR LF (RFC 5321 section 4.4, RFC 8314
- * section 4.3). All of the envelope is encoded: nothing in it can end the line.
+ * section 4.3). `origin` is "", or a token (base64) that stands in the place of
+ * the client's address and EHLO name and of the user. All of the envelope is encoded: nothing in it can end the line.
  * Returns its octets, or ERR_LIMIT. */
 int	header_received(const struct envelope *e, const char *hostname,
-	    char *dst, size_t size);
+	    const char *origin, char *dst, size_t size);
 
 /* Looks for the fields of a message, which comes in pieces, that submitd-spool
  * heeds: it counts Received, and sees "TLS-Required: No" (RFC 8689 section 5). */

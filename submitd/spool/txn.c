@@ -422,7 +422,8 @@ txn_make(struct txn *t, const struct authc_reply *r)
 	if (t->env.user == NULL || t->env.peer == NULL ||
 	    t->env.tls == NULL || t->env.mech == NULL || t->env.sid == NULL)
 		return ERR_NOMEM;
-	n = header_received(&t->env, t->sp->conf->hostname, top, sizeof(top));
+	n = header_received(&t->env, t->sp->conf->hostname, r->origin, top,
+	    sizeof(top));
 	if (n < 0)
 		return n;
 	return store_file_new(&t->env, top, (size_t)n, &t->file);

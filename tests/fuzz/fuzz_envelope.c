@@ -27,7 +27,7 @@ fuzz_envelope_one(const uint8_t *data, size_t len)
 	FUZZ_CHECK(back.n_rcpts == e.n_rcpts);
 	FUZZ_CHECK(strcmp(back.sender, e.sender) == 0);
 	/* Whatever stands in it, it makes one field and nothing else. */
-	r = header_received(&e, "mx.example.org", received, sizeof(received));
+	r = header_received(&e, "mx.example.org", "", received, sizeof(received));
 	for (int i = 0; i + 1 < r; i++) {
 		FUZZ_CHECK(received[i] != '\0');
 		if (received[i] == '\r' || received[i] == '\n')

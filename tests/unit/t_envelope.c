@@ -302,18 +302,48 @@ test_received(void **state)
 		e.peer = strdup(c->peer);
 		e.user = strdup(c->user);
 		e.tls = strdup(c->tls);
-		n = header_received(&e, "mx.example.org", got, sizeof(got));
+		n = header_received(&e, "mx.example.org", "", got, sizeof(got));
 		assert_int_equal(n, strlen(got));
 		unfold(got);
 		snprintf(want, sizeof(want), "Received: from %s; "
 		    "Wed, 18 Nov 2026 11:06:40 +0000\r\n", c->want);
 		ROW_STR(c->name, got, want);
-		assert_true(header_received(&e, "mx.example.org", got, 64) < 0);
+		assert_true(header_received(&e, "mx.example.org", "", got, 64) < 0);
 		free(rcpt);
 		free(e.helo);
 		free(e.peer);
 		free(e.user);
 		free(e.tls);
+	}
+}
+
+/* A token stands for address, EHLO name and user. */
+static void
+test_received_origin(void **state)
+{
+	char rcpt[] = "b@example.com", *r = rcpt, token[AUTHP_ORIGIN_MAX + 1];
+	char got[HEADER_RECEIVED_SIZE];
+	struct envelope e = sample(&r, 1);
+
+	(void)state;
+	e.kind = AUTHP_KIND_SASL;
+	e.helo = (char[]){ "client.example.net" };
+	e.peer = (char[]){ "192.0.2.7" };
+	e.user = (char[]){ "u@example.org" };
+	e.tls = (char[]){ "" };
+	memset(token, 'a', sizeof(token) - 1);
+	for (size_t n = 1; n < sizeof(token); n++) {
+		token[n] = '\0';
+		assert_true(header_received(&e, "mx.example.org", token, got,
+		    sizeof(got)) > 0);
+		assert_null(strstr(got, "192.0.2.7"));
+		assert_null(strstr(got, "client"));
+		assert_null(strstr(got, "u@example.org"));
+		assert_non_null(strstr(got, "from unknown (origin"));
+		for (char *line = strtok(got, "\n"); line != NULL;
+		    line = strtok(NULL, "\n"))
+			assert_true(strlen(line) <= 79);
+		token[n] = 'a';
 	}
 }
 
@@ -338,7 +368,7 @@ test_received_long(void **state)
 	rcpt[sizeof(rcpt) - 2] = 'x';
 	e.user = user;
 	e.helo = helo;
-	assert_true(header_received(&e, helo, got, sizeof(got)) > 0);
+	assert_true(header_received(&e, helo, "", got, sizeof(got)) > 0);
 	for (char *line = strtok(got, "\n"); line != NULL;
 	    line = strtok(NULL, "\n"))
 		assert_true(strlen(line) < 998);
@@ -407,6 +437,7 @@ main(void)
 		cmocka_unit_test(test_header_round),
 		cmocka_unit_test(test_result_round),
 		cmocka_unit_test(test_received),
+		cmocka_unit_test(test_received_origin),
 		cmocka_unit_test(test_received_long),
 		cmocka_unit_test(test_scan),
 	};

@@ -31,7 +31,8 @@
 
 static char root[200];
 static struct conf conf = { .hostname = (char[]){ "mx.example.org" },
-	.message_size_limit = 8 * 1024 * 1024, .spool_min_free = 1 };
+	.message_size_limit = 8 * 1024 * 1024, .spool_min_free = 1,
+	.received_limit = 100 };
 static struct loop *loop;
 static struct spool *sp;
 static struct ipc_listener *listeners[3];
@@ -71,6 +72,7 @@ auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 		msg_put_str(&out, "TLSv1.3:TLS_AES_256_GCM_SHA384:X25519");
 		msg_put_str(&out, "PLAIN");
 		msg_put_str(&out, "sidsidsidsidsid2");
+		msg_put_str(&out, "");		/* origin */
 	}
 	return ipc_send(p, &out, -1);
 }
