@@ -333,13 +333,17 @@ authc_put_blob(struct msg_out *m, const void *p, size_t len, size_t max)
 
 int
 authc_session(struct authc *a, int sock_fd, enum authp_service service,
-    const char *sid, authc_fn *fn, void *ctx, uint32_t *ret_call)
+    const char *sid, const struct addr *claim, authc_fn *fn, void *ctx,
+    uint32_t *ret_call)
 {
 	struct msg_out m;
+	char ip[ADDR_STRLEN];
 	uint32_t id = authc_begin(a, &m, AUTHP_SESSION);
 
 	authc_put_str(&m, sid, AUTHP_SID_MAX);
 	msg_put_u8(&m, (uint8_t)service);
+	authc_put_str(&m, claim == NULL ? "" : addr_ip_text(claim, ip),
+	    AUTHP_ADDRESS_MAX);
 	return authc_ask(a, &m, AUTHP_SESSION, id, sock_fd, fn, ctx, ret_call);
 }
 

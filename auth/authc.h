@@ -100,10 +100,13 @@ int	authc_is_up(const struct authc *a);
 /* Some user has a secret for CRAM-MD5 and APOP; false while authd is away. */
 bool	authc_has_secrets(const struct authc *a);
 
-/* Each returns 0 and puts the call's id in *ret_call (for authc_cancel; may be
+/* `claim` is NULL, or whom the socket's peer speaks for: PROXY, XCLIENT.
+ *
+ * Each returns 0 and puts the call's id in *ret_call (for authc_cancel; may be
  * NULL), or ERR_AWAY, ERR_NOMEM, ERR_LIMIT (an argument is too long). */
 int	authc_session(struct authc *a, int sock_fd, enum authp_service service,
-	    const char *sid, authc_fn *fn, void *ctx, uint32_t *ret_call);
+	    const char *sid, const struct addr *claim, authc_fn *fn, void *ctx,
+	    uint32_t *ret_call);
 /* Responses are the caller's to zero; this module zeroes its own copy. */
 int	authc_sasl_start(struct authc *a, const struct authc_handle *handle,
 	    const struct authc_start *st, authc_fn *fn, void *ctx,

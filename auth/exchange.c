@@ -49,6 +49,7 @@ struct exchange {
 	struct authc		*authc;
 	enum authp_service	 service;
 	const char		*sid;
+	const struct addr	*claim;
 	enum exchange_state	 state;
 	exchange_fn		*fn;
 	void			*ctx;
@@ -60,7 +61,8 @@ struct exchange {
 };
 
 struct exchange *
-exchange_new(struct authc *a, enum authp_service service, const char *sid)
+exchange_new(struct authc *a, enum authp_service service, const char *sid,
+    const struct addr *claim)
 {
 	struct exchange *x = calloc(1, sizeof(*x));
 
@@ -69,6 +71,7 @@ exchange_new(struct authc *a, enum authp_service service, const char *sid)
 	x->authc = a;
 	x->service = service;
 	x->sid = sid;
+	x->claim = claim;
 	return x;
 }
 
@@ -238,7 +241,7 @@ exchange_hello(struct exchange *x, int sock_fd, exchange_fn *fn, void *ctx)
 	if (x->state != EXCHANGE_IDLE)
 		return ERR_EXISTS;
 	r = authc_session(x->authc, sock_fd, x->service, x->sid,
-	    exchange_handled, x, &x->call);
+	    x->claim, exchange_handled, x, &x->call);
 	if (r != 0)
 		return r;
 	x->fn = fn;

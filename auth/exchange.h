@@ -42,9 +42,10 @@ struct exchange_reply {
 /* All pointers are good for the call. The exchange may be freed in it. */
 typedef void exchange_fn(void *ctx, const struct exchange_reply *r);
 
-/* `sid` is borrowed for its life. NULL: no memory. */
+/* `sid` and `claim` (authc_session(), or NULL) are borrowed for its life. NULL:
+ * no memory. */
 struct exchange *exchange_new(struct authc *a, enum authp_service service,
-	    const char *sid);
+	    const char *sid, const struct addr *claim);
 /* Gives up what runs; no callback comes any more. NULL is fine. */
 void	exchange_free(struct exchange *x);
 

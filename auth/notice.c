@@ -198,7 +198,7 @@ notice_op_who_entry(struct peer *p, struct msg_in *m, int fd)
 	if (msg_get_end(m) != 0 || !str_is_id(s.sid) ||
 	    !str_is_utf8(s.user, strlen(s.user)) ||
 	    !str_is_utf8(s.login, strlen(s.login)) ||
-	    addr_parse_ip(peer, &s.peer) != 0 ||
+	    addr_parse_peer(peer, &s.peer) != 0 ||
 	    service != (p->role == ROLE_POP ? AUTHP_POP : AUTHP_SMTP) ||
 	    !ops_is_tls_text(s.mech) || !ops_is_tls_text(s.tls) ||
 	    since_s > INT64_MAX)

@@ -199,6 +199,32 @@ ops_read_socket(int fd, struct ticket_handle *h)
 	return 0;
 }
 
+/* A claim that the peer speaks for another client: believed from the peers
+ * that the listener names, and from those of proxy_from nothing else is. */
+static int
+ops_take_claim(struct peer *p, struct ticket_handle *h, const char *claim)
+{
+	const struct conf *c = p->core->conf;
+	size_t l = conf_listener_of(c, h->service == AUTHP_POP, &h->local);
+	bool proxied = conf_listener_is_proxied(c, l);
+	char ip[ADDR_STRLEN];
+	struct addr peer = h->peer;
+
+	if (claim[0] == '\0' && !proxied)
+		return 0;
+	if (claim[0] != '\0' && addr_parse_peer(claim, &h->peer) != 0)
+		return ERR_FORMAT;
+	if (claim[0] != '\0' && (proxied ?
+	    conf_listener_takes_proxy(c, l, &peer) :
+	    conf_listener_takes_xclient(c, l, &peer)))
+		return 0;
+	LOG_EV(LOG_WARNING, "auth.badclaim", h->sid,
+	    KV_A("peer", priv_role_name(p->role)),
+	    KV_A("rip", addr_ip_text(&peer, ip)), KV_S("claim", claim),
+	    KV_A("service", conf_listener_name(c, l)));
+	return ERR_DENIED;
+}
+
 static int
 ops_op_session(struct peer *p, struct msg_in *m, int fd)
 {
@@ -206,11 +232,12 @@ ops_op_session(struct peer *p, struct msg_in *m, int fd)
 	uint8_t blob[AUTHP_HANDLE_MAX];
 	uint32_t id = m->id;
 	struct msg_out out;
-	const char *sid;
+	const char *sid, *claim;
 	int r = 0, len;
 
 	msg_get_str(m, &sid, AUTHP_SID_MAX);
 	msg_get_u8(m, &h.service);
+	msg_get_str(m, &claim, AUTHP_ADDRESS_MAX);
 	if (msg_get_end(m) != 0 || fd < 0 || !str_is_id(sid) ||
 	    h.service != (p->role == ROLE_POP ? AUTHP_POP : AUTHP_SMTP))
 		r = ERR_FORMAT;
@@ -218,13 +245,16 @@ ops_op_session(struct peer *p, struct msg_in *m, int fd)
 		r = ops_read_socket(fd, &h);
 	if (fd >= 0)
 		close(fd);
-	if (r == ERR_AWAY) {
-		ops_reply_verdict(p, AUTHP_SESSION, id, AUTHP_TEMP);
+	str_copy(h.sid, sizeof(h.sid), sid);
+	if (r == 0)
+		r = ops_take_claim(p, &h, claim);
+	if (r == ERR_AWAY || r == ERR_DENIED) {
+		ops_reply_verdict(p, AUTHP_SESSION, id, r == ERR_AWAY ?
+		    AUTHP_TEMP : AUTHP_VOID);
 		return 0;
 	}
 	if (r != 0)
 		return r;
-	str_copy(h.sid, sizeof(h.sid), sid);
 	len = ticket_handle_seal(p->core->keys.ticket, &h, blob);
 	if (len < 0) {
 		ops_reply_verdict(p, AUTHP_SESSION, id, AUTHP_TEMP);

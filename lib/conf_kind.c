@@ -128,6 +128,9 @@ kind_listener_check(const void *item, struct err *reterr)
 	    l->service == CONF_POP3S))
 		return conf_section_error(kind, item, reterr,
 		    "xclient_from: expected only where submission is served");
+	if (l->xclient_from.n > 0 && l->proxy_from.n > 0)
+		return conf_section_error(kind, item, reterr,
+		    "expected proxy_from or xclient_from, not both");
 	return 0;
 }
 

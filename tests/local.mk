@@ -18,6 +18,7 @@ include tests/unit/verify.mk
 include tests/unit/xtext.mk
 include tests/unit/import.mk
 include tests/bench/local.mk
+include tests/unit/networks.mk
 include tests/unit/guess.mk
 include tests/unit/telling.mk
 include tests/unit/recent.mk

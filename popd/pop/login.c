@@ -194,7 +194,8 @@ static struct exchange *
 pop_login_exchange(struct pop_session *s)
 {
 	if (s->exchange == NULL)
-		s->exchange = exchange_new(s->server->authc, AUTHP_POP, s->id);
+		s->exchange = exchange_new(s->server->authc, AUTHP_POP, s->id,
+		    s->claimed ? &s->peer : NULL);
 	return s->exchange;
 }
 

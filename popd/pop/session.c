@@ -370,8 +370,7 @@ pop_session_close(struct pop_session *s, const char *why, bool flush)
 }
 
 static struct pop_session *
-pop_session_new(struct pop_server *srv, int fd, const struct addr *peer,
-    size_t listener)
+pop_session_new(struct pop_server *srv, int fd, const struct pop_client *c)
 {
 	struct pop_session *s = calloc(1, sizeof(*s));
 
@@ -384,12 +383,14 @@ pop_session_new(struct pop_server *srv, int fd, const struct addr *peer,
 	}
 	s->server = srv;
 	s->conf = conf_ref(srv->conf);
-	s->tls_ctx = srv->tls.ctx[listener];
+	s->tls_ctx = srv->tls.ctx[c->listener];
 	if (s->tls_ctx != NULL)
 		SSL_CTX_up_ref(s->tls_ctx);
-	s->peer = s->via = *peer;
-	s->listener = listener;
-	s->implicit_tls = conf_listener_is_tls(s->conf, listener);
+	s->peer = c->peer;
+	s->via = c->via;
+	s->claimed = c->claimed;
+	s->listener = c->listener;
+	s->implicit_tls = conf_listener_is_tls(s->conf, c->listener);
 	s->state = POP_ST_CLEAR;
 	s->opened_ms = clock_mono_ms();
 	str_id(s->id);
@@ -398,23 +399,20 @@ pop_session_new(struct pop_server *srv, int fd, const struct addr *peer,
 }
 
 int
-pop_session_accept(void *ctx, int fd, const struct addr *peer,
-    const struct child_fd *service)
+pop_session_begin(struct pop_server *srv, int fd, const struct pop_client *c)
 {
-	struct pop_server *srv = ctx;
-	size_t listener = conf_listener_find(srv->conf, service->name);
-	char ip[ADDR_STRLEN], local[ADDR_STRLEN];
-	struct pop_session *s;
+	struct pop_session *s = pop_session_new(srv, fd, c);
+	char ip[ADDR_STRLEN], local[ADDR_STRLEN], via[ADDR_STRLEN];
 
-	if (listener == conf_listener_count(srv->conf))
-		return ERR_CONFIG;
-	if ((s = pop_session_new(srv, fd, peer, listener)) == NULL)
+	if (s == NULL)
 		return ERR_NOMEM;
 	LOG_EV(LOG_INFO, "pop3.open", s->id,
-	    KV_A("rip", addr_ip_text(peer, ip)), KV_U("rport", peer->port),
-	    KV_A("service", service->name),
-	    KV_A("lip", addr_text(conn_local(s->conn), local)));
-	pop_limits_enter(s, &s->peer);
+	    KV_A("rip", addr_ip_text(&s->peer, ip)),
+	    KV_U("rport", s->peer.port),
+	    KV_A("service", conf_listener_name(s->conf, s->listener)),
+	    KV_A("lip", addr_text(conn_local(s->conn), local)),
+	    KV_S("via", s->claimed ? addr_ip_text(&s->via, via) : NULL));
+	pop_limits_enter(s, addr_is_none(&s->peer) ? NULL : &s->peer);
 	if (!s->implicit_tls) {
 		pop_session_alive(s);
 		if (!pop_hint_early(s))

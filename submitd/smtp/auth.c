@@ -175,10 +175,7 @@ smtp_cmd_auth(struct smtp_session *s, char *arg)
 	}
 	free(s->mech);
 	s->mech = strdup(arg);
-	if (s->exchange == NULL)
-		s->exchange = exchange_new(s->worker->authc, AUTHP_SMTP,
-		    s->sid);
-	if (s->mech == NULL || s->exchange == NULL) {
+	if (s->mech == NULL || smtp_session_exchange(s) == NULL) {
 		smtp_reply(s, SMTP_R_NO_MEMORY);
 		return;
 	}

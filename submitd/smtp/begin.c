@@ -16,17 +16,18 @@
 static void
 begin_log(const struct smtp_session *s)
 {
-	char rip[ADDR_STRLEN], lip[ADDR_STRLEN];
+	char rip[ADDR_STRLEN], lip[ADDR_STRLEN], via[ADDR_STRLEN];
 
 	LOG_EV(LOG_INFO, "smtp.open", s->sid,
 	    KV_A("rip", addr_ip_text(&s->peer, rip)),
 	    KV_U("rport", s->peer.port),
 	    KV_A("lip", addr_ip_text(conn_local(s->conn), lip)),
-	    KV_U("lport", conn_local(s->conn)->port));
+	    KV_U("lport", conn_local(s->conn)->port),
+	    KV_S("via", s->claimed ? addr_ip_text(&s->via, via) : NULL));
 }
 
-static void
-begin_greet(struct smtp_session *s)
+void
+smtp_begin_greet(struct smtp_session *s)
 {
 	char text[300];
 
@@ -51,7 +52,7 @@ smtp_begin_secured(void *ctx)
 	    KV_A("rip", addr_ip_text(&s->peer, ip)), KV_A("tls", s->tls));
 	smtp_session_enter(s, SMTP_ST_SECURE);
 	if (conf_listener_is_tls(s->settings->conf, s->listener))
-		begin_greet(s);
+		smtp_begin_greet(s);
 }
 
 static void
@@ -92,11 +93,11 @@ smtp_session_new(struct smtp_worker *w, int fd, const struct smtp_client *c)
 	s->settings = smtp_settings_ref(w->settings);
 	begin_link(s);
 	begin_log(s);
-	smtp_limits_enter(s, &s->peer);
+	smtp_limits_enter(s, addr_is_none(&s->peer) ? NULL : &s->peer);
 	if (!is_tls) {
 		smtp_session_enter(s, SMTP_ST_GREET);
 		if (!smtp_hint_early(s))
-			begin_greet(s);
+			smtp_begin_greet(s);
 	} else if (conn_start_server_tls(s->conn, tls) == 0) {
 		smtp_session_enter(s, SMTP_ST_HANDSHAKE);
 	} else {

@@ -49,6 +49,7 @@ static const struct smtp_command commands[] = {
 	{ "VRFY",     IN_TLS,      ARG | CHEAP,    LINE,      smtp_cmd_vrfy },
 	{ "EXPN",     IN_TLS,      ARG | CHEAP,    LINE,      smtp_cmd_expn },
 	{ "HELP",     IN_TLS,      CHEAP,          LINE,      smtp_cmd_help },
+	{ "XCLIENT",  IN_ANY,      ARG | HIDDEN,   LINE,      smtp_cmd_xclient },
 	{ "QUIT",     IN_ANY,      NOARG,          LINE,      smtp_cmd_quit },
 	/* Answered, not offered. RFC 6409 section 7: no ETRN, no ATRN here,
 	 * and 521 for none of them. */

@@ -77,6 +77,7 @@ smtp_cmd_ehlo(struct smtp_session *s, char *arg)
 {
 	const struct conf *conf = s->settings->conf;
 	char text[1024], auth[MECHS_TEXT_SIZE + 16] = "", more[256] = "";
+	const char *xclient = "";
 
 	if (!ehlo_take(s, arg, true))
 		return;
@@ -89,12 +90,14 @@ smtp_cmd_ehlo(struct smtp_session *s, char *arg)
 	} else if (s->settings->tls.ctx[s->listener] != NULL) {
 		str_copy(auth, sizeof(auth), "250-STARTTLS\r\n");
 	}
+	if (conf_listener_takes_xclient(conf, s->listener, &s->via))
+		xclient = "250-XCLIENT NAME ADDR PORT PROTO HELO\r\n";
 	if (str_format(text, sizeof(text), "250-%s\r\n250-PIPELINING\r\n"
 	    "250-SIZE %" PRIu64 "\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
 	    "250-CHUNKING\r\n250-DSN\r\n250-LIMITS RCPTMAX=%" PRIu64
-	    "\r\n%s%s250 ENHANCEDSTATUSCODES\r\n", conf->hostname,
+	    "\r\n%s%s%s250 ENHANCEDSTATUSCODES\r\n", conf->hostname,
 	    conf->message_size_limit, conf->recipient_limit, more,
-	    auth) == 0)
+	    auth, xclient) == 0)
 		smtp_send(s, text, strlen(text));
 	else
 		smtp_reply(s, SMTP_R_NO_MEMORY);

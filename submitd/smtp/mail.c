@@ -262,10 +262,7 @@ mail_begin(struct smtp_session *s)
 {
 	int r;
 
-	if (s->exchange == NULL)
-		s->exchange = exchange_new(s->worker->authc, AUTHP_SMTP,
-		    s->sid);
-	if (s->exchange == NULL)
+	if (smtp_session_exchange(s) == NULL)
 		r = ERR_NOMEM;
 	else if (exchange_handle(s->exchange) != NULL)
 		r = mail_ask(s);

@@ -98,6 +98,12 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_PARAM_VALUE] =		{ 501, "5.5.4", "Bad value of a parameter", E },
 	[SMTP_R_HOLD_TOO_LONG] =	{ 501, "5.5.4", "A message can be held for 30 days "
 	    "at most", E | P },
+	[SMTP_R_XCLIENT_SYNTAX] =	{ 501, "5.5.4", "Syntax: XCLIENT with ADDR=, PORT=, "
+	    "NAME=, HELO= or PROTO=, each once", E },
+	[SMTP_R_XCLIENT_IN_TX] =	{ 503, "5.5.1", "XCLIENT within a transaction", E },
+	[SMTP_R_XCLIENT_DENIED] =	{ 550, "5.7.0", "XCLIENT is for listed peers alone", E },
+	[SMTP_R_XCLIENT_LOGIN] =	{ 550, "5.7.0", "XCLIENT LOGIN is never believed: log "
+	    "in with AUTH", E },
 	[SMTP_R_BAD_SEQUENCE] =		{ 503, "5.5.1", "Bad sequence of commands", E },
 	[SMTP_R_HELLO_FIRST] =		{ 503, "5.5.1", "Send EHLO first", E },
 	[SMTP_R_MAIL_FIRST] =		{ 503, "5.5.1", "Send MAIL first", E },

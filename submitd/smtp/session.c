@@ -482,3 +482,12 @@ const struct roll_ops smtp_session_roll = {
 	.describe = session_describe,
 	.kick = session_kick,
 };
+
+struct exchange *
+smtp_session_exchange(struct smtp_session *s)
+{
+	if (s->exchange == NULL)
+		s->exchange = exchange_new(s->worker->authc, AUTHP_SMTP,
+		    s->sid, s->claimed ? &s->peer : NULL);
+	return s->exchange;
+}

@@ -168,6 +168,11 @@ struct smtp_client {			/* who has just come */
 /* A client of a listener; takes fd over unless it fails. */
 int	smtp_session_new(struct smtp_worker *w, int fd,
 	    const struct smtp_client *c);
+/* The same for whoever has connected to the listener by that name: where it
+ * wants a PROXY header, that is waited for. */
+int	smtp_accept(struct smtp_worker *w, int fd, const struct addr *peer,
+	    const char *listener);
+void	smtp_begin_greet(struct smtp_session *s);
 /* The handshake has ended well. */
 void	smtp_begin_secured(void *session);
 extern const struct conn_ops smtp_session_conn_ops;
@@ -185,6 +190,8 @@ void	smtp_session_close(struct smtp_session *s, const char *why);
 void	smtp_session_enter(struct smtp_session *s, enum smtp_state next);
 /* Where the session is outside of a transaction. */
 enum smtp_state smtp_session_rest(const struct smtp_session *s);
+/* What authd is asked through; NULL: no memory. */
+struct exchange *smtp_session_exchange(struct smtp_session *s);
 extern const struct roll_ops smtp_session_roll;
 const char *smtp_state_name(enum smtp_state st);
 

@@ -58,13 +58,7 @@ static int
 worker_accepted(void *ctx, int fd, const struct addr *peer,
     const struct child_fd *service)
 {
-	struct smtp_worker *w = ctx;
-	struct smtp_client c = { .peer = *peer, .via = *peer,
-	    .listener = conf_listener_find(w->settings->conf, service->name) };
-
-	if (c.listener == conf_listener_count(w->settings->conf))
-		return ERR_CONFIG;
-	return smtp_session_new(w, fd, &c);
+	return smtp_accept(ctx, fd, peer, service->name);
 }
 
 static int

@@ -111,7 +111,7 @@ ask(struct authc *a, uint8_t which)
 
 	switch (which % QUESTIONS) {
 	case 0:
-		return authc_session(a, 0, AUTHP_SMTP, "sid", answered, a,
+		return authc_session(a, 0, AUTHP_SMTP, "sid", NULL, answered, a,
 		    NULL);
 	case 1:
 		return authc_sasl_start(a, &handle, &start, answered, a, NULL);

@@ -15,6 +15,7 @@ include tests/fuzz/places.mk
 include tests/fuzz/send.mk
 include tests/fuzz/authc.mk
 include tests/fuzz/lib.mk
+include tests/fuzz/networks.mk
 include tests/fuzz/manifest.mk
 include tests/fuzz/spool.mk
 include tests/fuzz/verify.mk

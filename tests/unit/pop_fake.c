@@ -347,8 +347,10 @@ fake_ask(uint16_t type, authc_fn *fn, void *ctx, uint32_t *ret_call)
 
 int
 authc_session(struct authc *a, int sock_fd, enum authp_service service,
-    const char *sid, authc_fn *fn, void *ctx, uint32_t *ret_call)
+    const char *sid, const struct addr *claim, authc_fn *fn, void *ctx,
+    uint32_t *ret_call)
 {
+	(void)claim;
 	(void)a;
 	fake_must(sock_fd >= 0 && service == AUTHP_POP && strlen(sid) == 16,
 	    "SESSION is wrong");
@@ -640,8 +642,8 @@ fake_begin(enum fake_service service, bool with_tls, bool secrets)
 {
 	static char hostname[] = "pop.example.org";
 	static SSL_CTX *tls_ctx;
-	struct child_fd cfd = { .implicit_tls = service == FAKE_POP3S };
-	struct addr peer = { .port = 1 };
+	struct pop_client client = { .peer = { .port = 1 },
+	    .listener = service == FAKE_POP3S ? CONF_POP3S : CONF_POP3 };
 
 	memset(&fake, 0, sizeof(fake));
 	buf_init(&fake.output, 64 * 1024 * 1024);
@@ -657,7 +659,6 @@ fake_begin(enum fake_service service, bool with_tls, bool secrets)
 	fake.sessions = 1;
 	TAILQ_INIT(&fake.server.sessions);
 	fake.server.conf = &fake.conf;
-	strcpy(cfd.name, service == FAKE_POP3S ? "pop3s" : "pop3");
 	if (tls_ctx == NULL)	/* kept: a fuzzer makes many sessions */
 		tls_ctx = SSL_CTX_new(TLS_server_method());
 	if (with_tls)
@@ -670,7 +671,7 @@ fake_begin(enum fake_service service, bool with_tls, bool secrets)
 	fake.server.roll = roll_new(NULL, "auth", &pop_session_roll);
 	fake_must(fake.server.roll != NULL, "memory");
 	fake.server.authc = roll_authc(fake.server.roll);
-	fake_must(pop_session_accept(&fake.server, 0, &peer, &cfd) == 0,
+	fake_must(pop_session_begin(&fake.server, 0, &client) == 0,
 	    "not accepted");
 	fake_run();
 }

@@ -320,8 +320,10 @@ fake_answer(authc_fn *fn, void *ctx, enum authp_verdict v, uint32_t *ret_call,
 
 int
 authc_session(struct authc *a, int sock_fd, enum authp_service service,
-    const char *sid, authc_fn *fn, void *ctx, uint32_t *ret_call)
+    const char *sid, const struct addr *claim, authc_fn *fn, void *ctx,
+    uint32_t *ret_call)
 {
+	(void)claim;
 	(void)a;
 	(void)sock_fd;
 	if (service != AUTHP_SMTP || !str_is_id(sid))

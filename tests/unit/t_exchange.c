@@ -48,8 +48,10 @@ asked(uint16_t type, authc_fn *fn, void *ctx, uint32_t *ret_call)
 
 int
 authc_session(struct authc *a, int sock_fd, enum authp_service service,
-    const char *sid, authc_fn *fn, void *ctx, uint32_t *ret_call)
+    const char *sid, const struct addr *claim, authc_fn *fn, void *ctx,
+    uint32_t *ret_call)
 {
+	(void)claim;
 	(void)a, (void)service, (void)sid;
 	assert_int_equal(sock_fd, 9);
 	return asked(AUTHP_SESSION, fn, ctx, ret_call);
@@ -206,7 +208,7 @@ tell(void *ctx, const struct exchange_reply *r)
 static struct exchange *
 begun(const char *mech, const char *ir, int want)
 {
-	struct exchange *x = exchange_new(NULL, AUTHP_SMTP, "sid");
+	struct exchange *x = exchange_new(NULL, AUTHP_SMTP, "sid", NULL);
 	struct exchange_client c = { .fd = 9, .tls = "TLS",
 	    .ssl = server_ssl };
 
@@ -379,7 +381,7 @@ test_certificate(void **state)
 static void
 test_apop(void **state)
 {
-	struct exchange *x = exchange_new(NULL, AUTHP_POP, "sid");
+	struct exchange *x = exchange_new(NULL, AUTHP_POP, "sid", NULL);
 	struct exchange_client c = { .fd = 9, .tls = "TLS" };
 	char name[AUTHP_NAME_MAX + 2];
 
