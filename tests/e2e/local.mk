@@ -19,6 +19,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_kill_auth.py \
 	tests/e2e/t_mechanisms.py \
 	tests/e2e/t_next_hop.py \
+	tests/e2e/t_nodemailer.py \
 	tests/e2e/t_pop.py \
 	tests/e2e/t_quickstart.py \
 	tests/e2e/t_reload.py \

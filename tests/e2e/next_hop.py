@@ -159,6 +159,16 @@ class NextHop:
             except OSError:
                 pass
 
+    def begin_anew(self, extensions=None):
+        """As if nothing had been; what it offers, for new connections."""
+        if extensions is not None:
+            self.extensions = list(extensions)
+            self.down()
+        self.up()
+        self.clear()
+        self.messages.clear()
+        self.events.clear()
+
     def rule(self, verb, action, match=None, times=None):
         rule = Rule(verb, action, match, times)
         with self.changed:

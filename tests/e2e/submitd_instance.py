@@ -410,6 +410,9 @@ class Instance:
             after = last.get("next", "")
         return records
 
+    def queue_empty(self):
+        return not self.ctl("queue", "list", "-j").stdout.strip()
+
     def add_user(self, user, password):
         self.ctl("user", "add", user, "--stdin", input=password + "\n")
         self.users[user] = password

@@ -267,6 +267,42 @@ class Sending(unittest.TestCase):
                 self.assertIn("\n..\n", m.get_body().get_content()
                               .replace("\r\n", "\n"))
 
+    def test_git_send_email(self):
+        need("git")
+        if run(["git", "send-email", "--help"], ok=(0, 1, 128)).returncode:
+            raise unittest.SkipTest("git send-email is not installed")
+        repo = tempfile.mkdtemp(dir=tmp)
+        env = {"GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8", "TERM": "dumb",
+               "GIT_TERMINAL_PROMPT": "0"}
+        for name in ("AUTHOR", "COMMITTER"):
+            env.update({"GIT_%s_NAME" % name: "B\u00f6b",
+                        "GIT_%s_EMAIL" % name: BOB})
+
+        def git(*args):
+            return run(["git", *args], env=env, cwd=repo).stdout
+        git("init", "-q")
+        for n in range(3):
+            with open(os.path.join(repo, "f"), "ab") as f:
+                f.write(b".\n..\nFrom \xc3\xa4 %d\n" % n)
+            git("add", "f")
+            git("commit", "-q", "-m", "Gr\u00fc\u00dfe %d\n\n.\n..\nText." % n)
+        patches = git("format-patch", "-3", "--root").decode().split()
+        for service, encryption in (("submission", "tls"), ("submissions", "ssl")):
+            with self.subTest(service):
+                git("send-email", "--smtp-server=localhost",
+                    "--smtp-server-port=%d" % inst.port(service),
+                    "--smtp-encryption=" + encryption,
+                    "--smtp-ssl-cert-path=" + inst.cert, "--smtp-auth=PLAIN",
+                    "--smtp-user=" + BOB, "--smtp-pass=" + PW,
+                    "--from=B\u00f6b <%s>" % BOB, "--to=" + ANNA,
+                    "--suppress-cc=all", "--confirm=never", *patches)
+                got = inst.fetch(ANNA, n=3)
+                for name in patches:
+                    with open(os.path.join(repo, name), "rb") as f:
+                        body = f.read().split(b"\n\n", 1)[1]
+                    self.assertEqual(1, sum(m.replace(b"\r\n", b"\n").endswith(
+                        b"\n\n" + body) for m in got), name)
+
     def test_mutt(self):
         need("mutt")
         data = EIGHT * 50 + bytes(range(256))

@@ -30,20 +30,13 @@ def send(message, rcpts=(OUT,), sender=ANNA, params=""):
         return w.send_mail(sender, rcpts, message, params)
 
 
-def queue_empty():
-    return not inst.ctl("queue", "list", "-j").stdout.strip()
-
-
 class Case(unittest.TestCase):
     def setUp(self):
-        hop.up()
-        hop.clear()
-        hop.messages.clear()
-        hop.events.clear()
+        hop.begin_anew()
 
     def tearDown(self):
         hop.clear()
-        wait_until(queue_empty, what="the queue being empty")
+        wait_until(inst.queue_empty, what="the queue being empty")
         inst.fetch(ANNA)
 
     def one(self, n=1):
@@ -70,7 +63,7 @@ class Way(Case):
         self.assertRegex(got.data[:-len(m)], rb"^Received: ")
         self.assertNotIn(b"Return-Path", got.data[:-len(m)])
         self.assertEqual(got.helo, "mail.example.test")
-        wait_until(queue_empty, what="the end")
+        wait_until(inst.queue_empty, what="the end")
         self.assertEqual(len(hop.messages), 1)
 
     def test_local_and_foreign_recipients_of_one_message(self):
@@ -257,7 +250,7 @@ class Bounce(Case):
         send(letter("x"), ["bad1@elsewhere.test", "good@elsewhere.test",
                            "bad2@elsewhere.test"])
         self.assertEqual(self.one()[0].recipients, ["good@elsewhere.test"])
-        wait_until(queue_empty, what="the end")
+        wait_until(inst.queue_empty, what="the end")
         got = inst.fetch(ANNA, n=1)
         both = b"".join(got)
         self.assertIn(b"bad1@elsewhere.test", both)
@@ -269,7 +262,7 @@ class Bounce(Case):
     def test_none_for_a_null_sender(self):
         hop.rule("RCPT", "reply 550 5.1.1 nobody", times=1)
         send(letter("x"), sender="")
-        wait_until(queue_empty, what="the end")
+        wait_until(inst.queue_empty, what="the end")
         self.assertEqual(inst.drop_size(ANNA), 0)
 
     def test_after_queue_lifetime(self):
@@ -298,7 +291,7 @@ class Bounce(Case):
         send(letter("x"))
         wait_until(lambda: hop.count("RCPT") >= 1, what="a try")
         inst.ctl("queue", "delete", Retry.first_id())
-        wait_until(queue_empty, what="the queue being empty")
+        wait_until(inst.queue_empty, what="the queue being empty")
         self.assertEqual(inst.drop_size(ANNA), 0)
 
     def test_a_local_user_deleted_meanwhile(self):

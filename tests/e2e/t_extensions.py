@@ -36,21 +36,13 @@ def tearDownModule():
     hop.down()
 
 
-def queue_empty():
-    return not inst.ctl("queue", "list", "-j").stdout.strip()
-
-
 class Case(unittest.TestCase):
     def setUp(self):
-        hop.up()
-        hop.clear()
-        hop.messages.clear()
-        hop.events.clear()
-        self.offer(ALL)
+        hop.begin_anew(ALL)
 
     def tearDown(self):
         hop.clear()
-        wait_until(queue_empty, what="the queue being empty")
+        wait_until(inst.queue_empty, what="the queue being empty")
         inst.fetch(ANNA)
         inst.fetch(BOB)
 
@@ -118,6 +110,16 @@ class Utf8(Case):
                 self.assertIn("<%s>" % to, text)
                 self.assertIn(sender, str(m["To"]))
         self.assertEqual(hop.count("MAIL"), 0)
+
+    def test_a_raw_header_without_it(self):
+        """RFC 6532 wants SMTPUTF8; old programs send so, and it arrives."""
+        m = letter("x", to=OUT, body=b"\xe4\r\n").replace(
+            b"Subject: x", b"Subject: Gr\xfc\xdfe \xc3\xa4")
+        self.send([OUT, BOB], m)
+        got = hop.wait_messages(1)[0]
+        self.assertNotIn("SMTPUTF8", got.parameters)
+        self.assertTrue(got.data.endswith(m))
+        self.assertTrue(inst.fetch(BOB, n=1)[0].endswith(m))
 
     def test_where_nothing_needs_it_it_goes(self):
         self.offer(NextHop.EXTENSIONS)
@@ -224,7 +226,7 @@ class Chunks(Case):
             w.expect(250)
         inst.wait_log("submitd", r"ev=smtp\.close .*state=chunk", since)
         self.assertEqual(inst.drop_size(BOB), 0)
-        self.assertTrue(queue_empty())
+        self.assertTrue(inst.queue_empty())
 
 
 class Reports(Case):
@@ -238,7 +240,7 @@ class Reports(Case):
         self.assertEqual(got.rcpt_parameters, [
             "NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;f+2B@x.test",
             "NOTIFY=NEVER", ""])
-        wait_until(queue_empty, what="the queue being empty")
+        wait_until(inst.queue_empty, what="the queue being empty")
         self.assertEqual(inst.drop_size(ANNA), 0)
 
     def test_relayed_to_who_sends_none(self):
@@ -263,7 +265,7 @@ class Reports(Case):
     def test_delivered_to_a_maildir(self):
         self.send([BOB + " NOTIFY=SUCCESS", ANNA + " NOTIFY=NEVER"],
                   letter("x"))
-        wait_until(queue_empty, what="the queue being empty")
+        wait_until(inst.queue_empty, what="the queue being empty")
         got = [email.message_from_bytes(m) for m in inst.fetch(ANNA, n=2)]
         self.assertEqual({m.get_content_type() for m in got},
                          {"text/plain", "multipart/report"})
@@ -278,7 +280,7 @@ class Reports(Case):
                   letter("x", to=OUT))
         inst.wait_log("submitd", r"(?s)ev=msg\.silent .*ev=msg\.silent ",
                       since)
-        wait_until(queue_empty, what="the queue being empty")
+        wait_until(inst.queue_empty, what="the queue being empty")
         self.assertEqual(inst.drop_size(ANNA), 0)
 
     def test_ret(self):

@@ -22,10 +22,6 @@ def send(inst, message, rcpts=(OUT,), n=1):
             w.send_mail(ANNA, rcpts, message)
 
 
-def queue_empty(inst):
-    return not inst.ctl("queue", "list", "-j").stdout.strip()
-
-
 class NameServer:
     """Answers A queries from a table; a name with None is NXDOMAIN."""
 
@@ -87,7 +83,7 @@ class Connections(unittest.TestCase):
 
     def tearDown(self):
         self.hop.clear()
-        wait_until(lambda: queue_empty(self.inst), what="an empty queue")
+        wait_until(self.inst.queue_empty, what="an empty queue")
         self.inst.fetch(ANNA)
 
     def test_several_messages_a_connection(self):
@@ -140,7 +136,7 @@ class Connections(unittest.TestCase):
         self.hop.rule("RCPT", "reply 550 5.1.1 nobody of that name here")
         rcpts = ["nobody%d@elsewhere.test" % i for i in range(300)]
         send(self.inst, letter("to many"), rcpts)
-        wait_until(lambda: queue_empty(self.inst), what="an empty queue")
+        wait_until(self.inst.queue_empty, what="an empty queue")
         told = []
         for raw in self.inst.fetch(ANNA, n=1):
             report = email.message_from_bytes(raw)
@@ -156,7 +152,7 @@ class Connections(unittest.TestCase):
         rcpts = ["r%d@elsewhere.test" % i for i in range(100)]
         m = letter("in parts")
         send(self.inst, m, rcpts)
-        wait_until(lambda: queue_empty(self.inst), what="an empty queue")
+        wait_until(self.inst.queue_empty, what="an empty queue")
         got = [r for x in self.hop.messages for r in x.recipients]
         self.assertEqual(sorted(got), sorted(rcpts))
         self.assertNotIn("ev=msg.deferred", self.inst.log("submitd").split(
@@ -179,7 +175,7 @@ class Connections(unittest.TestCase):
         send(self.inst, letter("survives"), n=10)
         wait_until(lambda: self.hop.count("DATA") > 0, what="DATA")
         os.kill(self.inst.pid("submitd-send"), 9)
-        wait_until(lambda: queue_empty(self.inst), what="an empty queue")
+        wait_until(self.inst.queue_empty, what="an empty queue")
         self.assertGreaterEqual(len(self.hop.messages), 10)
 
     def test_reload_moves_to_the_new_next_hop(self):

@@ -180,10 +180,11 @@ class Sections(unittest.TestCase):
             self.assertEqual(w.sock.selected_alpn_protocol(), "smtp")
 
     def test_rfc5321_4_1_1_http_is_closed_without_a_word(self):
-        for state in ("banner", "tls"):
+        for service in ("submission", "submissions"):
             for verb in ("GET / HTTP/1.1", "POST /x HTTP/1.0",
                          "CONNECT a.test:25 HTTP/1.1", "PRI * HTTP/2.0"):
-                with self.subTest((state, verb)), begin(state) as w:
+                with self.subTest((service, verb)), inst.smtp(
+                        service, tls=False, helo=None) as w:
                     since = inst.log_size("submitd")
                     w.send(verb + "\r\nHost: a.test\r\n\r\nEHLO x.test\r\n")
                     self.assertTrue(w.is_closed())
