@@ -4,6 +4,7 @@ include tests/unit/table.mk
 include tests/unit/tls.mk
 include tests/unit/db.mk
 include tests/unit/dbenv.mk
+include tests/unit/header.mk
 include tests/unit/smtp.mk
 include tests/fuzz/local.mk
 include tests/unit/lib.mk

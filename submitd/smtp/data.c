@@ -15,6 +15,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/mailbox.h"
 #include "submitd/smtp/address.h"
 #include "submitd/smtp/command.h"
 
@@ -30,15 +31,86 @@ static const enum smtp_reply data_replies[SPOOLC_VERDICT__COUNT] = {
 
 /* The transaction is over with this answer, which is not a 250. */
 static void
-data_refuse(struct smtp_session *s, enum smtp_reply r)
+data_refuse_with(struct smtp_session *s, enum smtp_reply r, const char *field,
+    const char *detail)
 {
-	char *sender = s->tx->sender;
+	char *sender = s->tx->sender, address[MAILBOX_SIZE + 20];
+	char name[SMTP_HEADER_NAME_MAX + 1] = "";
 
+	/* What they point to goes with the transaction. */
+	(void)str_copy(address, sizeof(address), detail == NULL ? "" : detail);
+	(void)str_copy(name, sizeof(name), field == NULL ? "" : field);
 	s->tx->sender = NULL;
 	smtp_tx_drop(s);
 	smtp_session_enter(s, smtp_session_rest(s));
-	smtp_refuse(s, r, "DATA", sender);
+	smtp_refuse_message(s, r, sender, field == NULL ? NULL : name,
+	    detail == NULL ? NULL : address);
 	free(sender);
+}
+
+static void
+data_refuse_limit(struct smtp_session *s, enum smtp_reply r, uint64_t limit)
+{
+	char text[24];
+
+	(void)str_format(text, sizeof(text), "%" PRIu64, limit);
+	data_refuse_with(s, r, NULL, text);
+}
+
+static void
+data_refuse(struct smtp_session *s, enum smtp_reply r)
+{
+	uint64_t all = s->settings->conf->message_size_limit;
+	uint64_t limit = smtp_tx_size_limit(s);
+	char *sender;
+
+	if (r == SMTP_R_TOO_BIG && limit < all) {
+		data_refuse_limit(s, SMTP_R_TOO_BIG_USER, limit);
+	} else if (r == SMTP_R_TOO_BIG) {
+		data_refuse_limit(s, r, all);
+	} else if (r == SMTP_R_LOOP) {
+		data_refuse_limit(s, r, s->settings->conf->received_limit);
+	} else {
+		sender = s->tx->sender;
+		s->tx->sender = NULL;
+		smtp_tx_drop(s);
+		smtp_session_enter(s, smtp_session_rest(s));
+		smtp_refuse(s, r, "DATA", sender);
+		free(sender);
+	}
+}
+
+static void
+data_refuse_header(struct smtp_session *s)
+{
+	static const enum smtp_reply replies[SMTP_HEADER_FAULT__COUNT] = {
+		[SMTP_HEADER_TWICE] = SMTP_R_HEADER_TWICE,
+		[SMTP_HEADER_SPACE] = SMTP_R_HEADER_SPACE,
+		[SMTP_HEADER_NAME] = SMTP_R_HEADER_NAME,
+		[SMTP_HEADER_ADDRESS] = SMTP_R_HEADER_ADDRESS,
+		[SMTP_HEADER_NO_FROM] = SMTP_R_NO_FROM,
+		[SMTP_HEADER_FOREIGN] = SMTP_R_NOT_FROM,
+		[SMTP_HEADER_SIZE] = SMTP_R_HEADER_SIZE,
+		[SMTP_HEADER_COUNT] = SMTP_R_HEADER_COUNT,
+		[SMTP_HEADER_MEMORY] = SMTP_R_TRY_LATER,
+	};
+	const struct smtp_header *h = &s->tx->content->header;
+	const struct conf *conf = s->settings->conf;
+	enum smtp_reply r = replies[h->found.fault];
+	char text[MAILBOX_SIZE + 20];
+
+	if (r == SMTP_R_TRY_LATER || r == SMTP_R_NO_FROM) {
+		data_refuse_with(s, r, r == SMTP_R_NO_FROM ? "From" : NULL,
+		    NULL);
+	} else if (r == SMTP_R_HEADER_SIZE || r == SMTP_R_HEADER_COUNT) {
+		data_refuse_limit(s, r, r == SMTP_R_HEADER_SIZE ?
+		    conf->header_size_limit : conf->header_count_limit);
+	} else {
+		(void)str_format(text, sizeof(text), "%s%s%s", h->found.field,
+		    h->foreign == NULL ? "" : ": ",
+		    h->foreign == NULL ? "" : h->foreign);
+		data_refuse_with(s, r, h->found.field, text);
+	}
 }
 
 static void
@@ -50,6 +122,22 @@ data_refuse_broken(struct smtp_session *s)
 	    KV_A("rip", addr_ip_text(&s->peer, ip)),
 	    KV_S("user", s->tx->user), KV_S("from", s->tx->sender));
 	data_refuse(s, SMTP_R_BARE_CONTENT);
+}
+
+/* header_policy = log: what would have been refused. */
+static void
+data_log_header(const struct smtp_session *s)
+{
+	const struct smtp_header_found *l = &s->tx->content->header.logged;
+	char ip[ADDR_STRLEN];
+
+	if (l->fault != SMTP_HEADER_OK)
+		LOG_EV(LOG_NOTICE, "smtp.header", s->sid,
+		    KV_A("rip", addr_ip_text(&s->peer, ip)),
+		    KV_S("user", s->tx->user), KV_S("from", s->tx->sender),
+		    KV_S("header", l->field),
+		    KV_A("why", smtp_header_fault_name(l->fault)),
+		    KV_A("action", "log"));
 }
 
 static void
@@ -102,34 +190,147 @@ data_give_up(struct smtp_tx *tx)
 	tx->txn = NULL;
 }
 
+static void data_end(struct smtp_session *s);
+static void data_chunk_end(struct smtp_session *s);
+static void data_check_stall(struct smtp_session *s);
+
+/* The minimum rate counts from here on. */
+static void
+data_rate_begin(struct smtp_content *c)
+{
+	c->rate_ms = clock_mono_ms();
+	c->rate_octets = c->octets;
+}
+
+/* What was there of the message while authd was asked goes its way, and then
+ * what was put off meanwhile. */
+static void
+data_asked(void *ctx, const struct authc_reply *r)
+{
+	struct smtp_session *s = ctx;
+	struct smtp_tx *tx = s->tx;
+	struct smtp_content *c = tx->content;
+
+	s->has_call = false;
+	s->waiting = false;
+	if (r->verdict == AUTHP_OK && r->blob_len == c->header.n_addresses)
+		smtp_header_answer(&c->header, r->blob);
+	else
+		c->failed = r->verdict == AUTHP_VOID ||
+		    r->verdict == AUTHP_NOAUTH ? SMTP_R_VOID :
+		    SMTP_R_TRY_LATER;
+	if (c->failed != SMTP_R_NONE || c->header.found.fault != SMTP_HEADER_OK)
+		data_give_up(tx);
+	else if (buf_len(&c->rest) > 0)
+		smtp_header_put(&c->header, buf_data(&c->rest),
+		    buf_len(&c->rest));
+	buf_free(&c->rest);
+	data_rate_begin(c);
+	if (c->ended)
+		data_end(s);
+	else if (s->state == SMTP_ST_CHUNK && c->chunk && c->chunk_left == 0)
+		data_chunk_end(s);
+	else
+		data_check_stall(s);
+	if (!s->waiting)
+		smtp_go_on(s);
+}
+
+/* Whose are the addresses in the header? `p` comes behind it. */
+static void
+data_ask(struct smtp_session *s, const uint8_t *p, size_t len)
+{
+	const struct smtp_ticket *t = s->tx->ticket;
+	struct smtp_content *c = s->tx->content;
+	const char *addresses[AUTHP_FROM_MAX];
+	size_t n = c->header.n_addresses;
+
+	for (size_t i = 0; i < n; i++)
+		addresses[i] = c->header.addresses[i]->text;
+	buf_init(&c->rest, SMTP_IN_MAX);
+	if ((len > 0 && buf_append(&c->rest, p, len) != 0) ||
+	    authc_from(s->worker->authc, t->data, t->len, addresses, n,
+	    data_asked, s, &s->call) != 0) {
+		c->failed = SMTP_R_TRY_LATER;
+		data_give_up(s->tx);
+		return;
+	}
+	s->has_call = true;
+	smtp_wait(s);
+}
+
+static bool
+data_is_bad(const struct smtp_session *s)
+{
+	const struct smtp_content *c = s->tx->content;
+
+	return c->reader.broken || c->too_big || c->failed != SMTP_R_NONE ||
+	    c->reader.longest > s->settings->conf->line_limit ||
+	    c->header.found.fault != SMTP_HEADER_OK;
+}
+
+/* Says what is wrong with it. */
+static void
+data_refuse_bad(struct smtp_session *s)
+{
+	const struct smtp_content *c = s->tx->content;
+
+	if (c->reader.broken)
+		data_refuse_broken(s);
+	else if (c->too_big)
+		data_refuse(s, SMTP_R_TOO_BIG);
+	else if (c->failed != SMTP_R_NONE)
+		data_refuse(s, c->failed);
+	else if (c->header.found.fault != SMTP_HEADER_OK)
+		data_refuse_header(s);
+	else
+		data_refuse_limit(s, SMTP_R_LONG_CONTENT,
+		    s->settings->conf->line_limit);
+}
+
 static void
 data_run(struct smtp_session *s, const uint8_t *p, size_t len)
 {
 	struct smtp_tx *tx = s->tx;
 	struct smtp_content *c = tx->content;
+	size_t n;
 
 	c->octets += len;
+	if (c->octets > smtp_tx_size_limit(s))
+		c->too_big = true;
 	if (tx->txn == NULL)
 		return;
-	if (c->octets > s->settings->conf->message_size_limit)
-		c->too_big = true;
-	if (c->too_big || c->reader.broken)
+	if (data_is_bad(s)) {
 		data_give_up(tx);
-	else
-		smtp_header_put(&c->header, p, len);
+		return;
+	}
+	n = smtp_header_put(&c->header, p, len);
+	if (c->header.found.fault != SMTP_HEADER_OK)
+		data_give_up(tx);
+	else if (c->header.state == SMTP_HEADER_ASK)
+		data_ask(s, p + n, len - n);
 }
 
+/* All of it is here; what had to wait for an answer comes here again. */
 static void
 data_end(struct smtp_session *s)
 {
 	struct smtp_content *c = s->tx->content;
 
-	if (c->reader.broken) {
-		data_refuse_broken(s);
-	} else if (c->too_big) {
-		data_refuse(s, SMTP_R_TOO_BIG);
-	} else {
+	c->ended = true;
+	if (s->waiting)
+		return;
+	if (!data_is_bad(s)) {
 		smtp_header_end(&c->header);
+		if (c->header.state == SMTP_HEADER_ASK)
+			data_ask(s, NULL, 0);
+		if (s->waiting)
+			return;
+	}
+	if (data_is_bad(s)) {
+		data_refuse_bad(s);
+	} else {
+		data_log_header(s);
 		spoolc_commit(s->tx->txn, data_committed);
 		smtp_wait(s);
 	}
@@ -142,7 +343,25 @@ data_check_stall(struct smtp_session *s)
 	if (s->tx->txn == NULL || !spoolc_full(s->tx->txn))
 		return;
 	s->tx->content->stalled = true;
+	s->tx->content->paused_ms = clock_mono_ms();
 	conn_pause(s->conn);
+}
+
+/* A client that sends so slowly holds a session for nothing. All that came is
+ * read by now. */
+static void
+data_check_rate(struct smtp_session *s)
+{
+	struct smtp_content *c = s->tx->content;
+	uint64_t rate = s->settings->conf->data_min_rate;
+	int64_t window = s->worker->rate_window_ms;
+
+	if (rate == 0 || clock_mono_ms() - c->rate_ms < window)
+		return;
+	if (c->octets - c->rate_octets < rate * (uint64_t)window / 1000)
+		data_refuse_limit(s, SMTP_R_TOO_SLOW, rate);
+	else
+		data_rate_begin(c);
 }
 
 bool
@@ -158,10 +377,15 @@ smtp_data_input(struct smtp_session *s)
 	n = smtp_reader_next(&c->reader, buf_data(in), buf_len(in), &run);
 	data_run(s, run.p, run.len);
 	buf_consume(in, n);
-	if (c->reader.state == SMTP_READER_END)
+	if (s->waiting)
+		return true;
+	if (c->reader.state == SMTP_READER_END) {
 		data_end(s);
-	else
-		data_check_stall(s);
+		return true;
+	}
+	data_check_stall(s);
+	if (buf_len(in) == 0 && !c->stalled)
+		data_check_rate(s);
 	return true;
 }
 
@@ -175,6 +399,8 @@ data_drained(void *ctx)
 	    s->tx->content == NULL || !s->tx->content->stalled)
 		return;
 	s->tx->content->stalled = false;
+	s->tx->content->rate_ms += clock_mono_ms() -
+	    s->tx->content->paused_ms;
 	conn_resume(s->conn);
 }
 
@@ -194,10 +420,8 @@ data_chunk_end(struct smtp_session *s)
 		if (smtp_reader_chunks_end(&c->reader) && !c->reader.broken)
 			data_run(s, (const uint8_t *)"\r\n", 2);
 		data_end(s);
-	} else if (c->reader.broken) {
-		data_refuse_broken(s);
-	} else if (c->too_big) {
-		data_refuse(s, SMTP_R_TOO_BIG);
+	} else if (data_is_bad(s)) {
+		data_refuse_bad(s);
 	} else if (c->chunk_octets == 0 &&
 	    ++s->sums.cheap > s->settings->conf->command_limit) {
 		smtp_reply(s, SMTP_R_TOO_MANY_CHEAP);
@@ -223,10 +447,15 @@ smtp_chunk_input(struct smtp_session *s)
 	data_run(s, buf_data(in), n);
 	buf_consume(in, n);
 	c->chunk_left -= n;
-	if (c->chunk_left == 0)
+	if (s->waiting)
+		return true;
+	if (c->chunk_left == 0) {
 		data_chunk_end(s);
-	else
-		data_check_stall(s);
+		return true;
+	}
+	data_check_stall(s);
+	if (!c->stalled)
+		data_check_rate(s);
 	return true;
 }
 
@@ -263,14 +492,19 @@ smtp_bdat_refused(struct smtp_session *s, const char *arg)
 static bool
 data_open_content(struct smtp_session *s)
 {
+	struct smtp_header_rules rules = {
+		.conf = s->settings->conf, .now_s = clock_now_s(),
+		.sender = s->tx->sender, .user = s->tx->user,
+	};
 	struct smtp_content *c = calloc(1, sizeof(*c));
 
 	if (c == NULL)
 		return false;
 	s->tx->content = c;
 	str_id(c->message_id);
-	smtp_header_begin(&c->header, clock_now_s(), c->message_id,
-	    s->settings->conf->hostname, data_emit, s);
+	rules.id = c->message_id;
+	smtp_header_begin(&c->header, &rules, data_emit, s);
+	data_rate_begin(c);
 	return true;
 }
 
@@ -308,10 +542,12 @@ data_chunks_begun(void *ctx, enum spoolc_verdict v, const char *queue_id)
 		return;
 	}
 	smtp_session_enter(s, SMTP_ST_CHUNK);
+	data_rate_begin(c);
+	s->waiting = false;
 	if (c->chunk_left == 0)
 		data_chunk_end(s);
 	/* Else it is being committed. */
-	if (s->tx == NULL || !c->last || c->chunk_left > 0)
+	if (!s->waiting)
 		smtp_go_on(s);
 }
 

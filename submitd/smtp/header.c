@@ -1,104 +1,112 @@
 /*
- * header.c - see header.h. Pure; runs in submitd-smtp on hostile input.
+ * header.c - see header.h: the lines of the header section. Pure; runs in
+ * submitd-smtp on hostile input.
  *
  *   START -> LINE	a field's name and its colon, or a folded line
  *   LINE -> START	the LF
- *   START -> BODY	the empty line, or a line that is no field
+ *   START -> ASK, BODY	the empty line, or a line that is no field
+ *   ASK -> BODY	the answer
  */
 #include "config.h"
 #include "submitd/smtp/header.h"
 
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "lib/clock.h"
-#include "lib/str.h"
+#include "submitd/smtp/from.h"
 
 void
-smtp_header_begin(struct smtp_header *h, int64_t now_s, const char *id,
-    const char *host, smtp_header_fn *emit, void *ctx)
+smtp_header_begin(struct smtp_header *h, const struct smtp_header_rules *rules,
+    smtp_header_fn *emit, void *ctx)
 {
 	memset(h, 0, sizeof(*h));
-	h->now_s = now_s;
-	h->id = id;
-	h->host = host;
+	h->rules = *rules;
 	h->emit = emit;
 	h->ctx = ctx;
+	buf_init(&h->text, SMTP_FROM_OCTETS_MAX + 2);
+	buf_init(&h->late, rules->conf->header_size_limit + 4096);
 }
 
-static void
-header_emit_str(struct smtp_header *h, const char *s)
+void
+smtp_header_free(struct smtp_header *h)
 {
-	h->emit(h->ctx, s, strlen(s));
+	for (size_t i = 0; i < h->n_addresses; i++)
+		free(h->addresses[i]);
+	free(h->addresses);
+	h->addresses = NULL;
+	h->n_addresses = 0;
+	buf_free(&h->text);
+	buf_free(&h->late);
 }
 
-static void
-header_add_missing(struct smtp_header *h)
+void
+smtp_header_out(struct smtp_header *h, const void *p, size_t len)
 {
-	char date[CLOCK_DATE_SIZE];
+	if (!h->holding)
+		h->emit(h->ctx, p, len);
+	else if (buf_append(&h->late, p, len) != 0)
+		smtp_header_fail(h, SMTP_HEADER_MEMORY, "", 0);
+}
 
-	if (!h->has_date) {
-		clock_date(h->now_s, date);
-		header_emit_str(h, "Date: ");
-		header_emit_str(h, date);
-		header_emit_str(h, "\r\n");
-	}
-	if (!h->has_message_id) {
-		header_emit_str(h, "Message-ID: <");
-		header_emit_str(h, h->id);
-		header_emit_str(h, "@");
-		header_emit_str(h, h->host);
-		header_emit_str(h, ">\r\n");
-	}
+/* Octets of the field at hand. */
+static void
+header_pass(struct smtp_header *h, const void *p, size_t len)
+{
+	if (h->dropping)
+		return;
+	if (h->reading && buf_append(&h->text, p, len) != 0)
+		h->n_in_field = UINT_MAX;	/* too long to be read */
+	smtp_header_out(h, p, len);
 }
 
 static void
 header_release_held(struct smtp_header *h)
 {
-	if (h->n_held > 0)
-		h->emit(h->ctx, h->held, h->n_held);
+	size_t n = h->n_held;
+
 	h->n_held = 0;
+	header_pass(h, h->held, n);
 }
 
 /* The held octets, and what follows, are no header any more. */
 static void
 header_leave(struct smtp_header *h, bool empty_line)
 {
-	header_add_missing(h);
-	/* Content without any header: its first line must not become one, or
-	 * be read as part of what we add. */
-	if (!h->in_section && !empty_line)
-		header_emit_str(h, "\r\n");
-	header_release_held(h);
-	h->state = SMTP_HEADER_BODY;
+	h->empty_line = empty_line;
+	smtp_header_judge(h);
 }
 
-/* held[] is "Name:", perhaps with white space before the colon, as old
- * programs have it (RFC 5322 section 4.5). */
+static bool
+header_in_name(struct smtp_header *h, uint8_t c)
+{
+	if (h->n_held > SMTP_HEADER_NAME_MAX || c == '\r' || c == ':')
+		return false;
+	if (c == ' ' || c == '\t') {
+		h->space = true;
+		return h->n_held > 1;
+	}
+	if (c < ' ' || c > '~')
+		h->odd = true;
+	return !h->space;
+}
+
 static void
-header_note_name(struct smtp_header *h)
+header_name(struct smtp_header *h)
 {
 	size_t n = h->n_held - 1;
 
 	while (n > 0 && (h->held[n - 1] == ' ' || h->held[n - 1] == '\t'))
 		n--;
-	if (str_ieq_n("Date", (const char *)h->held, n))
-		h->has_date = true;
-	else if (str_ieq_n("Message-ID", (const char *)h->held, n))
-		h->has_message_id = true;
+	if (h->odd)
+		smtp_header_fail(h, SMTP_HEADER_NAME, (char *)h->held, n);
+	else if (h->space)
+		smtp_header_fail(h, SMTP_HEADER_SPACE, (char *)h->held, n);
+	if (++h->fields > h->rules.conf->header_count_limit)
+		smtp_header_fail(h, SMTP_HEADER_COUNT, "", 0);
 	h->in_section = true;
 	h->state = SMTP_HEADER_LINE;
-}
-
-static bool
-header_in_name(const struct smtp_header *h, uint8_t c)
-{
-	uint8_t prev = h->n_held > 1 ? h->held[h->n_held - 2] : 'x';
-
-	if (h->n_held > SMTP_HEADER_NAME_MAX)
-		return false;
-	if (c == ' ' || c == '\t')
-		return h->n_held > 1;
-	return c > ' ' && c < 0x7f && prev != ' ' && prev != '\t';
+	smtp_header_field_begin(h);
 }
 
 /* One more octet at the start of a line. */
@@ -106,17 +114,27 @@ static void
 header_start(struct smtp_header *h, uint8_t c)
 {
 	h->held[h->n_held++] = c;
-	if (h->n_held == 1 && c == '\r')
-		return;
-	if (h->n_held == 2 && h->held[0] == '\r') {
-		header_leave(h, c == '\n');
-	} else if (h->n_held == 1 && (c == ' ' || c == '\t') &&
-	    h->in_section) {
+	if (h->n_held == 1 && (c == ' ' || c == '\t') && h->in_section) {
 		h->state = SMTP_HEADER_LINE;
 		header_release_held(h);
+		return;
+	}
+	if (h->n_held == 1) {
+		smtp_header_field_end(h);
+		h->space = h->odd = false;
+		if (c == '\r')
+			return;
+	}
+	if (h->n_held == 2 && h->held[0] == '\r') {
+		header_leave(h, c == '\n');
 	} else if (c == ':' && h->n_held > 1) {
-		header_note_name(h);
+		header_name(h);
+		/* The name is not the field's body. */
+		bool reading = h->reading;
+
+		h->reading = false;
 		header_release_held(h);
+		h->reading = reading;
 	} else if (!header_in_name(h, c)) {
 		header_leave(h, false);
 	}
@@ -129,47 +147,48 @@ header_line(struct smtp_header *h, const uint8_t *p, size_t len)
 	const uint8_t *nl = memchr(p, '\n', len);
 	size_t n = nl != NULL ? (size_t)(nl - p) + 1 : len;
 
-	h->emit(h->ctx, p, n);
+	header_pass(h, p, n);
 	if (nl != NULL)
 		h->state = SMTP_HEADER_START;
 	return n;
 }
 
-void
+size_t
 smtp_header_put(struct smtp_header *h, const uint8_t *p, size_t len)
 {
-	size_t n;
+	size_t n, used = 0;
 
-	while (len > 0) {
-		switch (h->state) {
-		case SMTP_HEADER_START:
-			header_start(h, *p);
-			n = 1;
-			break;
-		case SMTP_HEADER_LINE:
-			n = header_line(h, p, len);
-			break;
-		default:
-			h->emit(h->ctx, p, len);
-			return;
-		}
-		p += n;
-		len -= n;
+	while (used < len && h->state < SMTP_HEADER_ASK) {
+		n = 1;
+		if (h->state == SMTP_HEADER_START)
+			header_start(h, p[used]);
+		else
+			n = header_line(h, p + used, len - used);
+		used += n;
+		h->octets += n;
+		if (h->octets > h->rules.conf->header_size_limit &&
+		    h->state < SMTP_HEADER_ASK)
+			smtp_header_fail(h, SMTP_HEADER_SIZE, "", 0);
+		if (h->found.fault != SMTP_HEADER_OK)
+			return len;
 	}
+	if (h->state == SMTP_HEADER_BODY && used < len) {
+		h->emit(h->ctx, p + used, len - used);
+		used = len;
+	}
+	return used;
 }
 
 void
 smtp_header_end(struct smtp_header *h)
 {
-	if (h->state == SMTP_HEADER_BODY)
+	if (h->state >= SMTP_HEADER_ASK || h->found.fault != SMTP_HEADER_OK)
 		return;
 	/* A complete message ends with a line end, so that START with nothing
 	 * held is what is met here; the rest is for cut ones in tests. */
 	if (h->state == SMTP_HEADER_LINE)
-		header_emit_str(h, "\r\n");
-	if (h->n_held > 0)
-		header_leave(h, false);
-	else
-		header_add_missing(h);
-	h->state = SMTP_HEADER_BODY;
+		header_pass(h, "\r\n", 2);
+	if (h->n_held == 0)
+		smtp_header_field_end(h);
+	header_leave(h, h->n_held == 0);
 }

@@ -6,7 +6,9 @@ submitd_smtp_libsmtpparse_a_SOURCES = \
 	submitd/smtp/params.c submitd/smtp/params.h \
 	submitd/smtp/extension.c submitd/smtp/extension.h \
 	submitd/smtp/reader.c submitd/smtp/reader.h \
-	submitd/smtp/header.c submitd/smtp/header.h \
+	submitd/smtp/from.c submitd/smtp/from.h \
+	submitd/smtp/header.c submitd/smtp/header_field.c \
+	submitd/smtp/header.h \
 	submitd/smtp/reply.c submitd/smtp/reply.h
 
 # the sessions, which tests drive without a network

@@ -48,6 +48,10 @@ tx_free(struct smtp_tx *tx)
 	free(tx->sender);
 	free(tx->user);
 	free(tx->ticket);
+	if (tx->content != NULL) {
+		smtp_header_free(&tx->content->header);
+		buf_free(&tx->content->rest);
+	}
 	free(tx->content);
 	free(tx);
 }
@@ -127,15 +131,29 @@ tx_add_rcpt(struct smtp_tx *tx, char *rcpt)
 
 /* ------------------------------------------------------------------ MAIL -- */
 
+uint64_t
+smtp_tx_size_limit(const struct smtp_session *s)
+{
+	uint64_t all = s->settings->conf->message_size_limit;
+
+	return s->tx == NULL || s->tx->size_limit == 0 ||
+	    s->tx->size_limit > all ? all : s->tx->size_limit;
+}
+
 /* Gives the transaction up before it began. */
 static void
 mail_refuse(struct smtp_session *s, enum smtp_reply r)
 {
-	char *sender = s->tx->sender;
+	char *sender = s->tx->sender, limit[24];
 
+	(void)str_format(limit, sizeof(limit), "%" PRIu64,
+	    smtp_tx_size_limit(s));
 	s->tx->sender = NULL;
 	smtp_tx_drop(s);
-	smtp_refuse(s, r, "MAIL", sender);
+	if (r == SMTP_R_TOO_BIG_USER)
+		smtp_refuse_with(s, r, "MAIL", sender, limit);
+	else
+		smtp_refuse(s, r, "MAIL", sender);
 	free(sender);
 }
 
@@ -144,6 +162,11 @@ mail_take(struct smtp_session *s, const struct authc_reply *r)
 {
 	struct smtp_tx *tx = s->tx;
 
+	tx->size_limit = r->size_limit;
+	if (tx->params.size > smtp_tx_size_limit(s)) {
+		mail_refuse(s, SMTP_R_TOO_BIG_USER);
+		return;
+	}
 	tx->ticket = smtp_ticket_new(r->blob, r->blob_len);
 	tx->user = strdup(r->user);
 	if (tx->ticket == NULL || tx->user == NULL) {

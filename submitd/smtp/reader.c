@@ -27,6 +27,15 @@ reader_step(struct smtp_reader *r, uint8_t c)
 	return SMTP_READER_TEXT;
 }
 
+/* So many octets more are in the line. */
+static void
+reader_line(struct smtp_reader *r, uint64_t octets)
+{
+	r->line += octets;
+	if (r->line > r->longest)
+		r->longest = r->line;
+}
+
 /* Whole lines and parts of lines in which nothing is to be left out: from the
  * start or the middle of a line up to a dot at a line's start, an odd CR or LF,
  * or the end. Returns its length, which may be 0. */
@@ -42,6 +51,8 @@ reader_plain(struct smtp_reader *r, const uint8_t *p, size_t len)
 		if (nl == NULL || nl == q || nl[-1] != '\r' ||
 		    memchr(q, '\r', (size_t)(nl - 1 - q)) != NULL)
 			break;
+		reader_line(r, (uint64_t)(nl + 1 - q));
+		r->line = 0;
 		q = nl + 1;
 		r->state = SMTP_READER_START;
 	}
@@ -82,13 +93,16 @@ smtp_reader_next(struct smtp_reader *r, const uint8_t *p, size_t len,
 	ret->p = p + keep_from;
 	ret->len = n - keep_from;
 	r->octets += ret->len;
+	reader_line(r, ret->len);
+	if (r->state == SMTP_READER_START)
+		r->line = 0;
 	return n;
 }
 
 void
 smtp_reader_chunk(struct smtp_reader *r, const uint8_t *p, size_t len)
 {
-	const uint8_t *end = p + len, *q;
+	const uint8_t *end = p + len, *from = p, *q;
 
 	r->octets += len;
 	if (len == 0)
@@ -101,10 +115,15 @@ smtp_reader_chunk(struct smtp_reader *r, const uint8_t *p, size_t len)
 	for (q = p; (q = memchr(q, '\r', (size_t)(end - q))) != NULL; q++)
 		if (q + 1 < end && q[1] != '\n')
 			r->broken = true;
-	for (q = p + 1; q < end && (q = memchr(q, '\n',
-	    (size_t)(end - q))) != NULL; q++)
-		if (q[-1] != '\r')
+	for (q = p; q < end && (q = memchr(q, '\n',
+	    (size_t)(end - q))) != NULL; q++) {
+		if (q > p && q[-1] != '\r')
 			r->broken = true;
+		reader_line(r, (uint64_t)(q + 1 - from));
+		r->line = 0;
+		from = q + 1;
+	}
+	reader_line(r, (uint64_t)(end - from));
 	r->state = end[-1] == '\r' ? SMTP_READER_CR :
 	    end[-1] == '\n' ? SMTP_READER_START : SMTP_READER_TEXT;
 }

@@ -26,6 +26,8 @@ struct smtp_reader {			/* zeroed is the start */
 	enum smtp_reader_state	 state;
 	bool			 broken;
 	uint64_t		 octets;	/* given out so far */
+	uint64_t		 line;		/* octets of the line at hand */
+	uint64_t		 longest;	/* with CR LF */
 };
 
 struct smtp_run {

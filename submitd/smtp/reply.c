@@ -168,7 +168,29 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_BARE_CONTENT] =		{ 550, "5.6.0", "Message refused: it holds a bare CR, "
 	    "a bare LF or a NUL; lines end with CR LF", P },
 	[SMTP_R_LOOP] =			{ 554, "5.4.6", "Too many Received fields: the message "
-	    "goes round in a loop", P },
+	    "goes round in a loop; received_limit is ", P },
+	[SMTP_R_TOO_BIG_USER] =		{ 552, "5.3.4", "The message is larger than you may "
+	    "send, in octets: ", P },
+	[SMTP_R_TOO_SLOW] =		{ 421, "4.4.2", "The message comes too slowly; octets a "
+	    "second that it takes over a minute: ", P | C },
+	[SMTP_R_LONG_CONTENT] =		{ 550, "5.6.0", "A line of the message is longer than "
+	    "line_limit, in octets: ", P },
+	[SMTP_R_HEADER_SIZE] =		{ 554, "5.6.0", "The message's header is larger than "
+	    "header_size_limit, in octets: ", P },
+	[SMTP_R_HEADER_COUNT] =		{ 554, "5.6.0", "The message's header has more fields "
+	    "than header_count_limit: ", P },
+	[SMTP_R_HEADER_TWICE] =		{ 550, "5.6.0", "The message's header has more than one "
+	    "field of this name: ", P },
+	[SMTP_R_HEADER_SPACE] =		{ 550, "5.6.0", "A field of the message's header has a "
+	    "space before its colon: ", P },
+	[SMTP_R_HEADER_NAME] =		{ 550, "5.6.0", "The name of a field in the message's "
+	    "header is not printable ASCII: ", P },
+	[SMTP_R_HEADER_ADDRESS] =	{ 550, "5.6.0", "A field of the message's header cannot "
+	    "be read as a list of addresses: ", P },
+	[SMTP_R_NO_FROM] =		{ 550, "5.6.0", "The message has no From field, and an empty "
+	    "sender to make one of", P },
+	[SMTP_R_NOT_FROM] =		{ 550, "5.7.1", "You may not send with this address in the "
+	    "message's header: ", P },
 };
 /* clang-format on */
 

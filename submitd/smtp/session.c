@@ -138,6 +138,8 @@ session_close_word(enum smtp_reply r)
 		return "void";
 	case SMTP_R_KICKED:
 		return "kicked";
+	case SMTP_R_TOO_SLOW:
+		return "slow";
 	default:
 		return "refused";
 	}
@@ -167,9 +169,9 @@ smtp_reply(struct smtp_session *s, enum smtp_reply r)
 	smtp_reply_with(s, r, NULL);
 }
 
-void
-smtp_refuse_with(struct smtp_session *s, enum smtp_reply r,
-    const char *command, const char *address, const char *detail)
+static void
+session_refuse(struct smtp_session *s, enum smtp_reply r, const char *command,
+    const char *address, const char *field, const char *detail)
 {
 	const struct smtp_reply_row *row = smtp_reply_row(r);
 	char ip[ADDR_STRLEN];
@@ -177,8 +179,23 @@ smtp_refuse_with(struct smtp_session *s, enum smtp_reply r,
 	LOG_EV(LOG_INFO, "smtp.refused", s->sid,
 	    KV_A("rip", addr_ip_text(&s->peer, ip)), KV_A("cmd", command),
 	    KV_U("code", row->code), KV_A("status", row->enhanced),
-	    KV_S("user", s->user), KV_S("address", address));
+	    KV_S("user", s->user), KV_S("address", address),
+	    KV_S("header", field));
 	smtp_reply_with(s, r, detail);
+}
+
+void
+smtp_refuse_with(struct smtp_session *s, enum smtp_reply r,
+    const char *command, const char *address, const char *detail)
+{
+	session_refuse(s, r, command, address, NULL, detail);
+}
+
+void
+smtp_refuse_message(struct smtp_session *s, enum smtp_reply r,
+    const char *sender, const char *field, const char *detail)
+{
+	session_refuse(s, r, "DATA", sender, field, detail);
 }
 
 void

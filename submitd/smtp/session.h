@@ -81,7 +81,13 @@ struct smtp_content {			/* during DATA and BDAT */
 	char			 message_id[STR_ID_SIZE];
 	uint64_t		 octets;	/* as sent, dots unstuffed */
 	bool			 too_big;
+	enum smtp_reply		 failed;	/* with what, while asking */
 	bool			 stalled;	/* submitd-spool is behind */
+	bool			 ended;		/* all of it is here */
+	struct buf		 rest;		/* while authd is asked */
+	int64_t			 rate_ms;	/* since when it is measured */
+	int64_t			 paused_ms;	/* we do not read since */
+	uint64_t		 rate_octets;	/* that there were then */
 	bool			 chunk;		/* within a chunk of BDAT */
 	bool			 last;		/* which is the last */
 	uint64_t		 chunk_octets;	/* of it, as announced */
@@ -94,6 +100,7 @@ struct smtp_tx {
 	enum smtp_reply		 refusal;	/* for an authorised client */
 	struct smtp_ticket	*ticket;	/* what authorises it */
 	char			*user;		/* whose message it is */
+	uint64_t		 size_limit;	/* his own, or 0 */
 	char			**rcpts;	/* as given */
 	struct spool_dsn	*dsn;		/* of each; NULL: of none */
 	size_t			 n_rcpts, cap_rcpts;
@@ -205,6 +212,9 @@ void	smtp_refuse(struct smtp_session *s, enum smtp_reply r,
 /* The same; `detail` (or NULL) goes behind the reply's text. */
 void	smtp_refuse_with(struct smtp_session *s, enum smtp_reply r,
 	    const char *command, const char *address, const char *detail);
+/* The same of a message: `field` of its header, or NULL. */
+void	smtp_refuse_message(struct smtp_session *s, enum smtp_reply r,
+	    const char *sender, const char *field, const char *detail);
 /* Octets as they are. */
 void	smtp_send(struct smtp_session *s, const void *p, size_t len);
 
@@ -214,6 +224,8 @@ void	smtp_go_on(struct smtp_session *s);
 /* Gives the current line's octets back; it must not be looked at any more. */
 void	smtp_line_done(struct smtp_session *s);
 
+/* Octets that the message may have: of the server, or the user's own. */
+uint64_t smtp_tx_size_limit(const struct smtp_session *s);
 /* RSET: the transaction is given up. */
 void	smtp_tx_drop(struct smtp_session *s);
 struct smtp_ticket *smtp_ticket_new(const void *p, size_t len);

@@ -12,6 +12,7 @@
 #include "submitd/smtp/session.h"
 
 #define WORKER_STOP_MS	5000	/* for messages that are being committed */
+#define WORKER_RATE_MS	60000	/* over which data_min_rate counts */
 #define WORKER_FLUSH_MS	300	/* for the last answers to leave */
 
 /* -------------------------------------------------------------- settings -- */
@@ -140,6 +141,14 @@ int
 smtp_worker_open(struct smtp_worker *w, struct child *ch)
 {
 	static char full[SMTP_REPLY_SIZE + 1];
+
+	w->rate_window_ms = WORKER_RATE_MS;
+#ifdef SUBMITD_TEST_BUILD
+	const char *window = getenv("SUBMITD_TEST_RATE_MS");
+
+	if (window != NULL)
+		w->rate_window_ms = strtoll(window, NULL, 10);
+#endif
 
 	full[smtp_reply_format(full, SMTP_R_FULL, NULL, NULL, NULL,
 	    false)] = '\0';

@@ -40,6 +40,7 @@ struct smtp_worker {
 	struct smtp_settings	*next;		/* between prepare and commit */
 	struct smtp_session	*sessions;	/* all, doubly linked */
 	bool			 stopping;
+	int64_t			 rate_window_ms;	/* of data_min_rate */
 	struct timer		 stop;
 };
 

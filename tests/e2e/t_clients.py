@@ -14,9 +14,15 @@ import subprocess
 import tempfile
 import unittest
 
-from submitd_instance import (ANNA, BOB, PATIENCE_S, Instance, letter)
+import submitd_instance
+from submitd_instance import ANNA, BOB, PATIENCE_S, Instance
 
 PW = "bob-secret"
+
+
+def letter(subject, **kw):
+    """What BOB sends."""
+    return submitd_instance.letter(subject, BOB, **kw)
 
 
 def setUpModule():

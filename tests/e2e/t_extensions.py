@@ -153,8 +153,8 @@ class Utf8(Case):
     def test_a_login_by_a_name_that_is_utf8(self):
         inst.add_user("j\u00f6rg@b\u00fccher.test", "geheim")
         with inst.smtp(auth=("j\u00f6rg@b\u00fccher.test", "geheim")) as w:
-            w.send_mail("j\u00f6rg@b\u00fccher.test", [BOB], letter("x"),
-                        " SMTPUTF8")
+            w.send_mail("j\u00f6rg@b\u00fccher.test", [BOB], letter(
+                "x", "J\u00f6rg@xn--bcher-kva.test"), " SMTPUTF8")
             self.assertEqual(w.cmd("MAIL FROM:<%s> SMTPUTF8" % AENNE)[0], 553)
             w.send_mail("j\u00f6rg@b\u00fccher.test",
                         ["J\u00d6RG@xn--bcher-kva.test"], letter("y"),

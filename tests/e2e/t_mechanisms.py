@@ -404,7 +404,7 @@ class Secrets(unittest.TestCase):
             s.ehlo()
             s.user, s.password = BOB, SECRET
             s.auth("CRAM-MD5", s.auth_cram_md5)
-            s.sendmail(BOB, [ANNA], letter("cram"))
+            s.sendmail(BOB, [ANNA], letter("cram", BOB))
         inst.fetch(ANNA, n=1)
 
     def poplib(self, kind):
@@ -654,7 +654,7 @@ class Ended(unittest.TestCase):
     def test_disable_and_passwd(self):
         others = self.sessions(ANNA)
         with self.i.smtp_as(CARL) as w:
-            w.send_mail(CARL, [BOB], letter("keep me"))
+            w.send_mail(CARL, [BOB], letter("keep me", CARL))
         wait_until(lambda: self.i.drop_size(BOB) == 1, what="the message")
         for what in ("passwd", "disable"):
             with self.subTest(what):

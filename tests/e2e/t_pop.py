@@ -20,9 +20,9 @@ def tearDownModule():
 def put(user, *messages):
     """Delivers, and waits until all of it is in the Maildir."""
     have = inst.drop_size(user)
-    with inst.smtp_as(BOB) as w:
+    with inst.smtp_as(ANNA) as w:
         for m in messages:
-            w.send_mail(BOB, [user], m)
+            w.send_mail(ANNA, [user], m)
     wait_until(lambda: inst.drop_size(user) >= have + len(messages),
                what="delivery")
 

@@ -331,7 +331,7 @@ class Addresses(Case):
                          "no next_hop is set on this server")
 
     def test_postmaster_gets_mail(self):
-        m = letter("for the postmaster")
+        m = letter("for the postmaster", BOB)
         with inst.smtp_as(BOB) as w:
             w.send_mail(BOB, ["postmaster"], m)
         self.assertTrue(inst.fetch(ANNA, n=1)[0].endswith(m))

@@ -109,7 +109,7 @@ class Users(Case):
     def test_aliases(self):
         self.ctl("user", "alias", "add", self.U, "info@example.test")
         self.assertIn("info@example.test", self.ctl("user", "show", self.U))
-        m = letter("to the alias")
+        m = letter("to the alias", self.U)
         n = inst.drop_size(self.U) + 1
         with inst.smtp(auth=(self.U, "tess-secret")) as w:
             w.cmd("MAIL FROM:<info@example.test>", 250)

@@ -419,7 +419,7 @@ class Disabled(UserCase):
     def test_sending_only(self):
         with inst.smtp(auth=(U, PASSWORD)) as w, \
                 inst.pop(auth=(U, PASSWORD)) as p:
-            w.send_mail(U, ["far@away.test"], letter("waits"))
+            w.send_mail(U, ["far@away.test"], letter("waits", U))
             out = self.ctl("user", "disable", "--sending", U)
             self.assertIn("1 of his messages wait", out)
             self.assertIn("far@away.test", self.ctl("queue", "list", "--user", U))
@@ -437,7 +437,7 @@ class Disabled(UserCase):
     def test_queue_pages(self):
         with inst.smtp(auth=(U, PASSWORD)) as w:
             for n in range(9):
-                w.send_mail(U, ["far%d@away.test" % n], letter("waits"))
+                w.send_mail(U, ["far%d@away.test" % n], letter("waits", U))
         whole = self.json("queue", "list", "--user", U)
         self.assertEqual(len(whole), 9)
         protocol = Protocol()
@@ -504,7 +504,7 @@ class Addresses(UserCase):
                 w.cmd("MAIL FROM:<sales@whole.test>", 250)
                 w.cmd("RSET", 250)
                 w.cmd("MAIL FROM:<anna@whole.test>", 553)
-                w.send_mail(U, ["anna@whole.test"], letter("hers"))
+                w.send_mail(U, ["anna@whole.test"], letter("hers", U))
             wait_until(lambda: inst.drop_size(ANNA) == n, what="delivery")
             self.assertIn("@whole.test", self.ctl("user", "show", U))
         finally:

@@ -466,8 +466,31 @@ authc_mail(struct authc *a, const struct authc_handle *handle,
 	fake_answer(fn, ctx, ticket->len == 0 && !fake->granted ?
 	    AUTHP_NOAUTH : alice ? AUTHP_OK : AUTHP_NOTSENDER, ret_call, &c);
 	c->reply.kind = ticket->len == 0 ? AUTHP_KIND_GRANT : AUTHP_KIND_SASL;
+	c->reply.size_limit = fake->size_limit;
 	/* alice may while she is logged in, and not under her grant. */
 	c->reply.may_prioritise = ticket->len > 0;
+	return 0;
+}
+
+/* alice's own are those that begin with "alice". */
+int
+authc_from(struct authc *a, const void *ticket, size_t len,
+    const char *const *addresses, size_t n, authc_fn *fn, void *ctx,
+    uint32_t *ret_call)
+{
+	static char owned[AUTHP_FROM_MAX];
+	struct fake_call *c;
+
+	(void)a;
+	if (len != 6 || memcmp(ticket, "ticket", 6) != 0 || n == 0 ||
+	    n > AUTHP_FROM_MAX)
+		abort();
+	for (size_t i = 0; i < n; i++)
+		owned[i] = strncmp(addresses[i], "alice", 5) == 0 ||
+		    fake->conf.sender_policy == SENDER_LOG;
+	fake_answer(fn, ctx, AUTHP_OK, ret_call, &c);
+	c->reply.blob = owned;
+	c->reply.blob_len = n;
 	return 0;
 }
 
@@ -495,6 +518,9 @@ authc_cancel(struct authc *a, uint32_t call)
 
 /* ------------------------------------------------------------ the outside -- */
 
+static char *fake_dropped[] = { (char[]){ "Bcc" },
+	(char[]){ "Return-Path" } };
+
 struct fake *
 fake_new(enum fake_service service)
 {
@@ -513,6 +539,11 @@ fake_new(enum fake_service service)
 	f->conf.local_domains.n = 1;
 	f->conf.message_size_limit = 100000;
 	f->conf.recipient_limit = 10;
+	f->conf.line_limit = 65536;
+	f->conf.header_size_limit = 20000;
+	f->conf.header_count_limit = 100;
+	f->conf.received_limit = 100;
+	f->conf.drop_headers = (struct conf_list){ fake_dropped, 2 };
 	f->conf.error_limit = 10;
 	f->conf.login_limit = 5;
 	f->conf.command_limit = 1000;
@@ -757,6 +788,25 @@ fake_set_limits(struct fake *f, uint64_t octets, uint64_t rcpts)
 {
 	f->conf.message_size_limit = octets;
 	f->conf.recipient_limit = rcpts;
+}
+
+void
+fake_set_own_limit(struct fake *f, uint64_t octets)
+{
+	f->size_limit = octets;
+}
+
+struct conf *
+fake_conf(struct fake *f)
+{
+	return &f->conf;
+}
+
+void
+fake_set_rate(struct fake *f, uint64_t octets, int64_t window_ms)
+{
+	f->conf.data_min_rate = octets;
+	f->worker.rate_window_ms = window_ms;
 }
 
 void

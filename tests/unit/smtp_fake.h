@@ -15,6 +15,7 @@
 
 #include "auth/authp.h"
 #include "lib/buf.h"
+#include "lib/conf.h"
 #include "submitd/spool/client.h"
 
 enum fake_service { FAKE_SUBMISSION, FAKE_SUBMISSIONS };
@@ -57,6 +58,10 @@ void	fake_set_slow_spool(struct fake *f);	/* full after each piece */
 void	fake_set_next_hop(struct fake *f, const char *next_hop);
 void	fake_set_help(struct fake *f, const char *text);
 void	fake_set_limits(struct fake *f, uint64_t octets, uint64_t rcpts);
+void	fake_set_own_limit(struct fake *f, uint64_t octets);	/* alice's */
+struct conf *fake_conf(struct fake *f);
+/* The window of data_min_rate. */
+void	fake_set_rate(struct fake *f, uint64_t octets, int64_t window_ms);
 void	fake_set_no_tls(struct fake *f);
 void	fake_set_extensions(struct fake *f, unsigned int set);
 void	fake_set_secrets(struct fake *f, bool has);

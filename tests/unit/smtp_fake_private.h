@@ -50,6 +50,7 @@ struct fake {
 	uint32_t		 next_call;
 	enum authp_verdict	 authd;
 	bool			 granted;
+	uint64_t		 size_limit;	/* alice's */
 	unsigned int		 exchanges;
 	enum spoolc_verdict	 spool_begin, spool_commit;
 	bool			 slow_spool;

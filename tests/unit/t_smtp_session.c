@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -18,7 +19,8 @@
 #define PLAIN "AGFsaWNlAHNlY3JldA=="	/* \0alice\0secret */
 #define WRONG "AGFsaWNlAHdyb25n"	/* \0alice\0wrong */
 #define TX "MAIL FROM:<alice@example.org>\r\nRCPT TO:<bob@example.org>\r\n"
-#define MSG "Date: x\r\nMessage-ID: <y>\r\n\r\nhi\r\n.\r\n"
+#define HEAD "From: alice@example.org\r\nDate: x\r\nMessage-ID: <y>\r\n"
+#define MSG HEAD "\r\nhi\r\n.\r\n"
 
 #define S50 "                                                  "
 #define X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
@@ -192,6 +194,31 @@ static const struct dialogue dialogues[] = {
 	    "250 250 354 550 250", 0 },
 	{ "content before the 354", LOGGED_IN, { TX "DATA\r\n" MSG },
 	    "250 250 503", WHOLE | CLOSED },
+	/* the header */
+	{ "another's From", LOGGED_IN, { TX "DATA\r\n", "From: bob@x.example\r\n"
+	    "\r\nx\r\n.\r\nNOOP\r\n" }, "250 250 354 550 250", 0 },
+	{ "an own From", LOGGED_IN, { TX "DATA\r\n", "From: alice+x@example.org"
+	    "\r\n\r\nx\r\n..\r\nx\r\n.\r\nNOOP\r\n" }, "250 250 354 250 250",
+	    0 },
+	{ "a From alone", LOGGED_IN, { TX "DATA\r\n", "From: alice+x@example.org"
+	    "\r\n.\r\nNOOP\r\n" }, "250 250 354 250 250", 0 },
+	{ "two From", LOGGED_IN, { TX "DATA\r\n", HEAD HEAD
+	    "\r\nx\r\n.\r\nNOOP\r\n" }, "250 250 354 550 250", 0 },
+	{ "no From, no sender", LOGGED_IN, { "MAIL FROM:<>\r\nRCPT TO:"
+	    "<bob@example.org>\r\nDATA\r\n", "X: y\r\n\r\n.\r\nNOOP\r\n" },
+	    "250 250 354 550 250", 0 },
+	{ "an own From in chunks", LOGGED_IN, { TX "BDAT 32\r\nFrom: "
+	    "alice+x@example.org\r\n\r\nx\r\nBDAT 3 LAST\r\ny\r\nNOOP\r\n" },
+	    "250 250 250 250 250", 0 },
+	{ "with an end to be added", LOGGED_IN, { TX "BDAT 30 LAST\r\nFrom: "
+	    "alice+x@example.org\r\nhi!NOOP\r\n" }, "250 250 250 250", 0 },
+	{ "its header ends with the chunk", LOGGED_IN, { TX "BDAT 29\r\nFrom: "
+	    "alice+x@example.org\r\n\r\nBDAT 0 LAST\r\nNOOP\r\n" },
+	    "250 250 250 250 250", 0 },
+	{ "a bad header in chunks", LOGGED_IN, { TX "BDAT 12\r\nX : y\r\n\r\nx\r\n"
+	    "BDAT 3 LAST\r\ny\r\nNOOP\r\n" }, "250 250 550 503 250", 0 },
+	{ "another's From in chunks", LOGGED_IN, { TX "BDAT 26 LAST\r\nFrom: "
+	    "bob@x.example\r\n\r\nx\r\nNOOP\r\n" }, "250 250 550 250", 0 },
 	/* the rest */
 	{ "VRFY, EXPN, HELP", EHLOED, { "VRFY alice\r\nEXPN x\r\nHELP\r\n" },
 	    "252 252 214", 0 },
@@ -346,7 +373,7 @@ test_utf8_replies(void **state)
 static void
 test_chunks(void **state)
 {
-	static const char head[] = "Date: x\r\nMessage-ID: <y>\r\n\r\n";
+	static const char head[] = HEAD "\r\n";
 	struct fake *f = session_begin(LOGGED_IN);
 	char text[200];
 
@@ -358,7 +385,7 @@ test_chunks(void **state)
 	assert_int_equal(fake_commits(f), 1);
 	snprintf(text, sizeof(text), "%s.\r\n..\r\nhi\r\n", head);
 	assert_string_equal(fake_message(f), text);
-	assert_non_null(strstr(fake_output(f), "250 2.0.0 Octets received: 28"));
+	assert_non_null(strstr(fake_output(f), "250 2.0.0 Octets received: 53"));
 	/* Too large: read to the end of the chunk, and refused. */
 	say(f, TX);
 	say(f, "BDAT 200000 LAST\r\n");
@@ -605,10 +632,9 @@ test_message(void **state)
 	(void)state;
 	say(f, TX "RCPT TO:<bob@example.org>\r\nRCPT TO:<alice@example.org>\r\n"
 	    "DATA\r\n");
-	say(f, "Date: x\r\nMessage-ID: <y>\r\n\r\n..stuffed\r\n..\r\n.\r\n");
+	say(f, HEAD "\r\n..stuffed\r\n..\r\n.\r\n");
 	assert_int_equal(fake_commits(f), 1);
-	assert_string_equal(fake_message(f), "Date: x\r\nMessage-ID: <y>\r\n"
-	    "\r\n.stuffed\r\n.\r\n");
+	assert_string_equal(fake_message(f), HEAD "\r\n.stuffed\r\n.\r\n");
 	assert_string_equal(fake_rcpts(f), "bob@example.org,alice@example.org");
 	assert_non_null(strstr(fake_output(f),
 	    "250 2.0.0 queued as aaaaaaaaaaaaaaaa\r\n"));
@@ -642,6 +668,116 @@ test_limits(void **state)
 	say(f, ".\r\nNOOP\r\n");
 	assert_string_equal(fake_codes(f), "354 552 250");
 	assert_int_equal(fake_commits(f), 0);
+	fake_free(f);
+}
+
+/* What the header's rules make of it, and what they say. */
+static void
+test_header(void **state)
+{
+	struct fake *f = session_begin(LOGGED_IN);
+
+	(void)state;
+	say(f, TX "DATA\r\n");
+	say(f, "Bcc: x\r\nSubject: y\r\n\r\nhi\r\n.\r\n");
+	assert_non_null(strstr(fake_message(f),
+	    "Subject: y\r\nFrom: alice@example.org\r\nDate: "));
+	assert_null(strstr(fake_message(f), "Bcc"));
+	fake_clear(f);
+	say(f, TX "DATA\r\n");
+	say(f, "From: bob@x.example\r\n\r\nhi\r\n.\r\n");
+	assert_non_null(strstr(fake_output(f), "550 5.7.1 You may not send "
+	    "with this address in the message's header: From: "
+	    "bob@x.example"));
+	say(f, TX "DATA\r\n");
+	say(f, "X: y\r\nSubject: y\r\nSubject: z\r\n\r\nhi\r\n.\r\n");
+	assert_non_null(strstr(fake_output(f), "550 5.6.0 The message's header "
+	    "has more than one field of this name: Subject"));
+	/* Octets that come while authd is asked are not lost. */
+	fake_conf(f)->sender_policy = SENDER_ADD;
+	say(f, TX "DATA\r\n");
+	say(f, "From: bob@x.example\r\nDate: x\r\nMessage-ID: <y>\r\n\r\n"
+	    "hi\r\n..\r\nhi\r\n.\r\n");
+	assert_string_equal(fake_message(f), "From: bob@x.example\r\nDate: x"
+	    "\r\nMessage-ID: <y>\r\nSender: alice@example.org\r\n\r\nhi\r\n."
+	    "\r\nhi\r\n");
+	fake_conf(f)->header_policy = SHADOW_LOG;
+	say(f, TX "DATA\r\n");
+	say(f, HEAD HEAD "\r\nhi\r\n.\r\n");
+	assert_string_equal(fake_message(f), HEAD HEAD "\r\nhi\r\n");
+	/* authd went away in between. */
+	say(f, TX "DATA\r\n");
+	fake_set_authd(f, AUTHP_TEMP);
+	fake_clear(f);
+	say(f, "From: alice+x@example.org\r\n\r\nhi\r\n.\r\n");
+	assert_string_equal(fake_codes(f), "451");
+	assert_int_equal(fake_commits(f), 3);
+	fake_free(f);
+}
+
+/* Limits that a message meets, each named. */
+static void
+test_message_limits(void **state)
+{
+	struct fake *f = session_begin(LOGGED_IN);
+	char line[1200];
+
+	(void)state;
+	fake_conf(f)->line_limit = 1000;
+	for (size_t len = 998; len < 1000; len++) {
+		say(f, TX "DATA\r\n");
+		fake_clear(f);
+		memset(line, 'x', len);
+		strcpy(line + len, "\r\n.\r\n");
+		say(f, HEAD "\r\n");
+		say(f, line);
+		assert_string_equal(fake_codes(f), len == 998 ? "250" : "550");
+	}
+	assert_non_null(strstr(fake_output(f), "550 5.6.0 A line of the message "
+	    "is longer than line_limit, in octets: 1000"));
+	fake_set_own_limit(f, 500);
+	fake_clear(f);
+	say(f, "MAIL FROM:<alice@example.org> SIZE=501\r\n");
+	assert_non_null(strstr(fake_output(f), "552 5.3.4 The message is larger "
+	    "than you may send, in octets: 500"));
+	fake_clear(f);
+	say(f, TX "DATA\r\n");
+	say(f, line);
+	assert_string_equal(fake_codes(f), "250 250 354 552");
+	fake_free(f);
+}
+
+static void
+test_rate(void **state)
+{
+	struct fake *f = session_begin(LOGGED_IN);
+
+	(void)state;
+	fake_set_rate(f, 1000, 30);
+	say(f, TX "DATA\r\n");
+	fake_clear(f);
+	usleep(40000);
+	/* A window's worth, and the end of a message. */
+	say(f, HEAD "\r\n0123456789\r\n");
+	usleep(40000);
+	say(f, "x\r\n.\r\n");
+	assert_string_equal(fake_codes(f), "250");
+	say(f, TX "DATA\r\n");
+	say(f, "Subject: x\r\n");
+	usleep(40000);
+	fake_clear(f);
+	say(f, "\r\n");
+	assert_non_null(strstr(fake_output(f), "421 4.4.2 "));
+	assert_true(fake_is_closed(f));
+	assert_int_equal(fake_commits(f), 1);
+	fake_free(f);
+	f = session_begin(LOGGED_IN);
+	fake_set_rate(f, 1000, 30);
+	say(f, TX "BDAT 100\r\n");
+	usleep(40000);
+	fake_clear(f);
+	say(f, "X");
+	assert_string_equal(fake_codes(f), "421");
 	fake_free(f);
 }
 
@@ -757,6 +893,9 @@ main(void)
 		cmocka_unit_test(test_authd_away),
 		cmocka_unit_test(test_message),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_header),
+		cmocka_unit_test(test_message_limits),
+		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_spool_verdicts),
 		cmocka_unit_test(test_slow_spool),
 		cmocka_unit_test(test_help_text),
