@@ -28,8 +28,7 @@ address_postmaster(struct core *core, char ret_user[MAILBOX_SIZE])
 	return r == ERR_NOTFOUND ? ERR_AWAY : r;
 }
 
-/* ERR_NOTFOUND: nobody here; any other error is ours. */
-static int
+int
 address_find(struct core *core, const char *address,
     char ret_user[MAILBOX_SIZE])
 {

@@ -150,8 +150,7 @@ control_grant_cursor(const struct grant_record *g, char dst[CONTROL_CURSOR_SIZE]
 	    addr_ip_text(&a, ip), g->user);
 }
 
-/* Those that give no right only with "all". Counts those that do. */
-static int
+int
 control_grant_each(struct control_job *j, uint64_t *ret_live)
 {
 	char cursor[CONTROL_CURSOR_SIZE];

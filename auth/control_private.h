@@ -143,6 +143,16 @@ int	control_set_keys(struct control_job *j, struct user_record *r,
 /* Never used before for this user. */
 uint64_t control_generation(const struct user_record *r);
 
+/* control_grant.c: the records of all grants at j->net, of j->user if there is
+ * one; with j->all also of those that give no right. Counts the others. */
+int	control_grant_each(struct control_job *j, uint64_t *ret_live);
+/* control_test.c: a block that refuses this user's logins from there, as text;
+ * looked at without being counted as an attempt. He has logged in there before:
+ * `known`. */
+#define CONTROL_BLOCK_SIZE 256
+bool	control_find_block(struct control_job *j, const char *user,
+	    const struct addr *a, bool known, char dst[CONTROL_BLOCK_SIZE]);
+
 int	control_user_add(struct control_job *j);
 int	control_user_passwd(struct control_job *j);
 int	control_user_list(struct control_job *j);
@@ -179,6 +189,7 @@ int	control_auth_test(struct control_job *j);
 int	control_who(struct control_job *j);
 int	control_kick(struct control_job *j);
 int	control_trace(struct control_job *j);
+int	control_why(struct control_job *j);
 int	control_status(struct control_job *j);
 int	control_db_check(struct control_job *j);
 int	control_db_backup(struct control_job *j);

@@ -234,43 +234,51 @@ control_test_service(struct control_test *t, const struct control_service *s)
 	return 0;
 }
 
-/* What a block of his network, or of his there, would do. Looked at without
- * being counted as an attempt. */
+bool
+control_find_block(struct control_job *j, const char *user,
+    const struct addr *a, bool known, char dst[CONTROL_BLOCK_SIZE])
+{
+	struct guess_block b;
+	char net[ADDR_STRLEN];
+	size_t pos = 0;
+
+	for (size_t i = 0; i < j->conf->guessing_exempt.n; i++)
+		if (net_has(&j->conf->guessing_exempt.v[i], a))
+			return false;
+	while (guess_next(j->core->guess, &pos, j->now_s, &b)) {
+		if (!net_has(&b.net, a) || (b.user[0] == '\0' ? known :
+		    strcmp(b.user, user) != 0))
+			continue;
+		(void)str_format(dst, CONTROL_BLOCK_SIZE, "%s, for %lld s after "
+		    "%u failures%s", net_text(&b.net, net),
+		    (long long)(b.until_s - j->now_s), b.count, known ?
+		    "; he is known there: now and then he is let try" : "");
+		return true;
+	}
+	return false;
+}
+
+/* What a block of his network, or of his there, would do. */
 static void
 control_test_blocked(struct control_test *t)
 {
 	struct control_job *j = t->j;
-	struct core *core = j->core;
-	struct guess_block b;
-	char text[256], net[ADDR_STRLEN];
-	size_t pos = 0;
-	bool known;
+	char text[CONTROL_BLOCK_SIZE];
+	bool known = t->exists && placesdb_is_known(j->core->places, j->user,
+	    &t->from, t->rec.created_s, j->now_s);
 
-	for (size_t i = 0; i < j->conf->guessing_exempt.n; i++)
-		if (net_has(&j->conf->guessing_exempt.v[i], &t->from))
-			return;
-	known = t->exists && placesdb_is_known(core->places, j->user, &t->from,
-	    t->rec.created_s, j->now_s);
-	while (guess_next(core->guess, &pos, j->now_s, &b)) {
-		if (!net_has(&b.net, &t->from) || (b.user[0] == '\0' ? known :
-		    strcmp(b.user, j->user) != 0))
-			continue;
-		(void)str_format(text, sizeof(text), "%s, for %lld s after %u "
-		    "failures%s", net_text(&b.net, net),
-		    (long long)(b.until_s - j->now_s), b.count, known ?
-		    "; he is known there: now and then he is let try" : "");
-		control_job_set(j, "blocked", json_string(text));
-		if (known)
-			continue;
-		control_job_set(j, "right", json_false());
-		for (size_t i = 0; i < 2; i++) {
-			control_job_set(j, control_services[i].key,
-			    json_false());
-			control_job_set(j, control_services[i].why_key,
-			    json_string("the address is blocked"));
-		}
-		control_job_set(j, "grants", json_false());
+	if (!control_find_block(j, j->user, &t->from, known, text))
+		return;
+	control_job_set(j, "blocked", json_string(text));
+	if (known)
+		return;
+	control_job_set(j, "right", json_false());
+	for (size_t i = 0; i < 2; i++) {
+		control_job_set(j, control_services[i].key, json_false());
+		control_job_set(j, control_services[i].why_key,
+		    json_string("the address is blocked"));
 	}
+	control_job_set(j, "grants", json_false());
 }
 
 /* -------------------------------------------------------------------- verb -- */

@@ -75,6 +75,10 @@ int	ops_get_handle(struct peer *p, const void *blob, size_t len,
  * are the database's. */
 int	ops_ticket_holds(struct core *core, const struct ticket *t,
 	    const struct user_record *user, uint32_t refused, int64_t now_s);
+/* address.c: whose mail to this address is. ERR_NOTFOUND: nobody here; any other
+ * error is ours. */
+int	address_find(struct core *core, const char *address,
+	    char ret_user[MAILBOX_SIZE]);
 /* What goes into a Received line or a log must have the shape it should. */
 bool	ops_is_tls_text(const char *s);
 

@@ -91,6 +91,9 @@ const struct ctl_cmd ctl_cmds[] = {
 	{ "auth test", "USER",
 	  "what a login with this password would get, and why; exits 0 or 1",
 	  1, 1, CTL_STDIN | CTL_MECH | CTL_FROM, ctl_auth_test },
+	{ "why", "",
+	  "would mail from --ip be taken, and which key or fact decides? exits 0 "
+	  "or 1", 0, 0, CTL_IP | CTL_USER | CTL_MAIL_FROM | CTL_MAIL_TO, ctl_why },
 	{ "trace-origin", "'RECEIVED LINE'|TOKEN",
 	  "who sent the message with this line in its header, and from where",
 	  1, 1, 0, ctl_trace_origin },
@@ -178,6 +181,8 @@ ctl_help_options(FILE *to)
 	    "  --stdin           the password is the first line of the input\n"
 	    "  --user USER       only this user's grants, or messages\n"
 	    "  --all             expired grants too\n"
+	    "  --ip, --from, --to ADDRESS\n"
+	    "                    of why: the client's, a sender, a recipient\n"
 	    "  --scope SCOPE     what a credential is for: all, smtp or pop\n"
 	    "  --expires WHEN    30d, 2027-01-31 or 2027-01-31T12:00\n"
 	    "  --ask             of credential add: asks for the password\n"
@@ -431,6 +436,9 @@ static const struct option ctl_longs[] = {
 	{ "expires", required_argument, NULL, CTL_LONG + CTL_EXPIRES },
 	{ "sending", no_argument, NULL, CTL_LONG + CTL_SENDING },
 	{ "without-scram", no_argument, NULL, CTL_LONG + CTL_WITHOUT_SCRAM },
+	{ "ip", required_argument, NULL, CTL_LONG + CTL_IP },
+	{ "from", required_argument, NULL, CTL_LONG + CTL_MAIL_FROM },
+	{ "to", required_argument, NULL, CTL_LONG + CTL_MAIL_TO },
 	{ "ask", no_argument, NULL, CTL_LONG + CTL_ASK },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -458,6 +466,12 @@ ctl_long_argument(struct ctl *c, unsigned int option)
 		return &c->mech;
 	case CTL_FROM:
 		return &c->from;
+	case CTL_IP:
+		return &c->ip;
+	case CTL_MAIL_FROM:
+		return &c->mail_from;
+	case CTL_MAIL_TO:
+		return &c->mail_to;
 	default:
 		return NULL;
 	}

@@ -28,6 +28,9 @@ enum {				/* options; each row says which it takes */
 	CTL_FORCE	= 1 << 11,	/* --force */
 	CTL_SCHEME	= 1 << 12,	/* --scheme SCHEME */
 
+	CTL_IP		= 1 << 13,	/* --ip ADDRESS */
+	CTL_MAIL_FROM	= 1 << 14,	/* --from SENDER */
+	CTL_MAIL_TO	= 1 << 15,	/* --to RECIPIENT */
 	CTL_SCOPE	= 1 << 16,	/* --scope all|smtp|pop */
 	CTL_EXPIRES	= 1 << 17,	/* --expires TIME|DURATION */
 	CTL_SENDING	= 1 << 18,	/* --sending */
@@ -49,6 +52,7 @@ struct ctl {
 	const char		*domain;	/* --domain */
 	const char		*scheme;	/* --scheme */
 	const char		*scope, *expires, *mech, *from;
+	const char		*ip, *mail_from, *mail_to;
 	char			**argv;		/* behind the command's words */
 	int			 argc;
 };
@@ -188,6 +192,7 @@ int	ctl_allow_as_add(struct ctl *c);
 int	ctl_allow_as_delete(struct ctl *c);
 int	ctl_allow_as_list(struct ctl *c);
 int	ctl_auth_test(struct ctl *c);
+int	ctl_why(struct ctl *c);
 int	ctl_trace_origin(struct ctl *c);
 int	ctl_who(struct ctl *c);
 int	ctl_kick(struct ctl *c);

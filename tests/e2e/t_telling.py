@@ -5,7 +5,8 @@ import re
 import time
 import unittest
 
-from submitd_instance import ANNA, BOB, IPV6, Instance, letter, wait_until
+from submitd_instance import (ANNA, BOB, CARL, IPV6, Instance, letter,
+                              wait_until)
 
 HELP = "call 123"
 
@@ -180,6 +181,120 @@ class Origin(unittest.TestCase):
                      "Received: from a by b id c; d", "\u00e4 (origin \u00e4)"):
             self.assertEqual(inst.ctl("trace-origin", junk, check=False)
                              .returncode, 65, junk)
+
+
+class Why(unittest.TestCase):
+    """submitctl why says what the rule says, and what decided."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.inst = Instance(conf={"grant_exclude": ["127.0.9.0/24"],
+                                  "next_hop": "127.0.0.1:2525"}, extra="""
+trusted_networks 127.0.8.0/24 { senders = {"printer@example.test"} }
+trusted_networks 127.0.7.0/24 { owner = "%s" }
+""" % CARL)
+        cls.inst.grant(ANNA, "127.0.0.40")
+        cls.inst.grant(ANNA, "127.0.0.41")
+        cls.inst.grant(BOB, "127.0.0.41")
+        cls.inst.add_user("off@example.test", "x")
+        cls.inst.ctl("user", "disable", "off@example.test")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.inst.close()
+
+    def why(self, ip, *args):
+        r = self.inst.ctl("why", "--ip", ip, *args, "-j", check=False)
+        self.assertIn(r.returncode, (0, 1), r.stderr)
+        got = json.loads(r.stdout)
+        self.assertEqual(r.returncode == 0, got["verdict"] == "taken")
+        return got
+
+    def asked(self, ip, sender, user=None):
+        """What a client is really told."""
+        auth = (user, self.inst.users[user]) if user else None
+        with self.inst.smtp(source=ip, auth=auth) as w:
+            return w.cmd("MAIL FROM:<%s>" % sender)[0]
+
+    def test_rows(self):
+        sec = "trusted_networks"
+        for ip, user, sender, by, words in (
+                ("127.0.0.40", None, ANNA, "grant", "%s holds a grant" % ANNA),
+                ("127.0.0.40", None, "", "grant", "%s holds" % ANNA),
+                ("127.0.0.41", None, BOB, "grant", "%s holds" % BOB),
+                ("127.0.0.41", None, "", "grant", "several users"),
+                ("127.0.0.40", None, BOB, "sender_policy",
+                 "belongs to %s, who holds no grant" % BOB),
+                ("127.0.0.40", None, "x@example.test", "sender_policy",
+                 "nobody's"),
+                ("127.0.0.42", None, ANNA, "grant", "nobody holds a grant"),
+                ("127.0.9.9", None, ANNA, "grant_exclude", "never count"),
+                ("127.0.8.8", None, "printer@example.test", sec,
+                 "127.0.8.0/24: the sender is among"),
+                ("127.0.8.8", None, ANNA, sec, "does not name it"),
+                ("127.0.7.7", None, CARL, sec, "its owner's"),
+                ("127.0.7.7", None, BOB, sec, "belongs to %s" % BOB),
+                ("127.0.0.42", ANNA, ANNA, "login", "an address of his"),
+                ("127.0.0.42", ANNA, "", "login", "null sender"),
+                ("127.0.0.42", ANNA, BOB, "sender_policy",
+                 "belongs to %s, not to %s" % (BOB, ANNA)),
+                ("127.0.0.42", ANNA, "x", "from", "no address")):
+            with self.subTest(ip=ip, user=user, sender=sender):
+                args = ["--from", sender or "<>"]
+                if user:
+                    args += ["--user", user]
+                got = self.why(ip, *args)
+                self.assertEqual(got["decided_by"], by)
+                self.assertIn(words, got["why"])
+                if sender != "x":
+                    self.assertEqual(int(got["reply"][:3]),
+                                     self.asked(ip, sender, user))
+
+    def test_without_a_sender(self):
+        self.assertEqual(self.why("127.0.0.40")["from"], ANNA)
+        self.assertEqual(self.why("127.0.0.41")["from"], "<>")
+        self.assertEqual(self.why("127.0.0.50", "--user", BOB)["from"], BOB)
+
+    def test_users_who_cannot(self):
+        got = self.why("127.0.0.50", "--user", "off@example.test")
+        self.assertEqual((got["reply"][:3], got["decided_by"]), ("535", "user"))
+        self.assertIn("the user is disabled", got["why"])
+        got = self.why("127.0.0.50", "--user", "none@example.test")
+        self.assertIn("no such user", got["why"])
+
+    def test_recipients(self):
+        for to, want in ((BOB, "250 2.1.5: the local user %s" % BOB),
+                         ("x@example.test", "550 5.1.1"),
+                         ("x@far.example", "next_hop [127.0.0.1]:2525"),
+                         ("postmaster", "the local user")):
+            self.assertIn(want, self.why("127.0.0.40", "--to",
+                                         to)["recipient"])
+
+    def test_grants_that_do_not_count(self):
+        inst = self.inst
+        inst.grant(BOB, "127.0.0.44")
+        inst.clock(1801)
+        self.addCleanup(inst.clock, 0)
+        got = self.why("127.0.0.44", "--from", BOB)
+        self.assertEqual((got["decided_by"], got["hint"]), ("grant", "expired"))
+        self.assertEqual([(g["user"], g["why"]) for g in got["grants"]],
+                         [(BOB, "expired")])
+        text = inst.ctl("why", "--ip", "127.0.0.44", check=False).stdout
+        self.assertRegex(text, r"(?m)^%s +127\.0\.0\.44/32 .* expired" % BOB)
+        self.assertRegex(text, r"(?m)^reply:\s+530 5\.7\.0 ")
+
+    def test_wrong_arguments(self):
+        for args in ((), ("--ip", "x"), ("--ip", "127.0.0.0/8"),
+                     ("--ip", "127.0.0.1", "--to", "x y"),
+                     ("--ip", "127.0.0.1", "--from", "a" * 400)):
+            self.assertIn(self.inst.ctl("why", *args, check=False).returncode,
+                          (64, 65), args)
+
+    def test_changes_nothing(self):
+        log = self.inst.log_size("authd")
+        self.why("127.0.0.40")
+        self.why("127.0.0.42", "--user", ANNA, "--from", BOB)
+        self.assertEqual(self.inst.log("authd", log), "")
 
 
 if __name__ == "__main__":
