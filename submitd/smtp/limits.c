@@ -11,6 +11,8 @@
 
 #include "lib/clock.h"
 
+#define LIMITS_TIMER_MS	100
+
 static const struct {
 	enum smtp_reply	 reply;
 	const char	*key, *unit;
@@ -79,8 +81,9 @@ smtp_limits_timeout(const struct smtp_session *s)
 	bool stranger = s->ticket == NULL && s->tx == NULL &&
 	    !s->place.authorised;
 
-	return stranger && smtp_limits_stranger_ms(s) <= 1 ? SMTP_R_STRANGER :
-	    SMTP_R_IDLE;
+	/* Timers may fire a little early. */
+	return stranger && smtp_limits_stranger_ms(s) < LIMITS_TIMER_MS ?
+	    SMTP_R_STRANGER : SMTP_R_IDLE;
 }
 
 bool

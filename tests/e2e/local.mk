@@ -25,6 +25,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_reload.py \
 	tests/e2e/t_rfc_smtp.py \
 	tests/e2e/t_rule.py \
+	tests/e2e/t_sessions.py \
 	tests/e2e/t_start.py \
 	tests/e2e/t_submission.py \
 	tests/e2e/t_submitctl.py \
