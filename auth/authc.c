@@ -181,6 +181,25 @@ authc_has_secrets(const struct authc *a)
 	return a->has_secrets;
 }
 
+static int
+authc_read_limit(struct msg_in *m, struct authc_limit *l)
+{
+	uint8_t which, permanent;
+	uint64_t eases_s;
+
+	msg_get_u8(m, &which);
+	msg_get_u64(m, &l->max);
+	msg_get_u64(m, &eases_s);
+	msg_get_u8(m, &permanent);
+	if (msg_get_end(m) != 0 || which >= AUTHP_LIMIT__COUNT ||
+	    eases_s > INT64_MAX)
+		return ERR_FORMAT;
+	l->which = (enum authp_limit)which;
+	l->eases_s = (int64_t)eases_s;
+	l->permanent = permanent != 0;
+	return 0;
+}
+
 /* Reads what follows the verdict; the strings stay in the packet. */
 static int
 authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
@@ -188,6 +207,9 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 	uint8_t may_prioritise = 0, kind = AUTHP_KIND_SASL, hint = AUTHP_HINT_NONE;
 	bool ok = r->verdict == AUTHP_OK;
 
+	if (r->verdict == AUTHP_LIMIT)
+		return type == AUTHP_MAIL || type == AUTHP_TICKET ?
+		    authc_read_limit(m, &r->limit) : ERR_FORMAT;
 	if (r->verdict == AUTHP_CONTINUE) {
 		if (type != AUTHP_SASL_START && type != AUTHP_SASL_STEP)
 			return ERR_FORMAT;
@@ -222,6 +244,7 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 		msg_get_str(m, &r->mech, AUTHP_MECH_MAX);
 		msg_get_str(m, &r->sid, AUTHP_SID_MAX);
 		msg_get_str(m, &r->origin, AUTHP_ORIGIN_MAX);
+		msg_get_u32(m, &r->reservation);
 	}
 	if (type == AUTHP_MAIL && r->verdict == AUTHP_NOAUTH)
 		msg_get_u8(m, &hint);
@@ -273,6 +296,8 @@ authc_replied(void *ctx, int rc, struct msg_in *m, int fd)
 		c->fn(c->ctx, &r);
 	else if (r.verdict == AUTHP_CONTINUE)
 		authc_sasl_cancel(c->authc, r.exchange);
+	else if (r.reservation != 0)
+		authc_release(c->authc, r.reservation);
 	free(c);
 	return bad;
 }
@@ -504,18 +529,39 @@ authc_deliver(struct authc *a, const char *address, authc_fn *fn, void *ctx,
 	return authc_ask_address(a, AUTHP_DELIVER, address, fn, ctx, ret_call);
 }
 
+static void
+authc_put_message(struct msg_out *m, const struct authc_message *msg,
+    enum authp_phase phase)
+{
+	authc_put_blob(m, msg->ticket, msg->ticket_len, AUTHP_TICKET_MAX);
+	authc_put_str(m, msg->sender, AUTHP_SENDER_MAX);
+	msg_put_u8(m, (uint8_t)phase);
+	msg_put_u32(m, msg->recipients);
+	msg_put_u64(m, msg->octets);
+	msg_put_u32(m, msg->reservation);
+}
+
 int
-authc_ticket(struct authc *a, const void *ticket, size_t len,
-    const char *sender, enum authp_phase phase, authc_fn *fn, void *ctx,
-    uint32_t *ret_call)
+authc_ticket(struct authc *a, const struct authc_message *msg,
+    enum authp_phase phase, authc_fn *fn, void *ctx, uint32_t *ret_call)
 {
 	struct msg_out m;
 	uint32_t id = authc_begin(a, &m, AUTHP_TICKET);
 
-	authc_put_blob(&m, ticket, len, AUTHP_TICKET_MAX);
-	authc_put_str(&m, sender, AUTHP_SENDER_MAX);
-	msg_put_u8(&m, (uint8_t)phase);
+	authc_put_message(&m, msg, phase);
 	return authc_ask(a, &m, AUTHP_TICKET, id, -1, fn, ctx, ret_call);
+}
+
+void
+authc_release(struct authc *a, uint32_t reservation)
+{
+	const struct authc_message none = { .sender = "",
+	    .reservation = reservation };
+	struct msg_out m;
+
+	authc_begin(a, &m, AUTHP_TICKET);
+	authc_put_message(&m, &none, AUTHP_ABORT);
+	(void)ipc_client_send(a->ipc, &m, -1);
 }
 
 int

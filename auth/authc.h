@@ -30,6 +30,14 @@ struct authc_blob {			/* a ticket */
 	uint8_t	data[AUTHP_TICKET_MAX];
 };
 
+/* What LIMIT says; authc_limit_text() for people. */
+struct authc_limit {
+	enum authp_limit	 which;
+	uint64_t		 max;
+	int64_t			 eases_s;	/* 0: never */
+	bool			 permanent;
+};
+
 struct authc_reply {
 	int			 rc;		/* 0 or ERR_AWAY */
 	enum authp_verdict	 verdict;	/* AUTHP_TEMP when rc is not 0 */
@@ -50,6 +58,8 @@ struct authc_reply {
 	const char		*mech;		/* TICKET: "" unless SASL */
 	const char		*sid;		/* TICKET */
 	const char		*origin;	/* TICKET: a token, or "" */
+	uint32_t		 reservation;	/* TICKET; 0: none */
+	struct authc_limit	 limit;		/* LIMIT */
 };
 
 typedef void authc_fn(void *ctx, const struct authc_reply *r);
@@ -123,9 +133,20 @@ int	authc_from(struct authc *a, const void *ticket, size_t len,
 	    uint32_t *ret_call);
 int	authc_rcpt(struct authc *a, const char *address, authc_fn *fn,
 	    void *ctx, uint32_t *ret_call);
-int	authc_ticket(struct authc *a, const void *ticket, size_t len,
-	    const char *sender, enum authp_phase phase, authc_fn *fn,
-	    void *ctx, uint32_t *ret_call);
+/* A message that is asked about. */
+struct authc_message {
+	const void	*ticket;
+	size_t		 ticket_len;
+	const char	*sender;
+	uint32_t	 recipients;
+	uint64_t	 octets;
+	uint32_t	 reservation;	/* what begin got */
+};
+int	authc_ticket(struct authc *a, const struct authc_message *msg,
+	    enum authp_phase phase, authc_fn *fn, void *ctx,
+	    uint32_t *ret_call);
+/* Gives a reservation back; nothing is to be done if it cannot be sent. */
+void	authc_release(struct authc *a, uint32_t reservation);
 int	authc_apop(struct authc *a, const struct authc_handle *handle,
 	    const char *tls, const char *name, const char *challenge,
 	    const uint8_t digest[AUTHP_DIGEST_SIZE], authc_fn *fn, void *ctx,
@@ -139,6 +160,10 @@ int	authc_deliver(struct authc *a, const char *address, authc_fn *fn,
 int	authc_who_entry(struct authc *a, uint32_t serial,
 	    const struct authc_session_info *s);
 int	authc_who_end(struct authc *a, uint32_t serial);
+/* "100 messages an hour; send again in 12 minutes". */
+#define AUTHC_LIMIT_SIZE 128u
+const char *authc_limit_text(const struct authc_limit *l, int64_t now_s,
+	    char dst[AUTHC_LIMIT_SIZE]);
 /* The reply is no longer wanted: fn will not be called. */
 void	authc_cancel(struct authc *a, uint32_t call);
 

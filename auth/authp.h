@@ -32,7 +32,16 @@ enum authp_notice {
 
 enum authp_service { AUTHP_SMTP = 1, AUTHP_POP = 2 };
 
-enum authp_phase { AUTHP_BEGIN = 0, AUTHP_COMMIT = 1 };
+enum authp_phase { AUTHP_BEGIN = 0, AUTHP_COMMIT, AUTHP_ABORT };
+
+/* Which sending limit; as enum quota_which (auth/quota_window.h). */
+enum authp_limit {
+	AUTHP_MESSAGES_HOUR,
+	AUTHP_MESSAGES_DAY,
+	AUTHP_RECIPIENTS_HOUR,
+	AUTHP_RECIPIENTS_DAY,
+	AUTHP_LIMIT__COUNT
+};
 
 /* How the right to send was come by. */
 enum authp_kind { AUTHP_KIND_SASL = 1, AUTHP_KIND_GRANT, AUTHP_KIND_NETWORK };
@@ -59,6 +68,7 @@ enum authp_verdict {
 				 * which the server speaks first */
 	AUTHP_MALFORMED,	/* 501 5.5.2: the response cannot be read */
 	AUTHP_TRANSITION,	/* 432 4.7.12: log in once with PLAIN */
+	AUTHP_LIMIT,		/* 452 4.7.1 or 550 5.7.1: too much sent */
 	AUTHP_VERDICT__COUNT
 };
 

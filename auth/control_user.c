@@ -10,6 +10,7 @@
 
 #include "auth/authp.h"
 #include "auth/control_private.h"
+#include "auth/quota.h"
 #include "auth/scram.h"
 #include "lib/clock.h"
 #include "lib/str.h"
@@ -299,6 +300,8 @@ control_user_delete(struct control_job *j)
 	    control_user_json(j, j->user, &rec));
 	record_user_clear(&rec);
 	if ((r = control_drop_grants(j)) != 0)
+		return r;
+	if ((r = quota_forget(j->core->quota, j->user, &j->err)) != 0)
 		return r;
 	return placesdb_forget(j->core->places, j->user, &j->err);
 }

@@ -2,7 +2,7 @@
  * core.h - what the parts of authd-core share: one struct, made by main.c.
  *
  * Everything here belongs to the loop. A job on a pool thread may use dbenv,
- * userdb, relay, places, guess, verify, census and keys (they lock for
+ * userdb, relay, places, quota, guess, verify, census and keys (they lock for
  * themselves or never change); the conf it needs it references on the loop
  * before it starts (conf_ref), for a reload may swap it meanwhile.
  */
@@ -15,6 +15,7 @@
 #include "auth/pace.h"
 #include "db/dbenv.h"
 #include "db/placesdb.h"
+#include "db/quotadb.h"
 #include "db/relay_cache.h"
 #include "db/userdb.h"
 #include "lib/conf.h"
@@ -50,6 +51,7 @@ struct guess;				/* auth/guess.h */
 struct fair;				/* auth/fair.h */
 struct origin;				/* auth/origin.h */
 struct origindb;			/* db/origindb.h */
+struct quota;				/* auth/quota.h */
 struct ops;				/* auth/ops.h */
 
 struct core {
@@ -72,6 +74,8 @@ struct core {
 	struct origindb		*origindb;
 	struct origin		*origin;	/* locks for itself */
 	_Atomic uint64_t	 token_keep_s;
+	struct quotadb		*quotadb;
+	struct quota		*quota;
 	struct ops		*ops;
 	struct core_stats	 stats;
 	bool			 has_secrets;	/* some user has a sealed secret */

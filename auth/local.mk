@@ -2,7 +2,8 @@
 
 # asking authd: linked by every child of submitd and popd
 noinst_LIBRARIES += auth/libauthc.a
-auth_libauthc_a_SOURCES = auth/authc.c auth/authc.h auth/authp.h \
+auth_libauthc_a_SOURCES = auth/authc.c auth/authc.h auth/authc_limit.c \
+	auth/authp.h \
 	auth/exchange.c auth/exchange.h auth/mechs.c auth/mechs.h \
 	auth/roll.c auth/roll.h
 EXTRA_DIST += auth/PROTOCOL
@@ -22,7 +23,8 @@ auth_libcore_a_SOURCES = \
 	auth/hash.h auth/hash_crypt.c auth/hash_digest.c auth/hash_private.h \
 	auth/hint.c auth/hint.h auth/keys.c auth/keys.h auth/login.c auth/login_end.c \
 	auth/login_mech.c auth/login_private.h auth/mail.c auth/mail_find.c auth/mail_private.h \
-	auth/mail_from.c auth/mail_ticket.c auth/notice.c \
+	auth/mail_from.c auth/mail_limit.c auth/quota.c auth/quota.h auth/quota_window.c \
+	auth/quota_window.h auth/mail_ticket.c auth/notice.c \
 	auth/notice.h auth/ops.c auth/ops.h auth/origin.c auth/origin.h \
 	auth/pace.c auth/pace.h auth/policy.c auth/policy.h auth/rekey.c auth/rekey.h auth/sasl.c \
 	auth/sasl.h auth/sasl_setup.c auth/sasl_user.c auth/apop.c \

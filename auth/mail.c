@@ -39,7 +39,8 @@ mail_log(const struct mail *m)
 		LOG_EV(LOG_NOTICE, "sender.foreign", m->sid,
 		    KV_S("user", user), KV_A("rip", rip),
 		    KV_S("from", m->sender), KV_A("by", kinds[m->out.kind]));
-	if (!ok && m->out.verdict != AUTHP_TEMP)
+	if (!ok && m->out.verdict != AUTHP_TEMP &&
+	    m->out.verdict != AUTHP_LIMIT)
 		LOG_EV(LOG_NOTICE, "mail.refused", m->sid, KV_A("rip", rip),
 		    KV_S("user", m->ticket == NULL ? NULL : user),
 		    KV_S("from", m->sender),
@@ -78,6 +79,7 @@ mail_answer(struct peer *p, uint32_t id, struct mail *m, const void *ticket,
 
 	if (m->out.verdict == AUTHP_OK && mail_learn_user(m) != 0)
 		m->out.verdict = AUTHP_TEMP;
+	mail_limit_check(m);
 	if (m->out.verdict == AUTHP_OK && m->ticket == NULL) {
 		n = mail_seal(m, fresh);
 		if (n < 0)
@@ -99,6 +101,8 @@ mail_answer(struct peer *p, uint32_t id, struct mail *m, const void *ticket,
 		msg_put_u8(&out, (uint8_t)m->out.kind);
 		msg_put_u64(&out, m->limits.message_octets);
 		msg_put_u8(&out, m->may_prioritise);
+	} else if (m->out.verdict == AUTHP_LIMIT) {
+		mail_limit_put(m, &out);
 	}
 	ops_reply(p, &out);
 }

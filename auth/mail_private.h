@@ -6,6 +6,7 @@
 
 #include "auth/ops.h"
 #include "auth/policy.h"
+#include "auth/quota.h"
 #include "lib/mailbox.h"
 
 /* The question, and what was found out on the way. */
@@ -30,6 +31,11 @@ struct mail {
 	struct user_limits	 limits;	/* his own */
 	bool			 may_prioritise;
 	char			 class[RECORD_CLASS_SIZE];	/* or "" */
+	/* Sending limits (mail_limit.c). */
+	uint32_t		 recipients;	/* of the message; TICKET */
+	uint64_t		 octets;
+	uint32_t		 reservation;	/* in at commit, out at begin */
+	struct quota_over	 over;		/* LIMIT: why */
 	struct policy_in	 in;
 	struct policy_out	 out;
 };
@@ -41,6 +47,15 @@ void	mail_judge(struct mail *m);
  * ERR_AWAY: it could not. */
 void	mail_note_user(struct mail *m, const struct user_record *rec);
 int	mail_learn_user(struct mail *m);
+
+/* mail_limit.c: what was judged OK becomes LIMIT when whose mail it is has sent
+ * too much (and TEMP when that cannot be known). At MAIL one more message must
+ * be left; at begin the message is held; at commit it is booked. */
+void	mail_limit_check(struct mail *m);
+void	mail_limit_begin(struct mail *m, const struct peer *p);
+void	mail_limit_commit(struct mail *m, const struct peer *p);
+/* What follows the verdict LIMIT. */
+void	mail_limit_put(const struct mail *m, struct msg_out *out);
 
 /* mail.c */
 /* Whose mail it is: "" for a network with senders only. */

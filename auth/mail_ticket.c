@@ -30,6 +30,30 @@ mail_origin(const struct mail *m, char dst[AUTHP_ORIGIN_MAX + 1])
 	return r;
 }
 
+static void
+mail_ticket_answer(struct peer *p, uint32_t id, const struct mail *m,
+    const char *origin)
+{
+	const struct ticket *t = m->ticket;
+	char rip[ADDR_STRLEN];
+	struct msg_out out;
+
+	ops_reply_begin(&out, AUTHP_TICKET, id, m->out.verdict);
+	if (m->out.verdict == AUTHP_OK) {
+		msg_put_str(&out, t->user);
+		msg_put_u8(&out, t->kind);
+		msg_put_str(&out, addr_ip_text(&t->peer, rip));
+		msg_put_str(&out, t->tls);
+		msg_put_str(&out, t->mech);
+		msg_put_str(&out, t->sid);
+		msg_put_str(&out, origin);
+		msg_put_u32(&out, m->reservation);
+	} else if (m->out.verdict == AUTHP_LIMIT) {
+		mail_limit_put(m, &out);
+	}
+	ops_reply(p, &out);
+}
+
 int
 mail_op_ticket(struct peer *p, struct msg_in *in, int fd)
 {
@@ -37,16 +61,22 @@ mail_op_ticket(struct peer *p, struct msg_in *in, int fd)
 	size_t len;
 	struct ticket t;
 	struct mail m = { .core = p->core, .ticket = &t };
-	char rip[ADDR_STRLEN], origin[AUTHP_ORIGIN_MAX + 1];
-	struct msg_out out;
+	char origin[AUTHP_ORIGIN_MAX + 1];
 	uint8_t phase;
 
 	(void)fd;
 	msg_get_blob(in, &blob, &len, AUTHP_TICKET_MAX);
 	msg_get_str(in, &m.sender, AUTHP_SENDER_MAX);
 	msg_get_u8(in, &phase);
-	if (msg_get_end(in) != 0 || phase > AUTHP_COMMIT)
+	msg_get_u32(in, &m.recipients);
+	msg_get_u64(in, &m.octets);
+	msg_get_u32(in, &m.reservation);
+	if (msg_get_end(in) != 0 || phase > AUTHP_ABORT)
 		return ERR_FORMAT;
+	if (phase == AUTHP_ABORT) {
+		quota_release(p->core->quota, m.reservation, p);
+		return 0;
+	}
 	if (mail_open_ticket(p, blob, len, NULL, &t) != 0) {
 		ops_reply_verdict(p, AUTHP_TICKET, in->id, AUTHP_VOID);
 		return 0;
@@ -57,20 +87,13 @@ mail_op_ticket(struct peer *p, struct msg_in *in, int fd)
 	m.in.commit = phase == AUTHP_COMMIT;
 	m.after_mail = true;
 	mail_judge(&m);
-	if (m.out.verdict == AUTHP_OK && mail_origin(&m, origin) != 0)
+	(m.in.commit ? mail_limit_commit : mail_limit_begin)(&m, p);
+	if (m.out.verdict == AUTHP_OK && mail_origin(&m, origin) != 0) {
+		quota_release(p->core->quota, m.reservation, p);
 		m.out.verdict = AUTHP_TEMP;
+	}
 	if (m.out.verdict != AUTHP_OK)
 		mail_log(&m);
-	ops_reply_begin(&out, AUTHP_TICKET, in->id, m.out.verdict);
-	if (m.out.verdict == AUTHP_OK) {
-		msg_put_str(&out, t.user);
-		msg_put_u8(&out, t.kind);
-		msg_put_str(&out, addr_ip_text(&t.peer, rip));
-		msg_put_str(&out, t.tls);
-		msg_put_str(&out, t.mech);
-		msg_put_str(&out, t.sid);
-		msg_put_str(&out, origin);
-	}
-	ops_reply(p, &out);
+	mail_ticket_answer(p, in->id, &m, origin);
 	return 0;
 }

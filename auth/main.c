@@ -19,6 +19,7 @@
 #include "auth/notice.h"
 #include "auth/ops.h"
 #include "auth/origin.h"
+#include "auth/quota.h"
 #include "auth/recover.h"
 #include "auth/rekey.h"
 #include "auth/sasl.h"
@@ -70,7 +71,8 @@ core_save_places(struct core_main *c)
 	if (!dbenv_has_space(c->core.dbenv))
 		return;		/* that was logged */
 	fail = placesdb_flush(c->core.places, &e) != 0 ||
-	    guess_write(c->core.guess, c->core.places, &e) != 0;
+	    guess_write(c->core.guess, c->core.places, &e) != 0 ||
+	    quota_write(c->core.quota, clock_now_s(), &e) != 0;
 	if (fail && !c->places_fail)
 		LOG_EV(LOG_ERR, "db.places.fail", NULL, KV_T("why", e.text));
 	c->places_fail = fail;
@@ -105,8 +107,10 @@ core_upkeep(void *ctx)
 	core_save_places(c);
 	core_keep_origin(c);
 	if (!c->places_fail && dbenv_has_space(c->core.dbenv) &&
-	    placesdb_sweep(c->core.places, clock_now_s(),
-	    CORE_PLACES_BUDGET, &removed, &e) != 0)
+	    (placesdb_sweep(c->core.places, clock_now_s(),
+	    CORE_PLACES_BUDGET, &removed, &e) != 0 ||
+	    quotadb_sweep(c->core.quotadb, clock_now_s(),
+	    CORE_PLACES_BUDGET, &removed, &e) != 0))
 		LOG_EV(LOG_ERR, "db.sweep.fail", NULL, KV_T("why", e.text));
 	if (dbenv_has_space(c->core.dbenv) &&
 	    census_save(c->core.census, &e) != 0)
@@ -189,6 +193,7 @@ core_tick(void *ctx)
 		exit(EX_OSERR);	/* the next one recovers as it opens */
 	}
 	ops_tick(c->core.ops);
+	quota_tick(c->core.quota, clock_now_s());
 	core_count_start(c);		/* when it is time, or it failed */
 	if (!c->upkeep_runs && pool_submit(c->core.upkeep, core_upkeep,
 	    core_upkeep_done, c) == 0)
@@ -275,7 +280,8 @@ core_open_store(struct core *core, struct err *reterr)
 	    reterr)) != 0 ||
 	    (r = placesdb_open(core->dbenv, &core->places, reterr)) != 0 ||
 	    (r = origindb_open(core->dbenv, &core->origindb, reterr)) != 0 ||
-	    (r = origin_new(core->origindb, &core->origin, reterr)) != 0)
+	    (r = origin_new(core->origindb, &core->origin, reterr)) != 0 ||
+	    (r = quotadb_open(core->dbenv, &core->quotadb, reterr)) != 0)
 		return r;
 	dbenv_scratch_remove(".");	/* of one who was killed */
 	/* Behind the environment's lock: nobody else makes keys meanwhile. */
@@ -298,11 +304,12 @@ core_start(struct core_main *c, struct err *reterr)
 	core->guess = guess_new(core->keys.guess);
 	core->fair = fair_new(core->pool, (unsigned int)
 	    core->conf->auth_threads, pool_submit, clock_mono_ms);
+	core->quota = quota_new(core->quotadb);
 	core->ops = ops_new(core);
 	if (core->pool == NULL || core->upkeep == NULL ||
 	    core->care == NULL || core->verify == NULL ||
 	    core->rekey == NULL || core->guess == NULL ||
-	    core->fair == NULL || core->ops == NULL ||
+	    core->fair == NULL || core->quota == NULL || core->ops == NULL ||
 	    timer_init(&c->tick, core->loop, core_tick, c) != 0 ||
 	    timer_init(&c->fair, core->loop, core_fair, c) != 0)
 		return err_set(reterr, ERR_NOMEM, "no memory");
@@ -352,6 +359,7 @@ core_end(struct core_main *c)
 	pool_free(core->upkeep);
 	pool_free(core->care);
 	core_save_places(c);
+	quotadb_close(core->quotadb);
 	placesdb_close(core->places);
 	origin_free(core->origin);
 	origindb_close(core->origindb);
@@ -361,6 +369,7 @@ core_end(struct core_main *c)
 	verify_free(core->verify);
 	census_free(core->census);
 	guess_free(core->guess);
+	quota_free(core->quota);
 	fair_free(core->fair);
 	conf_unref(core->conf);
 	saslx_end();

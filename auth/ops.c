@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "auth/notice.h"
+#include "auth/quota.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
@@ -96,6 +97,8 @@ ops_close(struct peer *p)
 	p->core->stats.peers_gone++;
 	ipc_close(p->ipc);
 	notice_peer_gone(p->core);
+	if (p->role == ROLE_SPOOL)
+		quota_release_all(p->core->quota, p);
 	if (loop_defer(p->core->loop, ops_reap, p) != 0)
 		LOG_EV(LOG_ERR, "auth.nomem", NULL,
 		    KV_A("peer", priv_role_name(p->role)));

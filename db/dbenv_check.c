@@ -15,6 +15,7 @@
 #include "db/dbenv_private.h"
 #include "db/origindb.h"
 #include "db/placesdb_private.h"
+#include "db/quotadb.h"
 #include "db/recentdb.h"
 #include "db/record.h"
 #include "lib/str.h"
@@ -33,6 +34,7 @@ enum dbcheck_db {
 	DBCHECK_EXPIRY,
 	DBCHECK_LOGINS,
 	DBCHECK_PLACES,
+	DBCHECK_QUOTA,
 	DBCHECK_RECENT,
 	DBCHECK_ORIGIN,
 	DBCHECK__COUNT
@@ -377,6 +379,17 @@ dbcheck_recent(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
 }
 
 static void
+dbcheck_quota(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
+{
+	struct quotadb_use use;
+
+	(void)k;
+	c->counts->others++;
+	if (quotadb_decode(v.p, v.len, &use) != 0)
+		dbcheck_flaw(c, "what a user has sent is unreadable");
+}
+
+static void
 dbcheck_origin(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
 {
 	struct origindb_key key;
@@ -413,6 +426,7 @@ static const struct dbcheck_file {
 	[DBCHECK_EXPIRY] = { "relay_expiry.db", dbcheck_expiry },
 	[DBCHECK_LOGINS] = { "logins.db", dbcheck_login },
 	[DBCHECK_PLACES] = { "places.db", dbcheck_place },
+	[DBCHECK_QUOTA] = { "quota.db", dbcheck_quota },
 	[DBCHECK_RECENT] = { "recent.db", dbcheck_recent },
 	[DBCHECK_ORIGIN] = { "origin.db", dbcheck_origin },
 };

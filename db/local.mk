@@ -1,6 +1,6 @@
 # The database: linked by authd-core alone.
 noinst_LIBRARIES += db/libstore.a
-db_libstore_a_SOURCES = \
+db_libstore_a_SOURCES = db/quotadb.c db/quotadb.h \
 	db/dbenv.c db/dbenv.h db/dbenv_private.h db/dbenv_backup.c \
 	db/dbenv_check.c db/dbenv_space.c db/fields.c db/fields.h \
 	db/record.c db/record.h db/userdb.c db/userdb.h db/userdb_private.h \

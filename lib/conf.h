@@ -125,6 +125,7 @@ struct conf {
 	struct conf_class *classes;
 	size_t		 n_classes;
 	enum conf_sender_policy sender_policy;
+	char		*default_class;		/* or NULL */
 	struct conf_nets guessing_exempt;
 	uint64_t	 mechanisms;		/* bits of enum conf_mech */
 	uint64_t	 mechanisms_by[CONF_LISTENER__COUNT];	/* 0: the same */

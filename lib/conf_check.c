@@ -203,6 +203,10 @@ conf_check(struct conf *c, struct err *reterr)
 		r = conf_check_listeners(c, reterr);
 	if (r == 0)
 		r = conf_check_mechs(c, reterr);
+	if (r == 0 && c->default_class != NULL &&
+	    conf_class_find(c, c->default_class) == NULL)
+		r = err_set(reterr, ERR_CONFIG, "default_class: expected the "
+		    "name of a section class, not \"%s\"", c->default_class);
 	if (r == 0 && c->retry_min_s > c->retry_max_s)
 		r = err_set(reterr, ERR_CONFIG,
 		    "retry_min: expected at most retry_max");

@@ -22,4 +22,5 @@ include tests/bench/local.mk
 include tests/unit/networks.mk
 include tests/unit/guess.mk
 include tests/unit/telling.mk
+include tests/unit/quota.mk
 include tests/unit/recent.mk

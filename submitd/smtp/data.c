@@ -27,6 +27,8 @@ static const enum smtp_reply data_replies[SPOOLC_VERDICT__COUNT] = {
 	[SPOOLC_TOOBIG] = SMTP_R_TOO_BIG,
 	[SPOOLC_TEMP] = SMTP_R_TRY_LATER,
 	[SPOOLC_LOOP] = SMTP_R_LOOP,
+	[SPOOLC_LIMIT] = SMTP_R_LIMIT,
+	[SPOOLC_OVER] = SMTP_R_LIMIT_REJECT,
 };
 
 /* The transaction is over with this answer, which is not a 250. */
@@ -78,6 +80,17 @@ data_refuse(struct smtp_session *s, enum smtp_reply r)
 		smtp_refuse(s, r, "DATA", sender);
 		free(sender);
 	}
+}
+
+/* submitd-spool would not have it. */
+static void
+data_refuse_verdict(struct smtp_session *s, enum spoolc_verdict v,
+    const char *text)
+{
+	if (v == SPOOLC_LIMIT || v == SPOOLC_OVER)
+		data_refuse_with(s, data_replies[v], NULL, text);
+	else
+		data_refuse(s, data_replies[v]);
 }
 
 static void
@@ -167,7 +180,7 @@ data_committed(void *ctx, enum spoolc_verdict v, const char *queue_id)
 		smtp_session_enter(s, smtp_session_rest(s));
 		smtp_reply_with(s, SMTP_R_QUEUED, queue_id);
 	} else {
-		data_refuse(s, data_replies[v]);
+		data_refuse_verdict(s, v, queue_id);
 	}
 	smtp_go_on(s);
 }
@@ -513,10 +526,9 @@ data_begun(void *ctx, enum spoolc_verdict v, const char *queue_id)
 {
 	struct smtp_session *s = ctx;
 
-	(void)queue_id;
 	if (v != SPOOLC_OK) {
 		s->tx->txn = NULL;
-		data_refuse(s, data_replies[v]);
+		data_refuse_verdict(s, v, queue_id);
 	} else if (!data_open_content(s)) {
 		data_refuse(s, SMTP_R_TRY_LATER);
 	} else {
@@ -533,11 +545,10 @@ data_chunks_begun(void *ctx, enum spoolc_verdict v, const char *queue_id)
 	struct smtp_session *s = ctx;
 	struct smtp_content *c = s->tx->content;
 
-	(void)queue_id;
 	if (v != SPOOLC_OK) {
 		s->tx->txn = NULL;
 		s->waste = c->chunk_left;
-		data_refuse(s, data_replies[v]);
+		data_refuse_verdict(s, v, queue_id);
 		smtp_go_on(s);
 		return;
 	}

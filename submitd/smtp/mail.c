@@ -158,6 +158,18 @@ mail_refuse(struct smtp_session *s, enum smtp_reply r)
 }
 
 static void
+mail_refuse_limit(struct smtp_session *s, const struct authc_limit *l)
+{
+	char *sender = s->tx->sender, text[AUTHC_LIMIT_SIZE];
+
+	s->tx->sender = NULL;
+	smtp_tx_drop(s);
+	smtp_refuse_with(s, l->permanent ? SMTP_R_LIMIT_REJECT : SMTP_R_LIMIT,
+	    "MAIL", sender, authc_limit_text(l, clock_now_s(), text));
+	free(sender);
+}
+
+static void
 mail_take(struct smtp_session *s, const struct authc_reply *r)
 {
 	struct smtp_tx *tx = s->tx;
@@ -244,6 +256,9 @@ mail_answered(void *ctx, const struct authc_reply *r)
 		break;
 	case AUTHP_VOID:
 		mail_refuse(s, SMTP_R_VOID);
+		break;
+	case AUTHP_LIMIT:
+		mail_refuse_limit(s, &r->limit);
 		break;
 	default:
 		mail_refuse(s, SMTP_R_AUTH_LATER);

@@ -159,6 +159,8 @@ static const struct smtp_reply_row reply_rows[] = {
 	    "suffice here, for mail may have been fetched over ", E | P },
 	[SMTP_R_NOT_SENDER] =		{ 553, "5.7.1", "You may not send with this sender "
 	    "address: ", P },
+	[SMTP_R_LIMIT] =		{ 452, "4.7.1", "Sending limit reached: ", P },
+	[SMTP_R_LIMIT_REJECT] =		{ 550, "5.7.1", "Sending limit reached: ", P },
 	[SMTP_R_NO_USER] =		{ 550, "5.1.1", "No such user here: ", P },
 	[SMTP_R_NO_ROUTE] =		{ 550, "5.4.4", "no next_hop is set on this server, so it "
 	    "sends to its own domains only; not to ", P },

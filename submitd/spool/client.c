@@ -315,21 +315,24 @@ spoolc_reply(void *ctx, int rc, struct msg_in *m, int fd)
 		close(fd);
 	if (rc == 0) {
 		msg_get_u8(m, &v);
-		msg_get_str(m, &id, STR_ID_SIZE - 1);
+		msg_get_str(m, &id, v == SPOOLC_LIMIT || v == SPOOLC_OVER ?
+		    SPOOLC_TEXT_MAX : STR_ID_SIZE - 1);
 		rc = msg_get_end(m);
 		if (m->type != ((beginning ? SPOOL_BEGIN : SPOOL_COMMIT) |
 		    SPOOL_REPLY) || v >= SPOOLC_VERDICT__COUNT)
 			rc = ERR_FORMAT;
 	}
-	if (rc != 0)
+	if (rc != 0) {
 		v = SPOOLC_TEMP;
+		id = "";
+	}
 	if (beginning && v == SPOOLC_OK) {
 		t->state = SPOOLC_OPEN;
 		spoolc_pump(t);
 	} else {
 		spoolc_txn_free(t);
 	}
-	fn(fn_ctx, v, v == SPOOLC_OK ? id : "");
+	fn(fn_ctx, v, id);
 	return rc == ERR_AWAY ? 0 : rc;
 }
 

@@ -67,6 +67,8 @@ enum spoolc_verdict {
 	SPOOLC_TOOBIG,		/* 552 5.3.4 */
 	SPOOLC_TEMP,		/* 451 4.3.0; also when submitd-spool went away */
 	SPOOLC_LOOP,		/* 554 5.4.6: too many Received (received_limit) */
+	SPOOLC_LIMIT,		/* 452 4.7.1: a sending limit; later */
+	SPOOLC_OVER,		/* 550 5.7.1: the same, and not later */
 	SPOOLC_VERDICT__COUNT
 };
 
@@ -86,7 +88,10 @@ struct spoolc_envelope {
 	struct spool_wishes wishes;	/* tls_optional: the spool finds it */
 };
 
-/* The answer to begin and to commit. `queue_id` is good for the call. After
+#define SPOOLC_TEXT_MAX	127u	/* of the text of a limit */
+
+/* The answer to begin and to commit. `queue_id` is good for the call; to LIMIT
+ * and OVER it is the text that tells the limit and when it eases. After
  * anything but OK to begin, and after any answer to commit, the txn is gone. */
 typedef void spoolc_fn(void *ctx, enum spoolc_verdict v, const char *queue_id);
 

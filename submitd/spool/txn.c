@@ -55,6 +55,8 @@ struct txn {
 	uint32_t		 commit;	/* id of COMMIT */
 	uint32_t		 auth_call;	/* 0: none is open */
 	struct authc_blob	 ticket;
+	uint32_t		 reservation;	/* of what its user may send */
+	char			 limit[SPOOLC_TEXT_MAX + 1];	/* or "" */
 	struct envelope		 env;
 	size_t			 rcpts_want;
 	size_t			 rcpts_room;
@@ -125,6 +127,9 @@ txn_end(struct txn *t)
 	if (t->auth_call != 0)
 		authc_cancel(t->sp->auth, t->auth_call);
 	t->auth_call = 0;
+	if (t->reservation != 0)
+		authc_release(t->sp->auth, t->reservation);
+	t->reservation = 0;
 	if (t->state == TXN_FLUSHING)
 		return;
 	t->state = TXN_DEAD;
@@ -145,7 +150,8 @@ txn_reply(struct txn *t, uint16_t type, uint32_t id, enum spoolc_verdict v)
 		return;
 	msg_begin(m, type | SPOOL_REPLY, id);
 	msg_put_u8(m, (uint8_t)v);
-	msg_put_str(m, v == SPOOLC_OK ? t->env.id : "");
+	msg_put_str(m, v == SPOOLC_OK ? t->env.id :
+	    v == SPOOLC_LIMIT || v == SPOOLC_OVER ? t->limit : "");
 	(void)ipc_send(t->peer->ipc, m, -1);
 }
 
@@ -370,7 +376,7 @@ txn_flush(struct txn *t)
 }
 
 static enum spoolc_verdict
-txn_auth_verdict(const struct authc_reply *r)
+txn_auth_verdict(struct txn *t, const struct authc_reply *r)
 {
 	switch (r->verdict) {
 	case AUTHP_OK:
@@ -381,18 +387,43 @@ txn_auth_verdict(const struct authc_reply *r)
 	case AUTHP_NOAUTH:
 	case AUTHP_BADCRED:
 		return SPOOLC_VOID;
+	case AUTHP_LIMIT:
+		(void)authc_limit_text(&r->limit, clock_now_s(), t->limit);
+		return r->limit.permanent ? SPOOLC_OVER : SPOOLC_LIMIT;
 	default:
 		return SPOOLC_TEMP;
 	}
+}
+
+/* Asks authd about the message. Not OK: it cannot be asked. */
+static enum spoolc_verdict
+txn_ask_auth(struct txn *t, enum authp_phase phase, authc_fn *fn)
+{
+	const struct authc_message msg = {
+		.ticket = t->ticket.data,
+		.ticket_len = t->ticket.len,
+		.sender = t->env.sender,
+		.recipients = (uint32_t)t->env.n_rcpts,
+		.octets = phase == AUTHP_BEGIN ? t->announced : t->octets,
+		.reservation = t->reservation,
+	};
+
+	if (authc_ticket(t->sp->auth, &msg, phase, fn, t,
+	    &t->auth_call) == 0)
+		return SPOOLC_OK;
+	t->auth_call = 0;
+	return SPOOLC_TEMP;
 }
 
 static void
 txn_committable(void *ctx, const struct authc_reply *r)
 {
 	struct txn *t = ctx;
-	enum spoolc_verdict v = txn_auth_verdict(r);
+	enum spoolc_verdict v = txn_auth_verdict(t, r);
 
 	t->auth_call = 0;
+	if (v == SPOOLC_OK)
+		t->reservation = 0;	/* it is booked */
 	if (v != SPOOLC_OK || t->verdict != SPOOLC_OK) {
 		txn_refuse(t, v != SPOOLC_OK ? v : t->verdict);
 		return;
@@ -433,9 +464,10 @@ static void
 txn_begun(void *ctx, const struct authc_reply *r)
 {
 	struct txn *t = ctx;
-	enum spoolc_verdict v = txn_auth_verdict(r);
+	enum spoolc_verdict v = txn_auth_verdict(t, r);
 
 	t->auth_call = 0;
+	t->reservation = r->reservation;
 	if (v == SPOOLC_OK && txn_make(t, r) != 0)
 		v = SPOOLC_TEMP;
 	if (v != SPOOLC_OK) {
@@ -465,12 +497,8 @@ txn_ask(struct txn *t)
 
 	t->state = TXN_ASKING;
 	txn_reserve(t);
-	if ((v = txn_may_begin(t)) == SPOOLC_OK && authc_ticket(t->sp->auth,
-	    t->ticket.data, t->ticket.len, t->env.sender, AUTHP_BEGIN,
-	    txn_begun, t, &t->auth_call) != 0) {
-		t->auth_call = 0;
-		v = SPOOLC_TEMP;
-	}
+	if ((v = txn_may_begin(t)) == SPOOLC_OK)
+		v = txn_ask_auth(t, AUTHP_BEGIN, txn_begun);
 	if (v != SPOOLC_OK)
 		txn_refuse(t, v);
 }
@@ -661,12 +689,8 @@ txn_on_commit(struct txn *t, struct msg_in *m)
 	if (t->verdict == SPOOLC_OK &&
 	    t->scan.received > t->sp->conf->received_limit)
 		t->verdict = SPOOLC_LOOP;
-	if (t->verdict == SPOOLC_OK && authc_ticket(t->sp->auth,
-	    t->ticket.data, t->ticket.len, t->env.sender, AUTHP_COMMIT,
-	    txn_committable, t, &t->auth_call) != 0) {
-		t->auth_call = 0;
-		t->verdict = SPOOLC_TEMP;
-	}
+	if (t->verdict == SPOOLC_OK)
+		t->verdict = txn_ask_auth(t, AUTHP_COMMIT, txn_committable);
 	t->state = TXN_CHECKING;
 	if (t->verdict != SPOOLC_OK)
 		txn_refuse(t, t->verdict);

@@ -107,6 +107,8 @@ ask(struct authc *a, uint8_t which)
 	static const struct authc_handle handle = { .len = 3, .data = "abc" };
 	static const struct authc_start start = { .tls = "TLS",
 	    .mech = "PLAIN", .binding = "" };
+	static const struct authc_message message = { .ticket = "x",
+	    .ticket_len = 1, .sender = "a@b", .recipients = 1 };
 	static const uint8_t digest[AUTHP_DIGEST_SIZE];
 
 	switch (which % QUESTIONS) {
@@ -123,7 +125,7 @@ ask(struct authc *a, uint8_t which)
 	case 4:
 		return authc_rcpt(a, "a@b", answered, a, NULL);
 	case 5:
-		return authc_ticket(a, "x", 1, "a@b", AUTHP_BEGIN, answered, a,
+		return authc_ticket(a, &message, AUTHP_BEGIN, answered, a,
 		    NULL);
 	case 6:
 		return authc_maildrop(a, "x", 1, answered, a, NULL);

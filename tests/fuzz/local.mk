@@ -12,6 +12,7 @@ include tests/fuzz/smtp.mk
 include tests/fuzz/pop.mk
 include tests/fuzz/record.mk
 include tests/fuzz/places.mk
+include tests/fuzz/quota.mk
 include tests/fuzz/send.mk
 include tests/fuzz/authc.mk
 include tests/fuzz/lib.mk

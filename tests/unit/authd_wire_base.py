@@ -26,7 +26,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
  DELIVER, APOP, WHO_ENTRY, WHO_END, FROM) = range(1, 14)
 STATE, KICK, WHO = range(64, 67)
 VERDICTS = ("OK CONTINUE BADCRED TEMP NOAUTH NOTSENDER VOID NOUSER BADMECH "
-            "NOINITIAL MALFORMED TRANSITION").split()
+            "NOINITIAL MALFORMED TRANSITION LIMIT").split()
 TLS = "TLSv1.3:TLS_AES_256_GCM_SHA384:X25519"
 SID = "abcdefghij234567"
 SASL, GRANT, NETWORK = 1, 2, 3
@@ -314,8 +314,14 @@ class Peer:
             got.append(VERDICTS[packet[8]])
         assert set(got) == want, got
 
-    def ticket(self, ticket, sender, phase=0):
-        return self.call(TICKET, blob(ticket) + text(sender) + bytes([phase]))
+    def ticket(self, ticket, sender, phase=0, recipients=1, reservation=0,
+               octets=100):
+        return self.call(TICKET, blob(ticket) + text(sender) + bytes([phase]) +
+                         struct.pack(">IQI", recipients, octets, reservation))
+
+    def release(self, reservation):
+        self.send(TICKET, blob(b"") + text("") + bytes([2]) +
+                  struct.pack(">IQI", 0, 0, reservation))
 
     def close(self):
         self.s.close()

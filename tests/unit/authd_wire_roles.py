@@ -60,7 +60,7 @@ class Roles(Base):
                   NO_TLS_PROOF,
                   STEP: struct.pack(">I", 1) + blob(b""),
                   MAIL: blob(h) + blob(b"") + text(TLS) + text(""),
-                  RCPT: text("x@example.org"), TICKET: blob(b"x" * 40) + text("") + b"\0",
+                  RCPT: text("x@example.org"), TICKET: blob(b"x" * 40) + text("") + bytes(17),
                   MAILDROP: blob(b"x" * 40), DELIVER: text("x@example.org"),
                   FROM: blob(b"x" * 40) + b"\0\1" + text("x@example.org")}
         for folder, may in folders.items():
@@ -103,7 +103,7 @@ class Roles(Base):
                 self.assertTrue(self.peer("submitd-smtp").dropped(kind,
                                                                  fields))
         self.assertTrue(self.peer("submitd-spool").dropped(
-            TICKET, blob(b"x") + text("") + b"\2"))
+            TICKET, blob(b"x") + text("") + b"\3" + bytes(16)))
 
     def test_mutated(self):
         """Requests with octets changed, cut out and put in: each is answered or
@@ -130,7 +130,7 @@ class Roles(Base):
                               text("<%s.1@mail.example.org>" % SID) +
                               blob(b"d" * 16))],
                 "submitd-spool": [(TICKET, blob(b"x" * 60) + text("a@b.org") +
-                                   b"\0")],
+                                   bytes(17))],
                 "popd-mbox": [(MAILDROP, blob(b"x" * 60))],
                 "submitd-local": [(DELIVER, text("alice@example.org"))]}
         for folder, packets in good.items():

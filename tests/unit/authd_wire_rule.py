@@ -109,9 +109,10 @@ trusted_networks 127.0.8.0/24 { senders = {"news@example.com", "@lists.example"}
             self.assertEqual(self.verdict(h, sender, t), "NOTSENDER")
         r = self.spool.ticket(t, "alice@example.org")
         self.assertEqual((r.verdict, r.text(), r.u8(), r.text(), r.text(),
-                          r.text(), r.text(), r.text(), r.rest),
+                          r.text(), r.text(), r.text(), r.u32(),
+                          r.rest),
                          ("OK", "alice@example.org", SASL, "127.0.0.1", TLS,
-                          "PLAIN", SID, "", b""))
+                          "PLAIN", SID, "", 0, b""))
         self.assertEqual(self.spool.ticket(t, "bob@example.org").verdict,
                          "NOTSENDER")
 

@@ -155,8 +155,8 @@ t_versions(void **state)
 	put("meta.db", "version", 7, newer, sizeof(newer));
 	t_close();
 	assert_int_equal(dbenv_open(scratch_dir, &env, &e), ERR_CONFIG);
-	assert_non_null(strstr(e.text, "newer version (format 3, this program "
-	    "knows 2)"));
+	assert_non_null(strstr(e.text, "newer version (format 4, this program "
+	    "knows 3)"));
 }
 
 static void

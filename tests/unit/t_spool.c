@@ -44,6 +44,9 @@ static unsigned int waiting;		/* callbacks that are still to come */
 
 /* -------------------------------------------------------------- fake authd -- */
 
+#define RESERVATION 0x01020304u
+static int n_held;		/* reserved, and not yet booked or returned */
+
 /* The ticket is "BEGIN/COMMIT": the verdicts of the two phases as digits. */
 static int
 auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
@@ -51,6 +54,8 @@ auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 	static struct msg_out out;
 	const char *from;
 	const void *ticket;
+	uint32_t recipients, reservation;
+	uint64_t octets;
 	uint8_t phase, verdict;
 	size_t len;
 
@@ -59,8 +64,17 @@ auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 	msg_get_blob(m, &ticket, &len, AUTHP_TICKET_MAX);
 	msg_get_str(m, &from, AUTHP_SENDER_MAX);
 	msg_get_u8(m, &phase);
+	msg_get_u32(m, &recipients);
+	msg_get_u64(m, &octets);
+	msg_get_u32(m, &reservation);
 	assert_int_equal(msg_get_end(m), 0);
 	assert_int_equal(m->type, AUTHP_TICKET);
+	assert_int_equal(reservation, phase == AUTHP_BEGIN ? 0 : RESERVATION);
+	if (phase == AUTHP_ABORT) {
+		n_held--;
+		return 0;
+	}
+	assert_true(recipients > 0);
 	assert_int_equal(len, 2);
 	verdict = (uint8_t)(((const char *)ticket)[phase] - '0');
 	msg_begin(&out, AUTHP_TICKET | AUTHP_REPLY, m->id);
@@ -73,6 +87,13 @@ auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 		msg_put_str(&out, "PLAIN");
 		msg_put_str(&out, "sidsidsidsidsid2");
 		msg_put_str(&out, "");		/* origin */
+		msg_put_u32(&out, phase == AUTHP_BEGIN ? RESERVATION : 0);
+		n_held += phase == AUTHP_BEGIN ? 1 : -1;
+	} else if (verdict == AUTHP_LIMIT) {
+		msg_put_u8(&out, AUTHP_RECIPIENTS_DAY);
+		msg_put_u64(&out, 50);
+		msg_put_u64(&out, 0);
+		msg_put_u8(&out, phase == AUTHP_COMMIT);
 	}
 	return ipc_send(p, &out, -1);
 }
@@ -220,7 +241,7 @@ struct put {			/* one message on its way in */
 	struct spoolc_txn *txn;
 	enum spoolc_verdict verdict;
 	bool		 committed;	/* the verdict is commit's */
-	char		 id[STR_ID_SIZE];
+	char		 id[SPOOLC_TEXT_MAX + 1];
 	void		(*then)(struct put *p);
 };
 
@@ -415,6 +436,8 @@ static const struct verdict_case verdict_cases[] = {
 	{ "largest", "00", 8388608, 8388608, 0, 1, SPOOLC_OK, true },
 	{ "100 Received", "00", 0, 0, 100, 1, SPOOLC_OK, true },
 	{ "101 Received", "00", 0, 0, 101, 1, SPOOLC_LOOP, true },
+	{ "limit at begin", "<0", 0, 0, 0, 1, SPOOLC_LIMIT, false },
+	{ "limit at commit", "0<", 0, 0, 0, 1, SPOOLC_OVER, true },
 	{ "no space", "00", 0, 0, 0, 1ull << 60, SPOOLC_NOSPACE, false },
 };
 
@@ -441,6 +464,9 @@ test_verdicts(void **state)
 		put_one(&p);
 		ROW_EQ(c->name, p.verdict, c->want);
 		ROW_EQ(c->name, p.committed, c->at_commit);
+		if (p.verdict == SPOOLC_LIMIT || p.verdict == SPOOLC_OVER)
+			assert_string_equal(p.id, "50 recipients a day, and "
+			    "this message alone has more");
 		taken += p.verdict == SPOOLC_OK;
 		free(body);
 	}
@@ -905,7 +931,7 @@ test_recovery(void **state)
 	put_one(&p);
 	put_one(&q);
 	spool_end();
-	snprintf(path, sizeof(path), "spool/queue/%s", p.id);
+	snprintf(path, sizeof(path), "spool/queue/%.16s", p.id);
 	fd = open(path, O_WRONLY);
 	assert_int_equal(pwrite(fd, "X", 1, 60), 1);
 	close(fd);
