@@ -411,7 +411,7 @@ pop_session_begin(struct pop_server *srv, int fd, const struct pop_client *c)
 	    KV_U("rport", s->peer.port),
 	    KV_A("service", conf_listener_name(s->conf, s->listener)),
 	    KV_A("lip", addr_text(conn_local(s->conn), local)),
-	    KV_S("via", s->claimed ? addr_ip_text(&s->via, via) : NULL));
+	    KV_A("via", s->claimed ? addr_ip_text(&s->via, via) : NULL));
 	pop_limits_enter(s, addr_is_none(&s->peer) ? NULL : &s->peer);
 	if (!s->implicit_tls) {
 		pop_session_alive(s);

@@ -23,7 +23,7 @@ begin_log(const struct smtp_session *s)
 	    KV_U("rport", s->peer.port),
 	    KV_A("lip", addr_ip_text(conn_local(s->conn), lip)),
 	    KV_U("lport", conn_local(s->conn)->port),
-	    KV_S("via", s->claimed ? addr_ip_text(&s->via, via) : NULL));
+	    KV_A("via", s->claimed ? addr_ip_text(&s->via, via) : NULL));
 }
 
 void

@@ -17,6 +17,7 @@ from authd_wire_base import BUILD
 from authd_wire_sasl import Sasl
 from authd_wire_mechanisms import Mechanisms, Transition
 from authd_wire_rule import Guesser, Rule, Addresses, Plugins, Empty
+from authd_wire_claims import Claims
 from authd_wire_roles import Notices, Roles
 
 

@@ -252,16 +252,20 @@ class Peer:
         except ConnectionResetError:
             return True
 
-    def session(self, service, client="127.0.0.1", sid=SID):
+    def session(self, service, client="127.0.0.1", sid=SID, claim="",
+                port=0, verdict="OK"):
         """A handle for a TCP connection from `client`."""
-        server = socket.create_server(("127.0.0.1", 0))
+        server = socket.create_server(("127.0.0.1", port))
         c = socket.create_connection(server.getsockname(),
                                      source_address=(client, 0))
         a, _ = server.accept()
-        r = self.call(SESSION, text(sid) + bytes([service]), a.fileno())
-        for x in (server, c, a):
+        r = self.call(SESSION, text(sid) + bytes([service]) + text(claim),
+                      a.fileno())
+        for x in (c, a, server):
             x.close()
-        assert r.verdict == "OK", r.verdict
+        assert r.verdict == verdict, r.verdict
+        if verdict != "OK":
+            return None
         handle = r.blob()
         assert not r.rest
         return handle

@@ -92,7 +92,7 @@ class Roles(Base):
                  blob(b"") + NO_TLS_PROOF),
                 (START, blob(h) + text("TLS\r\nX:") + text("PLAIN") + b"\0" +
                  blob(b"") + NO_TLS_PROOF),
-                (STEP, b""), (CANCEL, b""), (SESSION, text(SID) + b"\1"),
+                (STEP, b""), (CANCEL, b""), (SESSION, text(SID) + b"\1" + text("")),
                 (MAIL, blob(h) + blob(b"") + text(TLS)),
                 (FROM, blob(b"x")), (FROM, blob(b"x") + b"\0\0"),
                 (FROM, blob(b"x") + b"\0\2" + text("a@b.org")),
@@ -168,13 +168,16 @@ class Roles(Base):
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with open("/dev/null") as null:
             for fields, fd in (
-                    (text(SID) + b"\1", a.fileno()),
-                    (text(SID) + b"\1", null.fileno()),
-                    (text(SID) + b"\1", udp.fileno()),
-                    (text(SID) + b"\2", c.fileno()),
-                    (text(SID) + b"\3", c.fileno()),
-                    (text("no id\r\n") + b"\1", c.fileno()),
-                    (text("x" * 33) + b"\1", c.fileno())):
+                    (text(SID) + b"\1" + text(""), a.fileno()),
+                    (text(SID) + b"\1" + text(""), null.fileno()),
+                    (text(SID) + b"\1" + text(""), udp.fileno()),
+                    (text(SID) + b"\2" + text(""), c.fileno()),
+                    (text(SID) + b"\3" + text(""), c.fileno()),
+                    (text(SID) + b"\1", c.fileno()),
+                    (text(SID) + b"\1" + text("nobody"), c.fileno()),
+                    (text(SID) + b"\1" + text("1" * 64), c.fileno()),
+                    (text("no id\r\n") + b"\1" + text(""), c.fileno()),
+                    (text("x" * 33) + b"\1" + text(""), c.fileno())):
                 self.assertTrue(self.peer("submitd-smtp").dropped(
                     SESSION, fields, fd), fields)
         # A descriptor with a request that takes none.
@@ -183,7 +186,7 @@ class Roles(Base):
         for x in (a, b, udp):
             x.close()
         # A socket that is not connected (any more): not the worker's fault.
-        r = self.smtp.call(SESSION, text(SID) + b"\1", tcp.fileno())
+        r = self.smtp.call(SESSION, text(SID) + b"\1" + text(""), tcp.fileno())
         self.assertEqual(r.verdict, "TEMP")
 
     def test_two_requests_on_one_exchange(self):
