@@ -114,7 +114,8 @@ class Utf8(Case):
     def test_a_raw_header_without_it(self):
         """RFC 6532 wants SMTPUTF8; old programs send so, and it arrives."""
         m = letter("x", to=OUT, body=b"\xe4\r\n").replace(
-            b"Subject: x", b"Subject: Gr\xfc\xdfe \xc3\xa4")
+            b"Subject: x", b"Subject: Gr\xfc\xdfe \xc3\xa4").replace(
+            b"From: <", b"From: \xc4nne M\xfcller <")
         self.send([OUT, BOB], m)
         got = hop.wait_messages(1)[0]
         self.assertNotIn("SMTPUTF8", got.parameters)
@@ -157,8 +158,8 @@ class Utf8(Case):
                 "x", "J\u00f6rg@xn--bcher-kva.test"), " SMTPUTF8")
             self.assertEqual(w.cmd("MAIL FROM:<%s> SMTPUTF8" % AENNE)[0], 553)
             w.send_mail("j\u00f6rg@b\u00fccher.test",
-                        ["J\u00d6RG@xn--bcher-kva.test"], letter("y"),
-                        " SMTPUTF8")
+                        ["J\u00d6RG@xn--bcher-kva.test"], letter(
+                            "y", "j\u00f6rg@b\u00fccher.test"), " SMTPUTF8")
         self.assertEqual(len(inst.fetch("j\u00f6rg@b\u00fccher.test", n=1)), 1)
         got = re.sub(rb"\r\n\s+", b" ", inst.fetch(BOB, n=1)[0])
         self.assertIn(b"(authenticated as j??rg@xn--bcher-kva.test)", got)
