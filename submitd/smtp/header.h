@@ -70,7 +70,6 @@ struct smtp_header {			/* smtp_header_begin() fills it */
 	struct smtp_header_found found;	/* the first; nothing is passed on */
 	struct smtp_header_found logged;	/* the first that is only logged */
 	const char		*foreign;	/* SMTP_HEADER_FOREIGN: which */
-	bool			 tls_required_no;	/* RFC 8689 section 5 */
 	/* The addresses to be asked about, in state ASK. */
 	struct smtp_header_address **addresses;
 	size_t			 n_addresses;

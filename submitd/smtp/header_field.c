@@ -17,7 +17,7 @@
 enum field {
 	FIELD_FROM, FIELD_SENDER, FIELD_DATE, FIELD_MESSAGE_ID, FIELD_TO,
 	FIELD_CC, FIELD_SUBJECT, FIELD_RESENT_FROM, FIELD_RESENT_SENDER,
-	FIELD_TLS_REQUIRED, FIELD__OTHER
+	FIELD__OTHER
 };
 
 #define ONCE 1u			/* RFC 5322 section 3.6 */
@@ -36,7 +36,6 @@ static const struct {
 	[FIELD_SUBJECT] = { "Subject", ONCE },
 	[FIELD_RESENT_FROM] = { "Resent-From", READ },
 	[FIELD_RESENT_SENDER] = { "Resent-Sender", READ },
-	[FIELD_TLS_REQUIRED] = { "TLS-Required", READ },
 };
 
 const char *
@@ -196,17 +195,6 @@ field_read_addresses(struct smtp_header *h, const char *text, size_t len)
 		field_fail(h, SMTP_HEADER_ADDRESS, h->field);
 }
 
-/* "No" between white space. */
-static bool
-field_says_no(const char *text, size_t len)
-{
-	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
-		len--;
-	while (len > 0 && strchr(" \t\r\n", *text) != NULL)
-		text++, len--;
-	return str_ieq_n("No", text, len);
-}
-
 void
 smtp_header_field_end(struct smtp_header *h)
 {
@@ -217,12 +205,7 @@ smtp_header_field_end(struct smtp_header *h)
 		/* Without the last line's CR LF. */
 		if (len >= 2)
 			len -= 2;
-		if (text == NULL)
-			text = "";
-		if (h->field == FIELD_TLS_REQUIRED)
-			h->tls_required_no = field_says_no(text, len);
-		else
-			field_read_addresses(h, text, len);
+		field_read_addresses(h, text == NULL ? "" : text, len);
 		buf_clear(&h->text);
 		if (h->field == FIELD_SENDER && h->sender_len == 0)
 			h->sender_len = buf_len(&h->late) - h->sender_at;

@@ -1,5 +1,6 @@
 # What proves the design, and the end-to-end tests (tests/run).
 EXTRA_DIST += tests/deps tests/run tests/coverage \
+	tests/e2e/dkim_verify.py \
 	tests/e2e/next_hop.py \
 	tests/e2e/run.py \
 	tests/e2e/sasl_client.py \
@@ -14,6 +15,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_extensions.py \
 	tests/e2e/t_grants.py \
 	tests/e2e/t_guessing.py \
+	tests/e2e/t_headers.py \
 	tests/e2e/t_import.py \
 	tests/e2e/t_kill.py \
 	tests/e2e/t_kill_auth.py \

@@ -9,6 +9,7 @@ tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
 endif
 
 include tests/fuzz/smtp.mk
+include tests/fuzz/header.mk
 include tests/fuzz/pop.mk
 include tests/fuzz/record.mk
 include tests/fuzz/places.mk

@@ -381,45 +381,12 @@ test_limits(void **state)
 	assert_int_equal(fault_of(text, SHADOW), SMTP_HEADER_COUNT);
 }
 
-static void
-test_tls_required(void **state)
-{
-	static const struct {
-		const char	*text;
-		bool		 no;
-	} rows[] = {
-		{ FROM "TLS-Required: No\r\n\r\n", true },
-		{ FROM "tls-required:\r\n no \r\n\r\n", true },
-		{ FROM "TLS-Required: Yes\r\n\r\n", false },
-		{ FROM "TLS-Required: Now\r\n\r\n", false },
-		{ FROM "TLS-Required:\r\n\r\n", false },
-		{ FROM "\r\nTLS-Required: No\r\n", false },
-	};
-	struct conf conf = conf_of(0);
-	struct smtp_header_rules rules = {
-		.conf = &conf, .id = "id", .sender = ANNA, .user = "",
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct kept k = { .len = 0 };
-		struct smtp_header h;
-
-		smtp_header_begin(&h, &rules, keep, &k);
-		smtp_header_put(&h, (const uint8_t *)rows[i].text,
-		    strlen(rows[i].text));
-		assert_int_equal(h.tls_required_no, rows[i].no);
-		smtp_header_free(&h);
-	}
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_tls_required),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
