@@ -1,7 +1,10 @@
 # the spool and the Maildir writer
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/t_envelope tests/unit/t_store tests/unit/t_spool
-TESTS += tests/unit/t_envelope tests/unit/t_store tests/unit/t_spool
+SPOOL_TESTS = tests/unit/t_envelope tests/unit/t_store tests/unit/t_spool \
+	tests/unit/t_spool_faults
+SPOOL_FAKE = tests/unit/spool_fake.c tests/unit/spool_fake.h
+check_PROGRAMS += $(SPOOL_TESTS)
+TESTS += $(SPOOL_TESTS)
 tests_unit_t_envelope_SOURCES = tests/unit/t_envelope.c
 tests_unit_t_envelope_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_t_envelope_LDADD = submitd/spool/libstore.a $(RUN_LIBS) \
@@ -10,9 +13,13 @@ tests_unit_t_store_SOURCES = tests/unit/t_store.c
 tests_unit_t_store_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_t_store_LDADD = submitd/spool/libstore.a \
 	submitd/local/libdeliver.a $(RUN_LIBS) $(CMOCKA_LIBS)
-tests_unit_t_spool_SOURCES = tests/unit/t_spool.c
-tests_unit_t_spool_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
-tests_unit_t_spool_LDADD = submitd/spool/libspool.a \
+SPOOL_LIBS = submitd/spool/libspool.a \
 	submitd/spool/libspoolc.a submitd/spool/libstore.a auth/libauthc.a \
 	$(CONTROL_LIBS) $(CMOCKA_LIBS)
+tests_unit_t_spool_SOURCES = tests/unit/t_spool.c $(SPOOL_FAKE)
+tests_unit_t_spool_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_t_spool_LDADD = $(SPOOL_LIBS)
+tests_unit_t_spool_faults_SOURCES = tests/unit/t_spool_faults.c $(SPOOL_FAKE)
+tests_unit_t_spool_faults_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_t_spool_faults_LDADD = $(SPOOL_LIBS)
 endif
