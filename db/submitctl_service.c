@@ -16,7 +16,6 @@
 
 #define CTL_RELOAD_WAIT_S	120
 #define CTL_STATUS_WAIT_S	5
-#define CTL_TLS_DAYS_LOW	14
 
 /* In the order in which they depend on each other. */
 static const char *const ctl_daemons[] = { "authd", "submitd", "popd" };
@@ -42,25 +41,45 @@ ctl_config_try(struct ctl *c, int64_t *ret_not_after)
 	return ctl_fail(EX_CONFIG, "%s", e.text);
 }
 
+static void
+ctl_config_warn(struct ctl *c)
+{
+	char warning[TLS_FACTS_TEXT * 2];
+	struct conf_pairs set;
+	struct tls_facts f;
+	bool covers = false;
+
+	if (c->conf->n_tls == 0) {
+		fputs("submitctl: warning: no tls_cert and tls_key: nobody can "
+		    "log in or send mail\n", stderr);
+		return;
+	}
+	for (size_t i = 0; conf_pairs_at(c->conf, i, &set); i++)
+		for (size_t k = 0; k < *set.n; k++) {
+			if (tls_pair_facts(&set.tls[k], c->conf->hostname,
+			    &f) != 0)
+				continue;
+			covers |= f.covers;
+			tls_facts_warning(&f, clock_now_s(), warning);
+			if (warning[0] != '\0')
+				fprintf(stderr, "submitctl: warning: %s: %s\n",
+				    set.cert->v[k], warning);
+		}
+	if (!covers)
+		fprintf(stderr, "submitctl: warning: no certificate in "
+		    "tls_cert has the name %s\n", c->conf->hostname);
+}
+
 int
 ctl_config_check(struct ctl *c)
 {
 	char file[4096];
-	int64_t not_after, left_s;
+	int64_t not_after;
 	int code;
 
 	if ((code = ctl_config_try(c, &not_after)) != 0)
 		return code;
-	left_s = not_after - clock_now_s();
-	if (c->conf->n_tls == 0)
-		fputs("submitctl: warning: no tls_cert and tls_key: nobody can "
-		    "log in or send mail\n", stderr);
-	else if (left_s < 0)
-		fputs("submitctl: warning: a certificate has expired\n",
-		    stderr);
-	else if (left_s < CTL_TLS_DAYS_LOW * 86400)
-		fprintf(stderr, "submitctl: warning: a certificate expires in "
-		    "%lld days\n", (long long)(left_s / 86400));
+	ctl_config_warn(c);
 	printf("configuration %s is fine\n", ctl_conf_file(c, file,
 	    sizeof(file)));
 	return EX_OK;
@@ -227,6 +246,7 @@ struct ctl_status {
 	size_t		 answered;
 	bool		 open_roles;	/* roles are not walls */
 	json_int_t	 tls_days;	/* the least, or TLS_NONE */
+	json_t		*certificates;	/* by file */
 	int		 code;		/* of what forbade us to look */
 };
 
@@ -255,6 +275,8 @@ ctl_status_record(struct ctl_status *s, json_t *r)
 	const json_t *walls = json_object_get(r, "roles_are_walls");
 	const json_t *days = json_object_get(r, "tls_days_left");
 	char name[64];
+	json_t *cert;
+	size_t i;
 
 	if (daemon[0] != '\0') {
 		(void)json_object_set_new(r, "process", json_string(daemon));
@@ -274,6 +296,10 @@ ctl_status_record(struct ctl_status *s, json_t *r)
 		s->open_roles = true;
 	if (json_is_integer(days) && json_integer_value(days) < s->tls_days)
 		s->tls_days = json_integer_value(days);
+	/* submitd and popd have the same, but each as it was when it read it. */
+	json_array_foreach(json_object_get(r, "certificates"), i, cert)
+		(void)json_object_set(s->certificates, ctl_str(cert, "file"),
+		    cert);
 	(void)json_array_append(s->records, r);
 }
 
@@ -398,18 +424,21 @@ ctl_status_sessions(struct ctl_status *s)
 static void
 ctl_status_tls(struct ctl_status *s)
 {
-	char days[24];
+	char file[512], names[512];
+	const char *key, *warning;
+	json_t *c;
 
-	(void)snprintf(days, sizeof(days), "%lld", (long long)s->tls_days);
-	if (s->tls_days == CTL_TLS_NONE)
-		return;
-	if (!s->ctl->json)
-		printf("certificate: %s days left\n", days);
-	if (s->tls_days < 0)
-		ctl_status_note(s, "the certificate has expired");
-	else if (s->tls_days < CTL_TLS_DAYS_LOW)
-		ctl_status_note(s, "the certificate expires in %s days",
-		    days);
+	json_object_foreach(s->certificates, key, c) {
+		ctl_safe(key, file, sizeof(file));
+		ctl_safe(ctl_str(c, "names"), names, sizeof(names));
+		warning = ctl_str(c, "warning");
+		if (!s->ctl->json)
+			printf("certificate: %lld days left (%s; %s) %s\n",
+			    (long long)ctl_int(c, "days_left"), names,
+			    ctl_str(c, "kind"), file);
+		if (warning[0] != '\0')
+			ctl_status_note(s, "certificate %s: %s", file, warning);
+	}
 }
 
 static void
@@ -445,7 +474,8 @@ ctl_status_print(struct ctl_status *s, const char *verdict)
 int
 ctl_status(struct ctl *c)
 {
-	struct ctl_status s = { .ctl = c, .tls_days = CTL_TLS_NONE };
+	struct ctl_status s = { .ctl = c, .tls_days = CTL_TLS_NONE,
+		.certificates = json_object() };
 	int code;
 
 	if (ctl_conf(c) != 0)
@@ -470,6 +500,7 @@ ctl_status(struct ctl *c)
 	    code == 2 ? "down" : "unknown: you may not ask the daemons");
 	json_decref(s.records);
 	json_decref(s.notes);
+	json_decref(s.certificates);
 	json_decref(s.hints);
 	return code;
 }

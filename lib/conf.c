@@ -76,6 +76,7 @@ conf_unref(struct conf *c)
 	conf_sections_free(c);
 	for (i = 0; i < c->n_tls; i++)
 		tls_pair_free(&c->tls[i]);
+	explicit_bzero(c->ticket_seed, sizeof(c->ticket_seed));
 	conf_free_values(c->values);
 	free(c);
 }

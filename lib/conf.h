@@ -69,6 +69,8 @@ enum conf_sender_policy { SENDER_REJECT, SENDER_ADD, SENDER_LOG };
 #define CONF_SECTIONS_MAX	32u	/* listeners that are sections */
 #define CONF_LISTENERS_MAX	(CONF_LISTENER__COUNT + CONF_SECTIONS_MAX)
 
+enum conf_inherit { CONF_INHERIT, CONF_NO, CONF_YES };
+
 struct conf_listen {		/* listener NAME { … } */
 	struct conf_item	 item;
 	enum conf_listener	 service;
@@ -78,6 +80,7 @@ struct conf_listen {		/* listener NAME { … } */
 	uint64_t		 mechanisms;	/* 0: as the plain listener */
 	struct conf_list	 tls_cert;	/* none: the global ones */
 	struct conf_list	 tls_key;
+	enum conf_inherit	 tls_legacy;
 	struct tls_pair		 tls[TLS_PAIRS_MAX];	/* by conf_load_tls() */
 	size_t			 n_tls;
 };
@@ -110,6 +113,9 @@ struct conf {
 	size_t		 n_listeners;
 	struct conf_list tls_cert;		/* files, one key each */
 	struct conf_list tls_key;
+	bool		 tls_legacy;		/* ECDHE with CBC too */
+	bool		 tls_tickets;
+	uint64_t	 tls_watch_s;		/* between looks at the files */
 	char		*maildir;		/* template below mail_root */
 	char		*mail_root;
 	char		*spool_dir;
@@ -166,6 +172,7 @@ struct conf {
 
 	struct tls_pair	 tls[TLS_PAIRS_MAX];	/* read by conf_load_tls() */
 	size_t		 n_tls;
+	uint8_t		 ticket_seed[TLS_TICKET_SEED];	/* the parent's */
 	struct conf_values *values;		/* as text; private to conf*.c */
 };
 
@@ -185,6 +192,17 @@ int	conf_load(const struct conf_args *args, struct conf **ret,
  * earliest end of life among them. No pair configured: 0 and n_tls 0. */
 int	conf_load_tls(struct conf *c, int64_t *ret_not_after,
 	    struct err *reterr);
+
+/* Certificates with their keys that belong together: the global ones first, then
+ * those of each listener section. */
+struct conf_pairs {
+	const struct conf_list	*cert, *key;	/* files, as many */
+	struct tls_pair		*tls;
+	size_t			*n;		/* of tls, once loaded */
+	const char		*origin;	/* "FILE:LINE", NULL: the keys */
+};
+/* The i-th; false: there are no more. */
+bool	conf_pairs_at(struct conf *c, size_t i, struct conf_pairs *ret);
 
 /* "FILE:LINE: KEY: expected EXPECTED: " before the text in *reterr, which then
  * is ERR_CONFIG, its sys_errno kept: a file that cannot be used is a wrong

@@ -364,25 +364,42 @@ conf_unusable(const struct conf *c, const char *key, const char *expected,
 	return ERR_CONFIG;
 }
 
+bool
+conf_pairs_at(struct conf *c, size_t i, struct conf_pairs *ret)
+{
+	struct conf_listen *l;
+
+	if (i > c->n_listeners)
+		return false;
+	*ret = (struct conf_pairs){ &c->tls_cert, &c->tls_key, c->tls,
+		&c->n_tls, NULL };
+	if (i == 0)
+		return true;
+	l = &c->listeners[i - 1];
+	*ret = (struct conf_pairs){ &l->tls_cert, &l->tls_key, l->tls,
+		&l->n_tls, l->item.origin };
+	return true;
+}
+
 static int
-conf_file_pairs(struct conf *c, const struct conf_list *certs,
-    const struct conf_list *keys, const char *place, struct tls_pair *pairs,
-    size_t *ret_n, int64_t *not_after, struct err *reterr)
+conf_file_pairs(struct conf *c, const struct conf_pairs *set,
+    int64_t *not_after, struct err *reterr)
 {
 	int64_t end;
 	size_t i;
 	int r;
 
-	for (i = 0; i < certs->n; i++) {
-		r = tls_pair_read(certs->v[i], keys->v[i], &pairs[i], &end,
-		    reterr);
+	for (i = 0; i < set->cert->n; i++) {
+		r = tls_pair_read(set->cert->v[i], set->key->v[i],
+		    &set->tls[i], &end, reterr);
 		if (r == ERR_NOMEM)
 			return r;
 		if (r != 0)
-			return place == NULL ? conf_unusable(c, "tls_cert",
-			    "certificates with their keys", reterr) :
-			    conf_file_at(place, ERR_CONFIG, reterr);
-		*ret_n = i + 1;
+			return set->origin == NULL ? conf_unusable(c,
+			    "tls_cert", "certificates with their keys",
+			    reterr) : conf_file_at(set->origin, ERR_CONFIG,
+			    reterr);
+		*set->n = i + 1;
 		if (*not_after == 0 || end < *not_after)
 			*not_after = end;
 	}
@@ -392,14 +409,11 @@ conf_file_pairs(struct conf *c, const struct conf_list *certs,
 int
 conf_load_tls(struct conf *c, int64_t *ret_not_after, struct err *reterr)
 {
-	struct conf_listen *l;
-	int r;
+	struct conf_pairs set;
+	int r = 0;
 
 	*ret_not_after = 0;
-	r = conf_file_pairs(c, &c->tls_cert, &c->tls_key, NULL, c->tls,
-	    &c->n_tls, ret_not_after, reterr);
-	for (l = c->listeners; l < c->listeners + c->n_listeners && r == 0; l++)
-		r = conf_file_pairs(c, &l->tls_cert, &l->tls_key,
-		    l->item.origin, l->tls, &l->n_tls, ret_not_after, reterr);
+	for (size_t i = 0; r == 0 && conf_pairs_at(c, i, &set); i++)
+		r = conf_file_pairs(c, &set, ret_not_after, reterr);
 	return r;
 }

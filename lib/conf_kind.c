@@ -22,6 +22,10 @@ static const char *const kind_actions[] = {
 	NULL
 };
 
+static const char *const kind_inherits[] = {
+	[CONF_INHERIT] = "inherit", [CONF_NO] = "no", [CONF_YES] = "yes", NULL
+};
+
 static const struct conf_key kind_listener[] = {
 	{ .name = "service", .type = &conf_word, .words = kind_services,
 	  .offset = AT(conf_listen, service),
@@ -44,6 +48,9 @@ static const struct conf_key kind_listener[] = {
 	{ .name = "tls_key", .type = &conf_paths,
 	  .offset = AT(conf_listen, tls_key), .dflt = "",
 	  .help = "their private keys, in the same order" },
+	{ .name = "tls_legacy", .type = &conf_word, .words = kind_inherits,
+	  .offset = AT(conf_listen, tls_legacy), .dflt = "inherit",
+	  .help = "as the key tls_legacy, here alone" },
 	{ .name = NULL },
 };
 

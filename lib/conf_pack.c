@@ -1,7 +1,7 @@
 /*
  * conf_pack.c - a configuration as octets for the children, and back: version,
  * then each key as { name, set, n, strings }, the sections of each kind as
- * { n, { title, keys } }, the pairs of TLS; integers as in msg.h. Linked into
+ * { n, { title, keys } }, the pairs of TLS, the seed of tickets; integers as in msg.h. Linked into
  * every process; a child parses only what its parent packed.
  */
 #include "lib/conf_private.h"
@@ -12,7 +12,7 @@
 #include "lib/conf_section.h"
 #include "lib/msg.h"
 
-#define CONF_PACK_VERSION 2u
+#define CONF_PACK_VERSION 3u
 #define CONF_TEXT_MAX (1024u * 1024)	/* of one packed string */
 
 
@@ -103,6 +103,10 @@ conf_pack_all(const struct conf *c, struct buf *b)
 	for (i = 0; i < c->n_listeners && r == 0; i++)
 		r = conf_pack_pairs(b, c->listeners[i].tls,
 		    c->listeners[i].n_tls);
+	if (r == 0)
+		r = conf_pack_u32(b, sizeof(c->ticket_seed));
+	if (r == 0)
+		r = buf_append(b, c->ticket_seed, sizeof(c->ticket_seed));
 	return r;
 }
 
@@ -212,6 +216,19 @@ conf_unpack_pairs(struct msg_in *m, struct tls_pair *v, size_t *n)
 }
 
 static int
+conf_unpack_seed(struct conf *c, struct msg_in *m)
+{
+	const void *seed;
+	size_t len;
+
+	if (msg_get_blob(m, &seed, &len, sizeof(c->ticket_seed)) != 0 ||
+	    len != sizeof(c->ticket_seed))
+		return ERR_FORMAT;
+	memcpy(c->ticket_seed, seed, len);
+	return 0;
+}
+
+static int
 conf_unpack_all(struct conf *c, struct msg_in *m, struct err *reterr)
 {
 	const struct conf_kind *kind;
@@ -233,6 +250,8 @@ conf_unpack_all(struct conf *c, struct msg_in *m, struct err *reterr)
 	for (i = 0; i < c->n_listeners && r == 0; i++)
 		r = conf_unpack_pairs(m, c->listeners[i].tls,
 		    &c->listeners[i].n_tls);
+	if (r == 0)
+		r = conf_unpack_seed(c, m);
 	return r != 0 ? r : msg_get_end(m);
 }
 

@@ -11,6 +11,8 @@ listen_tls_one(const struct conf *c, size_t l, SSL_CTX **ret,
 {
 	const struct conf_listen *sec = conf_listener_section(c, l);
 	bool own = sec != NULL && sec->n_tls > 0;
+	const bool legacy = sec == NULL || sec->tls_legacy == CONF_INHERIT ?
+	    c->tls_legacy : sec->tls_legacy == CONF_YES;
 	const struct tls_server_params params = {
 		.pairs = own ? sec->tls : c->tls,
 		.n_pairs = own ? sec->n_tls : c->n_tls,
@@ -19,6 +21,8 @@ listen_tls_one(const struct conf *c, size_t l, SSL_CTX **ret,
 		.alpn = conf_listener_is_pop(c, l) ? "pop3" : "smtp",
 		.ask_certificate = (conf_mechanisms(c, l) &
 		    CONF_MECH_BIT(CONF_EXTERNAL)) != 0,
+		.legacy = legacy,
+		.ticket_seed = c->tls_tickets ? c->ticket_seed : NULL,
 	};
 
 	return params.n_pairs == 0 ? 0 : tls_server_ctx(&params, ret, reterr);

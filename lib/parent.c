@@ -47,9 +47,7 @@ parent_verb_status(void *ctx, struct control_call *call, const json_t *args)
 	own = json_pack("{s:s, s:i, s:b, s:b, s:I}", "daemon", p->prog->name,
 	    "pid", (int)getpid(), "ready", p->ready, "roles_are_walls",
 	    priv_is_root(), "since_s", (json_int_t)p->started_s);
-	if (p->prog->needs_tls && p->conf->n_tls > 0)
-		json_object_set_new(own, "tls_days_left",
-		    json_integer((p->tls_not_after - clock_now_s()) / 86400));
+	parent_tls_status(p, own);
 	parent_table_status(p, own);
 	control_done_with(call, own);
 }
@@ -195,25 +193,14 @@ static int
 parent_load(struct parent *p, struct err *reterr)
 {
 	int r = conf_load(&p->args, &p->conf, reterr);
+	int64_t end;
 
-	if (r == 0 && p->prog->needs_tls)
-		r = conf_load_tls(p->conf, &p->tls_not_after, reterr);
+	if (r == 0 && p->prog->needs_tls) {
+		cert_watch_take(&p->tls_watch, p->conf);
+		r = conf_load_tls(p->conf, &end, reterr);
+		parent_tls_seed(p, p->conf);
+	}
 	return r == 0 ? parent_open_log(p, p->conf, reterr) : r;
-}
-
-static void
-parent_warn(const struct parent *p)
-{
-	if (!p->prog->needs_tls)
-		return;
-	if (p->conf->n_tls == 0)
-		LOG_EV(LOG_WARNING, "tls.none", NULL, KV_T("why",
-		    "tls_cert is not set: TLS is not offered, so nobody can "
-		    "log in"));
-	else if (p->tls_not_after < clock_now_s())
-		LOG_EV(LOG_WARNING, "tls.expired", NULL, KV_T("why",
-		    "the certificate in tls_cert has expired: clients will "
-		    "refuse it"));
 }
 
 static int
@@ -278,7 +265,7 @@ parent_main(const struct parent_program *prog, int argc, char **argv)
 	parent_log_listeners(&p->listeners, false);
 	for (size_t i = 0; i < p->listeners.n; i++)
 		p->listeners.v[i].is_new = false;
-	parent_warn(p);
+	parent_tls_taken(p);
 	parent_add_kids(p);
 	for (size_t i = 0; i < p->n_kids && !p->stopping; i++)
 		kid_start(&p->kids[i]);

@@ -380,19 +380,28 @@ parent_same_folders(const struct conf *a, const struct conf *b,
 static int
 parent_load_next(struct parent *p, struct err *reterr)
 {
+	int64_t end;
 	int r;
 
+	if (p->renewed != NULL) {
+		p->next = p->renewed;
+		p->renewed = NULL;
+		parent_tls_seed(p, p->next);
+		return parent_bind(p, p->next, &p->listeners,
+		    &p->next_listeners, reterr);
+	}
 	if ((r = conf_load(&p->args, &p->next, reterr)) != 0)
 		return r;
 	if ((r = parent_same_folders(p->conf, p->next, reterr)) != 0)
 		return r;
 	if (p->prog->needs_tls) {
-		if ((r = conf_load_tls(p->next, &p->next_not_after,
-		    reterr)) != 0)
+		cert_watch_take(&p->next_watch, p->next);
+		if ((r = conf_load_tls(p->next, &end, reterr)) != 0)
 			return r;
-		if (p->next->n_tls > 0 && p->next_not_after < clock_now_s())
+		if (p->next->n_tls > 0 && end < clock_now_s())
 			return err_set(reterr, ERR_CONFIG,
 			    "tls_cert: the certificate has expired");
+		parent_tls_seed(p, p->next);
 	}
 	return parent_bind(p, p->next, &p->listeners, &p->next_listeners,
 	    reterr);
@@ -421,14 +430,16 @@ parent_reload_commit(struct parent *p)
 			kid_tell(&p->kids[i], PROC_COMMIT, -1);
 	parent_close_listeners(&p->listeners, &p->next_listeners);
 	p->listeners = p->next_listeners;
-	p->tls_not_after = p->next_not_after;
 	conf_unref(p->conf);
 	p->conf = p->next;
 	p->next = NULL;
 	parent_log_listeners(&p->listeners, true);
 	for (size_t i = 0; i < p->listeners.n; i++)
 		p->listeners.v[i].is_new = false;
-	LOG_EV(LOG_NOTICE, "reload.done", NULL);
+	if (!p->renewing)
+		p->tls_watch = p->next_watch;
+	LOG_EV(LOG_NOTICE, p->renewing ? "tls.renewed" : "reload.done", NULL);
+	parent_tls_taken(p);
 }
 
 static void
@@ -442,8 +453,11 @@ parent_reload_abandon(struct parent *p, const char *why)
 	parent_close_listeners(&p->next_listeners, &p->listeners);
 	conf_unref(p->next);
 	p->next = NULL;
+	conf_unref(p->renewed);
+	p->renewed = NULL;
 	parent_open_log(p, p->conf, NULL);
-	LOG_EV(LOG_ERR, "reload.refused", NULL, KV_T("why", why));
+	LOG_EV(LOG_ERR, p->renewing ? "tls.refused" : "reload.refused", NULL,
+	    KV_T("why", why));
 }
 
 /* `why` NULL: it went well. */
@@ -454,7 +468,6 @@ parent_reload_end(struct parent *p, const char *why)
 
 	if (!p->reloading)
 		return;
-	p->reloading = false;
 	p->reload_call = NULL;
 	timer_stop(&p->reload_timer);
 	if (why == NULL)
@@ -462,13 +475,19 @@ parent_reload_end(struct parent *p, const char *why)
 	else
 		parent_reload_abandon(p, why);
 	p->next_listeners.n = 0;
-	sd_notify(0, "READY=1");
-	if (call == NULL)
-		return;
-	if (why == NULL)
+	if (!p->renewing)
+		sd_notify(0, "READY=1");
+	p->reloading = p->renewing = false;
+	if (call != NULL && why == NULL)
 		control_done(call);
-	else
+	else if (call != NULL)
 		control_fail(call, EX_CONFIG, "%s", why);
+	call = p->again_call;
+	p->again_call = NULL;
+	if (p->again) {
+		p->again = false;
+		parent_reload(p, call);
+	}
 }
 
 static void
@@ -525,20 +544,44 @@ parent_reload_due(void *ctx)
 	parent_reload_settle(p);
 }
 
+static void
+parent_reload_begin(struct parent *p, struct control_call *call, bool renewing)
+{
+	p->reloading = true;
+	p->renewing = renewing;
+	p->reload_call = call;
+	p->reload_waits = 0;
+	p->next_listeners.n = 0;
+	if (!renewing)
+		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+		    (long long)clock_mono_ms() * 1000);
+	parent_reload_due(p);
+}
+
+void
+parent_take(struct parent *p, struct conf *next)
+{
+	if (p->reloading || p->stopping) {
+		conf_unref(next);
+		return;
+	}
+	p->renewed = next;
+	parent_reload_begin(p, NULL, true);
+}
+
 void
 parent_reload(struct parent *p, struct control_call *call)
 {
+	if (p->renewing && !p->again && !p->stopping) {
+		p->again = true;	/* behind the renewal */
+		p->again_call = call;
+		return;
+	}
 	if (p->reloading || p->stopping) {
 		if (call != NULL)
 			control_fail(call, EX_TEMPFAIL, "%s", p->stopping ?
 			    "it is stopping" : "a reload is running already");
 		return;
 	}
-	p->reloading = true;
-	p->reload_call = call;
-	p->reload_waits = 0;
-	p->next_listeners.n = 0;
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
-	    (long long)clock_mono_ms() * 1000);
-	parent_reload_due(p);
+	parent_reload_begin(p, call, false);
 }

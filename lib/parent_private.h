@@ -1,6 +1,7 @@
 /*
  * parent_private.h - shared by parent.c (life), parent_dirs.c (folders and
- * sockets) and parent_kids.c (children and reload). For these files only.
+ * sockets), parent_tls.c (certificates) and parent_kids.c (children and reload).
+ * For these files only.
  */
 #ifndef SUBMITD_PARENT_PRIVATE_H
 #define SUBMITD_PARENT_PRIVATE_H
@@ -9,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "lib/cert_watch.h"
 #include "lib/control.h"
 #include "lib/ipc.h"
 #include "lib/loop.h"
@@ -54,7 +56,10 @@ struct parent {
 	const struct parent_program	*prog;
 	struct conf_args		 args;
 	struct conf			*conf;
-	int64_t				 tls_not_after;
+	struct cert_watch		 tls_watch;
+	struct timer			 tls_timer;
+	int64_t				 tls_told_s;	/* what is wrong */
+	int64_t				 seeded_ms;	/* tickets */
 	struct loop			*loop;
 	struct parent_listeners		 listeners;
 	int				 sockets[PARENT_SOCKETS_MAX];
@@ -70,12 +75,16 @@ struct parent {
 
 	/* A reload on its way. */
 	struct conf			*next;
-	int64_t				 next_not_after;
+	struct conf			*renewed;	/* not read anew, taken */
+	struct cert_watch		 next_watch;
 	struct parent_listeners		 next_listeners;
 	struct control_call		*reload_call;	/* NULL: by SIGHUP */
 	struct timer			 reload_timer;
 	int				 reload_waits;	/* tries to begin */
 	bool				 reloading;
+	bool				 renewing;	/* of parent_take() */
+	bool				 again;	/* a reload waits for that */
+	struct control_call		*again_call;
 };
 
 /* parent_dirs.c: 0 or an error code with its text. */
@@ -103,7 +112,18 @@ void	parent_reap(struct parent *p);
 int	parent_open_log(const struct parent *p, const struct conf *conf,
 	    struct err *reterr);
 void	parent_reload(struct parent *p, struct control_call *call);
+/* As a reload, but of this configuration instead of what the file holds. Takes
+ * it over. */
+void	parent_take(struct parent *p, struct conf *next);
 size_t	parent_kids_alive(const struct parent *p);
+
+/* parent_tls.c */
+/* A configuration was taken: what its certificates are is logged, and their
+ * files are watched. */
+void	parent_tls_taken(struct parent *p);
+/* Gives the configuration to come its seed of tickets. */
+void	parent_tls_seed(struct parent *p, struct conf *next);
+void	parent_tls_status(const struct parent *p, json_t *own);
 
 /* parent.c */
 void	parent_kid_ready(struct parent *p);

@@ -30,6 +30,26 @@ int	tls_pair_read(const char *cert_file, const char *key_file,
 	    struct tls_pair *ret, int64_t *ret_not_after, struct err *reterr);
 void	tls_pair_free(struct tls_pair *p);
 
+/* What a pair is, for people. */
+#define TLS_FACTS_TEXT 256
+struct tls_facts {
+	int64_t	not_before, not_after;		/* seconds since the epoch */
+	char	names[TLS_FACTS_TEXT];		/* with spaces; "..." cut */
+	char	kind[32];			/* "EC 256", "RSA 2048" */
+	bool	covers;				/* the host name asked about */
+	/* The authority that neither the chain nor the system has: clients will
+	 * say unknown_ca. "" when all is there, or self-signed. */
+	char	missing[TLS_FACTS_TEXT];
+};
+/* Of a pair that tls_pair_read() took; ERR_CONFIG: it did not. Looks at the
+ * system's certificate store. */
+int	tls_pair_facts(const struct tls_pair *p, const char *hostname,
+	    struct tls_facts *ret);
+/* What is wrong with it, worst first, as text for a warning, or "". */
+#define TLS_DAYS_LOW 14
+void	tls_facts_warning(const struct tls_facts *f, int64_t now_s,
+	    char dst[TLS_FACTS_TEXT * 2]);
+
 /* What a listener's handshakes are made with. All is borrowed for the call,
  * but `alpn` for ever. */
 struct tls_server_params {

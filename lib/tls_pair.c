@@ -232,3 +232,95 @@ tls_pair_free(struct tls_pair *p)
 	free(p->cert);
 	p->cert = p->key = NULL;
 }
+
+/* ------------------------------------------------------------------ facts -- */
+
+static int
+pair_list_name(void *ctx, const char *name)
+{
+	char *names = ctx;
+	size_t len = strlen(names);
+
+	if (len + strlen(name) + 6 > TLS_FACTS_TEXT) {
+		str_copy(names + len, TLS_FACTS_TEXT - len, " ...");
+		return ERR_LIMIT;
+	}
+	if (len > 0)
+		names[len++] = ' ';
+	str_copy(names + len, TLS_FACTS_TEXT - len, name);
+	return 0;
+}
+
+/* No clocks and no purposes: only whether clients can find the way up. */
+static void
+pair_find_missing(const struct tls_loaded *l, char *dst, size_t size)
+{
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	const X509 *top;
+
+	dst[0] = '\0';
+	if (store != NULL && ctx != NULL &&
+	    X509_STORE_set_default_paths(store) == 1 &&
+	    X509_STORE_CTX_init(ctx, store, l->cert, l->chain) == 1) {
+		X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_NO_CHECK_TIME);
+		(void)X509_verify_cert(ctx);
+		switch (X509_STORE_CTX_get_error(ctx)) {
+		case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+		case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+		case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+			top = X509_STORE_CTX_get_current_cert(ctx);
+			X509_NAME_oneline(X509_get_issuer_name(top == NULL ?
+			    l->cert : top), dst, (int)size);
+			break;
+		}
+	}
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	ERR_clear_error();
+}
+
+int
+tls_pair_facts(const struct tls_pair *p, const char *hostname,
+    struct tls_facts *ret)
+{
+	struct tls_loaded l;
+	const char *kind;
+
+	*ret = (struct tls_facts){ 0 };
+	if (tls_load(p, &l) != TLS_BAD_NONE) {
+		ERR_clear_error();
+		return ERR_CONFIG;
+	}
+	ret->not_before = pair_time(X509_get0_notBefore(l.cert));
+	ret->not_after = pair_time(X509_get0_notAfter(l.cert));
+	(void)tls_each_name(l.cert, pair_list_name, ret->names);
+	kind = EVP_PKEY_get0_type_name(l.key);
+	(void)str_format(ret->kind, sizeof(ret->kind), "%s %d",
+	    kind == NULL ? "key" : kind, EVP_PKEY_get_bits(l.key));
+	ret->covers = X509_check_host(l.cert, hostname, 0, 0, NULL) == 1;
+	pair_find_missing(&l, ret->missing, sizeof(ret->missing));
+	tls_unload(&l);
+	return 0;
+}
+
+void
+tls_facts_warning(const struct tls_facts *f, int64_t now_s,
+    char dst[TLS_FACTS_TEXT * 2])
+{
+	const size_t size = TLS_FACTS_TEXT * 2;
+	int64_t left_s = f->not_after - now_s;
+
+	dst[0] = '\0';
+	if (left_s < 0)
+		str_copy(dst, size, "it has expired: clients refuse it");
+	else if (f->not_before > now_s)
+		str_copy(dst, size, "it is not valid yet: clients refuse it");
+	else if (f->missing[0] != '\0')
+		(void)str_format(dst, size, "the chain in its file is "
+		    "incomplete: add the certificate of %s, or many clients "
+		    "will refuse it", f->missing);
+	else if (left_s < (int64_t)TLS_DAYS_LOW * 86400)
+		(void)str_format(dst, size, "it expires in %lld days",
+		    (long long)(left_s / 86400));
+}

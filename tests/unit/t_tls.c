@@ -11,7 +11,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include "tests/unit/unit.h"
 
@@ -20,7 +20,7 @@ static char dir[] = "/tmp/t_tls.XXXXXX";
 static const char *
 path(const char *name)
 {
-	static char text[4][64];
+	static char text[4][128];
 	static int i;
 
 	i = (i + 1) % 4;
@@ -436,6 +436,326 @@ test_client_certificate(void **state)
 	assert_int_equal(tls_peer_fingerprint(NULL, got), ERR_NOTFOUND);
 }
 
+/* ------------------------------------------------------- names and kinds -- */
+
+/* The certificate by this name in the files; san as of OpenSSL, or NULL. */
+static void
+make_named(const char *name, const char *san, bool rsa)
+{
+	EVP_PKEY *key = rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
+	X509 *x = X509_new();
+	X509_EXTENSION *ext;
+	char file[64];
+	FILE *fp;
+
+	X509_set_version(x, 2);
+	X509_gmtime_adj(X509_getm_notBefore(x), -60);
+	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+	X509_set_pubkey(x, key);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN",
+	    MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
+	X509_set_issuer_name(x, X509_get_subject_name(x));
+	if (san != NULL) {
+		ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name,
+		    san);
+		assert_non_null(ext);
+		X509_add_ext(x, ext, -1);
+		X509_EXTENSION_free(ext);
+	}
+	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+	snprintf(file, sizeof(file), "%s.pem", name);
+	assert_non_null(fp = fopen(path(file), "w"));
+	PEM_write_X509(fp, x);
+	fclose(fp);
+	snprintf(file, sizeof(file), "%s.key", name);
+	assert_non_null(fp = fopen(path(file), "w"));
+	PEM_write_PrivateKey(fp, key, NULL, NULL, 0, NULL, NULL);
+	fclose(fp);
+	X509_free(x);
+	EVP_PKEY_free(key);
+}
+
+static const char *const named[][2] = {
+	{ "first.pem", "first.key" },	/* mail.example.org, EC */
+	{ "rsa1.pem", "rsa1.key" },	/* mail.example.org, RSA */
+	{ "other.pem", "other.key" },	/* mx.example.net smtp.example.net, EC */
+	{ "wild.pem", "wild.key" },	/* *.example.net, EC */
+	{ "rsaw.pem", "rsaw.key" },	/* *.example.net, RSA */
+	{ "cn.example.com.pem", "cn.example.com.key" },	/* no SAN */
+};
+
+static void
+make_all_named(void)
+{
+	make_named("first", "DNS:mail.example.org", false);
+	make_named("rsa1", "DNS:Mail.Example.ORG", true);
+	make_named("other", "DNS:mx.example.net,DNS:smtp.example.net", false);
+	make_named("wild", "DNS:*.example.net", false);
+	make_named("rsaw", "DNS:*.example.net,IP:192.0.2.1", true);
+	make_named("cn.example.com", NULL, false);
+}
+
+/* The common name of the certificate that a client of this kind gets. */
+static void
+served_to(SSL_CTX *sctx, const char *sni, int version, bool rsa, char *dst)
+{
+	SSL_CTX *cctx;
+	struct ends e;
+	struct err err;
+	BIO *a, *b;
+
+	assert_int_equal(tls_client_ctx(&cctx, &err), 0);
+	SSL_CTX_set_min_proto_version(cctx, version);
+	SSL_CTX_set_max_proto_version(cctx, version);
+	if (rsa)
+		SSL_CTX_set1_sigalgs_list(cctx, "RSA-PSS+SHA256");
+	e = (struct ends){ SSL_new(sctx), SSL_new(cctx), false };
+	if (sni != NULL)
+		SSL_set_tlsext_host_name(e.client, sni);
+	assert_int_equal(BIO_new_bio_pair(&a, 0, &b, 0), 1);
+	SSL_set_bio(e.server, a, a);
+	SSL_set_bio(e.client, b, b);
+	SSL_set_accept_state(e.server);
+	SSL_set_connect_state(e.client);
+	for (int i = 0; i < 10; i++) {
+		SSL_do_handshake(e.client);
+		SSL_do_handshake(e.server);
+	}
+	strcpy(dst, "none");
+	if (SSL_is_init_finished(e.client))
+		X509_NAME_get_text_by_NID(X509_get_subject_name(
+		    SSL_get0_peer_certificate(e.client)), NID_commonName, dst,
+		    64);
+	part(&e);
+	SSL_CTX_free(cctx);
+}
+
+static void
+test_names(void **state)
+{
+	static const struct {
+		const char *sni, *ec, *rsa;
+	} rows[] = {
+		{ NULL, "first", "rsa1" },
+		{ "mail.example.org", "first", "rsa1" },
+		{ "MAIL.example.ORG", "first", "rsa1" },
+		{ "mail.example.org.", "first", "rsa1" },
+		{ "mx.example.net", "other", "rsaw" },
+		{ "smtp.example.net", "other", "rsaw" },
+		{ "pop.example.net", "wild", "rsaw" },
+		{ "a.b.example.net", "first", "rsa1" },
+		{ "example.net", "first", "rsa1" },
+		{ "*.example.net", "wild", "rsaw" },
+		{ "cn.example.com", "cn.example.com", "none" },
+		{ "unknown.example", "first", "rsa1" },
+		{ "x", "first", "rsa1" },
+	};
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	char got[64];
+	struct err e;
+	SSL_CTX *ctx;
+
+	(void)state;
+	make_all_named();
+	ctx = server(named, ROWS(named), &e);
+	assert_non_null(ctx);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const char *name = rows[i].sni == NULL ? "no SNI" : rows[i].sni;
+
+		for (size_t v = 0; v < ROWS(versions); v++) {
+			served_to(ctx, rows[i].sni, versions[v], false, got);
+			ROW_STR(name, got, rows[i].ec);
+			served_to(ctx, rows[i].sni, versions[v], true, got);
+			ROW_STR(name, got, rows[i].rsa);
+		}
+	}
+	SSL_CTX_free(ctx);
+	for (size_t i = 0; i < ROWS(named); i++) {
+		unlink(path(named[i][0]));
+		unlink(path(named[i][1]));
+	}
+}
+
+static void
+test_facts(void **state)
+{
+	static const struct {
+		const char *name;
+		int64_t before_s, after_s;
+		const char *missing, *text;
+	} rows[] = {
+		{ "fine", -10, 30 * 86400, "", "" },
+		{ "soon", -10, 3 * 86400 + 5, "", "expires in 3 days" },
+		{ "over", -10, -5, "CN=x", "has expired" },
+		{ "not yet", 10, 30 * 86400, "", "not valid yet" },
+		{ "chain", -10, 86400, "/CN=R3", "certificate of /CN=R3" },
+	};
+	struct tls_facts f;
+	struct tls_pair p;
+	char text[TLS_FACTS_TEXT * 2];
+	int64_t end;
+	struct err e;
+
+	(void)state;
+	make_named("first", "DNS:mail.example.org,DNS:*.example.org", false);
+	assert_int_equal(tls_pair_read(path("first.pem"), path("first.key"),
+	    &p, &end, &e), 0);
+	assert_int_equal(tls_pair_facts(&p, "smtp.example.org", &f), 0);
+	assert_string_equal(f.names, "mail.example.org *.example.org");
+	assert_string_equal(f.kind, "EC 256");
+	assert_true(f.covers);
+	assert_string_equal(f.missing, "");	/* self-signed */
+	assert_int_equal(f.not_after, end);
+	assert_int_equal(tls_pair_facts(&p, "example.org", &f), 0);
+	assert_false(f.covers);
+	tls_pair_free(&p);
+	unlink(path("first.pem"));
+	unlink(path("first.key"));
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		f.not_before = 1000000000 + rows[i].before_s;
+		f.not_after = 1000000000 + rows[i].after_s;
+		strcpy(f.missing, rows[i].missing);
+		tls_facts_warning(&f, 1000000000, text);
+		if (*rows[i].text == '\0')
+			ROW_STR(rows[i].name, text, "");
+		else
+			ROW_EQ(rows[i].name, strstr(text, rows[i].text) !=
+			    NULL, true);
+	}
+}
+
+static void
+test_legacy(void **state)
+{
+	static const char *const suites[] = { "ECDHE-RSA-AES128-SHA",
+	    "ECDHE-ECDSA-AES256-SHA", "AES128-SHA", "DHE-RSA-AES128-SHA",
+	    "ECDHE-RSA-AES128-SHA256" };
+	static const bool taken[] = { true, true, false, false, false };
+	char desc[TLS_DESC_SIZE];
+	SSL_CTX *sctx, *cctx;
+	struct err e;
+	bool reused;
+
+	(void)state;
+	sctx = server_with(both, 2, (struct tls_server_params){
+	    .context_id = "test", .legacy = true }, &e);
+	for (size_t i = 0; i < ROWS(suites); i++) {
+		assert_int_equal(tls_client_ctx(&cctx, &e), 0);
+		SSL_CTX_set_max_proto_version(cctx, TLS1_2_VERSION);
+		SSL_CTX_set_cipher_list(cctx, suites[i]);
+		shake(sctx, cctx, desc, &reused);
+		ROW_EQ(suites[i], desc[0] != '\0', taken[i]);
+		SSL_CTX_free(cctx);
+	}
+	SSL_CTX_free(sctx);
+}
+
+/* ---------------------------------------------------------------- tickets -- */
+
+static SSL_SESSION *kept;
+
+static int
+keep_session(SSL *ssl, SSL_SESSION *session)
+{
+	(void)ssl;
+	SSL_SESSION_free(kept);
+	kept = session;
+	return 1;
+}
+
+/* A handshake with the session kept, if any; true when it was resumed. */
+static bool
+resumes(SSL_CTX *sctx, SSL_CTX *cctx, uint8_t cert[TLS_FINGERPRINT_SIZE],
+    bool *has_cert)
+{
+	struct ends e = { SSL_new(sctx), SSL_new(cctx), false };
+	BIO *a, *b;
+	uint8_t c;
+	bool r;
+
+	if (kept != NULL)
+		SSL_set_session(e.client, kept);
+	BIO_new_bio_pair(&a, 0, &b, 0);
+	SSL_set_bio(e.server, a, a);
+	SSL_set_bio(e.client, b, b);
+	SSL_set_accept_state(e.server);
+	SSL_set_connect_state(e.client);
+	for (int i = 0; i < 10; i++) {
+		SSL_do_handshake(e.client);
+		SSL_do_handshake(e.server);
+	}
+	assert_true(SSL_is_init_finished(e.client));
+	(void)SSL_read(e.client, &c, 1);	/* the ticket of TLS 1.3 */
+	r = SSL_session_reused(e.server);
+	*has_cert = tls_peer_fingerprint(e.server, cert) == 0;
+	SSL_shutdown(e.client);
+	SSL_shutdown(e.server);
+	part(&e);
+	return r;
+}
+
+static void
+test_tickets(void **state)
+{
+	static const uint8_t one[TLS_TICKET_SEED] = { 1 };
+	static const uint8_t two[TLS_TICKET_SEED] = { 2 };
+	static const struct {
+		const char *name;
+		int version;
+		const uint8_t *seed, *next_seed;
+		const char *next_id;
+		bool asks, resumed;
+	} rows[] = {
+		{ "1.3", TLS1_3_VERSION, one, one, "a", false, true },
+		{ "1.2", TLS1_2_VERSION, one, one, "a", false, true },
+		{ "1.3 off", TLS1_3_VERSION, NULL, NULL, "a", false, false },
+		{ "1.2 off", TLS1_2_VERSION, NULL, NULL, "a", false, false },
+		{ "1.3 other listener", TLS1_3_VERSION, one, one, "b", false,
+		  false },
+		{ "1.2 other listener", TLS1_2_VERSION, one, one, "b", false,
+		  false },
+		{ "1.3 other keys", TLS1_3_VERSION, one, two, "a", false,
+		  false },
+		{ "1.2 other keys", TLS1_2_VERSION, one, two, "a", false,
+		  false },
+		{ "1.3 certificates", TLS1_3_VERSION, one, one, "a", true,
+		  false },
+		{ "1.2 certificates", TLS1_2_VERSION, one, one, "a", true,
+		  false },
+	};
+	uint8_t cert[TLS_FINGERPRINT_SIZE];
+	SSL_CTX *a, *b, *cctx;
+	struct err e;
+	bool has_cert;
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		a = server_with(both, 2, (struct tls_server_params){
+		    .context_id = "a", .ticket_seed = rows[i].seed,
+		    .ask_certificate = rows[i].asks }, &e);
+		b = server_with(both, 2, (struct tls_server_params){
+		    .context_id = rows[i].next_id,
+		    .ticket_seed = rows[i].next_seed,
+		    .ask_certificate = rows[i].asks }, &e);
+		assert_int_equal(tls_client_ctx(&cctx, &e), 0);
+		SSL_CTX_clear_options(cctx, SSL_OP_NO_TICKET);
+		SSL_CTX_set_session_cache_mode(cctx, SSL_SESS_CACHE_CLIENT);
+		SSL_CTX_sess_set_new_cb(cctx, keep_session);
+		SSL_CTX_set_max_proto_version(cctx, rows[i].version);
+		use_own_certificate(cctx, "ec2.pem", "ec2.key");
+		ROW_EQ(rows[i].name, resumes(a, cctx, cert, &has_cert), false);
+		ROW_EQ(rows[i].name, has_cert, rows[i].asks);
+		ROW_EQ(rows[i].name, resumes(b, cctx, cert, &has_cert),
+		    rows[i].resumed);
+		ROW_EQ(rows[i].name, has_cert, rows[i].asks);
+		SSL_SESSION_free(kept);
+		kept = NULL;
+		SSL_CTX_free(cctx);
+		SSL_CTX_free(a);
+		SSL_CTX_free(b);
+	}
+}
+
 int
 main(void)
 {
@@ -445,6 +765,10 @@ main(void)
 		cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_bindings),
 		cmocka_unit_test(test_client_certificate),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_facts),
+		cmocka_unit_test(test_legacy),
+		cmocka_unit_test(test_tickets),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
