@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "auth/event.h"
 #include "lib/err.h"
 #include "lib/ipc.h"
 #include "lib/msg.h"
@@ -33,6 +34,7 @@ struct authc {
 	void				*ctx;		/* of notices */
 	bool				 has_secrets;
 	struct authc_call		*calls[AUTHC_BUCKETS];
+	struct event_queue		 events;	/* that wait */
 };
 
 /* --------------------------------------------------------------- notices -- */
@@ -110,6 +112,7 @@ authc_drained(void *ctx)
 {
 	struct authc *a = ctx;
 
+	event_drain(&a->events, a->ipc);
 	if (a->notices != NULL && a->notices->drained != NULL)
 		a->notices->drained(a->ctx);
 }
@@ -151,6 +154,7 @@ authc_new_with(struct loop *l, const char *path,
 		return NULL;
 	a->notices = n;
 	a->ctx = ctx;
+	event_queue_init(&a->events);
 	a->ipc = ipc_client_new(l, path, "authd", &authc_ipc_ops, a);
 	if (a->ipc == NULL) {
 		free(a);
@@ -465,6 +469,12 @@ authc_who_end(struct authc *a, uint32_t serial)
 	authc_begin(a, &m, AUTHP_WHO_END);
 	msg_put_u32(&m, serial);
 	return ipc_client_send(a->ipc, &m, -1);
+}
+
+void
+authc_event(struct authc *a, const struct authc_event *e)
+{
+	event_send(&a->events, a->ipc, e);
 }
 
 int

@@ -90,6 +90,31 @@ struct authc_session_info {
 	int64_t			 since_s;
 };
 
+/* A session that is over, or a part of one (EVENT). What is too long is cut. */
+struct authc_event {
+	const char		*sid;
+	enum authp_service	 service;
+	const struct addr	*peer;
+	uint16_t		 port;		/* ours */
+	const char		*tls;		/* NULL: in clear */
+	const char		*user;		/* whose right it was, or NULL */
+	const char		*login;		/* who acts for him, or the name
+						 * that was claimed, or NULL */
+	uint8_t			 kind;		/* enum authp_kind, 0: none */
+	const char		*sender;	/* of what was refused, or NULL */
+	const char		*helo;		/* or NULL */
+	int64_t			 began_s;
+	uint32_t		 ms;
+	uint32_t		 messages;
+	uint32_t		 flags;		/* enum authp_past */
+	uint16_t		 code;		/* of the refusal, or 0 */
+	const char		*status;	/* "5.7.8", POP3: "AUTH" */
+	const char		*text;
+	const char		*why;		/* it ended */
+	const void		*sent;		/* see auth/PROTOCOL */
+	size_t			 sent_len;
+};
+
 /* How the client came to prove who he is (SASL_START). */
 struct authc_start {
 	const char	*tls;
@@ -164,6 +189,9 @@ int	authc_who_end(struct authc *a, uint32_t serial);
 #define AUTHC_LIMIT_SIZE 128u
 const char *authc_limit_text(const struct authc_limit *l, int64_t now_s,
 	    char dst[AUTHC_LIMIT_SIZE]);
+/* Tells of a session: never waited for. While authd is away or behind, up to
+ * EVENT_WAITING_MAX (auth/event.h) wait; strangers' go first. */
+void	authc_event(struct authc *a, const struct authc_event *e);
 /* The reply is no longer wanted: fn will not be called. */
 void	authc_cancel(struct authc *a, uint32_t call);
 

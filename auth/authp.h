@@ -20,6 +20,7 @@ enum authp_type {
 	AUTHP_WHO_ENTRY,
 	AUTHP_WHO_END,
 	AUTHP_FROM = 13,
+	AUTHP_EVENT = 14,
 	AUTHP__COUNT
 };
 
@@ -71,6 +72,25 @@ enum authp_verdict {
 	AUTHP_LIMIT,		/* 452 4.7.1 or 550 5.7.1: too much sent */
 	AUTHP_VERDICT__COUNT
 };
+
+/* What a session that is over was like (EVENT). */
+enum authp_past {
+	AUTHP_PAST_HANDSHAKE = 1 << 0,	/* it ended within a handshake */
+	AUTHP_PAST_EHLO_CLEAR = 1 << 1,	/* EHLO was said in clear */
+	AUTHP_PAST_MASKED = 1 << 2,	/* a command came as XXXX */
+	AUTHP_PAST_AUTH_CLEAR = 1 << 3,	/* AUTH was tried in clear */
+	AUTHP_PAST_LOGIN_FAILED = 1 << 4,
+	AUTHP_PAST_LOGIN = 1 << 5,	/* a login was tried under TLS */
+	AUTHP_PAST_PART = 1 << 6,	/* it goes on, more is told later */
+	AUTHP_PAST_STARTTLS = 1 << 7,	/* TLS was begun on a clear port */
+	AUTHP_PAST__ALL = (1 << 8) - 1
+};
+
+#define AUTHP_STATUS_MAX	15u
+#define AUTHP_WHY_MAX		47u
+#define AUTHP_TEXT_MAX		255u
+#define AUTHP_HELO_MAX		64u
+#define AUTHP_SENT_MAX		2048u
 
 /* NOAUTH: why, as far as the person at the client should know. */
 enum authp_hint {

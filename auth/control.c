@@ -16,6 +16,7 @@
 
 #include "auth/control_private.h"
 #include "auth/notice.h"
+#include "auth/recent.h"
 #include "auth/scram.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -82,6 +83,7 @@
 	X("who", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_LOOP, control_who) \
 	X("kick", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_FILTER | JOB_LOOP | \
 	    JOB_CHANGES, control_kick) \
+	X("recent", JOB_PAST, control_recent) \
 	X("status", 0, control_status)
 
 static void control_start(void *ctx, struct control_call *call,
@@ -272,6 +274,17 @@ control_find(const char *verb)
 	return NULL;
 }
 
+/* What takes long has a thread of its own. */
+static struct pool *
+control_pool(struct core *core, unsigned int flags)
+{
+	if ((flags & JOB_LONG) && core->care != NULL)
+		return core->care;
+	if ((flags & JOB_PAST) && core->recent != NULL)
+		return recent_pool(core->recent);
+	return core->pool;
+}
+
 static void
 control_start(void *ctx, struct control_call *call, const json_t *args)
 {
@@ -289,8 +302,7 @@ control_start(void *ctx, struct control_call *call, const json_t *args)
 	j->conf = conf_ref(core->conf);
 	j->now_s = clock_now_s();
 	j->work = control_find(control_arg(args, "verb"));
-	pool = (j->work->flags & JOB_LONG) && core->care != NULL ?
-	    core->care : core->pool;
+	pool = control_pool(core, j->work->flags);
 	j->args = json_deep_copy(args);
 	j->records = json_array();
 	j->last = json_object();

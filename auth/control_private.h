@@ -38,7 +38,8 @@ enum {				/* what a verb needs, or may have */
 	JOB_MAY_PASSWORD = 1 << 12,	/* "password", or it is made up */
 	JOB_LOOP	= 1 << 13,	/* runs on the loop, and ends by
 					 * control_job_end() */
-	JOB_LONG	= 1 << 14	/* on core->care, one at a time */
+	JOB_LONG	= 1 << 14,	/* on core->care, one at a time */
+	JOB_PAST	= 1 << 20	/* on the thread of core->recent */
 };
 
 /* What "user set" can change. */
@@ -190,6 +191,9 @@ int	control_who(struct control_job *j);
 int	control_kick(struct control_job *j);
 int	control_trace(struct control_job *j);
 int	control_why(struct control_job *j);
+int	control_recent(struct control_job *j);
+/* The networks whose path removes STARTTLS. */
+void	control_put_paths(struct control_job *j);
 int	control_status(struct control_job *j);
 int	control_db_check(struct control_job *j);
 int	control_db_backup(struct control_job *j);

@@ -549,5 +549,7 @@ control_status(struct control_job *j)
 		    "submitctl user add NAME");
 	control_job_set(j, "nospace",
 	    json_boolean(!dbenv_has_space(j->core->dbenv)));
+	if (j->core->recent != NULL)
+		control_put_paths(j);
 	return 0;
 }

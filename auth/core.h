@@ -53,6 +53,7 @@ struct origin;				/* auth/origin.h */
 struct origindb;			/* db/origindb.h */
 struct quota;				/* auth/quota.h */
 struct ops;				/* auth/ops.h */
+struct recent;				/* auth/recent.h */
 
 struct core {
 	struct loop		*loop;
@@ -77,6 +78,7 @@ struct core {
 	struct quotadb		*quotadb;
 	struct quota		*quota;
 	struct ops		*ops;
+	struct recent		*recent;
 	struct core_stats	 stats;
 	bool			 has_secrets;	/* some user has a sealed secret */
 };

@@ -4,6 +4,7 @@
 noinst_LIBRARIES += auth/libauthc.a
 auth_libauthc_a_SOURCES = auth/authc.c auth/authc.h auth/authc_limit.c \
 	auth/authp.h \
+	auth/event.c auth/event.h \
 	auth/exchange.c auth/exchange.h auth/mechs.c auth/mechs.h \
 	auth/roll.c auth/roll.h
 EXTRA_DIST += auth/PROTOCOL
@@ -26,6 +27,8 @@ auth_libcore_a_SOURCES = \
 	auth/mail_from.c auth/mail_limit.c auth/quota.c auth/quota.h auth/quota_window.c \
 	auth/quota_window.h auth/mail_ticket.c auth/notice.c \
 	auth/notice.h auth/ops.c auth/ops.h auth/origin.c auth/origin.h \
+	auth/recent.c auth/recent.h auth/recent_rate.c auth/recent_rate.h \
+	auth/recent_tell.c auth/recent_tell.h auth/paths.c auth/paths.h \
 	auth/pace.c auth/pace.h auth/policy.c auth/policy.h auth/rekey.c auth/rekey.h auth/sasl.c \
 	auth/sasl.h auth/sasl_setup.c auth/sasl_user.c auth/apop.c \
 	auth/apop.h auth/names.c \
@@ -41,7 +44,7 @@ CONTROL_SOURCES = auth/control.c auth/control.h auth/control_args.c \
 	auth/control_credential.c auth/control_db.c auth/control_grant.c \
 	auth/control_blocked.c auth/control_private.h auth/control_session.c \
 	auth/control_settings.c auth/control_test.c auth/control_trace.c auth/why.c auth/control_user.c \
-	auth/control_import.c \
+	auth/control_import.c auth/control_recent.c \
 	auth/import.c auth/import.h
 auth_authd_core_SOURCES = auth/main.c auth/recover.c auth/recover.h \
 	$(CONTROL_SOURCES)

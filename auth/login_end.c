@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "auth/policy.h"
+#include "auth/recent.h"
 #include "auth/scram.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -68,6 +69,13 @@ login_log(const struct login *l, int level, const char *ev, const char *why)
 	    KV_A("tls", why == NULL ? l->tls : NULL));
 }
 
+static void
+login_refused(const struct login *l, const char *why)
+{
+	login_log(l, LOG_NOTICE, "auth.fail", why);
+	recent_login_failed(l->x.core->recent, l->handle.sid, l->x.login, why);
+}
+
 struct guess_who
 login_who(const struct login *l)
 {
@@ -115,7 +123,7 @@ login_failed(struct login *l)
 	scram_free_password(l->password);
 	l->password = NULL;
 	core->stats.auth_fail++;
-	login_log(l, LOG_NOTICE, "auth.fail", l->blocked ? "blocked" :
+	login_refused(l, l->blocked ? "blocked" :
 	    l->x.why == NULL ? "badpass" : l->x.why);
 	if (l->peer == NULL || login_n_delayed >= LOGIN_DELAYED_MAX ||
 	    timer_init(&l->delay, core->loop, login_delay_over, l) != 0) {
@@ -265,7 +273,7 @@ login_finish(struct login *l)
 		return;
 	case SASLX_TRANSITION:
 		l->x.core->stats.auth_fail++;
-		login_log(l, LOG_NOTICE, "auth.fail", "transition");
+		login_refused(l, "transition");
 		login_end(l, AUTHP_TRANSITION);
 		return;
 	case SASLX_CONTINUE:

@@ -20,6 +20,7 @@
 #include "auth/ops.h"
 #include "auth/origin.h"
 #include "auth/quota.h"
+#include "auth/recent.h"
 #include "auth/recover.h"
 #include "auth/rekey.h"
 #include "auth/sasl.h"
@@ -194,6 +195,7 @@ core_tick(void *ctx)
 	}
 	ops_tick(c->core.ops);
 	quota_tick(c->core.quota, clock_now_s());
+	recent_tick(c->core.recent);
 	core_count_start(c);		/* when it is time, or it failed */
 	if (!c->upkeep_runs && pool_submit(c->core.upkeep, core_upkeep,
 	    core_upkeep_done, c) == 0)
@@ -232,6 +234,7 @@ core_commit(void *ctx)
 	census_set_default(c->core.census,
 	    (uint32_t)c->core.conf->scram_iterations);
 	atomic_store(&c->core.token_keep_s, c->core.conf->token_keep_s);
+	recent_set_conf(c->core.recent, c->core.conf);
 }
 
 static void
@@ -292,6 +295,7 @@ static int
 core_start(struct core_main *c, struct err *reterr)
 {
 	struct core *core = &c->core;
+	int r;
 
 	core->pool = pool_new(core->loop, (unsigned int)core->conf->auth_threads,
 	    CORE_QUEUE_MAX);
@@ -318,6 +322,8 @@ core_start(struct core_main *c, struct err *reterr)
 	core_keep_origin(c);	/* the first message needs a key */
 	census_load(core->census);
 	userdb_set_watch(core->userdb, census_changed, core->census);
+	if ((r = recent_open(core, &core->recent, reterr)) != 0)
+		return r;
 	return placesdb_guess_each(core->places, core_load_guess, core->guess,
 	    reterr);
 }
@@ -360,6 +366,8 @@ core_end(struct core_main *c)
 	pool_free(core->care);
 	core_save_places(c);
 	quotadb_close(core->quotadb);
+	recent_stop(core->recent);
+	recent_free(core->recent);
 	placesdb_close(core->places);
 	origin_free(core->origin);
 	origindb_close(core->origindb);

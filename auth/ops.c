@@ -61,6 +61,8 @@ static const struct op {
 				  notice_op_who_entry },
 	[AUTHP_WHO_END] =	{ BY_SESSIONS,	      false,
 				  notice_op_who_end },
+	[AUTHP_EVENT] =		{ BY_SESSIONS,	      false,
+				  recent_op_event },
 };
 
 void

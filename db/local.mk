@@ -6,7 +6,6 @@ db_libstore_a_SOURCES = db/quotadb.c db/quotadb.h \
 	db/record.c db/record.h db/userdb.c db/userdb.h db/userdb_private.h \
 	db/userdb_address.c db/userdb_index.c db/relay_cache.c db/relay_cache.h
 include db/places.mk
-include db/recent.mk
 include db/origin.mk
 
 STORE_LIBS = db/libstore.a lib/librun.a $(DB_LIBS) $(OPENSSL_LIBS)
@@ -21,3 +20,4 @@ db_submitctl_SOURCES = db/submitctl.c db/submitctl.h db/submitctl_output.c \
 db_submitctl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 db_submitctl_LDADD = $(PARENT_LIBS)
 include db/import.mk
+include db/recent.mk

@@ -101,6 +101,9 @@ const struct ctl_cmd ctl_cmds[] = {
 	  0, 2, CTL_ONE, ctl_who },
 	{ "kick", "USER|ALL [ADDRESS|NETWORK]", "end these sessions", 1, 2, 0,
 	  ctl_kick },
+	{ "recent", "[USER|ADDRESS|NETWORK|SENDER|@DOMAIN|ID]",
+	  "past sessions: what failed, and what to tell who calls", 0, 1,
+	  CTL_SINCE, ctl_recent },
 	{ "grant list", "[ADDRESS|NETWORK]",
 	  "who may send by POP-before-SMTP now; --all: expired ones too",
 	  0, 1, CTL_ALL | CTL_USER, ctl_grant_list },
@@ -184,6 +187,7 @@ ctl_help_options(FILE *to)
 	    "  --ip, --from, --to ADDRESS\n"
 	    "                    of why: the client's, a sender, a recipient\n"
 	    "  --scope SCOPE     what a credential is for: all, smtp or pop\n"
+	    "  --since DURATION  how far back recent looks: 12h, 2d (the default)\n"
 	    "  --expires WHEN    30d, 2027-01-31 or 2027-01-31T12:00\n"
 	    "  --ask             of credential add: asks for the password\n"
 	    "  --sending         of user disable: he may still fetch mail\n"
@@ -439,6 +443,7 @@ static const struct option ctl_longs[] = {
 	{ "ip", required_argument, NULL, CTL_LONG + CTL_IP },
 	{ "from", required_argument, NULL, CTL_LONG + CTL_MAIL_FROM },
 	{ "to", required_argument, NULL, CTL_LONG + CTL_MAIL_TO },
+	{ "since", required_argument, NULL, CTL_LONG + CTL_SINCE },
 	{ "ask", no_argument, NULL, CTL_LONG + CTL_ASK },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -464,6 +469,8 @@ ctl_long_argument(struct ctl *c, unsigned int option)
 		return &c->expires;
 	case CTL_MECH:
 		return &c->mech;
+	case CTL_SINCE:
+		return &c->since;
 	case CTL_FROM:
 		return &c->from;
 	case CTL_IP:

@@ -38,7 +38,8 @@ enum {				/* options; each row says which it takes */
 	CTL_ASK		= 1 << 20,	/* --ask */
 	CTL_ONE		= 1 << 21,	/* -1 */
 	CTL_MECH	= 1 << 22,	/* -A MECHANISM */
-	CTL_FROM	= 1 << 23	/* -x rip=ADDRESS */
+	CTL_FROM	= 1 << 23,	/* -x rip=ADDRESS */
+	CTL_SINCE	= 1 << 24	/* --since DURATION */
 };
 
 struct ctl {
@@ -53,6 +54,7 @@ struct ctl {
 	const char		*scheme;	/* --scheme */
 	const char		*scope, *expires, *mech, *from;
 	const char		*ip, *mail_from, *mail_to;
+	const char		*since;		/* --since */
 	char			**argv;		/* behind the command's words */
 	int			 argc;
 };
@@ -196,6 +198,7 @@ int	ctl_why(struct ctl *c);
 int	ctl_trace_origin(struct ctl *c);
 int	ctl_who(struct ctl *c);
 int	ctl_kick(struct ctl *c);
+int	ctl_recent(struct ctl *c);
 int	ctl_grant_list(struct ctl *c);
 int	ctl_grant_query(struct ctl *c);
 int	ctl_grant_revoke(struct ctl *c);

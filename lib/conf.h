@@ -167,6 +167,8 @@ struct conf {
 	uint64_t	 stranger_timeout_s;
 	uint64_t	 output_limit;		/* octets */
 	uint64_t	 auth_threads;
+	uint64_t	 recent_keep_s;
+	uint64_t	 recent_max;		/* past sessions */
 	char		*postmaster;		/* a user, or NULL: the first one */
 	char		*help_text;		/* or NULL */
 

@@ -15,6 +15,7 @@
 #include "lib/log.h"
 #include "popd/pop/command.h"
 #include "popd/pop/limits.h"
+#include "popd/pop/past.h"
 #include "popd/pop/reply.h"
 
 struct pop_login_failure {
@@ -74,6 +75,7 @@ pop_login_failed(struct pop_session *s, enum authp_verdict v)
 	LOG_EV(LOG_NOTICE, "pop3.auth.fail", s->id,
 	    KV_A("rip", addr_ip_text(&s->peer, ip)), KV_S("mech", s->mech),
 	    KV_S("user", s->name), KV_A("why", f->log));
+	pop_past_login(s, s->name);
 	pop_err_help(s, f->code, "%s", f->text);
 	pop_login_reset(s);
 	if (f->code == POP_CODE_AUTH && ++s->failures >=
@@ -106,6 +108,7 @@ pop_login_no_drop(struct pop_session *s, enum mboxc_verdict v)
 	s->drop = NULL;
 	LOG_EV(LOG_NOTICE, "pop3.open.fail", s->id, KV_S("user", s->user),
 	    KV_A("why", v == MBOXC_INUSE ? "inuse" : "temp"));
+	pop_past_login(s, s->user);
 	pop_login_reset(s);
 	if (v == MBOXC_INUSE)
 		pop_err_help(s, POP_CODE_IN_USE, "Your mailbox is open in "
@@ -126,6 +129,7 @@ pop_login_drop_opened(void *ctx, enum mboxc_verdict v)
 		return;
 	}
 	pop_login_forget_name(s);
+	pop_past_opened(s);
 	pop_session_enter(s, POP_ST_TRANS);
 	pop_ok(s, "%zu messages (%llu octets)", s->n_left,
 	    (unsigned long long)s->octets_left);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "popd/pop/past.h"
 #include "popd/pop/session.h"
 
 static const char *const pop_code_texts[POP_CODE__COUNT] = {
@@ -57,6 +58,8 @@ pop_reply(struct pop_session *s, const char *status, enum pop_code code,
 	size_t len;
 
 	vsnprintf(text, sizeof(text), fmt, ap);
+	if (status[0] == '-')
+		pop_past_reply(s, code, help != NULL, text);
 	len = pop_reply_format(line, sizeof(line), status, code, text, help);
 	pop_write(s, line, len);
 }

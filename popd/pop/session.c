@@ -17,6 +17,7 @@
 #include "lib/log.h"
 #include "popd/pop/command.h"
 #include "popd/pop/limits.h"
+#include "popd/pop/past.h"
 #include "popd/pop/reply.h"
 #include "popd/pop/transfer.h"
 
@@ -347,6 +348,7 @@ pop_session_close(struct pop_session *s, const char *why, bool flush)
 	if (s->state == POP_ST_CLOSED)
 		return;
 	pop_session_log_close(s, why);
+	pop_past_tell(s, why);
 	pop_session_enter(s, POP_ST_CLOSED);
 	roll_leave(srv->roll, &s->roll);
 	pop_transfer_free(s);
@@ -355,6 +357,8 @@ pop_session_close(struct pop_session *s, const char *why, bool flush)
 	free(s->deleted);
 	free(s->name);
 	free(s->login);
+	pop_past_free(s->past);
+	s->past = NULL;
 	s->exchange = NULL;
 	s->drop = NULL;
 	s->deleted = NULL;

@@ -68,6 +68,7 @@ struct pop_server {			/* the process; lives as long as it */
 	struct pop_sessions	 sessions;
 };
 
+struct pop_past;
 struct pop_transfer;
 
 struct pop_session {
@@ -110,6 +111,7 @@ struct pop_session {
 	int64_t			 fetch_lines;	/* asked for: -1 all (RETR) */
 	struct pop_transfer	*transfer;	/* owned; a reply of many lines */
 
+	struct pop_past		*past;		/* owned; from the first need */
 	uint64_t		 n_commands;	/* for the closing line */
 	uint64_t		 n_retr;
 	uint64_t		 n_top;

@@ -117,11 +117,14 @@ static void
 command_unknown(struct smtp_session *s, const char *text, size_t verb,
     size_t octets)
 {
-	if (s->hello == NULL && tls_first_is_http(text, verb))
+	if (s->hello == NULL && tls_first_is_http(text, verb)) {
 		smtp_hint_http(s);
-	else
-		smtp_reply(s, octets > LINE ? SMTP_R_LONG_LINE :
-		    SMTP_R_UNKNOWN_COMMAND);
+		return;
+	}
+	if (smtp_past_is_masked(text, verb))
+		smtp_past_flag(s, AUTHP_PAST_MASKED);
+	smtp_reply(s, octets > LINE ? SMTP_R_LONG_LINE :
+	    SMTP_R_UNKNOWN_COMMAND);
 }
 
 static enum smtp_reply
@@ -168,6 +171,8 @@ smtp_command_line(struct smtp_session *s, char *text, size_t len,
 		 * here (RFC 2920 section 3.1). */
 		if (r == SMTP_R_RCPT_FIRST && s->tx->refused > 0)
 			r = SMTP_R_NO_VALID_RCPT;
+		if (r == SMTP_R_NEEDS_TLS && (c->flags & SMTP_CMD_SECRET))
+			smtp_past_flag(s, AUTHP_PAST_AUTH_CLEAR);
 		if ((c->flags & SMTP_CMD_OCTETS) && !smtp_bdat_refused(s, arg))
 			r = SMTP_R_CHUNK_SYNTAX;
 		smtp_reply(s, r);

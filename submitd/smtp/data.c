@@ -174,6 +174,7 @@ data_committed(void *ctx, enum spoolc_verdict v, const char *queue_id)
 	s->tx->txn = NULL;
 	if (v == SPOOLC_OK) {
 		data_log_queued(s, queue_id);
+		smtp_past_queued(s, queue_id);
 		s->sums.messages++;
 		s->sums.cheap = 0;
 		smtp_tx_drop(s);

@@ -18,7 +18,8 @@ submitd_smtp_libsmtp_a_SOURCES = \
 	submitd/smtp/command.c submitd/smtp/command.h \
 	submitd/smtp/ehlo.c submitd/smtp/xclient.c submitd/smtp/auth.c submitd/smtp/mail.c \
 	submitd/smtp/data.c submitd/smtp/misc.c \
-	submitd/smtp/limits.c submitd/smtp/limits.h
+	submitd/smtp/limits.c submitd/smtp/limits.h \
+	submitd/smtp/past.c submitd/smtp/past.h
 
 pkglibexec_PROGRAMS += submitd/smtp/submitd-smtp
 submitd_smtp_submitd_smtp_SOURCES = submitd/smtp/main.c submitd/smtp/accept.c \

@@ -189,11 +189,13 @@ mail_take(struct smtp_session *s, const struct authc_reply *r)
 		mail_refuse(s, SMTP_R_CROWDED_USER);
 		return;
 	}
-	if (s->ticket == NULL)
+	if (s->ticket == NULL) {
+		smtp_past_granted(s, r);
 		LOG_EV(LOG_INFO, "smtp.granted", s->sid,
 		    KV_A("by", r->kind == AUTHP_KIND_NETWORK ? "network" :
 			"grant"), KV_S("user", tx->user),
 		    KV_S("from", tx->sender));
+	}
 	smtp_session_enter(s, SMTP_ST_MAIL);
 	if (tx->params.wishes.priority > 0 && !r->may_prioritise) {
 		tx->params.wishes.priority = 0;

@@ -152,6 +152,7 @@ smtp_reply_with(struct smtp_session *s, enum smtp_reply r, const char *detail)
 
 	if (s->state == SMTP_ST_CLOSED)
 		return;
+	smtp_past_reply(s, r, detail, NULL);
 	session_send_reply(s, r, detail);
 	if ((row->flags & SMTP_R_ERROR) &&
 	    ++s->sums.errors >= s->settings->conf->error_limit) {
@@ -181,6 +182,7 @@ session_refuse(struct smtp_session *s, enum smtp_reply r, const char *command,
 	    KV_U("code", row->code), KV_A("status", row->enhanced),
 	    KV_S("user", s->user), KV_S("address", address),
 	    KV_S("header", field));
+	smtp_past_reply(s, r, detail, s->tx != NULL ? s->tx->sender : address);
 	smtp_reply_with(s, r, detail);
 }
 
@@ -430,6 +432,7 @@ session_free(void *ctx)
 	free(s->user);
 	free(s->login);
 	free(s->mech);
+	smtp_past_free(s->past);
 	smtp_settings_unref(s->settings);
 	free(s);
 }
@@ -452,6 +455,7 @@ smtp_session_close(struct smtp_session *s, const char *why)
 	if (s->state == SMTP_ST_CLOSED)
 		return;
 	session_log_close(s, why);
+	smtp_past_tell(s, why);
 	if (s->line_used > 0 && s->secret_line)
 		explicit_bzero(buf_data(conn_input(s->conn)), s->line_used);
 	smtp_tx_drop(s);

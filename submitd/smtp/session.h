@@ -44,6 +44,7 @@
 #include "lib/tls_alert.h"
 #include "submitd/smtp/header.h"
 #include "submitd/smtp/params.h"
+#include "submitd/smtp/past.h"
 #include "submitd/smtp/reader.h"
 #include "submitd/smtp/reply.h"
 #include "submitd/smtp/worker.h"
@@ -162,6 +163,7 @@ struct smtp_session {
 	char			*mech;		/* of the AUTH that runs */
 	struct smtp_tx		*tx;		/* owned */
 	struct smtp_sums	 sums;
+	struct smtp_past	*past;		/* owned; from the first need */
 	int64_t			 opened_ms;
 };
 

@@ -24,6 +24,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_nodemailer.py \
 	tests/e2e/t_pop.py \
 	tests/e2e/t_quickstart.py \
+	tests/e2e/t_recent.py \
 	tests/e2e/t_reload.py \
 	tests/e2e/t_rfc_smtp.py \
 	tests/e2e/t_rule.py \

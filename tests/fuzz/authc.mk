@@ -6,5 +6,5 @@ TESTS += $(FUZZ_AUTHC)
 endif
 EXTRA_DIST += tests/fuzz/corpus/authc
 tests_fuzz_fuzz_authc_SOURCES = tests/fuzz/fuzz_authc.c tests/fuzz/fuzz.h \
-	auth/authc.c
+	auth/authc.c auth/event.c
 tests_fuzz_fuzz_authc_LDADD = $(FUZZ_MAIN) $(RUN_LIBS)

@@ -18,7 +18,7 @@ from authd_wire_sasl import Sasl
 from authd_wire_mechanisms import Mechanisms, Transition
 from authd_wire_rule import Guesser, Rule, Addresses, Plugins, Empty
 from authd_wire_claims import Claims
-from authd_wire_roles import Notices, Roles
+from authd_wire_roles import Events, Notices, Roles
 
 
 def demote():

@@ -10,8 +10,48 @@ import socket
 import struct
 
 from authd_wire_base import (blob, text, Base, SESSION, START, STEP, CANCEL,
-    MAIL, RCPT, TICKET, MAILDROP, DELIVER, APOP, WHO_ENTRY, WHO_END, FROM, TLS, SID,
+    MAIL, RCPT, TICKET, MAILDROP, DELIVER, APOP, WHO_ENTRY, WHO_END, FROM, EVENT, TLS, SID,
     SMTP, POP, PASSWORD, NO_TLS_PROOF)
+
+
+def event(sid=SID, service=SMTP, peer="192.0.2.1", user="", login="", kind=0,
+          helo="a.example", flags=0, code=0, text_="", why="quit", sent=b"",
+          tls=TLS):
+    return (text(sid) + bytes([service]) + text(peer) + struct.pack(">H", 587) +
+            text(tls) + text(user) + text(login) + bytes([kind]) + text("") +
+            text(helo) + struct.pack(">QIII", 1700000000, 12, 0, flags) +
+            struct.pack(">H", code) + text("") + text(text_) + text(why) +
+            blob(sent))
+
+
+class Events(Base):
+    """What sessions were: taken without a reply, and nothing that is malformed
+    is."""
+
+    def test_taken(self):
+        for fields in (
+                event(), event(peer="unknown"), event(peer="2001:db8::1"),
+                event(user="alice@example.org", kind=1, sent=SID.encode() +
+                      b"alice@example.org\0" + SID.encode() + b"\0"),
+                event(helo="\u00e4", text_="x" * 255, flags=255, code=599)):
+            self.smtp.send(EVENT, fields)
+        self.pop.send(EVENT, event(service=POP))
+        self.login()
+
+    def test_malformed(self):
+        good = event()
+        for fields in (
+                b"", good + b"x", good[:-1], event(sid="x"),
+                event(service=POP), event(peer="here"), event(kind=4),
+                event(flags=1 << 20), event(tls="a b"),
+                event(text_="x" * 256), event(why="x" * 48),
+                event(user="x" * 255), event(sent=b"x" * 2049),
+                event(sent=SID.encode() + b"x"), event(sent=b"x\0"),
+                event(sent=b"x" * 16 + b"\xff\0"),
+                good.replace(b"a.example", b"a.\xff\xfeample")):
+            with self.subTest(fields=fields[:80]):
+                self.assertTrue(self.peer("submitd-smtp").dropped(EVENT,
+                                                                  fields))
 
 
 class Notices(Base):
@@ -51,7 +91,7 @@ class Roles(Base):
 
     def test_table(self):
         folders = {"submitd-smtp": {SESSION, START, STEP, CANCEL, MAIL, RCPT,
-                                    FROM},
+                                    FROM, EVENT},
                    "popd-pop": {SESSION, START, STEP, CANCEL},
                    "submitd-spool": {TICKET}, "popd-mbox": {MAILDROP},
                    "submitd-local": {DELIVER}}
@@ -62,9 +102,12 @@ class Roles(Base):
                   MAIL: blob(h) + blob(b"") + text(TLS) + text(""),
                   RCPT: text("x@example.org"), TICKET: blob(b"x" * 40) + text("") + bytes(17),
                   MAILDROP: blob(b"x" * 40), DELIVER: text("x@example.org"),
-                  FROM: blob(b"x" * 40) + b"\0\1" + text("x@example.org")}
+                  FROM: blob(b"x" * 40) + b"\0\1" + text("x@example.org"),
+                  EVENT: event()}
         for folder, may in folders.items():
             for kind, f in fields.items():
+                if kind == EVENT and folder in ("submitd-smtp", "popd-pop"):
+                    continue	# taken, and no reply says so
                 p = self.peer(folder)
                 self.assertEqual(p.dropped(kind, f), kind not in may,
                                  (folder, kind))
@@ -125,6 +168,8 @@ class Roles(Base):
                     (MAIL, blob(h) + blob(b"") + text(TLS) + text("a@b.org")),
                     (FROM, blob(b"x" * 60) + b"\0\2" + text("a@b.org") +
                      text("b@b.org")),
+                    (EVENT, event(user="alice@example.org", kind=1,
+                                  sent=SID.encode() + b"a@b.org\0")),
                     (RCPT, text("alice@example.org"))],
                 "popd-pop": [(APOP, blob(s) + text(TLS) + text("alice") +
                               text("<%s.1@mail.example.org>" % SID) +

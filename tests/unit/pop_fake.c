@@ -436,6 +436,14 @@ authc_who_entry(struct authc *a, uint32_t serial,
 	return 0;
 }
 
+void
+authc_event(struct authc *a, const struct authc_event *e)
+{
+	(void)a;
+	fake_must(e->service == AUTHP_POP && e->sid[0] != '\0',
+	    "EVENT is wrong");
+}
+
 int
 authc_who_end(struct authc *a, uint32_t serial)
 {

@@ -434,6 +434,17 @@ authc_who_entry(struct authc *a, uint32_t serial,
 	    serial != 7 || s->service != AUTHP_SMTP;
 }
 
+void
+authc_event(struct authc *a, const struct authc_event *e)
+{
+	(void)a;
+	(void)str_format(fake->event, sizeof(fake->event),
+	    "%s %u %s %s %u %s %s %x %u", e->why, e->code,
+	    e->status == NULL ? "-" : e->status, e->user == NULL ? "-" :
+	    e->user, e->kind, e->sender == NULL ? "-" : e->sender,
+	    e->helo == NULL ? "-" : e->helo, e->flags, e->messages);
+}
+
 int
 authc_who_end(struct authc *a, uint32_t serial)
 {
@@ -729,6 +740,12 @@ const char *
 fake_message(struct fake *f)
 {
 	return f->message != NULL ? f->message : "";
+}
+
+const char *
+fake_event(struct fake *f)
+{
+	return f->event;
 }
 
 const char *

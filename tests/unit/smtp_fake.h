@@ -46,6 +46,9 @@ unsigned int fake_open_exchanges(const struct fake *f);
 /* The last committed message, and its recipients joined by commas. */
 const char *fake_message(struct fake *f);
 const char *fake_rcpts(struct fake *f);
+/* What authd was told of the session: "WHY CODE STATUS USER KIND SENDER HELO
+ * FLAGS MESSAGES". */
+const char *fake_event(struct fake *f);
 /* What the last envelope asks for, see smtp_fake.c. */
 const char *fake_asked(struct fake *f);
 

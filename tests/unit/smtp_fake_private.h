@@ -57,6 +57,7 @@ struct fake {
 	unsigned int		 commits, txns, left;
 	char			*message, *rcpts;
 	char			 asked[2048];
+	char			 event[2048];	/* EVENT, in few words */
 };
 
 extern struct fake *fake;		/* the one that runs */
