@@ -148,23 +148,24 @@ from_word(struct from *f)
 	return 0;
 }
 
+/* An address between its brackets; white space in it is obsolete syntax. */
 static int
 from_literal(struct from *f)
 {
 	size_t n;
-	int c;
 
-	do {
+	from_put(&f->domain, *f->p++);
+	while (from_peek(f) != ']') {
 		if ((n = from_wsp(f)) > 0) {
 			f->p += n;
 			continue;
 		}
-		if ((c = from_peek(f)) < '!' || c > '~' || c == '\\' ||
-		    (c == '[' && f->domain.len > 0))
+		if (from_peek(f) >= 0x80 || (!from_is_atext(from_peek(f)) &&
+		    from_peek(f) != '.' && from_peek(f) != ':'))
 			return ERR_FORMAT;
-		from_put(&f->domain, (char)c);
-		f->p++;
-	} while (f->domain.len == 0 || f->p[-1] != ']');
+		from_put(&f->domain, *f->p++);
+	}
+	from_put(&f->domain, *f->p++);
 	return 0;
 }
 

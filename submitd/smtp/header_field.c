@@ -141,7 +141,7 @@ smtp_header_field_begin(struct smtp_header *h)
 	if ((field_rows[f].flags & ONCE) && field_saw(h, f))
 		field_fail(h, SMTP_HEADER_TWICE, f);
 	h->seen |= 1u << f;
-	h->field = f;
+	h->field = (uint8_t)f;
 	h->reading = field_rows[f].flags & READ;
 	h->n_in_field = 0;
 	if (f == FIELD_SENDER && !h->holding &&

@@ -104,6 +104,7 @@ static const struct {
 	{ "a control in quotes", "\"a\x01\" <a@c.example>", NULL },
 	{ "CR LF without a fold", "a@b.example\r\nc@d.example", NULL },
 	{ "literal not closed", "a@[192.0.2.1", NULL },
+	{ "an angle in a literal", "<a@[>192.0.2.1]>", NULL },
 	{ "a literal in a literal", "a@[[192.0.2.1]]", NULL },
 	{ "one of them", "a@b.example, Bob", NULL },
 	{ "a backslash at the end", "\"a\\", NULL },
