@@ -28,8 +28,18 @@ void	fake_free(struct fake *f);
 /* EHLO and AUTH, as alice; the answers are thrown away. */
 void	fake_login(struct fake *f);
 
+/* A transaction of alice's; a header and a message of hers. */
+#define TX "MAIL FROM:<alice@example.org>\r\nRCPT TO:<bob@example.org>\r\n"
+#define HEAD "From: alice@example.org\r\nDate: x\r\nMessage-ID: <y>\r\n"
+#define MSG HEAD "\r\nhi\r\n.\r\n"
+
+/* A session so far, as alice; the answers are thrown away. */
+enum fake_begin { CLEAR, TLS, EHLOED, LOGGED_IN };
+struct fake *fake_begin(enum fake_begin b);
+
 /* The client sends; at most `piece` octets come in one turn. */
 void	fake_send(struct fake *f, const void *p, size_t len, size_t piece);
+void	fake_say(struct fake *f, const char *text);
 /* The client goes away; its time is over. */
 void	fake_gone(struct fake *f);
 void	fake_timeout(struct fake *f);
