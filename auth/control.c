@@ -79,7 +79,7 @@
 	X("db.compact", JOB_LONG | JOB_CHANGES, control_db_compact) \
 	X("auth.test", JOB_PASSWORD | JOB_CHANGES, control_auth_test) \
 	X("why", JOB_NETWORK | JOB_MAY_USER | JOB_LOOP, control_why) \
-	X("trace-origin", JOB_CHANGES, control_trace) \
+	X("trace-origin", JOB_CHANGES | JOB_PAST, control_trace) \
 	X("who", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_LOOP, control_who) \
 	X("kick", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_FILTER | JOB_LOOP | \
 	    JOB_CHANGES, control_kick) \

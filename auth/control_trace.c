@@ -1,6 +1,6 @@
 /*
  * control_trace.c - the verb that says who sent a message, by its Received line
- * or the token in it. On pool threads of authd-core. The line is what somebody
+ * or the token in it. On the thread of auth/recent.c in authd-core. The line is what somebody
  * pasted, and anybody may have written it: only a token, or a session that we
  * remember, proves anything.
  */
@@ -11,6 +11,7 @@
 
 #include "auth/control_private.h"
 #include "auth/origin.h"
+#include "auth/recent.h"
 #include "db/recentdb.h"
 #include "lib/str.h"
 
@@ -182,6 +183,38 @@ control_trace_token(struct control_job *j, const char *token)
 	return 0;
 }
 
+/* The session that brought the message with this queue id, if it is remembered:
+ * what it says is ours. */
+static bool
+control_trace_session(struct control_job *j, struct trace *t)
+{
+	struct recent_record *r = malloc(sizeof(*r));
+	char ip[ADDR_STRLEN];
+	struct err e = { 0 };
+	struct addr a = { .port = 0 };
+
+	if (r == NULL)
+		return false;
+	recent_write_now(j->core->recent);
+	if (recentdb_find(recent_db(j->core->recent), t->id, r, &e) != 0) {
+		free(r);
+		return false;
+	}
+	memcpy(a.ip, r->ip, sizeof(a.ip));
+	(void)str_copy(j->user, sizeof(j->user), r->user);	/* for the log */
+	control_job_set(j, "source", json_string("session"));
+	control_trace_set(j, "user", r->user);
+	control_job_set(j, "address", json_string(addr_ip_text(&a, ip)));
+	control_trace_set(j, "session", r->sid);
+	control_job_set(j, "time_s", json_integer((json_int_t)r->at_s));
+	control_trace_set(j, "helo", r->helo);
+	control_trace_set(j, "queue_id", t->id);
+	if (t->user[0] != '\0' && strcmp(t->user, r->user) != 0)
+		control_job_warn(j, "the line says otherwise: %s", t->user);
+	free(r);
+	return true;
+}
+
 /* What the line says. */
 static int
 control_trace_line(struct control_job *j, struct trace *t)
@@ -189,6 +222,8 @@ control_trace_line(struct control_job *j, struct trace *t)
 	if (!str_is_id(t->id))
 		return err_set(&j->err, ERR_FORMAT, "neither a token nor a "
 		    "Received line of this service");
+	if (control_trace_session(j, t))
+		return 0;
 	control_job_set(j, "source", json_string("line"));
 	control_trace_set(j, "user", t->user);
 	control_trace_set(j, "address", t->address);

@@ -191,6 +191,21 @@ class Sessions(unittest.TestCase):
                                           inst.log("submitd"))) >= 41)
         self.assertLessEqual(len(recent("127.1.1.0/24")), 10)
 
+    def test_trace_origin(self):
+        """The queue id in a Received line leads to who sent it, whatever else
+        the line claims."""
+        with inst.smtp(auth=(ANNA, PASSWORDS[ANNA]), source="127.1.0.11") as w:
+            w.send_mail(ANNA, [BOB], b"Subject: x\r\n\r\nhi\r\n")
+            w.cmd("QUIT")
+        r = found(lambda r: r.get("queued"), "127.1.0.11")
+        line = ("Received: from x (x [192.0.2.1]) (authenticated as %s) by "
+                "mail.example.test with ESMTPSA id %s; Sun, 22 Nov 2026 "
+                "05:13:48 +0000" % (BOB, r["queued"][0]["id"]))
+        got = json.loads(inst.ctl("-j", "trace-origin", line).stdout)
+        self.assertEqual((got["source"], got["user"], got["address"],
+                          got["session"]),
+                         ("session", ANNA, "127.1.0.11", r["session"]))
+
     def test_arguments(self):
         for args, code in ((("--since", "soon"), 64), (("a", "b"), 64)):
             r = inst.ctl("recent", *args, check=False)
