@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "submitd/smtp/command.h"
 #include "submitd/smtp/limits.h"
@@ -33,6 +34,7 @@ xclient_forget(struct smtp_session *s)
 	s->utf8 = false;
 	memset(&s->sums, 0, sizeof(s->sums));
 	s->crowded = SMTP_R_NONE;
+	s->opened_ms = clock_mono_ms();	/* for stranger_timeout */
 }
 
 static void

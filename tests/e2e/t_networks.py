@@ -427,6 +427,33 @@ class Config(unittest.TestCase):
         inst.extra = old
         inst.write_conf()
 
+    def test_listener_comes_and_goes_by_reload(self):
+        old, port = inst.extra, free_port()
+        inst.extra = old + """listener more { service = submissions
+    listen = "127.0.0.1:%d" mechanisms = {"LOGIN"} }\n""" % port
+        inst.write_conf()
+        try:
+            for name in ("authd", "submitd"):
+                self.assertIn("ev=reload.done", inst.reload(name))
+            w = Wire(("127.0.0.1", port))
+            w.start_tls(inst.tls_context())
+            w.expect(220)
+            self.assertIn("AUTH LOGIN", w.cmd("EHLO a.example.test")[1])
+            w.cmd("AUTH PLAIN AGEAYg==", 504)
+        finally:
+            inst.extra = old
+            inst.write_conf()
+            for name in ("authd", "submitd"):
+                inst.reload(name)
+
+        def gone():
+            try:
+                Wire(("127.0.0.1", port)).close()
+            except OSError:
+                return True
+        wait_until(gone, what="the end of the listener")
+        w.quit()                # who is in, stays
+
     def test_settings_change_by_reload(self):
         old = inst.extra
         inst.extra = old.replace(
