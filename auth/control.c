@@ -74,6 +74,8 @@
 	    control_blocked_list) \
 	X("blocked.clear", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_FILTER | \
 	    JOB_CHANGES, control_blocked_clear) \
+	X("limits.list", JOB_USER, control_limits_list) \
+	X("limits.reset", JOB_USER | JOB_CHANGES, control_limits_reset) \
 	X("db.check", JOB_LONG, control_db_check) \
 	X("db.backup", JOB_LONG | JOB_CHANGES, control_db_backup) \
 	X("db.compact", JOB_LONG | JOB_CHANGES, control_db_compact) \

@@ -135,6 +135,8 @@ json_t	*control_user_json(const struct control_job *j, const char *user,
  * members PREFIX_s, PREFIX_from and so on; none if there was none. */
 void	control_put_login(struct control_job *j, json_t *o, const char *label,
 	    int64_t since_s, const char *prefix);
+/* control_limits.c: members messages_hour_used and so on. */
+void	control_put_used(struct control_job *j, json_t *o);
 /* Makes the keys of j->password before the transaction that stores them, for
  * that takes milliseconds. ERR_NOTFOUND: no such user. */
 int	control_make_keys(struct control_job *j);
@@ -194,6 +196,8 @@ int	control_why(struct control_job *j);
 int	control_recent(struct control_job *j);
 /* The networks whose path removes STARTTLS. */
 void	control_put_paths(struct control_job *j);
+int	control_limits_list(struct control_job *j);
+int	control_limits_reset(struct control_job *j);
 int	control_status(struct control_job *j);
 int	control_db_check(struct control_job *j);
 int	control_db_backup(struct control_job *j);

@@ -371,6 +371,7 @@ control_user_show(struct control_job *j)
 	(void)json_object_update_new(j->last,
 	    control_user_json(j, j->user, &rec));
 	control_put_login(j, j->last, "", rec.created_s, "last_login");
+	control_put_used(j, j->last);
 	record_user_clear(&rec);
 	if ((r = control_add_names(j, "aliases", userdb_alias_next)) == 0)
 		r = control_add_names(j, "allow_as", userdb_allow_as_next);

@@ -43,7 +43,7 @@ pkglibexec_PROGRAMS += auth/authd-core
 CONTROL_SOURCES = auth/control.c auth/control.h auth/control_args.c \
 	auth/control_credential.c auth/control_db.c auth/control_grant.c \
 	auth/control_blocked.c auth/control_private.h auth/control_session.c \
-	auth/control_settings.c auth/control_test.c auth/control_trace.c auth/why.c auth/control_user.c \
+	auth/control_limits.c auth/control_settings.c auth/control_test.c auth/control_trace.c auth/why.c auth/control_user.c \
 	auth/control_import.c auth/control_recent.c \
 	auth/import.c auth/import.h
 auth_authd_core_SOURCES = auth/main.c auth/recover.c auth/recover.h \

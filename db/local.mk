@@ -16,7 +16,8 @@ dist_man_MANS += db/submitctl.8 db/submitctl-protocol.7
 db_submitctl_SOURCES = db/submitctl.c db/submitctl.h db/submitctl_output.c \
 	db/submitctl_password.c db/submitctl_user.c db/submitctl_queue.c \
 	db/submitctl_service.c db/submitctl_db.c db/submitctl_credential.c \
-	db/submitctl_session.c db/submitctl_blocked.c db/submitctl_trace.c
+	db/submitctl_session.c db/submitctl_blocked.c \
+	db/submitctl_limits.c db/submitctl_trace.c
 db_submitctl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 db_submitctl_LDADD = $(PARENT_LIBS)
 include db/import.mk

@@ -203,6 +203,8 @@ int	ctl_grant_list(struct ctl *c);
 int	ctl_grant_query(struct ctl *c);
 int	ctl_grant_revoke(struct ctl *c);
 int	ctl_grant_purge(struct ctl *c);
+int	ctl_limits(struct ctl *c);
+int	ctl_limits_reset(struct ctl *c);
 int	ctl_blocked_list(struct ctl *c);
 int	ctl_blocked_clear(struct ctl *c);
 int	ctl_queue_list(struct ctl *c);

@@ -19,6 +19,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_import.py \
 	tests/e2e/t_kill.py \
 	tests/e2e/t_kill_auth.py \
+	tests/e2e/t_limits.py \
 	tests/e2e/t_mechanisms.py \
 	tests/e2e/t_next_hop.py \
 	tests/e2e/t_nodemailer.py \
