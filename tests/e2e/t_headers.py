@@ -162,7 +162,7 @@ class Owner(Case):
         self.refused("Resent-From: %s\r\nFrom: %s\r\n\r\nhi\r\n"
                      % (BOB, ANNA), 550, "5.7.1", field="Resent-From")
 
-    def test_add_sender(self):
+    def test_rfc6409_8_1_add_sender(self):
         self.configure(sender_policy="add-sender")
         m = "From: %s\r\n%s" % (FOREIGN, REST)
         added = m + "Sender: %s\r\n\r\nhi\r\n" % ANNA

@@ -189,7 +189,7 @@ class ScramByHand(unittest.TestCase):
                                     w.sock.version()), w, mech, hash, gs2, get,
                                    first)
 
-    def test_right(self):
+    def test_rfc9266_4_rfc5929_right(self):
         for name, w, mech, hash, gs2, get, first in self.each((
                 ("p=tls-server-end-point,,", end_point, {}),
                 ("p=tls-server-end-point,,", end_point, TLS12),
@@ -207,7 +207,7 @@ class ScramByHand(unittest.TestCase):
     def refused(self, text):
         self.assertRegex(text, r"^(535 5\.7\.8|-ERR \[AUTH\]) ")
 
-    def test_another_connections_binding(self):
+    def test_rfc9266_4_another_connections_binding(self):
         """Somebody in between has a connection to each side."""
         for name, w, mech, hash, gs2, get, first in self.each((
                 ("p=tls-server-end-point,,", end_point, {}),
@@ -288,7 +288,7 @@ class ScramByHand(unittest.TestCase):
 class Protocol(unittest.TestCase):
     """RFC 4954 section 4, to the letter."""
 
-    def test_names(self):
+    def test_rfc4954_4_names(self):
         with inst.smtp() as w:
             for m in ("PLAIN-PLUS", "LOGIN-PLUS", "CRAM-MD5-PLUS", "ANONYMOUS",
                       "DIGEST-MD5", "GSSAPI", "SCRAM-SHA-512", "APOP", "-PLUS"):
@@ -297,7 +297,7 @@ class Protocol(unittest.TestCase):
             with inst.pop() as p:
                 p.cmd("AUTH " + m, ok=False)
 
-    def test_server_first(self):
+    def test_rfc4954_4_server_first(self):
         with inst.smtp() as w:
             for ir in ("=", b64("x")):
                 self.assertEqual(w.cmd("AUTH CRAM-MD5 " + ir, 501)[1][:5],
@@ -307,7 +307,7 @@ class Protocol(unittest.TestCase):
         with inst.pop() as p:
             p.cmd("AUTH CRAM-MD5 =", ok=False)
 
-    def test_first_messages(self):
+    def test_rfc4954_4_first_messages(self):
         with inst.smtp() as w:
             w.cmd("AUTH SCRAM-SHA-256-PLUS =", 501, 535)
             self.assertEqual(w.cmd("AUTH SCRAM-SHA-256-PLUS", 334)[1], "")
@@ -322,7 +322,7 @@ class Protocol(unittest.TestCase):
             self.assertEqual(w.cmd("AUTH SCRAM-SHA-256-PLUS", 503)[1][:5],
                              "5.5.1")
 
-    def test_in_a_transaction(self):
+    def test_rfc4954_4_in_a_transaction(self):
         with inst.smtp(auth=(BOB, PW)) as w:
             w.cmd("MAIL FROM:<%s>" % BOB, 250)
             w.cmd("AUTH EXTERNAL =", 503)

@@ -1,7 +1,9 @@
 """What the RFCs ask of a submission server, section by section, on the wire:
 what a transcript (t_transcripts.py, tests/session/) cannot show."""
 
+import base64
 import email
+import hashlib
 import os
 import re
 import ssl
@@ -324,7 +326,28 @@ class Sections(unittest.TestCase):
             self.sent(b"Received: x\r\n" * 101 + letter("loop"))
         self.assertRegex(str(e.exception), r"5\.4\.6")
 
-    # -- without a certificate
+    # -- in instances of their own
+
+    def test_rfc4954_4_454_while_authd_is_away(self):
+        with Instance(users={}) as lone:
+            with lone.smtp() as w:
+                lone.procs["authd"].kill()
+                lone.procs["authd"].wait()
+                w.auth_plain(ANNA, "x", 454)
+                w.auth_plain(ANNA, "x", 454)
+                lone.start("authd")
+                wait_until(lambda: w.auth_plain(ANNA, "x", 454, 535)[0] == 535)
+
+    def test_rfc4954_4_432_where_a_transition_is_needed(self):
+        with Instance(conf={"scram_transition": "yes"}, users={}) as lone:
+            lone.ctl("user", "import", "-", input="%s:{SSHA}%s::::::\n" % (
+                ANNA, base64.b64encode(hashlib.sha1(b"secretsalt").digest()
+                                       + b"salt").decode()))
+            with lone.smtp() as w:
+                first = base64.b64encode(b"n,,n=%s,r=abc" % ANNA.encode())
+                code, text = w.cmd("AUTH SCRAM-SHA-256 " + first.decode())
+                self.assertEqual((code, text[:6]), (432, "4.7.12"))
+                w.auth_plain(ANNA, "secret")
 
     def test_rfc3207_4_454_where_tls_cannot_be_had(self):
         with Instance(conf={"tls_cert": [], "tls_key": [],
