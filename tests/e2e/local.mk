@@ -7,6 +7,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/submitd_instance.py \
 	tests/e2e/t_allow_as.py \
 	tests/e2e/t_auth.py \
+	tests/e2e/t_certs.py \
 	tests/e2e/t_clients.py \
 	tests/e2e/t_dbcare.py \
 	tests/e2e/t_dbdisk.py \
@@ -29,6 +30,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_reload.py \
 	tests/e2e/t_rfc_smtp.py \
 	tests/e2e/t_rule.py \
+	tests/e2e/t_scan.py \
 	tests/e2e/t_sessions.py \
 	tests/e2e/t_start.py \
 	tests/e2e/t_submission.py \
@@ -36,6 +38,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_telling.py \
 	tests/e2e/t_transcripts.py \
 	tests/e2e/t_tsan.py \
+	tests/e2e/t_wrongmode.py \
 	tests/e2e/t_users.py
 
 # The whole folder: a transcript that is added is a test.
