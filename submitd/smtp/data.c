@@ -36,17 +36,18 @@ static void
 data_refuse_with(struct smtp_session *s, enum smtp_reply r, const char *field,
     const char *detail)
 {
-	char *sender = s->tx->sender, address[MAILBOX_SIZE + 20];
+	char *sender = s->tx->sender;
+	char text[SMTP_HEADER_NAME_MAX + 2 * MAILBOX_SIZE + 32];
 	char name[SMTP_HEADER_NAME_MAX + 1] = "";
 
 	/* What they point to goes with the transaction. */
-	(void)str_copy(address, sizeof(address), detail == NULL ? "" : detail);
+	(void)str_copy(text, sizeof(text), detail == NULL ? "" : detail);
 	(void)str_copy(name, sizeof(name), field == NULL ? "" : field);
 	s->tx->sender = NULL;
 	smtp_tx_drop(s);
 	smtp_session_enter(s, smtp_session_rest(s));
 	smtp_refuse_message(s, r, sender, field == NULL ? NULL : name,
-	    detail == NULL ? NULL : address);
+	    detail == NULL ? NULL : text);
 	free(sender);
 }
 
@@ -110,7 +111,7 @@ data_refuse_header(struct smtp_session *s)
 	const struct smtp_header *h = &s->tx->content->header;
 	const struct conf *conf = s->settings->conf;
 	enum smtp_reply r = replies[h->found.fault];
-	char text[MAILBOX_SIZE + 20];
+	char text[SMTP_HEADER_NAME_MAX + 2 * MAILBOX_SIZE + 32];
 
 	if (r == SMTP_R_TRY_LATER || r == SMTP_R_NO_FROM) {
 		data_refuse_with(s, r, r == SMTP_R_NO_FROM ? "From" : NULL,
@@ -119,9 +120,13 @@ data_refuse_header(struct smtp_session *s)
 		data_refuse_limit(s, r, r == SMTP_R_HEADER_SIZE ?
 		    conf->header_size_limit : conf->header_count_limit);
 	} else {
-		(void)str_format(text, sizeof(text), "%s%s%s", h->found.field,
-		    h->foreign == NULL ? "" : ": ",
-		    h->foreign == NULL ? "" : h->foreign);
+		/* His address only to who has shown that he is that user. */
+		(void)str_format(text, sizeof(text), "%s%s%s%s%s",
+		    h->found.field, h->foreign == NULL ? "" : ": ",
+		    h->foreign == NULL ? "" : h->foreign,
+		    r != SMTP_R_NOT_FROM || s->user == NULL ? "" :
+		    "; you may send as ",
+		    r != SMTP_R_NOT_FROM || s->user == NULL ? "" : s->user);
 		data_refuse_with(s, r, h->found.field, text);
 	}
 }

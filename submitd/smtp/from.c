@@ -317,23 +317,22 @@ int
 smtp_from_parse(const char *s, size_t len, smtp_from_fn *fn, void *ctx)
 {
 	struct from f = { .p = s, .end = s + len, .fn = fn, .ctx = ctx };
-	int r = 0;
+	int r;
 
 	if (len > SMTP_FROM_OCTETS_MAX)
 		return ERR_LIMIT;
 	/* An empty element of the list is obsolete syntax (section 4.4). */
-	while (r == 0 && from_skip(&f) == 0 && f.p < f.end) {
+	while ((r = from_skip(&f)) == 0 && f.p < f.end) {
 		if (from_peek(&f) == ',') {
 			f.p++;
 			continue;
 		}
-		r = from_mailbox(&f);
-		if (r == 0 && f.p < f.end && from_peek(&f) != ',')
-			r = ERR_FORMAT;
+		if ((r = from_mailbox(&f)) != 0)
+			break;
+		if (f.p < f.end && from_peek(&f) != ',')
+			return ERR_FORMAT;
 	}
-	if (r != 0)
-		return r;
-	return f.p < f.end || f.n == 0 ? ERR_FORMAT : 0;
+	return r == 0 && f.n == 0 ? ERR_FORMAT : r;
 }
 
 bool

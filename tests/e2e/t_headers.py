@@ -128,7 +128,8 @@ class Owner(Case):
                         "Anna\r\n <%s>" % FOREIGN):
             with self.subTest(address):
                 self.refused("From: %s\r\n%s\r\nhi\r\n" % (address, REST), 550,
-                             "5.7.1", "From: ", field="From")
+                             "5.7.1", "From: ", "you may send as " + ANNA,
+                             field="From")
         self.refused("From: %s\r\nSender: %s\r\n\r\nhi\r\n" % (ANNA, BOB),
                      550, "5.7.1", "Sender: " + BOB, field="Sender")
 

@@ -95,6 +95,7 @@ static const struct {
 	{ "a name before an address", "Anna a@b.example", NULL },
 	{ "quotes not closed", "\"Anna <a@b.example>", NULL },
 	{ "a comment not closed", "a@b.example (x", NULL },
+	{ "a comment not closed at the end", "a@b.example, (x", NULL },
 	{ "a comment not opened", "a@b.example x)", NULL },
 	{ "a semicolon", "a@b.example; c@d.example", NULL },
 	{ "double dot", "a..b@c.example", NULL },
