@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "lib/proxy_wait.h"
 
 #define ACCEPTOR_PAUSE_MS	200	/* after EMFILE and the like */
 #define ACCEPTOR_MAX		60000u	/* sessions, whatever the limit says */
@@ -140,6 +141,48 @@ acceptor_accept_failed(struct acceptor *a, const struct child_fd *service)
 	}
 }
 
+/* The header of a balancer's client has come, or will not. By now a reload may
+ * have changed the listener, or the process stops. */
+static void
+acceptor_proxied(void *ctx, int fd, const struct addr *via,
+    const struct addr *client, const char *name)
+{
+	struct acceptor *a = ctx;
+	const struct conf *conf = child_conf(a->child);
+	struct acceptor_client c = { .via = *via, .claimed = true,
+	    .listener = conf_listener_find(conf, name) };
+
+	if (client != NULL)
+		c.peer = *client;
+	if (client != NULL && a->n_listeners > 0 &&
+	    c.listener < conf_listener_count(conf) &&
+	    conf_listener_takes_proxy(conf, c.listener, via) &&
+	    a->fn(a->ctx, fd, &c) == 0)
+		return;
+	if (client != NULL)
+		close(fd);
+	acceptor_left(a);
+}
+
+static int
+acceptor_begin(struct acceptor *a, int fd, const struct addr *peer,
+    const char *name)
+{
+	const struct conf *conf = child_conf(a->child);
+	struct acceptor_client c = { .peer = *peer, .via = *peer,
+	    .listener = conf_listener_find(conf, name) };
+
+	if (c.listener == conf_listener_count(conf))
+		return ERR_CONFIG;
+	if (!conf_listener_is_proxied(conf, c.listener))
+		return a->fn(a->ctx, fd, &c);
+	if (conf_listener_takes_proxy(conf, c.listener, peer))
+		return proxy_wait(a->loop, fd, peer, name, acceptor_proxied,
+		    a);
+	proxy_log_refused(peer, name, "peer");
+	return ERR_DENIED;
+}
+
 static void
 acceptor_ready(void *ctx, int what)
 {
@@ -168,7 +211,7 @@ acceptor_ready(void *ctx, int what)
 		return;
 	}
 	a->sessions++;
-	if (a->fn(a->ctx, fd, &peer, &service) != 0) {
+	if (acceptor_begin(a, fd, &peer, service.name) != 0) {
 		acceptor_left(a);
 		close(fd);
 	}

@@ -4,7 +4,8 @@
  * One accept a wake-up, so that the processes that share a listener share its
  * clients too. When descriptors run out it waits a moment instead of spinning.
  * Sessions are counted; above a bound a client gets one line (in clear only) and
- * is closed. What one address may have is for lib/sessions.h.
+ * is closed. What one address may have is for lib/sessions.h. Where a listener
+ * has proxy_from, its clients' headers are waited for here.
  */
 #ifndef SUBMITD_ACCEPTOR_H
 #define SUBMITD_ACCEPTOR_H
@@ -18,11 +19,17 @@
 
 struct acceptor;
 
-/* A client came in by `service`. Returns 0 when it has taken over the
- * non-blocking descriptor `fd`: then acceptor_left() is owed once the session
- * is over. Else the acceptor closes it. `service` is good for the call. */
-typedef int acceptor_fn(void *ctx, int fd, const struct addr *peer,
-	    const struct child_fd *service);
+struct acceptor_client {		/* who has just come */
+	struct addr	peer;		/* the client, as far as known */
+	struct addr	via;		/* who is connected: it, or a balancer */
+	size_t		listener;	/* its number in child_conf() */
+	bool		claimed;	/* peer is from a PROXY header */
+};
+
+/* A client came. Returns 0 when it has taken over the non-blocking descriptor
+ * `fd`: then acceptor_left() is owed once the session is over. Else the acceptor
+ * closes it. */
+typedef int acceptor_fn(void *ctx, int fd, const struct acceptor_client *c);
 
 /* `refusal` (borrowed) is the whole line for a client above the bound, with
  * CR LF. The bound follows from RLIMIT_NOFILE, of which each session may need

@@ -1,6 +1,6 @@
 # popd-pop: TLS and POP3 sessions
 pkglibexec_PROGRAMS += popd/pop/popd-pop
-popd_pop_popd_pop_SOURCES = popd/pop/main.c popd/pop/accept.c $(POP_SESSION_SOURCES)
+popd_pop_popd_pop_SOURCES = popd/pop/main.c $(POP_SESSION_SOURCES)
 popd_pop_popd_pop_LDADD = $(POP_SESSION_LIBS)
 
 # all but main(): tests link it too

@@ -99,7 +99,7 @@ pop_start(struct pop_main *m, struct err *reterr)
 	    NULL ||
 	    (srv->mboxc = mboxc_new(srv->loop, "mbox")) == NULL ||
 	    (srv->acceptor = acceptor_new(srv->loop, m->child, POP_FDS_EACH,
-	    pop_refusal, pop_accept, srv)) == NULL ||
+	    pop_refusal, pop_session_accept, srv)) == NULL ||
 	    timer_init(&m->stop, srv->loop, pop_exit, m) != 0 ||
 	    acceptor_listen(srv->acceptor) != 0)
 		return err_set(reterr, ERR_NOMEM, "no memory");

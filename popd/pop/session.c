@@ -374,7 +374,8 @@ pop_session_close(struct pop_session *s, const char *why, bool flush)
 }
 
 static struct pop_session *
-pop_session_new(struct pop_server *srv, int fd, const struct pop_client *c)
+pop_session_new(struct pop_server *srv, int fd,
+    const struct acceptor_client *c)
 {
 	struct pop_session *s = calloc(1, sizeof(*s));
 
@@ -403,9 +404,9 @@ pop_session_new(struct pop_server *srv, int fd, const struct pop_client *c)
 }
 
 int
-pop_session_begin(struct pop_server *srv, int fd, const struct pop_client *c)
+pop_session_accept(void *ctx, int fd, const struct acceptor_client *c)
 {
-	struct pop_session *s = pop_session_new(srv, fd, c);
+	struct pop_session *s = pop_session_new(ctx, fd, c);
 	char ip[ADDR_STRLEN], local[ADDR_STRLEN], via[ADDR_STRLEN];
 
 	if (s == NULL)

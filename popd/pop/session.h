@@ -120,20 +120,8 @@ struct pop_session {
 
 const char *pop_state_name(enum pop_state st);
 
-/* What is known of a client that has just come. */
-struct pop_client {
-	struct addr	peer, via;
-	size_t		listener;
-	bool		claimed;
-};
-
-/* Takes fd over unless it fails. */
-int	pop_session_begin(struct pop_server *srv, int fd,
-	    const struct pop_client *c);
-/* Takes a client over from the acceptor (an acceptor_fn, ctx: the server);
- * where the listener wants a PROXY header, that is waited for. */
-int	pop_accept(void *ctx, int fd, const struct addr *peer,
-	    const struct child_fd *service);
+/* Takes a client over from the acceptor (an acceptor_fn, ctx: the server). */
+int	pop_session_accept(void *ctx, int fd, const struct acceptor_client *c);
 void	pop_session_enter(struct pop_session *s, enum pop_state next);
 /* Any time, also twice. With `flush` the last reply is sent first. Nothing is
  * deleted. The reaper frees. */

@@ -68,7 +68,7 @@ begin_link(struct smtp_session *s)
 }
 
 int
-smtp_session_new(struct smtp_worker *w, int fd, const struct smtp_client *c)
+smtp_session_new(struct smtp_worker *w, int fd, const struct acceptor_client *c)
 {
 	SSL_CTX *tls = w->settings->tls.ctx[c->listener];
 	bool is_tls = conf_listener_is_tls(w->settings->conf, c->listener);

@@ -22,7 +22,7 @@ submitd_smtp_libsmtp_a_SOURCES = \
 	submitd/smtp/past.c submitd/smtp/past.h
 
 pkglibexec_PROGRAMS += submitd/smtp/submitd-smtp
-submitd_smtp_submitd_smtp_SOURCES = submitd/smtp/main.c submitd/smtp/accept.c \
+submitd_smtp_submitd_smtp_SOURCES = submitd/smtp/main.c \
 	submitd/smtp/worker.c submitd/smtp/worker.h
 submitd_smtp_submitd_smtp_LDADD = submitd/smtp/libsmtp.a \
 	submitd/smtp/libsmtpparse.a submitd/spool/libspoolc.a \

@@ -167,20 +167,9 @@ struct smtp_session {
 	int64_t			 opened_ms;
 };
 
-struct smtp_client {			/* who has just come */
-	struct addr	peer;		/* the client, as far as known */
-	struct addr	via;		/* who is connected */
-	size_t		listener;	/* its number in the worker's settings */
-	bool		claimed;	/* peer is from a PROXY header */
-};
-
 /* A client of a listener; takes fd over unless it fails. */
 int	smtp_session_new(struct smtp_worker *w, int fd,
-	    const struct smtp_client *c);
-/* The same for whoever has connected to the listener by that name: where it
- * wants a PROXY header, that is waited for. */
-int	smtp_accept(struct smtp_worker *w, int fd, const struct addr *peer,
-	    const char *listener);
+	    const struct acceptor_client *c);
 void	smtp_begin_greet(struct smtp_session *s);
 /* The handshake has ended well. */
 void	smtp_begin_secured(void *session);

@@ -56,10 +56,9 @@ smtp_settings_new(struct conf *conf, struct err *reterr)
 /* ---------------------------------------------------------------- worker -- */
 
 static int
-worker_accepted(void *ctx, int fd, const struct addr *peer,
-    const struct child_fd *service)
+worker_accepted(void *ctx, int fd, const struct acceptor_client *c)
 {
-	return smtp_accept(ctx, fd, peer, service->name);
+	return smtp_session_new(ctx, fd, c);
 }
 
 static int

@@ -650,7 +650,7 @@ fake_begin(enum fake_service service, bool with_tls, bool secrets)
 {
 	static char hostname[] = "pop.example.org";
 	static SSL_CTX *tls_ctx;
-	struct pop_client client = { .peer = { .port = 1 },
+	struct acceptor_client client = { .peer = { .port = 1 },
 	    .listener = service == FAKE_POP3S ? CONF_POP3S : CONF_POP3 };
 
 	memset(&fake, 0, sizeof(fake));
@@ -679,7 +679,7 @@ fake_begin(enum fake_service service, bool with_tls, bool secrets)
 	fake.server.roll = roll_new(NULL, "auth", &pop_session_roll);
 	fake_must(fake.server.roll != NULL, "memory");
 	fake.server.authc = roll_authc(fake.server.roll);
-	fake_must(pop_session_begin(&fake.server, 0, &client) == 0,
+	fake_must(pop_session_accept(&fake.server, 0, &client) == 0,
 	    "not accepted");
 	fake_run();
 }

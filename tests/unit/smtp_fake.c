@@ -536,7 +536,7 @@ struct fake *
 fake_new(enum fake_service service)
 {
 	struct fake *f = calloc(1, sizeof(*f));
-	struct smtp_client client = { .peer = { .port = 12345 },
+	struct acceptor_client client = { .peer = { .port = 12345 },
 	    .listener = service == FAKE_SUBMISSION ? CONF_SUBMISSION :
 	    CONF_SUBMISSIONS };
 

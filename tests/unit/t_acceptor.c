@@ -24,7 +24,8 @@
 
 #define REFUSAL "no room\r\n"
 
-static struct child_fd listener = { .name = "test", .client_role = -2 };
+static struct child_fd listener = { .name = "pop3",
+    .client_role = -2 };
 static struct sockaddr_in listen_at;
 static struct loop *loop;
 static struct timer stop;
@@ -40,12 +41,22 @@ child_fds(struct child *c, size_t *ret_n)
 	return &listener;
 }
 
+struct conf *
+child_conf(struct child *c)
+{
+	static struct conf conf;
+
+	(void)c;
+	return &conf;
+}
+
 static int
-take(void *ctx, int fd, const struct addr *peer, const struct child_fd *service)
+take(void *ctx, int fd, const struct acceptor_client *c)
 {
 	assert_null(ctx);
-	assert_string_equal(service->name, "test");
-	assert_int_equal(peer->port > 0, 1);
+	assert_int_equal(c->listener, CONF_POP3);
+	assert_int_equal(c->peer.port > 0, 1);
+	assert_true(addr_ip_eq(&c->peer, &c->via) && !c->claimed);
 	taken[n_taken++] = fd;
 	return 0;
 }
