@@ -18,7 +18,7 @@ mail_limit_rule(struct mail *m, struct quota_rule *ret)
 	return !quota_rule_is_empty(ret);
 }
 
-static bool
+bool
 mail_limit_is_permanent(const struct quota_over *o)
 {
 	return o->action == CONF_REJECT || o->eases_s == 0;
@@ -41,14 +41,19 @@ mail_limit_log(const struct mail *m)
 
 /* `r` is what the question about the limits gave. */
 static void
+mail_limit_decide(struct mail *m, int r)
+{
+	if (r != 0)
+		m->out.verdict = r == ERR_LIMIT ? AUTHP_LIMIT : AUTHP_TEMP;
+}
+
+static void
 mail_limit_judge(struct mail *m, int r)
 {
 	if (m->over.which != QUOTA__COUNT)
 		mail_limit_log(m);
-	if (r == 0)
-		return;
-	m->out.verdict = r == ERR_LIMIT ? AUTHP_LIMIT : AUTHP_TEMP;
-	if (r != ERR_LIMIT)
+	mail_limit_decide(m, r);
+	if (r != 0 && r != ERR_LIMIT)
 		LOG_EV(LOG_ERR, "mail.temp", m->sid,
 		    KV_A("why", err_name(r)));
 }
@@ -64,6 +69,17 @@ mail_limit_check(struct mail *m)
 		return;
 	mail_limit_judge(m, quota_check(m->core->quota, mail_user(m), &rule,
 	    1, m->now_s, &m->over));
+}
+
+void
+mail_limit_look(struct mail *m)
+{
+	struct quota_rule rule;
+
+	m->over.which = QUOTA__COUNT;
+	if (m->out.verdict == AUTHP_OK && mail_limit_rule(m, &rule))
+		mail_limit_decide(m, quota_check(m->core->quota, mail_user(m),
+		    &rule, 1, m->now_s, &m->over));
 }
 
 void

@@ -52,6 +52,10 @@ int	mail_learn_user(struct mail *m);
  * too much (and TEMP when that cannot be known). At MAIL one more message must
  * be left; at begin the message is held; at commit it is booked. */
 void	mail_limit_check(struct mail *m);
+/* The same for the administrator: nothing is logged, and m->over tells also what
+ * would only be logged. */
+void	mail_limit_look(struct mail *m);
+bool	mail_limit_is_permanent(const struct quota_over *o);
 void	mail_limit_begin(struct mail *m, const struct peer *p);
 void	mail_limit_commit(struct mail *m, const struct peer *p);
 /* What follows the verdict LIMIT. */

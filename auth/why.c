@@ -229,6 +229,17 @@ why_not_sender(struct why *w)
 		    why_owner(w, whose));
 }
 
+static void
+why_limit(struct why *w)
+{
+	const struct quota_over *o = &w->m.over;
+
+	why_say(w, quota_which_name(o->which), "%s has sent %llu of %llu by "
+	    "the limit %s; see submitctl limits", mail_user(&w->m),
+	    (unsigned long long)o->used, (unsigned long long)o->max,
+	    quota_which_name(o->which));
+}
+
 /* What MAIL, or AUTH, would be answered. */
 static void
 why_reply(struct why *w, const char *verdict, const char *reply)
@@ -250,6 +261,16 @@ why_answer(struct why *w)
 		    kinds[w->m.out.kind]));
 		control_job_set(w->j, "user", json_string(mail_user(&w->m)));
 		why_taken(w);
+		if (w->m.over.which != QUOTA__COUNT)
+			control_job_warn(w->j, "he is over his limit %s, whose "
+			    "action is log", quota_which_name(
+			    w->m.over.which));
+		break;
+	case AUTHP_LIMIT:
+		why_reply(w, "refused", mail_limit_is_permanent(&w->m.over) ?
+		    "550 5.7.1 Sending limit reached" :
+		    "452 4.7.1 Sending limit reached");
+		why_limit(w);
 		break;
 	case AUTHP_NOAUTH:
 		why_reply(w, "refused", "530 5.7.0 Authentication required");
@@ -334,6 +355,9 @@ control_why(struct control_job *j)
 		why_say(&w, "user", "%s cannot log in: %s", j->user, w.flaw);
 	} else {
 		mail_judge(&w.m);
+		if (w.m.out.verdict == AUTHP_OK && mail_learn_user(&w.m) != 0)
+			w.m.out.verdict = AUTHP_TEMP;
+		mail_limit_look(&w.m);
 		why_answer(&w);
 	}
 	if (j->user[0] != '\0')

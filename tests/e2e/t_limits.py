@@ -246,6 +246,28 @@ class Command(Case):
         self.assertEqual(inst.ctl("limits", "nobody@example.test",
                                   check=False).returncode, 67)
 
+    def test_why(self):
+        def why():
+            r = inst.ctl("why", "--ip", "127.0.0.1", "--user", ANNA,
+                         check=False)
+            return r.returncode, r.stdout + r.stderr
+        inst.ctl("user", "set", ANNA, "class=few")
+        self.assertEqual(why()[0], 0)
+        since = inst.log_size("authd")
+        with inst.smtp_as(ANNA) as w:
+            for _ in range(5):
+                self.assertEqual(self.send(w)[1], 250)
+        code, text = why()
+        self.assertEqual(code, 1, text)
+        self.assertIn("452 4.7.1", text)
+        self.assertIn("%s has sent 5 of 5 by the limit messages_hour" % ANNA,
+                      text)
+        inst.ctl("user", "set", ANNA, "class=watched")
+        code, text = why()
+        self.assertEqual(code, 0, text)
+        self.assertIn("over his limit messages_hour", text)
+        self.assertNotIn("limit.over", inst.log("authd", since))
+
     def test_export_and_import(self):
         inst.ctl("user", "set", ANNA, "class=few", "messages_day=9")
         line = inst.ctl("user", "export", ANNA).stdout
