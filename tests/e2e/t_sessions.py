@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import threading
 import time
 import unittest
 
@@ -393,6 +394,17 @@ class NeverReads(Case):
         for n in range(whole):
             self.assertEqual(w.reply(), (250, "2.0.0 OK"), n)
             self.assertEqual(w.reply()[0], 250, n)
+
+    def test_under_tls_nothing_is_forgotten(self):
+        """What waits inside of OpenSSL goes on as well, once it is read."""
+        w = self.take(self.inst.smtp("submissions"))
+        n = 20000
+        sender = threading.Thread(target=w.send, args=("EHLO x.test\r\n" * n,))
+        sender.start()
+        for i in range(n):
+            self.assertEqual(w.reply()[0], 250, i)
+        sender.join()
+        w.cmd("QUIT", 221)
 
     def test_half_closed_gets_what_it_asked_for(self):
         w = self.take(self.inst.smtp(tls=False))
