@@ -65,7 +65,7 @@ struct recent {
 	bool			 armed;		/* write is */
 	bool			 runs;		/* recent_job_write() */
 	bool			 again;		/* more came meanwhile */
-	bool			 failed;	/* the last time; it was logged */
+	atomic_bool		 failed;	/* the last time; it was logged */
 	bool			 sweeps;
 	bool			 stopping;
 	struct recent_login	 logins[RECENT_LOGINS];

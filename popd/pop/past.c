@@ -67,13 +67,24 @@ pop_past_opened(struct pop_session *s)
 		s->past->rank = 0;
 }
 
+/* A port scan: it came to the port of implicit TLS, and went. */
+static bool
+past_said_nothing(const struct pop_session *s)
+{
+	size_t heard;
+
+	(void)conn_first(s->conn, &heard);
+	return s->state == POP_ST_HANDSHAKE && heard == 0 && s->alert == NULL &&
+	    s->implicit_tls;
+}
+
 /* Before the handshake ends there is neither TLS nor a login. */
 static unsigned int
 past_flags(const struct pop_session *s)
 {
 	unsigned int flags = 0;
 
-	if (s->state == POP_ST_HANDSHAKE)
+	if (s->state == POP_ST_HANDSHAKE && !past_said_nothing(s))
 		flags |= AUTHP_PAST_HANDSHAKE;
 	if (!s->implicit_tls && (s->tls[0] != '\0' ||
 	    s->state == POP_ST_HANDSHAKE))
@@ -108,6 +119,8 @@ pop_past_tell(struct pop_session *s, const char *why)
 
 	if (s->alert != NULL)
 		e.why = s->alert->word;
+	else if (past_said_nothing(s))
+		e.why = "eof";
 	if (p != NULL && p->rank > 0) {
 		e.status = codes[p->code];
 		e.text = p->text;

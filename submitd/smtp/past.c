@@ -156,12 +156,23 @@ smtp_past_queued(struct smtp_session *s, const char *queue_id)
 
 /* ----------------------------------------------------------------- telling -- */
 
+/* A port scan: it came to the port of implicit TLS, and went. */
+static bool
+past_said_nothing(const struct smtp_session *s)
+{
+	size_t heard;
+
+	(void)conn_first(s->conn, &heard);
+	return s->state == SMTP_ST_HANDSHAKE && heard == 0 && s->alert == NULL &&
+	    conf_listener_is_tls(s->settings->conf, s->listener);
+}
+
 static unsigned int
 past_flags(const struct smtp_session *s)
 {
 	unsigned int flags = 0;
 
-	if (s->state == SMTP_ST_HANDSHAKE)
+	if (s->state == SMTP_ST_HANDSHAKE && !past_said_nothing(s))
 		flags |= AUTHP_PAST_HANDSHAKE;
 	if (s->tls == NULL && s->hello != NULL)
 		flags |= AUTHP_PAST_EHLO_CLEAR;
@@ -222,6 +233,8 @@ past_tell(struct smtp_session *s, const char *why, unsigned int flags)
 
 	if (s->alert != NULL)
 		e.why = s->alert->word;
+	else if (past_said_nothing(s))
+		e.why = "eof";
 	if (s->tx != NULL)
 		e.sender = *s->tx->sender == '\0' ? "<>" : s->tx->sender;
 	if (p != NULL) {

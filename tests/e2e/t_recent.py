@@ -182,9 +182,13 @@ class Sessions(unittest.TestCase):
     def test_scan(self):
         """A connection in which nothing is said is one record, too; of a
         network that goes on the rest is counted."""
-        raw("submission", "127.1.1.1").close()
-        r = found(lambda r: True, "127.1.1.1")
-        self.assertEqual((r["authorised"], r["messages"]), ("no", 0))
+        for i, service in enumerate(("submission", "submissions", "pop3",
+                                     "pop3s")):
+            source = "127.1.%d.1" % (i + 1)
+            raw(service, source).close()
+            r = found(lambda r: True, source)
+            self.assertEqual((r["authorised"], r["messages"]), ("no", 0))
+            self.assertRegex(r["failed"], "before it logged in or sent")
         for i in range(40):
             raw("submission", "127.1.1.%d" % (i % 20 + 1)).close()
         wait_until(lambda: len(re.findall(r"ev=smtp.close .*rip=127\.1\.1\.",

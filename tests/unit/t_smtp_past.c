@@ -17,7 +17,7 @@
 #define PLAIN "AGFsaWNlAHNlY3JldA=="	/* \0alice\0secret */
 #define WRONG "AGFsaWNlAHdyb25n"	/* \0alice\0wrong */
 #define ALICE "MAIL FROM:<alice@example.org>\r\n"
-#define MSG "RCPT TO:<bob@example.org>\r\n", "DATA\r\n", \
+#define LETTER "RCPT TO:<bob@example.org>\r\n", "DATA\r\n", \
 	"Date: x\r\nMessage-ID: <y>\r\n\r\nhi\r\n.\r\n"
 #define TLS "EHLO a.example\r\n", "STARTTLS\r\n", "EHLO b.example\r\n"
 
@@ -50,7 +50,7 @@ static const struct past {
 	{ "right at the second try", { TLS, "AUTH PLAIN " WRONG "\r\n",
 	    "AUTH PLAIN " PLAIN "\r\n", "QUIT\r\n" },
 	    "quit 0 - alice@example.org 1 - b.example b0 0" },
-	{ "a message", { TLS, "AUTH PLAIN " PLAIN "\r\n", ALICE, MSG,
+	{ "a message", { TLS, "AUTH PLAIN " PLAIN "\r\n", ALICE, LETTER,
 	    "QUIT\r\n" },
 	    "quit 0 - alice@example.org 1 - b.example a0 1" },
 	{ "not his address", { TLS, "AUTH PLAIN " PLAIN "\r\n",
@@ -90,7 +90,7 @@ test_pasts(void **state)
 static void
 test_many(void **state)
 {
-	static const char *const one[] = { ALICE, MSG };
+	static const char *const one[] = { ALICE, LETTER };
 	struct fake *f = fake_new(FAKE_SUBMISSIONS);
 
 	(void)state;
