@@ -25,6 +25,13 @@ systemdsystemunit_DATA = etc/systemd/authd.service \
 	etc/systemd/submitd.target
 sysusers_DATA = etc/sysusers.d/submitd.conf
 tmpfiles_DATA = etc/tmpfiles.d/submitd.conf
+# Filters for fail2ban, to be copied into its folders.
+fail2banfilterdir = $(pkgdatadir)/fail2ban/filter.d
+fail2banjaildir = $(pkgdatadir)/fail2ban/jail.d
+dist_fail2banfilter_DATA = etc/fail2ban/filter.d/submitd.conf \
+	etc/fail2ban/filter.d/popd.conf \
+	etc/fail2ban/filter.d/submitd-authd.conf
+dist_fail2banjail_DATA = etc/fail2ban/jail.d/submitd.conf
 # An example only: a configuration is the administrator's own.
 dist_doc_DATA = etc/submitd.conf
 CLEANFILES += $(etc_made)

@@ -49,6 +49,8 @@ pop_cmd_capa(struct pop_session *s, char *arg)
 static void
 pop_cmd_stls(struct pop_session *s, char *arg)
 {
+	char ip[ADDR_STRLEN];
+
 	(void)arg;
 	if (s->tls_ctx == NULL) {
 		pop_err_help(s, POP_CODE_SYS_TEMP,
@@ -59,6 +61,7 @@ pop_cmd_stls(struct pop_session *s, char *arg)
 	 * section 4 has it dropped, and who sends it is not trusted at all. */
 	if (buf_len(conn_input(s->conn)) > 0) {
 		LOG_EV(LOG_WARNING, "stls.injection", s->id,
+		    KV_A("rip", addr_ip_text(&s->peer, ip)),
 		    KV_U("octets", buf_len(conn_input(s->conn))));
 		pop_err(s, POP_CODE_NONE, "Commands behind STLS");
 		pop_session_close(s, "stls.injection", true);

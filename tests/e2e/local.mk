@@ -1,6 +1,7 @@
 # What proves the design, and the end-to-end tests (tests/run).
 EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/dkim_verify.py \
+	tests/e2e/log_lines.py \
 	tests/e2e/next_hop.py \
 	tests/e2e/run.py \
 	tests/e2e/sasl_client.py \

@@ -13,8 +13,11 @@ import importlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
+
+import log_lines
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # These take longest, so they begin first.
@@ -112,6 +115,9 @@ def main():
         modules = [m for m in modules if any(
             p in n for p in a.patterns for n in names_of(m))]
     n = {"PASS": 0, "FAIL": 0, "SKIP": 0}
+    lines = tempfile.NamedTemporaryFile(prefix="submitd-log-lines-")
+    os.environ["SUBMITD_LOG_LINES"] = lines.name
+    os.chmod(lines.name, 0o666)
     with concurrent.futures.ThreadPoolExecutor(a.j) as pool:
         for f in concurrent.futures.as_completed(
                 [pool.submit(child, m, a.patterns) for m in modules]):
@@ -122,6 +128,10 @@ def main():
                     n[word] += 1
             print("== %s (%.0f s)\n%s" % (name, seconds, out), end="",
                   flush=True)
+    for bad in log_lines.complaints(lines.name, os.environ.get(
+            "SUBMITD_SOURCE", os.path.dirname(os.path.dirname(HERE)))):
+        print("FAIL log lines: " + bad)
+        n["FAIL"] += 1
     print("end to end: %d passed, %d failed, %d skipped"
           % (n["PASS"], n["FAIL"], n["SKIP"]))
     return 1 if n["FAIL"] or not n["PASS"] else 0

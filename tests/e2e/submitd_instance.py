@@ -23,6 +23,8 @@ import subprocess
 import tempfile
 import time
 
+import log_lines
+
 PREFIX = os.environ.get("SUBMITD_PREFIX", "")
 IS_ROOT = os.geteuid() == 0
 PROGRAMS = ("authd", "submitd", "popd")
@@ -368,6 +370,7 @@ class Instance:
             text = self.log(name)
             m = re.search(r"^.*(Sanitizer|runtime error:).*$", text, re.M)
             assert not m, "%s: %s" % (name, text[m.start():m.start() + 4000])
+            log_lines.collect(text)
 
     # -- administration
 

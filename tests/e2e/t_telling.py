@@ -1,7 +1,10 @@
 """What people are told: first failures, log lines, filters of fail2ban."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
 import time
 import unittest
 
@@ -9,6 +12,8 @@ from submitd_instance import (ANNA, BOB, CARL, IPV6, Instance, letter,
                               wait_until)
 
 HELP = "call 123"
+SOURCE = os.environ.get("SUBMITD_SOURCE") or os.path.dirname(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def setUpModule():
@@ -283,6 +288,22 @@ trusted_networks 127.0.7.0/24 { owner = "%s" }
         self.assertRegex(text, r"(?m)^%s +127\.0\.0\.44/32 .* expired" % BOB)
         self.assertRegex(text, r"(?m)^reply:\s+530 5\.7\.0 ")
 
+    def test_limits(self):
+        inst = self.inst
+        inst.add_user("few@example.test", "few-secret")
+        inst.users["few@example.test"] = "few-secret"
+        inst.ctl("user", "set", "few@example.test", "messages_hour=1")
+        args = ("127.0.0.45", "--user", "few@example.test")
+        self.assertEqual(self.why(*args)["verdict"], "taken")
+        with inst.smtp_as("few@example.test") as w:
+            w.send_mail("few@example.test", [ANNA], letter(
+                "the only one", sender="few@example.test"))
+            got = self.why(*args)
+            self.assertEqual(got["reply"][:9], "452 4.7.1")
+            self.assertEqual(got["decided_by"], "messages_hour")
+            self.assertIn("few@example.test has sent 1 of 1", got["why"])
+            w.cmd("MAIL FROM:<few@example.test>", 452)
+
     def test_wrong_arguments(self):
         for args in ((), ("--ip", "x"), ("--ip", "127.0.0.0/8"),
                      ("--ip", "127.0.0.1", "--to", "x y"),
@@ -295,6 +316,102 @@ trusted_networks 127.0.7.0/24 { owner = "%s" }
         self.why("127.0.0.40")
         self.why("127.0.0.42", "--user", ANNA, "--from", BOB)
         self.assertEqual(self.inst.log("authd", log), "")
+
+
+NASTY = ("x rip=192.0.2.99 result=refused code=535", "<192.0.2.99>", "a, b",
+         "rip=192.0.2.99", "a@b.example> rip=192.0.2.99 service=smtp why=badpass",
+         "x why=badcred", "\u00e4 rip=192.0.2.99", "%s rip=%d", "user= rip=",
+         "anna@example.test\" rip=192.0.2.99")
+
+
+@unittest.skipUnless(shutil.which("fail2ban-regex"), "fail2ban is not here")
+class Fail2ban(unittest.TestCase):
+    """The filters in etc/fail2ban find who failed, and nobody else."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.inst = Instance(conf={"guessing_exempt": ["127.0.0.0/8"]})
+        cls.conf = os.path.join(cls.inst.root, "fail2ban")
+        shutil.copytree("/etc/fail2ban", cls.conf, ignore_dangling_symlinks=True)
+        source = os.path.join(SOURCE, "etc", "fail2ban", "filter.d")
+        for name in os.listdir(source):
+            shutil.copy(os.path.join(source, name),
+                        os.path.join(cls.conf, "filter.d"))
+        cls.provoke()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.inst.close()
+
+    @classmethod
+    def provoke(cls):
+        """Names that try to look like an address; what else is counted; and
+        what must not be."""
+        inst = cls.inst
+        for i, name in enumerate(NASTY):
+            with inst.smtp(source="127.0.1.%d" % (i + 1),
+                           helo="rip=192.0.2.99") as w:
+                w.auth_plain(name, "x", 535)
+                w.cmd("MAIL FROM:<%s>" % name)
+            with inst.pop(source="127.0.2.%d" % (i + 1)) as w:
+                w.cmd("USER " + name, ok=None)
+                w.cmd("PASS x", ok=None)
+        with inst.smtp(tls=False, source="127.0.3.1") as w:
+            w.send("STARTTLS\r\nNOOP\r\n")
+            w.is_closed()
+        with inst.pop(tls=False, source="127.0.3.2") as w:
+            w.send("STLS\r\nNOOP\r\n")
+            w.is_closed()
+        with inst.smtp(source="127.0.3.3") as w:
+            w.cmd("NOOP a\rb", 500)
+        with inst.smtp(source="127.0.3.4", auth=(ANNA, inst.users[ANNA])) as w:
+            w.send_mail(ANNA, [BOB], letter("good"))
+        with inst.pop(source="127.0.3.5", auth=(ANNA, inst.users[ANNA])) as w:
+            w.cmd("QUIT")
+        with inst.smtp(source="127.0.3.6") as w:
+            w.cmd("MAIL FROM:<rip=192.0.2.99@example.test>", 530)
+            w.cmd("AUTH NOSUCH", 504)
+            w.cmd("AUTH PLAIN ====", 501)
+        inst.wait_log("submitd", r"ev=smtp\.close .*rip=127\.0\.3\.6 ")
+
+    def found(self, name, log):
+        r = subprocess.run(["fail2ban-regex", "-c", self.conf, "-o", "ip",
+                            self.inst.log_path(log), name],
+                           capture_output=True, text=True, timeout=120)
+        self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+        return sorted(r.stdout.split())
+
+    SMTP = ["127.0.1.%d" % (i + 1) for i in range(len(NASTY))]
+    POP = ["127.0.2.%d" % (i + 1) for i in range(len(NASTY))]
+
+    def test_submitd(self):
+        self.assertEqual(self.found("submitd", "submitd"), sorted(self.SMTP))
+        self.assertEqual(self.found("submitd[mode=aggressive]", "submitd"),
+                         sorted(self.SMTP + ["127.0.3.1", "127.0.3.3"]))
+
+    def test_popd(self):
+        got = self.found("popd", "popd")
+        self.assertEqual(set(got) - set(self.POP), set())
+        self.assertGreaterEqual(len(got), len(self.POP) // 2)
+        self.assertEqual(sorted(got + ["127.0.3.2"]),
+                         self.found("popd[mode=aggressive]", "popd"))
+
+    def test_authd(self):
+        got = self.found("submitd-authd", "authd")
+        self.assertEqual(set(got) - set(self.SMTP + self.POP), set())
+        self.assertEqual(set(self.SMTP) - set(got), set())
+
+    def test_as_syslog_writes_them(self):
+        path = os.path.join(self.inst.root, "syslog")
+        with open(path, "w", encoding="utf-8") as f:
+            for line in self.inst.log("submitd").splitlines():
+                if " ev=" in line:
+                    f.write("Nov 22 11:47:00 mail " + line.split(" ", 1)[1]
+                            + "\n")
+        r = subprocess.run(["fail2ban-regex", "-c", self.conf, "-o", "ip", path,
+                            "submitd"], capture_output=True, text=True,
+                           timeout=120)
+        self.assertEqual(sorted(r.stdout.split()), sorted(self.SMTP), r.stderr)
 
 
 if __name__ == "__main__":
