@@ -839,7 +839,8 @@ fake_set_no_tls(struct fake *f)
 	    f->settings.tls.ctx[CONF_SUBMISSIONS] = NULL;
 }
 
-/* Each line of the output is a reply's line. */
+/* Each line of the output is a reply's line; the end may be the alert that a
+ * client of the wrong port gets. */
 void
 fake_check(struct fake *f)
 {
@@ -847,6 +848,10 @@ fake_check(struct fake *f)
 	const char *end = p + buf_len(&f->out), *nl;
 
 	for (; p != NULL && p < end; p = nl + 1) {
+		if (end - p == TLS_ALERT_RECORD_LEN && memcmp(p,
+		    TLS_ALERT_RECORD, TLS_ALERT_RECORD_LEN) == 0 &&
+		    fake_is_closed(f))
+			return;
 		if ((nl = memchr(p, '\n', (size_t)(end - p))) == NULL ||
 		    nl - p < 5 || nl[-1] != '\r' || !isdigit(p[0]) ||
 		    !isdigit(p[1]) || !isdigit(p[2]) ||
