@@ -204,7 +204,9 @@ control_trace_session(struct control_job *j, struct trace *t)
 	(void)str_copy(j->user, sizeof(j->user), r->user);	/* for the log */
 	control_job_set(j, "source", json_string("session"));
 	control_trace_set(j, "user", r->user);
-	control_job_set(j, "address", json_string(addr_ip_text(&a, ip)));
+	if (r->bits == 128)	/* else PROXY named none */
+		control_job_set(j, "address", json_string(addr_ip_text(&a,
+		    ip)));
 	control_trace_set(j, "session", r->sid);
 	control_job_set(j, "time_s", json_integer((json_int_t)r->at_s));
 	control_trace_set(j, "helo", r->helo);

@@ -181,7 +181,17 @@ class Origin(unittest.TestCase):
         line = re.search(r"^Received: .*?\r\n(?![ \t])", got,
                          re.M | re.S).group(0)
         r = json.loads(inst.ctl("trace-origin", line, "-j").stdout)
-        self.assertEqual((r["user"], r["address"]), (ANNA, "127.0.0.34"))
+        self.assertEqual((r["source"], r["user"], r["address"], r["helo"]),
+                         ("session", ANNA, "127.0.0.34", "box.example.net"))
+        bad = inst.ctl("trace-origin", line.replace(ANNA, BOB))
+        self.assertIn("the line says otherwise: " + BOB, bad.stderr)
+        self.assertRegex(bad.stdout, r"(?m)^user: +%s$" % ANNA)
+        # Of what is not remembered the line alone speaks.
+        r = json.loads(inst.ctl("trace-origin", line.replace(
+            r["queue_id"], "a" * 16), "-j").stdout)
+        self.assertEqual((r["source"], r["user"], r["address"]),
+                         ("line", ANNA, "127.0.0.34"))
+        self.assertIn("anybody can", r["warnings"][0])
         for junk in ("", "x", "Received: from x (", "A" * 200, "(" * 5000,
                      "Received: from a by b id c; d", "\u00e4 (origin \u00e4)"):
             self.assertEqual(inst.ctl("trace-origin", junk, check=False)
