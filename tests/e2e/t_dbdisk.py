@@ -90,7 +90,7 @@ class Full(unittest.TestCase):
             inst.wait_log("authd", r"ev=db\.full\b")
             with inst.smtp_as(BOB) as running:
                 self.serves(inst)
-                running.send_mail(BOB, [BOB], letter("in a session that ran"))
+                running.send_mail(BOB, [BOB], letter("in a session that ran", BOB))
                 inst.fetch(BOB, n=1)
             self.refuses(inst)
             self.takes_away(inst)

@@ -22,6 +22,7 @@
 #include "auth/core.h"
 #include "auth/census.h"
 #include "auth/guess.h"
+#include "auth/quota.h"
 #include "auth/ops.h"
 #include "auth/verify.h"
 #include "lib/clock.h"
@@ -108,9 +109,12 @@ parent_answer(void *ctx, struct control_call *call, const json_t *args)
 	control_record(call, json_pack("{s:s, s:i, s:s, s:i, s:i}",
 	    "process", "some-child", "pid", 7, "state", "ready", "restarts",
 	    0, "since_s", 1700000000));
-	control_done_with(call, json_pack("{s:s, s:i, s:b, s:b, s:i, s:i}",
+	control_done_with(call, json_pack("{s:s, s:i, s:b, s:b, s:i, s:i, "
+	    "s:[{s:s, s:s, s:s, s:i, s:s}]}",
 	    "daemon", name, "pid", 6, "ready", 1, "roles_are_walls", 0,
-	    "since_s", 1700000000, "tls_days_left", 60));
+	    "since_s", 1700000000, "tls_days_left", 60, "certificates",
+	    "file", "/cert.pem", "names", "a.example", "kind", "RSA",
+	    "days_left", 60, "warning", ""));
 }
 
 static const struct control_verb parent_verbs[] = {
@@ -175,6 +179,8 @@ server(int ready, const char *conf_file)
 	    dbenv_open(path, &core.dbenv, &e) != 0 ||
 	    userdb_open(core.dbenv, &core.userdb, &e) != 0 ||
 	    placesdb_open(core.dbenv, &core.places, &e) != 0 ||
+	    quotadb_open(core.dbenv, &core.quotadb, &e) != 0 ||
+	    (core.quota = quota_new(core.quotadb)) == NULL ||
 	    (core.ops = ops_new(&core)) == NULL ||
 	    (core.guess = guess_new(core.keys.guess)) == NULL ||
 	    (core.census = census_new(4096)) == NULL ||
@@ -197,6 +203,8 @@ server(int ready, const char *conf_file)
 	loop_run(core.loop);
 	pool_free(core.pool);
 	relay_cache_close(core.relay);
+	quota_free(core.quota);
+	quotadb_close(core.quotadb);
 	placesdb_close(core.places);
 	userdb_close(core.userdb);
 	dbenv_close(core.dbenv);
@@ -303,8 +311,8 @@ t_users(void **state)
 		    NULL },
 		{ "user set alice messages_day=200 message_size=50M quota=1G "
 		    "may_open_relay=no", "", 0, "quota=1G", NULL },
-		{ "user show alice", "", 0, "messages/day:     200", NULL },
-		{ "user show alice", "", 0, "quota:            1.0G", NULL },
+		{ "user show alice", "", 0, "messages/day:       200", NULL },
+		{ "user show alice", "", 0, "quota:              1.0G", NULL },
 		{ "user show alice -j", "", 0, "\"message_octets\":52428800",
 		    NULL },
 		{ "user set alice messages_day=none", "", 0, "none", NULL },
@@ -377,7 +385,7 @@ t_credentials(void **state)
 		{ "user credential list alice", "", 0, "tablet  pop", NULL },
 		{ "user credential list alice -j", "", 0, "\"expires_s\":",
 		    "key" },
-		{ "user show alice", "", 0, "passwords:        4", NULL },
+		{ "user show alice", "", 0, "passwords:          4", NULL },
 		{ "user credential delete alice phone", "", 0, "deleted",
 		    NULL },
 		{ "user credential delete alice phone", "", EX_NOUSER,
@@ -401,7 +409,7 @@ t_credentials(void **state)
 		{ "user allow-as add alice nobody", "", EX_NOUSER, "no user",
 		    NULL },
 		{ "user allow-as list alice", "", 0, "bob@example.org", NULL },
-		{ "user show alice", "", 0, "may act for:      bob@", NULL },
+		{ "user show alice", "", 0, "may act for:        bob@", NULL },
 		{ "user allow-as delete alice bob", "", 0, "no longer", NULL },
 		{ "user allow-as delete alice bob", "", EX_NOUSER,
 		    "may not act", NULL },
