@@ -33,7 +33,7 @@ auth_libcore_a_SOURCES = \
 	auth/sasl.h auth/sasl_setup.c auth/sasl_user.c auth/apop.c \
 	auth/apop.h auth/names.c \
 	auth/names.h auth/scram.c auth/scram.h auth/seal.c auth/seal.h \
-	auth/ticket.c auth/ticket.h auth/verify.c auth/verify.h
+	auth/ticket.c auth/ticket.h auth/trace.c auth/trace.h auth/verify.c auth/verify.h
 auth_libcore_a_CFLAGS = $(AM_CFLAGS) $(SASL_CFLAGS) $(IDN_CFLAGS) \
 	$(ARGON2_CFLAGS) $(CRYPT_CFLAGS)
 CORE_LIBS = auth/libcore.a auth/libauthc.a db/libimport.a $(STORE_LIBS) \

@@ -15,6 +15,7 @@ include tests/fuzz/record.mk
 include tests/fuzz/places.mk
 include tests/fuzz/quota.mk
 include tests/fuzz/recent.mk
+include tests/fuzz/trace.mk
 include tests/fuzz/send.mk
 include tests/fuzz/authc.mk
 include tests/fuzz/lib.mk
