@@ -65,11 +65,13 @@ struct recent {
 	bool			 armed;		/* write is */
 	bool			 runs;		/* recent_job_write() */
 	bool			 again;		/* more came meanwhile */
-	atomic_bool		 failed;	/* the last time; it was logged */
 	bool			 sweeps;
 	bool			 stopping;
 	struct recent_login	 logins[RECENT_LOGINS];
 	struct recent_same	 same[RECENT_SAME];
+	/* The last write did; that was logged. Far from the loop's own flags,
+	 * which a compiler may read as one word. */
+	atomic_bool		 failed;
 	pthread_mutex_t		 lock;		/* of what is below */
 	struct paths		*paths;
 	struct recent_list	 unsorted;
