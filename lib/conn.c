@@ -775,6 +775,16 @@ conn_input(struct conn *c)
 	return &c->in;
 }
 
+bool
+conn_has_more(const struct conn *c)
+{
+	int waiting = 0;
+
+	return buf_len(&c->in) > 0 ||
+	    (c->ssl != NULL && SSL_has_pending(c->ssl)) ||
+	    (ioctl(c->fd, FIONREAD, &waiting) == 0 && waiting > 0);
+}
+
 void
 conn_output_limit(struct conn *c, size_t octets)
 {

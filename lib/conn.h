@@ -70,6 +70,9 @@ const uint8_t *conn_first(const struct conn *c, size_t *ret_len);
  * the input. For who must not talk yet. */
 size_t	conn_look(struct conn *c);
 struct buf *conn_input(struct conn *c);
+/* Whether the peer has sent more than what was taken from the input, read yet or
+ * not. For who must have waited for our answer. */
+bool	conn_has_more(const struct conn *c);
 /* Copies into the output; sent as soon as the socket takes it. ERR_LIMIT above
  * CONN_OUT_MAX, ERR_NOMEM: the owner closes. */
 int	conn_write(struct conn *c, const void *p, size_t len);

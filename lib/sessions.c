@@ -198,6 +198,7 @@ sessions_ask_one(struct sessions *t, enum sessions_list kind,
 {
 	uint32_t i = sessions_group_silent(t, kind, newcomer);
 	struct sessions_slot *s = sessions_slot(t, i);
+	uint16_t worker;
 
 	if (s == NULL)
 		return -1;
@@ -206,7 +207,8 @@ sessions_ask_one(struct sessions *t, enum sessions_list kind,
 	s->state = SLOT_ASKED;
 	sessions_link(t, i);
 	sessions_add(&t->head->counts.ended[kind], 1);
-	return s->worker < t->n_workers ? (int)s->worker : -1;
+	worker = __atomic_load_n(&s->worker, __ATOMIC_RELAXED);
+	return worker < t->n_workers ? worker : -1;
 }
 
 static void

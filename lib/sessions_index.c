@@ -210,19 +210,29 @@ index_part(struct sessions *t, enum sessions_list kind, uint32_t i)
 		index_drop_group(t, group);
 }
 
+/* Of those that are to end, its worker's; NULL: it has none. Read once: another
+ * process may change it in between. */
+static uint32_t *
+index_asked(struct sessions *t, const struct sessions_slot *s)
+{
+	uint16_t worker = __atomic_load_n(&s->worker, __ATOMIC_RELAXED);
+
+	return worker < SESSIONS_WORKERS_MAX ? &t->head->asked[worker] : NULL;
+}
+
 void
 sessions_link(struct sessions *t, uint32_t i)
 {
 	struct sessions_slot *s = sessions_slot(t, i);
+	uint32_t *asked = index_asked(t, s);
 
 	if (s->state == SLOT_STRANGER && !s->placeless) {
 		index_join(t, LIST_ADDRESS, i);
 		index_join(t, LIST_NETWORK, i);
 	} else if (s->state == SLOT_KNOWN && s->user != 0) {
 		index_join(t, LIST_USER, i);
-	} else if (s->state == SLOT_ASKED &&
-	    s->worker < SESSIONS_WORKERS_MAX) {
-		index_push(t, &t->head->asked[s->worker], LIST_ASKED, i);
+	} else if (s->state == SLOT_ASKED && asked != NULL) {
+		index_push(t, asked, LIST_ASKED, i);
 	}
 }
 
@@ -230,12 +240,13 @@ void
 sessions_unlink(struct sessions *t, uint32_t i)
 {
 	struct sessions_slot *s = sessions_slot(t, i);
+	uint32_t *asked = index_asked(t, s);
 
 	index_part(t, LIST_ADDRESS, i);
 	index_part(t, LIST_NETWORK, i);
 	index_part(t, LIST_USER, i);
-	if (s->state == SLOT_ASKED && s->worker < SESSIONS_WORKERS_MAX)
-		index_pull(t, &t->head->asked[s->worker], LIST_ASKED, i);
+	if (s->state == SLOT_ASKED && asked != NULL)
+		index_pull(t, asked, LIST_ASKED, i);
 }
 
 /* -------------------------------------------------------------- questions -- */

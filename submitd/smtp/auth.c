@@ -61,7 +61,7 @@ auth_challenge(struct smtp_session *s, const char *challenge)
 {
 	/* AUTH is the last of a group (RFC 4954 section 4): what is here
 	 * already cannot answer a challenge that was not yet sent. */
-	if (buf_len(conn_input(s->conn)) > 0) {
+	if (conn_has_more(s->conn)) {
 		smtp_reply(s, SMTP_R_PIPELINED_RESPONSE);
 		return;
 	}

@@ -367,8 +367,8 @@ data_check_stall(struct smtp_session *s)
 }
 
 /* A client that sends so slowly holds a session for nothing. All that came is
- * read by now. */
-static void
+ * read by now. True: it has been told, and the session is over. */
+static bool
 data_check_rate(struct smtp_session *s)
 {
 	struct smtp_content *c = s->tx->content;
@@ -376,11 +376,13 @@ data_check_rate(struct smtp_session *s)
 	int64_t window = s->worker->rate_window_ms;
 
 	if (rate == 0 || clock_mono_ms() - c->rate_ms < window)
-		return;
-	if (c->octets - c->rate_octets < rate * (uint64_t)window / 1000)
+		return false;
+	if (c->octets - c->rate_octets < rate * (uint64_t)window / 1000) {
 		data_refuse_limit(s, SMTP_R_TOO_SLOW, rate);
-	else
-		data_rate_begin(c);
+		return true;
+	}
+	data_rate_begin(c);
+	return false;
 }
 
 bool
@@ -404,7 +406,7 @@ smtp_data_input(struct smtp_session *s)
 	}
 	data_check_stall(s);
 	if (buf_len(in) == 0 && !c->stalled)
-		data_check_rate(s);
+		(void)data_check_rate(s);
 	return true;
 }
 
@@ -444,7 +446,7 @@ data_chunk_end(struct smtp_session *s)
 	} else if (c->chunk_octets == 0 &&
 	    ++s->sums.cheap > s->settings->conf->command_limit) {
 		smtp_reply(s, SMTP_R_TOO_MANY_CHEAP);
-	} else {
+	} else if (!data_check_rate(s)) {
 		(void)str_format(octets, sizeof(octets), "%" PRIu64,
 		    c->chunk_octets);
 		smtp_reply_with(s, SMTP_R_CHUNK_OK, octets);
@@ -474,7 +476,7 @@ smtp_chunk_input(struct smtp_session *s)
 	}
 	data_check_stall(s);
 	if (!c->stalled)
-		data_check_rate(s);
+		(void)data_check_rate(s);
 	return true;
 }
 
@@ -532,8 +534,13 @@ data_begun(void *ctx, enum spoolc_verdict v, const char *queue_id)
 {
 	struct smtp_session *s = ctx;
 
-	if (v != SPOOLC_OK) {
+	if (v != SPOOLC_OK)
 		s->tx->txn = NULL;
+	/* Who has not waited for this answer would have the lines of a message
+	 * that is refused run as commands. */
+	if (conn_has_more(s->conn)) {
+		data_refuse(s, SMTP_R_PIPELINED_DATA);
+	} else if (v != SPOOLC_OK) {
 		data_refuse_verdict(s, v, queue_id);
 	} else if (!data_open_content(s)) {
 		data_refuse(s, SMTP_R_TRY_LATER);
@@ -603,7 +610,7 @@ smtp_cmd_data(struct smtp_session *s, char *arg)
 	/* Who does not wait for the 354 does not read answers (RFC 2920 section
 	 * 3.1: DATA is the last of its group). */
 	smtp_line_done(s);
-	if (buf_len(conn_input(s->conn)) > 0)
+	if (conn_has_more(s->conn))
 		data_refuse(s, SMTP_R_PIPELINED_DATA);
 	else if (!data_begin(s, data_begun))
 		data_refuse(s, SMTP_R_TRY_LATER);

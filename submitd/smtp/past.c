@@ -260,6 +260,15 @@ smtp_past_tell(struct smtp_session *s, const char *why)
 }
 
 void
+smtp_past_part(struct smtp_session *s)
+{
+	if (s->past != NULL && s->past->n_sent > 0)
+		past_tell(s, "", AUTHP_PAST_PART);
+	smtp_past_free(s->past);
+	s->past = NULL;
+}
+
+void
 smtp_past_free(struct smtp_past *p)
 {
 	if (p == NULL)

@@ -29,6 +29,9 @@ void	smtp_past_queued(struct smtp_session *s, const char *queue_id);
 void	smtp_past_flag(struct smtp_session *s, unsigned int flag);
 /* A verb that some machine on the way has written over: XXXX. */
 bool	smtp_past_is_masked(const char *verb, size_t len);
+/* Another's begins on the same connection: what was sent till now is told, and
+ * all of it forgotten. */
+void	smtp_past_part(struct smtp_session *s);
 /* It is over. */
 void	smtp_past_tell(struct smtp_session *s, const char *why);
 void	smtp_past_free(struct smtp_past *p);	/* NULL is fine */

@@ -18,6 +18,7 @@
 static void
 xclient_forget(struct smtp_session *s)
 {
+	smtp_past_part(s);
 	roll_leave(s->worker->roll, &s->roll);
 	exchange_free(s->exchange);
 	s->exchange = NULL;

@@ -344,6 +344,17 @@ class Limits(Case):
             self.assertEqual(code, 421, text)
             self.assertTrue(text.startswith("4.4.2 "), text)
             self.assertTrue(w.is_closed())
+        # Nor do chunks that are whole when they come last for ever.
+        with inst.smtp_as(ANNA) as w:
+            w.cmd("MAIL FROM:<%s>" % ANNA, 250)
+            w.cmd("RCPT TO:<%s>" % OUT, 250)
+            end, code = time.monotonic() + 30, 250
+            while time.monotonic() < end and code == 250:
+                time.sleep(0.02)
+                w.send("BDAT 1\r\nx")
+                code, text = w.reply()
+            self.assertEqual((code, text[:6]), (421, "4.4.2 "))
+            self.assertTrue(w.is_closed())
         # A fast one has no end of time.
         with inst.smtp_as(ANNA) as w:
             w.cmd("MAIL FROM:<%s>" % ANNA, 250)

@@ -2,6 +2,7 @@
 itself among them, XCLIENT, and IPv6 for all of it. Who comes in by a balancer is
 the client that it names, for grants, networks and the log."""
 
+import json
 import re
 import shutil
 import socket
@@ -328,6 +329,21 @@ class Xclient(unittest.TestCase):
             w.cmd("EHLO b.example.test", 250)
             self.assertEqual(may_send(w, CARL), 250)
             self.assertIn(may_send(w, ANNA), (530, 553))
+
+    def test_nothing_is_told_of_the_wrong_client(self):
+        """submitctl recent: what was before belongs to who was there."""
+        with self.wire(auth=ANNA) as w:
+            w.send_mail(ANNA, [BOB], letter("before"))
+            w.cmd("MAIL FROM:<%s>" % BOB, 553)
+            w.cmd("XCLIENT ADDR=203.0.113.77", 220)
+            w.quit()
+        r = wait_until(lambda: json.loads("[%s]" % ",".join(inst.ctl(
+            "-j", "recent", "203.0.113.77").stdout.splitlines())),
+            what="the session")[0]
+        self.assertEqual((r["authorised"], r["messages"]), ("no", 0))
+        for key in ("user", "sender", "failed", "queued"):
+            self.assertNotIn(key, r)
+        self.assertIn("queued", inst.ctl("-j", "recent", LISTED).stdout)
 
     def test_the_claim_is_the_client(self):
         with self.wire() as w:

@@ -1,6 +1,8 @@
 """The submission ports over the wire: what is refused, and how."""
 
+import os
 import re
+import signal
 import socket
 import ssl
 import time
@@ -413,6 +415,24 @@ class Lines(Case):
         for body in (b"a\0b", b"a\nb", b"a\rb", b"\0", b"\n", b"x\r"):
             with self.subTest(body):
                 self.message_refused(body)
+
+    def test_content_before_354(self):
+        """In packets of its own, while the answer is still being found."""
+        spool = inst.pid("submitd-spool")
+        with inst.smtp_as(ANNA) as w:
+            w.cmd("MAIL FROM:<%s>" % ANNA, 250)
+            w.cmd("RCPT TO:<%s>" % ANNA, 250)
+            os.kill(spool, signal.SIGSTOP)
+            try:
+                w.send("DATA\r\n")
+                time.sleep(0.2)     # so that both are no single read
+                w.send(letter("early") + b".\r\nQUIT\r\n")
+            finally:
+                os.kill(spool, signal.SIGCONT)
+            code, text = w.reply()
+            self.assertEqual((code, text[:6]), (503, "5.5.1 "))
+            self.assertEqual(w.reply()[0], 0)
+        self.assertEqual(inst.drop_size(ANNA), 0)
 
     def test_end_of_data_in_pieces(self):
         with inst.smtp_as(ANNA) as w:

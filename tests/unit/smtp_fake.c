@@ -143,6 +143,12 @@ conn_look(struct conn *c)
 	return buf_len(&c->in);
 }
 
+bool
+conn_has_more(const struct conn *c)
+{
+	return buf_len(&c->in) > 0;
+}
+
 struct buf *
 conn_input(struct conn *c)
 {
