@@ -54,6 +54,7 @@ struct origindb;			/* db/origindb.h */
 struct quota;				/* auth/quota.h */
 struct ops;				/* auth/ops.h */
 struct recent;				/* auth/recent.h */
+struct rate;				/* auth/recent_rate.h */
 
 struct core {
 	struct loop		*loop;
@@ -79,6 +80,7 @@ struct core {
 	struct quota		*quota;
 	struct ops		*ops;
 	struct recent		*recent;
+	struct rate		*hints;		/* hint_tell() */
 	struct core_stats	 stats;
 	bool			 has_secrets;	/* some user has a sealed secret */
 };

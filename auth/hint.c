@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "auth/policy.h"
+#include "auth/recent_rate.h"
 
 /* Who has no POP3 cannot check mail first. */
 static bool
@@ -51,4 +52,26 @@ hint_find(const struct mail *m)
 	if (hint_expired(m))
 		return AUTHP_HINT_EXPIRED;
 	return hint_other_family(m) ? AUTHP_HINT_FAMILY : AUTHP_HINT_CHECK;
+}
+
+enum authp_hint
+hint_tell(const struct mail *m)
+{
+	enum authp_hint hint = hint_find(m);
+
+	return hint == AUTHP_HINT_FAMILY && !rate_take(m->core->hints,
+	    &m->peer, false, m->now_s) ? AUTHP_HINT_CHECK : hint;
+}
+
+static void
+hint_left(void *ctx, const struct rate_left *left)
+{
+	(void)ctx;		/* mail.refused is in the log */
+	(void)left;
+}
+
+struct rate *
+hint_rate_new(void)
+{
+	return rate_new(hint_left, NULL);
 }

@@ -10,5 +10,10 @@
 /* From what mail_judge() has found out, and from where the sender's owner has
  * last fetched mail. On the loop; a few look-ups. */
 enum authp_hint hint_find(const struct mail *m);
+/* The same for the stranger himself: what shows that the sender is somebody's,
+ * and is told anywhere, is told to a network only a few times. */
+enum authp_hint hint_tell(const struct mail *m);
+/* What core.hints counts by; NULL: no memory. rate_free() it. */
+struct rate *hint_rate_new(void);
 
 #endif

@@ -94,7 +94,7 @@ mail_answer(struct peer *p, uint32_t id, struct mail *m, const void *ticket,
 		p->core->stats.mail_refused++;
 	ops_reply_begin(&out, AUTHP_MAIL, id, m->out.verdict);
 	if (m->out.verdict == AUTHP_NOAUTH)
-		msg_put_u8(&out, (uint8_t)hint_find(m));
+		msg_put_u8(&out, (uint8_t)hint_tell(m));
 	if (m->out.verdict == AUTHP_OK) {
 		msg_put_blob(&out, ticket, len);
 		msg_put_str(&out, mail_user(m));

@@ -15,12 +15,14 @@
 #include "auth/core.h"
 #include "auth/fair.h"
 #include "auth/guess.h"
+#include "auth/hint.h"
 #include "auth/keys.h"
 #include "auth/notice.h"
 #include "auth/ops.h"
 #include "auth/origin.h"
 #include "auth/quota.h"
 #include "auth/recent.h"
+#include "auth/recent_rate.h"
 #include "auth/recover.h"
 #include "auth/rekey.h"
 #include "auth/sasl.h"
@@ -324,6 +326,8 @@ core_start(struct core_main *c, struct err *reterr)
 	userdb_set_watch(core->userdb, census_changed, core->census);
 	if ((r = recent_open(core, &core->recent, reterr)) != 0)
 		return r;
+	if ((core->hints = hint_rate_new()) == NULL)
+		return err_set(reterr, ERR_NOMEM, "no memory");
 	return placesdb_guess_each(core->places, core_load_guess, core->guess,
 	    reterr);
 }
@@ -368,6 +372,7 @@ core_end(struct core_main *c)
 	quotadb_close(core->quotadb);
 	recent_stop(core->recent);
 	recent_free(core->recent);
+	rate_free(core->hints);
 	placesdb_close(core->places);
 	origin_free(core->origin);
 	origindb_close(core->origindb);

@@ -25,7 +25,7 @@ struct rate {
 	void			*ctx;
 	uint8_t			 key[SIPHASH_KEY];
 	int64_t			 second_s;
-	unsigned int		 in_second;
+	unsigned int		 in_second[2];	/* plain, named */
 	unsigned int		 at;		/* rate_tick() goes on here */
 	struct rate_slot	 slots[RATE_SLOTS];
 };
@@ -109,15 +109,16 @@ rate_take(struct rate *r, const struct addr *a, bool named, int64_t now_s)
 	}
 	if (r->second_s != now_s) {
 		r->second_s = now_s;
-		r->in_second = 0;
+		memset(r->in_second, 0, sizeof(r->in_second));
 	}
 	if (s->n[named] >= (named ? RATE_NAMED : RATE_PLAIN) ||
-	    r->in_second >= RATE_ALL) {
+	    r->in_second[0] + r->in_second[1] >= RATE_ALL ||
+	    (!named && r->in_second[0] >= RATE_ALL / 2)) {
 		s->left++;
 		return false;
 	}
 	s->n[named]++;
-	r->in_second++;
+	r->in_second[named]++;
 	return true;
 }
 

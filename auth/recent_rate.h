@@ -18,7 +18,7 @@
 #define RATE_WINDOW_S	600
 #define RATE_PLAIN	10u	/* a network's, naming nobody */
 #define RATE_NAMED	60u	/* a network's, with a name or a sender */
-#define RATE_ALL	100u	/* of all, a second */
+#define RATE_ALL	100u	/* of all, a second; half may name nobody */
 #define RATE_SLOTS	4096u	/* networks, a power of two */
 
 struct rate;

@@ -67,6 +67,11 @@ class FirstFailure(unittest.TestCase):
         self.told(ANNA, "mail may have been fetched over IPv4, and this comes "
                   "over IPv6", address="::1")
         self.told(BOB, "no mail was checked in the last", address="::1")
+        # Nobody finds out by it who is who here.
+        for n in range(12):
+            with inst.smtp(address="::1") as w:
+                text = w.cmd("MAIL FROM:<%s>" % ANNA, 530)[1]
+        self.assertIn("no mail was checked in the last", text)
 
     def test_where_no_check_helps(self):
         text = self.told(ANNA, "switch on authentication", source="127.0.9.1")

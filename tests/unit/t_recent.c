@@ -101,6 +101,15 @@ test_rate_all(void **state)
 		taken += take(r, text, true, 1, NOW);
 	}
 	assert_int_equal(taken, RATE_ALL);
+	/* Those who name nobody leave room for those who do. */
+	taken = 0;
+	for (unsigned int i = 0; i < 1000; i++) {
+		assert_int_equal(str_format(text, sizeof(text), "10.9.%u.1",
+		    i & 255), 0);
+		taken += take(r, text, false, 1, NOW + 1);
+	}
+	assert_int_equal(taken, RATE_ALL / 2);
+	assert_int_equal(take(r, "192.0.2.1", true, 1, NOW + 1), 1);
 	rate_free(r);
 }
 
