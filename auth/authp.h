@@ -52,6 +52,7 @@ enum authp_owned {
 	AUTHP_OWNED_NO = 0,
 	AUTHP_OWNED_YES,
 	AUTHP_OWNED_LOGGED,	/* not his, but sender_policy is log */
+	AUTHP_OWNED_STRANGER,	/* not his, nor anybody's here */
 	AUTHP_OWNED__COUNT
 };
 

@@ -5,6 +5,7 @@
  */
 #include "auth/mail_private.h"
 #include "lib/log.h"
+#include "lib/mailbox.h"
 
 static void
 mail_from_log(const struct mail *m)
@@ -15,6 +16,16 @@ mail_from_log(const struct mail *m)
 	    KV_S("user", m->ticket->user),
 	    KV_A("rip", addr_ip_text(&m->peer, rip)),
 	    KV_S("from", m->sender), KV_A("in", "header"));
+}
+
+/* Nobody here can be taken for its owner. */
+static bool
+mail_from_is_strange(const struct mail *m)
+{
+	const char *domain = mailbox_domain(m->canon);
+
+	return m->canon[0] != '\0' && m->owner[0] == '\0' && domain != NULL &&
+	    !conf_is_local_domain(m->core->conf, domain);
 }
 
 /* One address; the verdict is OK whether it is owned or not. */
@@ -36,6 +47,8 @@ mail_from_judge(struct peer *p, const struct ticket *t, const char *address,
 	if (p->core->conf->sender_policy == SENDER_LOG) {
 		*ret_owned = AUTHP_OWNED_LOGGED;
 		mail_from_log(&m);
+	} else if (mail_from_is_strange(&m)) {
+		*ret_owned = AUTHP_OWNED_STRANGER;
 	}
 	return AUTHP_OK;
 }

@@ -291,27 +291,6 @@ end_finish(struct smtp_header *h)
 	buf_free(&h->text);
 }
 
-/* Only the addresses by which the message is judged stay. */
-static void
-end_choose(struct smtp_header *h)
-{
-	bool resent = field_saw(h, FIELD_RESENT_FROM);
-	size_t n = 0;
-
-	for (size_t i = 0; i < h->n_addresses; i++) {
-		struct smtp_header_address *a = h->addresses[i];
-
-		if (resent == (a->field == FIELD_RESENT_FROM ||
-		    a->field == FIELD_RESENT_SENDER))
-			h->addresses[n++] = a;
-		else
-			free(a);
-	}
-	h->n_addresses = n;
-	if (resent)
-		h->sender_bad = false;
-}
-
 /* A Sender that goes must be followed by another. */
 static void
 end_need_sender(struct smtp_header *h)
@@ -326,7 +305,8 @@ end_need_sender(struct smtp_header *h)
 void
 smtp_header_judge(struct smtp_header *h)
 {
-	end_choose(h);
+	if (field_saw(h, FIELD_RESENT_FROM))
+		h->sender_bad = false;
 	if (!field_saw(h, FIELD_FROM) && !field_saw(h, FIELD_RESENT_FROM) &&
 	    *h->rules.sender == '\0')
 		field_fail(h, SMTP_HEADER_NO_FROM, FIELD_FROM);
@@ -358,11 +338,26 @@ end_foreign(struct smtp_header *h, const struct smtp_header_address *a)
 	}
 }
 
+/* Who sends a message on that he was sent answers for its Resent fields. Its
+ * author may be anybody then, but no other user here: in such a one's name nobody
+ * else sends. */
+static bool
+end_is_foreign(const struct smtp_header *h,
+    const struct smtp_header_address *a, uint8_t owned)
+{
+	bool author = a->field == FIELD_FROM || a->field == FIELD_SENDER;
+
+	if (owned == AUTHP_OWNED_STRANGER)
+		return author != field_saw(h, FIELD_RESENT_FROM);
+	return owned == AUTHP_OWNED_NO &&
+	    (author || field_saw(h, FIELD_RESENT_FROM));
+}
+
 void
 smtp_header_answer(struct smtp_header *h, const uint8_t *owned)
 {
 	for (size_t i = 0; i < h->n_addresses; i++)
-		if (owned[i] == AUTHP_OWNED_NO)
+		if (end_is_foreign(h, h->addresses[i], owned[i]))
 			end_foreign(h, h->addresses[i]);
 	if (h->sender_bad || h->sender_missing)
 		end_need_sender(h);

@@ -162,6 +162,10 @@ class Owner(Case):
         self.assertEqual(self.taken(m), m)
         self.refused("Resent-From: %s\r\nFrom: %s\r\n\r\nhi\r\n"
                      % (BOB, ANNA), 550, "5.7.1", field="Resent-From")
+        # In the name of another user here nobody sends on either.
+        for other in (BOB, "nobody@" + BOB.split("@")[1]):
+            self.refused("Resent-From: %s\r\nFrom: %s\r\n\r\nhi\r\n"
+                         % (ANNA, other), 550, "5.7.1", field="From")
 
     def test_rfc6409_8_1_add_sender(self):
         self.configure(sender_policy="add-sender")

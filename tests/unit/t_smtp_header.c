@@ -203,7 +203,10 @@ static const struct header_case fixups[] = {
 	{ "resent", "Resent-From: " ANNA "\r\nFrom: bob@x.example\r\nSender: "
 	    "eve@x.example\r\n" REST "\r\n", "Resent-From: " ANNA "\r\nFrom: "
 	    "bob@x.example\r\nSender: eve@x.example\r\n" REST "\r\n",
-	    0, 0, NULL, NULL },
+	    0, 0, NULL, "bob@x.example eve@x.example" },
+	{ "resent, by a neighbour", "Resent-From: " ANNA "\r\nFrom: "
+	    "bob@example.org\r\n" REST "\r\n", NULL, 0, SMTP_HEADER_FOREIGN,
+	    "From", "bob@example.org" },
 	{ "resent by another", "Resent-From: bob@x.example\r\n" FROM REST
 	    "\r\n", NULL, 0, SMTP_HEADER_FOREIGN, "Resent-From",
 	    "bob@x.example" },
@@ -221,6 +224,9 @@ static const struct header_case fixups[] = {
 	    NULL, "bob@x.example own@example.org" },
 	{ "resent, no From", "Resent-From: " ANNA "\r\n\r\n",
 	    "Resent-From: " ANNA "\r\n" ADDED "\r\n", 0, 0, NULL, NULL },
+	{ "Resent-Sender alone", "Resent-Sender: eve@x.example\r\n" FROM REST
+	    "\r\n", "Resent-Sender: eve@x.example\r\n" FROM REST "\r\n", 0, 0,
+	    NULL, "eve@x.example" },
 	{ "Resent-To alone", "Resent-To: x\r\nFrom: bob@x.example\r\n\r\n",
 	    NULL, 0, SMTP_HEADER_FOREIGN, "From", "bob@x.example" },
 };
@@ -252,7 +258,7 @@ conf_of(unsigned int how)
 	};
 }
 
-/* Those that begin with "own" are; "eve" and "bob" are others. */
+/* Those that begin with "own" are; the others at x.example are nobody's here. */
 static void
 answer(struct smtp_header *h, const char *want)
 {
@@ -266,7 +272,8 @@ answer(struct smtp_header *h, const char *want)
 		strcat(got, a);
 		owned[i] = strncmp(a, "own", 3) == 0 ? AUTHP_OWNED_YES :
 		    h->rules.conf->sender_policy == SENDER_LOG ?
-		    AUTHP_OWNED_LOGGED : AUTHP_OWNED_NO;
+		    AUTHP_OWNED_LOGGED : strstr(a, "@x.example") != NULL ?
+		    AUTHP_OWNED_STRANGER : AUTHP_OWNED_NO;
 	}
 	assert_non_null(want);
 	assert_string_equal(got, want);
