@@ -236,8 +236,7 @@ end_add_missing(struct smtp_header *h)
 	const struct smtp_header_rules *r = &h->rules;
 	char date[CLOCK_DATE_SIZE];
 
-	if (!field_saw(h, FIELD_FROM) && !field_saw(h, FIELD_RESENT_FROM) &&
-	    *r->sender != '\0')
+	if (!field_saw(h, FIELD_FROM) && *r->sender != '\0')
 		end_add(h, "From: ", r->sender);
 	if (h->sender_missing)
 		end_add(h, "Sender: ", *r->sender != '\0' ? r->sender :
@@ -307,8 +306,7 @@ smtp_header_judge(struct smtp_header *h)
 {
 	if (field_saw(h, FIELD_RESENT_FROM))
 		h->sender_bad = false;
-	if (!field_saw(h, FIELD_FROM) && !field_saw(h, FIELD_RESENT_FROM) &&
-	    *h->rules.sender == '\0')
+	if (!field_saw(h, FIELD_FROM) && *h->rules.sender == '\0')
 		field_fail(h, SMTP_HEADER_NO_FROM, FIELD_FROM);
 	if (h->sender_bad)
 		end_need_sender(h);

@@ -223,7 +223,9 @@ static const struct header_case fixups[] = {
 	    "\r\nResent-Sender: own@example.org\r\n" FROM REST "\r\n", ADD, 0,
 	    NULL, "bob@x.example own@example.org" },
 	{ "resent, no From", "Resent-From: " ANNA "\r\n\r\n",
-	    "Resent-From: " ANNA "\r\n" ADDED "\r\n", 0, 0, NULL, NULL },
+	    "Resent-From: " ANNA "\r\n" ALL "\r\n", 0, 0, NULL, NULL },
+	{ "resent, no From, no sender", "Resent-From: " ANNA "\r\n\r\n", NULL,
+	    NULL_SENDER, SMTP_HEADER_NO_FROM, "From", NULL },
 	{ "Resent-Sender alone", "Resent-Sender: eve@x.example\r\n" FROM REST
 	    "\r\n", "Resent-Sender: eve@x.example\r\n" FROM REST "\r\n", 0, 0,
 	    NULL, "eve@x.example" },
