@@ -234,8 +234,8 @@ tell_tls(const struct recent_record *r, struct recent_words *ret)
 		    TLS_ALERT_SLOW : TLS_ALERT_CLOSED);
 	if (a == NULL)
 		return false;
-	(void)str_format(ret->failed, sizeof(ret->failed), "TLS: %s (%s)",
-	    a->word, a->hint);
+	(void)str_format(ret->failed, sizeof(ret->failed), "%s%s (%s)",
+	    (r->flags & HS) ? "TLS: " : "", a->word, a->hint);
 	(void)str_copy(ret->tell, sizeof(ret->tell), a->tell);
 	return true;
 }

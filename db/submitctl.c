@@ -91,9 +91,9 @@ const struct ctl_cmd ctl_cmds[] = {
 	{ "auth test", "USER",
 	  "what a login with this password would get, and why; exits 0 or 1",
 	  1, 1, CTL_STDIN | CTL_MECH | CTL_FROM, ctl_auth_test },
-	{ "why", "",
-	  "would mail from --ip be taken, and which key or fact decides? exits 0 "
-	  "or 1", 0, 0, CTL_IP | CTL_USER | CTL_MAIL_FROM | CTL_MAIL_TO, ctl_why },
+	{ "why", "--ip ADDRESS [--user USER] [--from SENDER] [--to RECIPIENT]",
+	  "would mail from there be taken, and which key or fact decides? exits "
+	  "0 or 1", 0, 0, CTL_IP | CTL_USER | CTL_MAIL_FROM | CTL_MAIL_TO, ctl_why },
 	{ "trace-origin", "'RECEIVED LINE'|TOKEN",
 	  "who sent the message with this line in its header, and from where",
 	  1, 1, 0, ctl_trace_origin },

@@ -51,12 +51,13 @@ static const struct ctl_column ctl_why_grants[] = {
 int
 ctl_why(struct ctl *c)
 {
-	json_t *records = json_array(), *last;
+	json_t *records, *last;
 	size_t n;
 	int code;
 
 	if (c->ip == NULL)
 		return ctl_fail(EX_USAGE, "why: --ip ADDRESS is wanted");
+	records = json_array();
 	code = ctl_ask(c, CTL_USERS, json_pack("{s:s, s:s, s:s*, s:s*, s:s*}",
 	    "verb", "why", "network", c->ip, "user", c->user, "from",
 	    c->mail_from, "to", c->mail_to), records);

@@ -33,8 +33,8 @@ struct control_verb {
 };
 
 /* Serves on the listening socket `fd` (as root any caller in its group may
- * connect: the file mode decides; without root only our own uid). The table
- * ends with a NULL name. */
+ * connect: the file mode decides; without root only our own uid, and root's).
+ * The table ends with a NULL name. */
 struct control *control_new(struct loop *l, int fd, const char *name,
 	    const struct control_verb *verbs, void *ctx);
 

@@ -332,7 +332,7 @@ ipc_accept(void *ctx, int what)
 	if (fd < 0)
 		return;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
-	    (s->uid != (uid_t)-1 && cred.uid != s->uid)) {
+	    (s->uid != (uid_t)-1 && cred.uid != s->uid && cred.uid != 0)) {
 		LOG_EV(LOG_WARNING, "ipc.refused", NULL, KV_A("socket", s->name),
 		    KV_I("uid", cred.uid), KV_I("pid", cred.pid));
 		close(fd);

@@ -42,9 +42,9 @@ int	ipc_send(struct ipc *p, const struct msg_out *m, int fd);
 bool	ipc_full(const struct ipc *p);
 void	ipc_close(struct ipc *p);	/* reaped at the end of the turn */
 
-/* A listening socket of ours: accepts peers whose uid is `uid` (SO_PEERCRED;
- * (uid_t)-1: any) and hands each to `accepted`, which calls ipc_new() or
- * closes it. Others are closed with a log line. */
+/* A listening socket of ours: accepts peers whose uid is `uid` or root's
+ * (SO_PEERCRED; (uid_t)-1: any) and hands each to `accepted`, which calls
+ * ipc_new() or closes it. Others are closed with a log line. */
 struct ipc_listener;
 typedef void ipc_accepted_fn(void *ctx, int fd, uid_t uid, pid_t pid);
 struct ipc_listener *ipc_listen(struct loop *l, int fd, uid_t uid,

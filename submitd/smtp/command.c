@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/str.h"
+#include "submitd/smtp/address.h"
 
 #define B(st)		(1u << SMTP_ST_##st)
 #define IN_CLEAR	(B(GREET) | B(CLEAR))
@@ -113,6 +114,24 @@ command_trim(char *text, size_t len)
 	return len;
 }
 
+static size_t
+command_line_max(const struct smtp_session *s, const struct smtp_command *c)
+{
+	if (c == NULL)
+		return LINE;
+	return c->line_max + (c->flags & SMTP_CMD_PARAMS ?
+	    smtp_extensions_octets(s->settings->extensions) : 0);
+}
+
+void
+smtp_command_long(struct smtp_session *s, const struct smtp_command *c)
+{
+	char max[24];
+
+	(void)str_format(max, sizeof(max), "%zu", command_line_max(s, c));
+	smtp_reply_with(s, SMTP_R_LONG_LINE, max);
+}
+
 static void
 command_unknown(struct smtp_session *s, const char *text, size_t verb,
     size_t octets)
@@ -123,8 +142,29 @@ command_unknown(struct smtp_session *s, const char *text, size_t verb,
 	}
 	if (smtp_past_is_masked(text, verb))
 		smtp_past_flag(s, AUTHP_PAST_MASKED);
-	smtp_reply(s, octets > LINE ? SMTP_R_LONG_LINE :
-	    SMTP_R_UNKNOWN_COMMAND);
+	if (octets > LINE)
+		smtp_command_long(s, NULL);
+	else
+		smtp_reply(s, SMTP_R_UNKNOWN_COMMAND);
+}
+
+/* What he will ask about later: that he wanted to log in, or with which sender
+ * he wanted to send. */
+static void
+command_in_clear(struct smtp_session *s, const struct smtp_command *c,
+    const char *arg)
+{
+	const char *at = arg + strlen("FROM:");
+	struct smtp_path path;
+	size_t used;
+
+	if (c->flags & SMTP_CMD_SECRET)
+		smtp_past_flag(s, AUTHP_PAST_AUTH_CLEAR);
+	if (c->run == smtp_cmd_mail && str_istarts(arg, "FROM:") &&
+	    smtp_path_parse(at, strlen(at), &path, &used) == SMTP_PATH_OK &&
+	    !path.postmaster)
+		smtp_past_reply(s, SMTP_R_NEEDS_TLS, NULL,
+		    path.null ? "" : path.mailbox.text);
 }
 
 static enum smtp_reply
@@ -133,8 +173,7 @@ command_check(const struct smtp_session *s, const struct smtp_command *c,
 {
 	enum smtp_reply r;
 
-	if (octets > c->line_max + (c->flags & SMTP_CMD_PARAMS ?
-	    smtp_extensions_octets(s->settings->extensions) : 0))
+	if (octets > command_line_max(s, c))
 		return SMTP_R_LONG_LINE;
 	r = smtp_command_refusal(c, s->state);
 	if (r == SMTP_R_NEEDS_TLS)
@@ -171,11 +210,14 @@ smtp_command_line(struct smtp_session *s, char *text, size_t len,
 		 * here (RFC 2920 section 3.1). */
 		if (r == SMTP_R_RCPT_FIRST && s->tx->refused > 0)
 			r = SMTP_R_NO_VALID_RCPT;
-		if (r == SMTP_R_NEEDS_TLS && (c->flags & SMTP_CMD_SECRET))
-			smtp_past_flag(s, AUTHP_PAST_AUTH_CLEAR);
+		if (r == SMTP_R_NEEDS_TLS)
+			command_in_clear(s, c, arg);
 		if ((c->flags & SMTP_CMD_OCTETS) && !smtp_bdat_refused(s, arg))
 			r = SMTP_R_CHUNK_SYNTAX;
-		smtp_reply(s, r);
+		if (r == SMTP_R_LONG_LINE)
+			smtp_command_long(s, c);
+		else
+			smtp_reply(s, r);
 		return;
 	}
 	if ((c->flags & SMTP_CMD_CHEAP) &&

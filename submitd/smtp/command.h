@@ -30,6 +30,8 @@ struct smtp_command {
 
 /* By verb, in any case; NULL: unknown. */
 const struct smtp_command *smtp_command_find(const char *verb, size_t len);
+/* Answers a line that is too long for the command (NULL: none of ours). */
+void	smtp_command_long(struct smtp_session *s, const struct smtp_command *c);
 /* The i-th row, or NULL behind the last. */
 const struct smtp_command *smtp_command_row(size_t i);
 /* Why a known command may not run in this state; SMTP_R_NONE when it may. */

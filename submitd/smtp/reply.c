@@ -71,9 +71,10 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_NO_TLS] =		{ 454, "4.7.0", "TLS is not available: this server "
 	    "has no usable certificate", P },
 
-	[SMTP_R_LONG_LINE] =		{ 500, "5.5.2", "Line too long", E },
+	[SMTP_R_LONG_LINE] =		{ 500, "5.5.2", "Line too long; the octets that it may "
+	    "have: ", E },
 	[SMTP_R_LONG_RESPONSE] =	{ 500, "5.5.6", "Authentication exchange line is "
-	    "too long", E },
+	    "longer than 12288 octets", E },
 	[SMTP_R_BARE_LINE] =		{ 500, "5.5.2", "Lines end with CR LF and hold no "
 	    "other CR, LF or NUL", E },
 	[SMTP_R_UNKNOWN_COMMAND] =	{ 500, "5.5.2", "Unknown command", E },

@@ -269,6 +269,18 @@ session_is_verb(const struct smtp_session *s, const char *verb)
 	    str_ieq_n(verb, (const char *)buf_data(in), len);
 }
 
+/* Whose line it is that begins in the input; NULL: no command's. */
+static const struct smtp_command *
+session_command(const struct smtp_session *s)
+{
+	struct buf *in = conn_input(s->conn);
+	size_t len = 0;
+
+	while (len < buf_len(in) && len < 16 && buf_data(in)[len] != ' ')
+		len++;
+	return smtp_command_find((const char *)buf_data(in), len);
+}
+
 static void
 session_long_line(struct smtp_session *s, const struct line *ln)
 {
@@ -282,9 +294,12 @@ session_long_line(struct smtp_session *s, const struct line *ln)
 	} else {
 		s->sums.commands++;
 		/* How many octets follow this one nobody can tell. */
-		smtp_reply(s, session_is_verb(s, "BDAT") ?
-		    SMTP_R_CHUNK_SYNTAX : session_is_verb(s, "AUTH") ?
-		    SMTP_R_LONG_RESPONSE : SMTP_R_LONG_LINE);
+		if (session_is_verb(s, "BDAT"))
+			smtp_reply(s, SMTP_R_CHUNK_SYNTAX);
+		else if (session_is_verb(s, "AUTH"))
+			smtp_reply(s, SMTP_R_LONG_RESPONSE);
+		else
+			smtp_command_long(s, session_command(s));
 	}
 }
 

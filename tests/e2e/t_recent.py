@@ -115,6 +115,18 @@ class Sessions(unittest.TestCase):
             self.assertIn("without having logged in", r["failed"])
             self.assertIn("fetch mail first", r["tell"])
 
+    def test_in_clear(self):
+        """Who was told to set STARTTLS is found by the sender, too, and by the
+        id that he reads out."""
+        with inst.smtp(tls=False, source="127.1.0.44") as w:
+            text = w.cmd("MAIL FROM:<%s>" % BOB, 530)[1]
+        sid = text.rsplit("[", 1)[1].rstrip("]")
+        for what in (BOB, "[%s]" % sid):
+            r = found(lambda r: r["session"] == sid, what)
+            self.assertEqual((r["address"], r["sender"], r["code"]),
+                             ("127.1.0.44", BOB, 530))
+            self.assertIn("without encryption", r["failed"])
+
     def test_not_his(self):
         with inst.smtp(auth=(ANNA, PASSWORDS[ANNA]), source="127.1.0.5") as w:
             w.cmd("MAIL FROM:<%s>" % BOB, 553)

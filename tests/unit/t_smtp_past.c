@@ -36,7 +36,7 @@ static const struct past {
 	{ "EHLO alone", { "EHLO a\r\n", "QUIT\r\n" },
 	    "quit 0 - - 0 - a " EHLO_CLEAR " 0" },
 	{ "MAIL in clear", { "EHLO a\r\n", ALICE, "QUIT\r\n" },
-	    "quit 530 5.7.0 - 0 - a " EHLO_CLEAR " 0" },
+	    "quit 530 5.7.0 - 0 alice@example.org a " EHLO_CLEAR " 0" },
 	{ "AUTH in clear", { "EHLO a\r\n", "AUTH PLAIN " PLAIN "\r\n" },
 	    "eof 530 5.7.0 - 0 - a a 0" },
 	{ "STARTTLS masked", { "EHLO a\r\n", "XXXXXXXX\r\n", "QUIT\r\n" },

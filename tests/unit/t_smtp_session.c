@@ -458,6 +458,7 @@ test_long_lines(void **state)
 	memcpy(line + 511, "\r\n", 3);
 	fake_say(f, line);
 	assert_string_equal(fake_codes(f), "250 500");
+	assert_non_null(strstr(fake_output(f), "may have: 512\r\n"));
 	/* Far too long: one answer, nothing of it runs. */
 	fake_clear(f);
 	memset(line + 511, 'x', 3);
