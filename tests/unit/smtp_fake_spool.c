@@ -38,11 +38,10 @@ run_begun(struct fake *f, struct fake_call *c)
 		txn_free(t);
 		return;
 	}
+	/* When it has begun the session may give it up at once. */
 	t->begun(t->ctx, c->verdict, "aaaaaaaaaaaaaaaa");
 	if (c->verdict != SPOOLC_OK)
 		txn_free(t);
-	else
-		t->begun = NULL;
 }
 
 static void

@@ -67,6 +67,12 @@ test_chunks_spool(void **state)
 	fake_send(f, slow, strlen(slow), 3);
 	assert_string_equal(fake_codes(f), "250 250 250 250 250");
 	assert_int_equal(fake_commits(f), 1);
+	/* Nothing at all, from nobody: refused as soon as it has begun. */
+	fake_clear(f);
+	fake_say(f, "MAIL FROM:<>\r\nRCPT TO:<bob@example.org>\r\n"
+	    "BDAT 0 LAST\r\nNOOP\r\n");
+	assert_string_equal(fake_codes(f), "250 250 550 250");
+	assert_int_equal(fake_commits(f), 1);
 	fake_check(f);
 	fake_free(f);
 }
