@@ -10,6 +10,7 @@
 #include "lib/clock.h"
 #include "popd/pop/reply.h"
 
+#define LIMITS_GRACE_MS		3000	/* for an answer that is on its way */
 #define POP_HANDSHAKE_MS	30000
 #define POP_IDLE_MIN_S		600	/* RFC 1939 section 3 */
 
@@ -33,8 +34,10 @@ pop_limits_authorise(struct pop_session *s)
 
 	if (over != 0)
 		sessions_log(s->id, &s->peer, s->conf, over, s->user);
-	if (!refused)
+	if (!refused && s->crowded != 0) {
 		s->crowded = 0;
+		pop_session_alive(s);
+	}
 	return !refused;
 }
 
@@ -66,7 +69,8 @@ pop_limits_make_room(struct pop_session *s)
 	pop_session_close(s, "crowded", true);
 }
 
-/* Who waits for an answer gets it first; and if that lets it in, it stays. */
+/* Who waits for an answer gets it first, if it comes soon; and if that lets it
+ * in, it stays. Guesses wait long, and count no more. */
 void
 pop_limits_end(void *session, unsigned int limit)
 {
@@ -77,4 +81,6 @@ pop_limits_end(void *session, unsigned int limit)
 		pop_session_close(s, "crowded", false);
 	else if (!s->waiting)
 		pop_limits_make_room(s);
+	else
+		conn_deadline(s->conn, LIMITS_GRACE_MS);
 }

@@ -299,6 +299,10 @@ pop_session_gone(void *ctx, const char *why)
 		pop_hint_gone(s, why);
 		return;
 	}
+	if (s->crowded != 0 && strcmp(why, "timeout") == 0) {
+		pop_limits_make_room(s);
+		return;
+	}
 	/* At its time-out a client gets no reply (RFC 1939 section 3); one that
 	 * has ended its own half still gets those that it is owed. */
 	pop_session_close(s, why, strcmp(why, "eof") == 0);

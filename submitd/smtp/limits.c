@@ -12,6 +12,7 @@
 #include "lib/clock.h"
 
 #define LIMITS_TIMER_MS	100
+#define LIMITS_GRACE_MS	3000	/* for an answer that is on its way */
 
 static const struct {
 	enum smtp_reply	 reply;
@@ -81,6 +82,8 @@ smtp_limits_timeout(const struct smtp_session *s)
 	bool stranger = s->ticket == NULL && s->tx == NULL &&
 	    !s->place.authorised;
 
+	if (s->crowded != SMTP_R_NONE)
+		return s->crowded;
 	/* Timers may fire a little early. */
 	return stranger && smtp_limits_stranger_ms(s) < LIMITS_TIMER_MS ?
 	    SMTP_R_STRANGER : SMTP_R_IDLE;
@@ -100,8 +103,8 @@ smtp_limits_authorise(struct smtp_session *s, const char *user)
 	return !refused;
 }
 
-/* A sessions_end_fn. Who waits for an answer gets it first; and if that lets
- * it in, it stays. */
+/* A sessions_end_fn. Who waits for an answer gets it first, if it comes soon;
+ * and if that lets it in, it stays. Guesses wait long, and count no more. */
 void
 smtp_limits_end(void *session, unsigned int limit)
 {
@@ -113,4 +116,6 @@ smtp_limits_end(void *session, unsigned int limit)
 		smtp_session_close(s, "crowded");
 	else if (!s->waiting)
 		smtp_reply(s, s->crowded);
+	else
+		conn_deadline(s->conn, LIMITS_GRACE_MS);
 }

@@ -126,6 +126,26 @@ class Address(Case):
             self.assertEqual(last_words(ws[0]), "")
             self.assertEqual(self.counts()["open"], 10)
 
+    def test_who_waits_for_long_makes_room_too(self):
+        """Guesses are answered late; they hold no places meanwhile."""
+        core = self.inst.pid("authd-core")
+        for service, kind, words in (
+                ("submission", self.inst.smtp, "AUTH PLAIN AGEAYg=="),
+                ("pop3", self.inst.pop, "USER a\r\nPASS b")):
+            daemon = "popd" if service == "pop3" else "submitd"
+            ws = [self.take(kind()) for _ in range(10)]
+            with self.stopped([core]):
+                for w in ws:
+                    w.send(words + "\r\n")
+                time.sleep(0.5)
+                for _ in range(10):
+                    self.take(raw(self.inst, service, cls=type(ws[0])))
+                wait_until(lambda: self.counts(daemon)["open"] == 10,
+                           10, "room")
+            for w in ws:
+                self.assertIn("sessions_per_address = 10", last_words(w))
+            self.open.close()
+
     def test_who_has_logged_in_is_not_counted(self):
         users = [self.take(self.inst.smtp_as(ANNA)) for _ in range(12)]
         strangers = self.idle(10)
