@@ -152,6 +152,12 @@ static const struct tell_row {
 	    "as ä, and the program does not know how to send to such ones." },
 	{ .code = 454, .tell = LATER },
 	{ .code = 451, .tell = LATER },
+	{ .code = 421, .why = "slow", .tell = "The connection was too slow for "
+	    "so large a message, or broke down on the way: a better network, or "
+	    "a smaller message. The administrator's key is data_min_rate." },
+	{ .code = 421, .why = "stranger", .failed = "it did not log in for too "
+	    "long", .tell = "The program keeps a connection and never logs in: "
+	    "switch on authentication for the outgoing server." },
 	{ .code = 421, .status = "4.7.0", .why = "logins", .tell = PASSWORD },
 	{ .code = 421, .status = "4.7.0", .why = "kicked", .failed = "an "
 	    "administrator ended it", .tell = "" },

@@ -86,16 +86,24 @@ smtp_send(struct smtp_session *s, const void *p, size_t len)
 		smtp_session_close(s, "output");
 }
 
+/* The key that sets the limit, where the answer is about one. */
+static const char *
+session_detail(const struct smtp_session *s, enum smtp_reply r,
+    const char *detail, char buf[SMTP_LIMIT_TEXT])
+{
+	const char *limit = smtp_limit_text(s->settings->conf, r, buf);
+
+	return limit != NULL ? limit : detail;
+}
+
 static void
 session_send_reply(struct smtp_session *s, enum smtp_reply r,
     const char *detail)
 {
 	char text[SMTP_REPLY_SIZE], buf[SMTP_LIMIT_TEXT];
-	const char *limit = smtp_limit_text(s->settings->conf, r, buf);
 	size_t len;
 
-	if (limit != NULL)
-		detail = limit;
+	detail = session_detail(s, r, detail, buf);
 	len = smtp_reply_format(text, r, detail, s->settings->conf->help_text,
 	    s->sid, s->utf8);
 	smtp_send(s, text, len);
@@ -149,10 +157,11 @@ void
 smtp_reply_with(struct smtp_session *s, enum smtp_reply r, const char *detail)
 {
 	const struct smtp_reply_row *row = smtp_reply_row(r);
+	char buf[SMTP_LIMIT_TEXT];
 
 	if (s->state == SMTP_ST_CLOSED)
 		return;
-	smtp_past_reply(s, r, detail, NULL);
+	smtp_past_reply(s, r, session_detail(s, r, detail, buf), NULL);
 	session_send_reply(s, r, detail);
 	if ((row->flags & SMTP_R_ERROR) &&
 	    ++s->sums.errors >= s->settings->conf->error_limit) {

@@ -127,6 +127,13 @@ class Sessions(unittest.TestCase):
                              ("127.1.0.44", BOB, 530))
             self.assertIn("without encryption", r["failed"])
 
+    def test_a_limit_is_named(self):
+        with inst.smtp(source="127.1.0.45") as w:
+            w.send(b"NOOP\r\n" * 1001)
+            w.is_closed()
+        r = found(lambda r: r["code"] == 421, "127.1.0.45")
+        self.assertIn("command_limit = 1000", r["failed"])
+
     def test_not_his(self):
         with inst.smtp(auth=(ANNA, PASSWORDS[ANNA]), source="127.1.0.5") as w:
             w.cmd("MAIL FROM:<%s>" % BOB, 553)

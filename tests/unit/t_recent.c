@@ -238,6 +238,11 @@ static const struct tell_case {
 	{ "a scan", 0, 0, 0, "", "", "", "eof", "it hung up before", "" },
 	{ "kicked", 1, STLS, 421, "4.7.0", "Your session", "", "kicked",
 	    "an administrator ended it", "" },
+	{ "slow data", 1, STLS, 421, "4.4.2", "The message", "", "slow",
+	    "421 4.4.2 The message", "data_min_rate" },
+	{ "a stranger for too long", 0, STLS, 421, "4.4.2", "Nobody", "",
+	    "stranger", "did not log in for too long (421", "authentication" },
+	{ "HTTP in clear", 0, 0, 0, "", "", "", "http", "http (", "" },
 	{ "a code nobody knows", 1, STLS, 559, "5.9.9", "Odd", "", "quit",
 	    "559 5.9.9 Odd", "" },
 };
