@@ -34,6 +34,7 @@
 #define CONN_TURN_READS	4	/* reads a turn, so that others come to it */
 #define CONN_FLUSH_MS	10000
 #define CONN_LINGER_MS	2000
+#define CONN_HURRY_MS	100	/* above CONN_CLOSING_MAX that close */
 
 enum conn_state {
 	CONN_CONNECTING,
@@ -73,6 +74,8 @@ struct conn {
 	uint8_t			 first[CONN_FIRST];	/* of the handshake */
 	size_t			 n_first;
 };
+
+static size_t conn_n_closing;	/* of the process; all are on its loop */
 
 static void conn_ready(void *ctx, int what);
 static void conn_run_input(void *ctx);
@@ -151,6 +154,8 @@ conn_shut(struct conn *c)
 	if (c->state == CONN_CLOSED)
 		return;
 	conn_close_notify(c);
+	if (c->state == CONN_CLOSING || c->state == CONN_LINGER)
+		conn_n_closing--;
 	c->state = CONN_CLOSED;
 	timer_free(&c->idle);
 	timer_free(&c->deadline);
@@ -423,7 +428,8 @@ conn_finish_close(struct conn *c)
 	shutdown(c->fd, SHUT_WR);
 	/* Unread octets would turn our close into a reset, which can eat the
 	 * last reply: read them away for a while. */
-	if (c->eof || (buf_len(&c->in) == 0 &&
+	if (c->eof || conn_n_closing > CONN_CLOSING_MAX ||
+	    (buf_len(&c->in) == 0 &&
 	    ioctl(c->fd, FIONREAD, &waiting) == 0 && waiting == 0)) {
 		conn_shut(c);
 		return;
@@ -844,7 +850,8 @@ conn_close(struct conn *c, bool flush)
 	}
 	c->state = CONN_CLOSING;
 	timer_stop(&c->idle);
-	timer_arm(&c->deadline, CONN_FLUSH_MS);
+	timer_arm(&c->deadline, ++conn_n_closing > CONN_CLOSING_MAX ?
+	    CONN_HURRY_MS : CONN_FLUSH_MS);
 	conn_defer(c, conn_run_flush, &c->flushing);
 	conn_update(c);
 }

@@ -95,7 +95,10 @@ void	conn_deadline(struct conn *c, int64_t ms);
 
 /* Any time, also twice. With `flush` what was written is sent first (for at
  * most 10 s), then close_notify and an orderly end. The struct is freed by the
- * reaper; no callback comes any more. NULL is fine. */
+ * reaper; no callback comes any more. NULL is fine. Nobody counts those that are
+ * closing: above CONN_CLOSING_MAX of them, who does not take its last words at
+ * once loses them. */
+#define CONN_CLOSING_MAX 256u
 void	conn_close(struct conn *c, bool flush);
 
 int	conn_fd(const struct conn *c);		/* borrowed; -1 when closed */

@@ -309,6 +309,53 @@ test_never_reading_peer(void **state)
 }
 
 static void
+stop_loop(void *ctx)
+{
+	loop_stop(ctx);
+}
+
+/* Peers that read nothing, of connections that nobody counts any more. */
+static void
+test_many_closing(void **state)
+{
+	enum { N = CONN_CLOSING_MAX + 100 };
+	static int ours[N], theirs[N];
+	static char text[200000];
+	static struct end e;
+	struct loop *l = loop_new();
+	struct timer t;
+	unsigned int open = 0;
+
+	(void)state;
+	assert_non_null(l);
+	assert_int_equal(timer_init(&t, l, stop_loop, l), 0);
+	for (unsigned int i = 0; i < N; i++) {
+		int fd[2], size = 4096;
+		struct conn *c;
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM |
+		    SOCK_NONBLOCK, 0, fd), 0);
+		ours[i] = fd[0];
+		theirs[i] = fd[1];
+		setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+		assert_non_null(c = conn_new(l, fd[0], 4096, &ops, &e));
+		assert_int_equal(conn_write(c, text, sizeof(text)), 0);
+		conn_close(c, true);
+	}
+	timer_arm(&t, 1000);
+	loop_run(l);
+	for (unsigned int i = 0; i < N; i++)
+		open += fcntl(ours[i], F_GETFD) >= 0;
+	assert_int_equal(open, CONN_CLOSING_MAX);
+	for (unsigned int i = 0; i < N; i++)
+		close(theirs[i]);
+	timer_arm(&t, 1000);
+	loop_run(l);
+	timer_free(&t);
+	loop_free(l);
+}
+
+static void
 test_idle_timeout(void **state)
 {
 	struct world *w = *state;
@@ -364,6 +411,7 @@ main(void)
 		ROW(test_injection_before_tls),
 		ROW(test_close_flushes),
 		ROW(test_never_reading_peer),
+		cmocka_unit_test(test_many_closing),
 		ROW(test_idle_timeout),
 		ROW(test_paused_end_is_told_later),
 		ROW(test_half_closed_peer_gets_the_answer),
