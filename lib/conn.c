@@ -227,7 +227,7 @@ static void
 conn_idle_fired(void *ctx)
 {
 	struct conn *c = ctx;
-	int64_t quiet_ms = clock_mono_ms() - c->heard_ms;
+	int64_t quiet_ms = c->paused ? 0 : clock_mono_ms() - c->heard_ms;
 
 	if (c->idle_ms == 0)
 		return;
@@ -822,6 +822,7 @@ conn_resume(struct conn *c)
 	if (!c->paused || c->gone || c->state >= CONN_CLOSING)
 		return;
 	c->paused = false;
+	c->heard_ms = clock_mono_ms();	/* it was waiting for us */
 	if (buf_len(&c->in) > 0 || c->eof ||
 	    (c->state == CONN_TLS && SSL_has_pending(c->ssl)))
 		conn_kick(c);

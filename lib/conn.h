@@ -82,7 +82,8 @@ size_t	conn_pending(const struct conn *c);	/* octets not yet sent */
 void	conn_output_limit(struct conn *c, size_t octets);
 bool	conn_is_full(const struct conn *c);
 
-/* While paused nothing is read and `input` is not called. */
+/* While paused nothing is read, `input` is not called, and no idle time goes
+ * by. */
 void	conn_pause(struct conn *c);
 void	conn_resume(struct conn *c);
 /* Calls `input` at the end of this turn even without new octets. */

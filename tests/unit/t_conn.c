@@ -365,6 +365,26 @@ test_idle_timeout(void **state)
 	assert_string_equal(w->server.why, "timeout");
 }
 
+/* Who waits for us is not idle. */
+static void
+test_idle_while_paused(void **state)
+{
+	struct world *w = *state;
+	struct timer t;
+
+	assert_int_equal(timer_init(&t, w->loop, stop_loop, w->loop), 0);
+	conn_pause(w->server.conn);
+	conn_idle_timeout(w->server.conn, 100);
+	timer_arm(&t, 500);
+	loop_run(w->loop);
+	assert_string_equal(w->server.why, "");
+	conn_resume(w->server.conn);
+	timer_arm(&t, 5000);
+	loop_run(w->loop);
+	assert_string_equal(w->server.why, "timeout");
+	timer_free(&t);
+}
+
 static void
 test_paused_end_is_told_later(void **state)
 {
@@ -413,6 +433,7 @@ main(void)
 		ROW(test_never_reading_peer),
 		cmocka_unit_test(test_many_closing),
 		ROW(test_idle_timeout),
+		ROW(test_idle_while_paused),
 		ROW(test_paused_end_is_told_later),
 		ROW(test_half_closed_peer_gets_the_answer),
 	};
