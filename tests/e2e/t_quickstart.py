@@ -242,7 +242,7 @@ class Another(unittest.TestCase):
                   "--set", "mechanisms_pop3s=PLAIN,LOGIN",
                   "--set", "drop_headers=Bcc,X-Mine")
         try:
-            with open(log, encoding="ascii") as f:
+            with open(log, encoding="utf-8") as f:
                 self.assertIn("ev=listen service=submissions listen=127.0.0.2:%s\n"
                               % q.env["SMTPS_PORT"], f.read())
             self.assertTrue(pids_of(first.dir))
