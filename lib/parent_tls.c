@@ -14,6 +14,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/str.h"
 
 #define CERT_SETTLE_MS		1000	/* between certificate and key */
 #define CERT_REMIND_S		86400	/* of what is wrong */
@@ -64,39 +65,67 @@ parent_tls_tell(struct parent *p, bool all)
 		    "clients that use it refuse the certificate"));
 }
 
-static void
-parent_tls_status_pair(const struct parent *p, const char *file,
-    const struct tls_pair *pair, json_t *list, int64_t *least)
+/* What the files hold now cannot be used, and something older is served. */
+static bool
+parent_tls_is_stale(const char *cert, const char *key, char *why, size_t size)
 {
-	char warning[TLS_FACTS_TEXT * 2];
+	struct tls_pair next = { 0 };
+	struct err e = { 0 };
+	int64_t end;
+
+	if (tls_pair_read(cert, key, &next, &end, &e) == 0) {
+		tls_pair_free(&next);
+		return false;
+	}
+	(void)str_format(why, size, "its renewal cannot be used, the one before "
+	    "is served: %.300s", e.text);
+	return true;
+}
+
+static void
+parent_tls_status_pair(const struct parent *p, const char *cert,
+    const char *key, const struct tls_pair *pair, json_t *list)
+{
+	char warning[TLS_FACTS_TEXT * 2 + 400];
 	int64_t now = clock_now_s();
 	struct tls_facts f;
 
 	if (tls_pair_facts(pair, p->conf->hostname, &f) != 0)
 		return;
-	tls_facts_warning(&f, now, warning);
+	if (!parent_tls_is_stale(cert, key, warning, sizeof(warning)))
+		tls_facts_warning(&f, now, warning);
 	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:s}",
-	    "file", file, "names", f.names, "kind", f.kind, "days_left",
+	    "file", cert, "names", f.names, "kind", f.kind, "days_left",
 	    (json_int_t)((f.not_after - now) / 86400), "warning", warning));
-	if (f.not_after < *least)
-		*least = f.not_after;
+}
+
+static void
+parent_tls_status_least(json_t *own, const json_t *list)
+{
+	json_int_t least = INT64_MAX, days;
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one) {
+		days = json_integer_value(json_object_get(one, "days_left"));
+		least = days < least ? days : least;
+	}
+	if (i > 0)
+		json_object_set_new(own, "tls_days_left", json_integer(least));
 }
 
 void
 parent_tls_status(const struct parent *p, json_t *own)
 {
 	json_t *list = json_array();
-	int64_t least = INT64_MAX;
 	struct conf_pairs set;
 
 	for (size_t i = 0; p->prog->needs_tls &&
 	    conf_pairs_at(p->conf, i, &set); i++)
 		for (size_t k = 0; k < *set.n; k++)
-			parent_tls_status_pair(p, set.cert->v[k], &set.tls[k],
-			    list, &least);
-	if (least != INT64_MAX)
-		json_object_set_new(own, "tls_days_left",
-		    json_integer((least - clock_now_s()) / 86400));
+			parent_tls_status_pair(p, set.cert->v[k],
+			    set.key->v[k], &set.tls[k], list);
+	parent_tls_status_least(own, list);
 	if (json_array_size(list) > 0)
 		json_object_set(own, "certificates", list);
 	json_decref(list);

@@ -55,12 +55,22 @@ smtp_header_fault_name(enum smtp_header_fault f)
 	return names[f];
 }
 
+/* What cannot be read cannot be anybody's own: taking it would leave nothing of
+ * sender_policy. */
+static bool
+field_is_shadowed(const struct smtp_header *h, enum smtp_header_fault f)
+{
+	const struct conf *c = h->rules.conf;
+
+	return f <= SMTP_HEADER_NO_FROM && c->header_policy == SHADOW_LOG &&
+	    (f != SMTP_HEADER_ADDRESS || c->sender_policy == SENDER_LOG);
+}
+
 void
 smtp_header_fail(struct smtp_header *h, enum smtp_header_fault f,
     const char *field, size_t len)
 {
-	bool logged = f <= SMTP_HEADER_NO_FROM &&
-	    h->rules.conf->header_policy == SHADOW_LOG;
+	bool logged = field_is_shadowed(h, f);
 	struct smtp_header_found *to = logged ? &h->logged : &h->found;
 
 	if (to->fault != SMTP_HEADER_OK)
@@ -321,12 +331,13 @@ smtp_header_judge(struct smtp_header *h)
 static void
 end_foreign(struct smtp_header *h, const struct smtp_header_address *a)
 {
+	bool resent = field_saw(h, FIELD_RESENT_FROM);
 	bool add = h->rules.conf->sender_policy == SENDER_ADD;
 
-	if (add && a->field == FIELD_FROM) {
+	if (add && !resent && a->field == FIELD_FROM) {
 		h->sender_missing = !field_saw(h, FIELD_SENDER) ||
 		    h->sender_missing;
-	} else if (add && a->field == FIELD_SENDER) {
+	} else if (add && !resent && a->field == FIELD_SENDER) {
 		h->sender_bad = true;
 	} else if (!add || a->field != FIELD_RESENT_FROM ||
 	    !field_saw(h, FIELD_RESENT_SENDER)) {
