@@ -3,6 +3,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/dkim_verify.py \
 	tests/e2e/log_lines.py \
 	tests/e2e/next_hop.py \
+	tests/e2e/rfc_instance.py \
 	tests/e2e/run.py \
 	tests/e2e/sasl_client.py \
 	tests/e2e/submitd_instance.py \
@@ -23,6 +24,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_kill_auth.py \
 	tests/e2e/t_limits.py \
 	tests/e2e/t_mechanisms.py \
+	tests/e2e/t_networks.py \
 	tests/e2e/t_next_hop.py \
 	tests/e2e/t_nodemailer.py \
 	tests/e2e/t_pop.py \

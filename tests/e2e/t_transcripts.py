@@ -29,8 +29,8 @@ import os
 import re
 import unittest
 
-from next_hop import NextHop
-from submitd_instance import ANNA, BOB, Instance
+from rfc_instance import rfc_instance
+from submitd_instance import ANNA
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FOLDER = os.path.join(os.path.dirname(HERE), "session")
@@ -45,16 +45,7 @@ BEGIN = {
 
 def setUpModule():
     global inst, hop
-    hop = NextHop()
-    hop.up()
-    inst = Instance(conf={
-        "next_hop": "127.0.0.1:%d" % hop.port, "message_size_limit": "1M",
-        "local_domains": ["example.test", "other.test", "b\u00fccher.test"],
-        "recipient_limit": "150",
-        "grant_exclude": ["127.0.0.0/8", "::1/128"]})
-    for user in (ANNA, BOB):
-        inst.ctl("user", "alias", "add", user,
-                 user.split("@")[0] + "@b\u00fccher.test")
+    inst, hop = rfc_instance()
 
 
 def tearDownModule():
