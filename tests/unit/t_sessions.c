@@ -42,8 +42,10 @@ static size_t n_ended;
 static void
 on_end(void *session, unsigned int limit)
 {
-	assert_true(n_ended < 16);
-	ended[n_ended++] = (struct ended){ session, limit };
+	/* A table of nonsense may name all of them. */
+	if (n_ended < sizeof(ended) / sizeof(ended[0]))
+		ended[n_ended] = (struct ended){ session, limit };
+	n_ended++;
 }
 
 static void

@@ -312,6 +312,14 @@ wait_ms(int64_t ms)
 }
 
 static void
+wait_files(const char *dir, size_t n)
+{
+	for (int i = 0; i < 1000 && files_in(dir) != n; i++)
+		wait_ms(10);
+	assert_int_equal(files_in(dir), n);
+}
+
+static void
 never(void *ctx, enum spoolc_verdict v, const char *id)
 {
 	(void)ctx;
@@ -346,20 +354,19 @@ test_given_up(void **state)
 	t = spoolc_begin(client, &env, on_begun_stop, NULL, NULL);
 	wait_for(1);
 	spoolc_data(t, data, sizeof(data));
-	wait_ms(20);
-	assert_int_equal(files_in("spool/tmp"), 1);
+	wait_files("spool/tmp", 1);
 	spoolc_abort(t);
-	wait_ms(20);
-	assert_int_equal(files_in("spool/tmp"), 0);
+	wait_files("spool/tmp", 0);
 	t = spoolc_begin(client, &env, on_begun_stop, NULL, NULL);
 	wait_for(1);
 	spoolc_data(t, data, sizeof(data));
 	spoolc_free(client);
 	client = NULL;
-	wait_ms(50);
+	for (int i = 0; i < 1000 && sp->n_txns > 0; i++)
+		wait_ms(10);
 	assert_int_equal(sp->n_txns, 0);
 	assert_int_equal(sp->reserved, 0);
-	assert_int_equal(files_in("spool/tmp"), 0);
+	wait_files("spool/tmp", 0);
 	assert_int_equal(files_in("spool/queue"), 0);
 	spool_end();
 }
