@@ -259,13 +259,13 @@ class Renewal(unittest.TestCase):
             self.assertRegex(r.stderr, "expires in [23] days")
             self.assertIn("has the name other.example.test", r.stderr)
             out = i.ctl("status", check=False).stdout
-            self.assertIn("certificate: 2 days left", out)
+            self.assertRegex(out, "certificate: [23] days left")
             self.assertIn("! certificate", out)
             lines = [json.loads(x) for x in
                      i.ctl("-j", "status", check=False).stdout.splitlines()]
             certs = [c for x in lines for c in x.get("certificates", [])]
             self.assertEqual({c["file"] for c in certs}, {soon[0]})
-            self.assertEqual(certs[0]["days_left"], 2)
+            self.assertIn(certs[0]["days_left"], (2, 3))
 
 
 class Tickets(unittest.TestCase):
