@@ -275,7 +275,7 @@ class Crowd(Case):
         began = time.monotonic()
         with self.inst.smtp_as(ANNA, source="127.0.0.100") as w:
             w.send_mail(ANNA, [BOB], letter("through a crowd"))
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertLess(time.monotonic() - began, 30)
         for w in ws:
             w.cmd("NOOP", 250)
 
