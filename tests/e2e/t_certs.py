@@ -9,7 +9,7 @@ import subprocess
 import unittest
 
 from submitd_instance import (ANNA, PASSWORDS, PATIENCE_S, Instance,
-                              make_cert, wait_until)
+                              free_port, make_cert, wait_until)
 
 
 def openssl(*args):
@@ -71,12 +71,13 @@ class Names(unittest.TestCase):
                      pair(etc, "wild-rsa", ["*.two.test"], True),
                      pair(etc, "alone-rsa", ["mail.three.test"], True)]
             own = pair(etc, "own-ec", ["own.example.test"])
+            legacy = free_port()
             i.write_conf(tls_cert=[p[0] for p in pairs],
                          tls_key=[p[1] for p in pairs])
             i.extra = ("listener old {\n service = submissions\n"
                        " listen = {127.0.0.1:%d}\n tls_legacy = yes\n"
                        " tls_cert = {%s}\n tls_key = {%s}\n}\n" % (
-                           i.port("submissions") + 1, own[0], own[1]))
+                           legacy, own[0], own[1]))
             i.write_conf()
             i.start()
             for service in ("submissions", "pop3s"):
@@ -93,11 +94,10 @@ class Names(unittest.TestCase):
                         self.assertEqual(served(port, sni), ec)
                         self.assertEqual(served(port, sni, True), rsa)
             # A listener of its own: other certificates, and CBC.
-            port = i.port("submissions") + 1
-            self.assertEqual(served(port, "mail.example.test"), "own-ec")
+            self.assertEqual(served(legacy, "mail.example.test"), "own-ec")
             cbc = context(maximum=ssl.TLSVersion.TLSv1_2,
                           ciphers="ECDHE-ECDSA-AES128-SHA")
-            with shake(port, cbc) as t:
+            with shake(legacy, cbc) as t:
                 self.assertEqual(t.cipher()[0], "ECDHE-ECDSA-AES128-SHA")
             with self.assertRaises(ssl.SSLError):
                 shake(i.port("submissions"), cbc)
