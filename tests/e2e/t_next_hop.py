@@ -206,7 +206,7 @@ class Connections(unittest.TestCase):
         send(self.inst, m)
         wait_until(lambda: self.hop.count("DATA") > 0, what="DATA")
         time.sleep(1)
-        self.assertLess(rss() - before, 28 << 20)
+        self.assertLess(rss() - before, 18 << 20)
         self.assertTrue(self.hop.wait_messages(1, 60)[0].data.endswith(m))
 
 
