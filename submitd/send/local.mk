@@ -6,6 +6,7 @@ submitd_send_libsend_a_SOURCES = \
 	submitd/send/dns_answer.c submitd/send/dns_answer.h \
 	submitd/send/dsn.c submitd/send/dsn.h \
 	submitd/send/hop.c submitd/send/hop.h \
+	submitd/send/hosts.h \
 	submitd/send/hop_reply.c submitd/send/hop_reply.h \
 	submitd/send/job_heap.c submitd/send/job_heap.h \
 	submitd/send/local_client.c submitd/send/local_client.h \
