@@ -320,30 +320,45 @@ static const struct smtp_client_ops hop_client_ops = {
 
 /* ------------------------------------------------------------- connecting -- */
 
+static struct hosts *
+hop_hosts(const struct hop *h, const struct addr *addrs, size_t n)
+{
+	struct hosts *hosts = calloc(1, sizeof(*hosts));
+
+	if (hosts == NULL)
+		return NULL;
+	hosts->host = calloc(1, sizeof(*hosts->host));
+	if (hosts->host == NULL) {
+		free(hosts);
+		return NULL;
+	}
+	hosts->n = 1;
+	str_copy(hosts->host->name, sizeof(hosts->host->name), h->host);
+	for (size_t i = 0; i < n && i < HOSTS_ADDRS_MAX; i++) {
+		hosts->host->addrs[i] = addrs[i];
+		hosts->host->addrs[i].port = h->port;
+		hosts->host->n_addrs++;
+	}
+	return hosts;
+}
+
 static void
 hop_resolved(void *ctx, const struct addr *addrs, size_t n, const char *why)
 {
 	struct hop_link *k = ctx;
 	struct hop *h = k->hop;
-	struct addr to[RESOLVE_ADDRS_MAX];
 	struct smtp_client_target t = { .hostname = h->conf->hostname,
-		.host = h->host, .addrs = to, .n_addrs = n, .tls = h->tls };
+		.last_good = h->last_good, .tls = h->tls };
 
 	k->query = NULL;
 	if (n == 0) {
 		hop_link_failed(k, false, why);
 		return;
 	}
-	for (size_t i = 0; i < n; i++) {
-		to[i] = addrs[i];
-		to[i].port = h->port;
-		/* The one that worked last comes first. */
-		if (i > 0 && addr_ip_eq(&to[i], &h->last_good)) {
-			struct addr first = to[i];
-
-			memmove(to + 1, to, i * sizeof(to[0]));
-			to[0] = first;
-		}
+	t.hosts = hop_hosts(h, addrs, n);
+	if (t.hosts == NULL) {
+		hop_link_failed(k, false, "4.3.0 out of memory");
+		return;
 	}
 	k->client = smtp_client_new(h->loop, &t, &hop_client_ops, k);
 	if (k->client == NULL)

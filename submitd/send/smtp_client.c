@@ -405,22 +405,50 @@ smtp_client_soon(void *ctx)
 		smtp_client_on_check(c);
 }
 
+static void
+smtp_client_take_hosts(struct smtp_client *c,
+    const struct smtp_client_target *to)
+{
+	const struct hosts_host *h = &to->hosts->host[0];
+
+	str_copy(c->host, sizeof(c->host), h->name);
+	c->n_addrs = h->n_addrs;
+	for (size_t i = 0; i < h->n_addrs; i++) {
+		c->addrs[i] = h->addrs[i];
+		/* The one that worked last comes first. */
+		if (i > 0 && addr_ip_eq(&h->addrs[i], &to->last_good)) {
+			memmove(c->addrs + 1, c->addrs,
+			    i * sizeof(c->addrs[0]));
+			c->addrs[0] = h->addrs[i];
+		}
+	}
+	free(to->hosts->host);
+	free(to->hosts);
+}
+
+bool
+smtp_client_is_lowered(const struct smtp_client *c)
+{
+	(void)c;
+	return false;
+}
+
 struct smtp_client *
 smtp_client_new(struct loop *l, const struct smtp_client_target *to,
     const struct smtp_client_ops *ops, void *ctx)
 {
 	struct smtp_client *c = calloc(1, sizeof(*c));
 
-	if (c == NULL)
+	if (c == NULL) {
+		free(to->hosts->host);
+		free(to->hosts);
 		return NULL;
+	}
 	c->loop = l;
 	c->ops = ops;
 	c->ctx = ctx;
-	c->n_addrs = to->n_addrs < SMTP_CLIENT_ADDRS_MAX ? to->n_addrs :
-	    SMTP_CLIENT_ADDRS_MAX;
-	memcpy(c->addrs, to->addrs, c->n_addrs * sizeof(c->addrs[0]));
+	smtp_client_take_hosts(c, to);
 	if (str_copy(c->hostname, sizeof(c->hostname), to->hostname) != 0 ||
-	    str_copy(c->host, sizeof(c->host), to->host) != 0 ||
 	    timer_init(&c->soon, l, smtp_client_soon, c) != 0) {
 		free(c);
 		return NULL;

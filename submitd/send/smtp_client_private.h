@@ -50,7 +50,7 @@ struct smtp_client {
 	void				*ctx;
 	char				 hostname[256];
 	char				 host[256];
-	struct addr			 addrs[SMTP_CLIENT_ADDRS_MAX];
+	struct addr			 addrs[HOSTS_ADDRS_MAX];
 	size_t				 n_addrs;
 	size_t				 addr_at;
 	SSL_CTX				*tls_ctx;
