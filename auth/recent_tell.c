@@ -126,7 +126,7 @@ static const struct tell_row {
 	  .tell = "The recipient's address is wrong: see that it is written "
 	    "right, in the address book too." },
 	{ .code = 550, .status = "5.4.4", .tell = "This server has no way to "
-	    "send to other domains: the administrator sets next_hop." },
+	    "send to that domain: the administrator sets next_hop, or a route." },
 	{ .code = 552, .status = "5.3.4", .failed = "the message was too large",
 	  .tell = "The message with its attachments is larger than this server "
 	    "takes: send fewer or smaller ones, or a link." },

@@ -13,6 +13,7 @@
 #include "auth/control_private.h"
 #include "auth/hint.h"
 #include "auth/mail_private.h"
+#include "lib/conf_route.h"
 #include "lib/str.h"
 
 #define WHY_TLS "TLSv1.3:TLS_AES_256_GCM_SHA384"	/* any will do */
@@ -291,36 +292,56 @@ why_answer(struct why *w)
 
 /* ------------------------------------------------------------ the recipient -- */
 
+/* Where mail for it goes that no user here gets, as at RCPT. */
+static void
+why_route(struct why *w, const char *domain, char *text, size_t size)
+{
+	const struct conf_route *route = conf_route_find(w->j->conf, domain);
+	char where[256];
+
+	(void)conf_route_text(route, where, sizeof(where));
+	if (route->via == CONF_VIA_LOCAL)
+		(void)str_copy(text, size, "550 5.1.1: its domain is in "
+		    "local_domains, and there is no such user or alias");
+	else if (route->via != CONF_VIA_NONE)
+		(void)str_format(text, size, "250 2.1.5: it goes to %s", where);
+	else if (route == w->j->conf->route_next_hop)
+		(void)str_copy(text, size, "550 5.4.4: no next_hop is set");
+	else
+		(void)str_format(text, size, "550 5.4.4: %s", where);
+}
+
 static int
 why_recipient(struct why *w)
 {
-	const char *to = control_arg(w->j->args, "to");
-	char text[MAILBOX_SIZE + 128], user[MAILBOX_SIZE];
+	const char *to = control_arg(w->j->args, "to"), *domain = NULL;
+	char text[MAILBOX_SIZE + 320], user[MAILBOX_SIZE];
 	struct mailbox mb;
-	int r;
+	int r = 0;
 
 	if (to == NULL)
 		return 0;
-	if (!str_ieq(to, "postmaster") &&
-	    mailbox_parse(to, strlen(to), &mb) != 0)
-		return err_set(&w->j->err, ERR_FORMAT, "to: not an address of "
-		    "the form NAME@DOMAIN");
-	r = address_find(w->j->core, to, user);
+	if (!str_ieq(to, "postmaster")) {
+		if (mailbox_parse(to, strlen(to), &mb) != 0)
+			return err_set(&w->j->err, ERR_FORMAT, "to: not an "
+			    "address of the form NAME@DOMAIN");
+		domain = mailbox_domain(mb.canon);
+	}
+	if (domain == NULL || conf_route_find(w->j->conf, domain)->via ==
+	    CONF_VIA_LOCAL)
+		r = address_find(w->j->core, to, user);
+	else
+		r = ERR_NOTFOUND;
 	if (r == 0)
 		(void)str_format(text, sizeof(text), "250 2.1.5: the local user "
 		    "%s gets it", user);
 	else if (r != ERR_NOTFOUND)
 		return err_set(&w->j->err, r, "the database did not answer");
-	else if (!str_ieq(to, "postmaster") && (mb.literal ||
-	    !conf_is_local_domain(w->j->conf, mailbox_domain(mb.canon))))
-		(void)str_format(text, sizeof(text), w->j->conf->next_hop ==
-		    NULL ? "550 5.4.4: no next_hop is set%s" :
-		    "250 2.1.5: it goes to next_hop %s",
-		    w->j->conf->next_hop == NULL ? "" :
-		    w->j->conf->next_hop);
+	else if (domain == NULL)
+		(void)str_copy(text, sizeof(text), "550 5.1.1: there is no user "
+		    "who gets postmaster's mail");
 	else
-		(void)str_copy(text, sizeof(text), "550 5.1.1: its domain is in "
-		    "local_domains, and there is no such user or alias");
+		why_route(w, domain, text, sizeof(text));
 	control_job_set(w->j, "to", json_string(to));
 	control_job_set(w->j, "recipient", json_string(text));
 	return 0;

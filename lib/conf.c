@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/conf_route.h"
 #include "lib/conf_section.h"
 #include "lib/str.h"
 
@@ -74,6 +75,7 @@ conf_unref(struct conf *c)
 			conf_keys[i].type->clear(conf_field(c, &conf_keys[i]));
 	}
 	conf_sections_free(c);
+	conf_routes_free(c);
 	for (i = 0; i < c->n_tls; i++)
 		tls_pair_free(&c->tls[i]);
 	explicit_bzero(c->ticket_seed, sizeof(c->ticket_seed));

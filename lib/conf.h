@@ -96,6 +96,8 @@ struct conf_class {		/* class NAME { … }: of users */
 	enum conf_action	 action;		/* over a limit */
 };
 
+#define CONF_ROUTE_CONNECTIONS	20u	/* to a destination, if nobody says */
+
 enum conf_shadow { SHADOW_ENFORCE, SHADOW_LOG };	/* of a limit */
 
 struct conf {
@@ -104,7 +106,14 @@ struct conf {
 	enum conf_received_address received_address;
 	uint64_t	 token_keep_s;
 	struct conf_list local_domains;		/* lower case */
-	char		*next_hop;		/* "host:port", or NULL */
+	char		*next_hop;		/* "mx", "host:port", NULL: none */
+	/* conf_route.h: the sections, and what comes behind them */
+	struct conf_route *routes;
+	size_t		 n_routes;
+	struct conf_route *route_local;
+	struct conf_route *route_next_hop;
+	struct conf_nets mx_allow_networks;
+	uint64_t	 send_connections;
 	struct conf_addrs listen_submission;
 	struct conf_addrs listen_submissions;
 	struct conf_addrs listen_pop3;

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "lib/conf_route.h"
 #include "lib/str.h"
 
 static const struct conf_value *
@@ -194,6 +195,45 @@ conf_check_mechs(const struct conf *c, struct err *reterr)
 	return 0;
 }
 
+/* ---------------------------------------------------------------- routes -- */
+
+static int
+conf_check_route(const struct conf *c, const struct conf_route *r,
+    struct err *reterr)
+{
+	const struct conf_kind *kind = conf_kind_find("route");
+
+	if (strcmp(r->item.name, c->route_next_hop->item.name) == 0 ||
+	    strcmp(r->item.name, c->route_local->item.name) == 0)
+		return conf_section_error(kind, r, reterr,
+		    "expected another name, a key is called so");
+	for (size_t i = 0; i < r->domains.n && r->via == CONF_VIA_LOCAL; i++)
+		if (!conf_is_local_domain(c, r->domains.v[i]))
+			return conf_section_error(kind, r, reterr, "domains: "
+			    "expected domains of local_domains with via = "
+			    "local, not \"%s\"", r->domains.v[i]);
+	return 0;
+}
+
+static int
+conf_check_routes(struct conf *c, struct err *reterr)
+{
+	int r = conf_routes_make(c);
+
+	if (r != 0)
+		return err_set(reterr, r, "route: no memory");
+	for (size_t i = 0; i < c->n_routes && r == 0; i++) {
+		r = conf_check_route(c, &c->routes[i], reterr);
+		for (size_t j = 0; j < i && r == 0; j++)
+			if (strcmp(c->routes[i].item.name,
+			    c->routes[j].item.name) == 0)
+				r = conf_section_error(conf_kind_find("route"),
+				    &c->routes[i], reterr,
+				    "expected each name once");
+	}
+	return r;
+}
+
 int
 conf_check(struct conf *c, struct err *reterr)
 {
@@ -203,6 +243,8 @@ conf_check(struct conf *c, struct err *reterr)
 		r = conf_check_listeners(c, reterr);
 	if (r == 0)
 		r = conf_check_mechs(c, reterr);
+	if (r == 0)
+		r = conf_check_routes(c, reterr);
 	if (r == 0 && c->default_class != NULL &&
 	    conf_class_find(c, c->default_class) == NULL)
 		r = err_set(reterr, ERR_CONFIG, "default_class: expected the "

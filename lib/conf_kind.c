@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "lib/conf_route.h"
 #include "lib/str.h"
 
 #define AT(s, field)	offsetof(struct s, field)
@@ -80,6 +81,61 @@ static const struct conf_key kind_class[] = {
 	{ .name = NULL },
 };
 
+static const char *const kind_vias[] = {
+	[CONF_VIA_MX] = "mx", [CONF_VIA_SMTP] = "smtp",
+	[CONF_VIA_LMTP] = "lmtp", [CONF_VIA_LOCAL] = "local",
+	[CONF_VIA_NONE] = "none", NULL
+};
+static const char *const kind_families[] = {
+	[CONF_FAMILY_ANY] = "any", [CONF_FAMILY_IPV4] = "ipv4",
+	[CONF_FAMILY_IPV6] = "ipv6", NULL
+};
+static const char *const kind_tls_levels[] = {
+	[CONF_TLS_NONE] = "none", [CONF_TLS_MAY] = "may",
+	[CONF_TLS_ENCRYPT] = "encrypt", [CONF_TLS_VERIFY] = "verify",
+	[CONF_TLS_DANE] = "dane", NULL
+};
+static const char *const kind_auths[] = {
+	[CONF_AUTH_NONE] = "none", [CONF_AUTH_PLAIN] = "plain",
+	[CONF_AUTH_LOGIN] = "login", [CONF_AUTH_XOAUTH2] = "xoauth2", NULL
+};
+
+#define ROUTE(field, kind, text, ...) \
+	{ .name = #field, .type = &kind, .offset = AT(conf_route, field), \
+	  .help = text, __VA_ARGS__ }
+
+enum { ROUTE_DOMAINS, ROUTE_VIA, ROUTE_HOST, ROUTE_PORT };
+
+static const struct conf_key kind_route[] = {
+	ROUTE(domains, conf_route_domains, "the domains of recipients",
+	    .dflt = ""),
+	ROUTE(via, conf_word, "how their mail goes", .words = kind_vias),
+	ROUTE(host, conf_route_hosts, "the mail server, for smtp and lmtp"),
+	ROUTE(port, conf_number, "the port of hosts found by MX",
+	    .dflt = "25", .min = 1, .max = 65535),
+	ROUTE(address_family, conf_word, "which addresses are used",
+	    .dflt = "any", .words = kind_families),
+	ROUTE(connections, conf_number, "connections to one destination",
+	    .dflt = "20", .min = 1, .max = 1000),
+	ROUTE(messages_per_minute, conf_number,
+	    "messages to one destination; 0: no limit", .dflt = "0",
+	    .max = 1000000),
+	ROUTE(tls, conf_word, "how much TLS must be", .dflt = "may",
+	    .words = kind_tls_levels),
+	ROUTE(tls_name, conf_domain, "the name its certificate must have"),
+	ROUTE(tls_ca, conf_path, "who must have signed it, PEM"),
+	ROUTE(auth, conf_word, "how to log in there", .dflt = "none",
+	    .words = kind_auths),
+	ROUTE(auth_user, conf_text, "as whom"),
+	ROUTE(auth_secret_file, conf_path,
+	    "the file with the password or token"),
+	ROUTE(bdat, conf_bool, "content by BDAT where it is offered",
+	    .dflt = "no"),
+	ROUTE(tls_from_start, conf_bool, "TLS without STARTTLS, as on port 465",
+	    .dflt = "no"),
+	{ .name = NULL },
+};
+
 /* 0.0.0.0/0 and ::/0: that would be an open relay. */
 static int
 kind_trusted_title(void *item, const char *text, char *dst, size_t size,
@@ -141,6 +197,52 @@ kind_listener_check(const void *item, struct err *reterr)
 	return 0;
 }
 
+/* What a route may not have; NULL: nothing is wrong. */
+static const char *
+kind_route_flaw(const struct conf_route *r)
+{
+	bool hosted = r->via == CONF_VIA_SMTP || r->via == CONF_VIA_LMTP;
+	bool local = conf_route_unix(r) != NULL;
+
+	if (!r->item.values[ROUTE_VIA].set)
+		return "expected via = mx, smtp, lmtp, local or none";
+	if (r->domains.n == 0)
+		return "expected domains = {…}";
+	if (hosted != (r->host != NULL))
+		return hosted ? "expected host = HOST:PORT, the server that "
+		    "takes the mail" : "host: expected only with via = smtp or "
+		    "lmtp";
+	if (local && r->via != CONF_VIA_LMTP)
+		return "host: expected unix: only with via = lmtp";
+	if (local && r->tls > CONF_TLS_MAY)
+		return "tls: expected none or may, there is no TLS over a UNIX "
+		    "socket";
+	if (r->item.values[ROUTE_PORT].set && r->via != CONF_VIA_MX)
+		return "port: expected only with via = mx; else it stands in "
+		    "host";
+	if (r->tls_from_start && (!hosted || local || r->tls == CONF_TLS_NONE))
+		return "tls_from_start: expected a host, and tls other than "
+		    "none";
+	if (r->auth == CONF_AUTH_NONE)
+		return NULL;
+	if (!hosted)
+		return "auth: expected only with via = smtp or lmtp";
+	if (r->auth_user == NULL || r->auth_secret_file == NULL)
+		return "auth: expected auth_user and auth_secret_file too";
+	return r->tls >= CONF_TLS_VERIFY ? NULL :
+	    "auth: expected tls = verify or dane, credentials go to nobody "
+	    "else";
+}
+
+static int
+kind_route_check(const void *item, struct err *reterr)
+{
+	const char *flaw = kind_route_flaw(item);
+
+	return flaw == NULL ? 0 : conf_section_error(conf_kind_find("route"),
+	    item, reterr, "%s", flaw);
+}
+
 static void
 kind_listener_clear(void *item)
 {
@@ -159,6 +261,9 @@ const struct conf_kind conf_kinds[] = {
 	  .read_title = kind_trusted_title, .check = kind_trusted_check },
 	{ .name = "class", .title = "NAME", .keys = kind_class,
 	  KIND(conf_class, classes, n_classes), .max = 256 },
+	{ .name = "route", .title = "NAME", .keys = kind_route,
+	  KIND(conf_route, routes, n_routes), .max = 4096,
+	  .check = kind_route_check },
 	{ .name = NULL },
 };
 

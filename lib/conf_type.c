@@ -177,6 +177,8 @@ conf_parse_hostport(void *field, const struct conf_key *k, char *const *v,
 	(void)k;
 	if (n == 0 || (n == 1 && (v[0][0] == '\0' || str_ieq(v[0], "none"))))
 		return 0;
+	if (n == 1 && str_ieq(v[0], "mx"))
+		return conf_put_str(field, "mx");
 	if (n != 1 || addr_split_hostport(v[0], 25, host, sizeof(host),
 	    &port) != 0 || port == 0)
 		return ERR_FORMAT;
@@ -187,6 +189,51 @@ conf_parse_hostport(void *field, const struct conf_key *k, char *const *v,
 	    port) != 0)
 		return ERR_LIMIT;
 	return conf_put_str(field, text);
+}
+
+/* Of a route: a host, its port left to conf_route_host() when there is none, or
+ * unix:/path. */
+static int
+conf_parse_route_host(void *field, const struct conf_key *k, char *const *v,
+    size_t n)
+{
+	char host[MAILBOX_DOMAIN_MAX + 1];
+	struct addr a;
+	uint16_t port;
+
+	(void)k;
+	if (n != 1 || strlen(v[0]) > MAILBOX_DOMAIN_MAX)
+		return ERR_FORMAT;
+	if (strncmp(v[0], "unix:", 5) == 0)
+		return v[0][5] == '/' && strlen(v[0] + 5) < 108 ?
+		    conf_put_str(field, v[0]) : ERR_FORMAT;
+	if (addr_split_hostport(v[0], 25, host, sizeof(host), &port) != 0 ||
+	    port == 0 || (addr_parse_ip(host, &a) != 0 && (v[0][0] == '[' ||
+	    !mailbox_is_domain(host, strlen(host)))))
+		return ERR_FORMAT;
+	return conf_put_str(field, v[0]);
+}
+
+/* example.org, .example.org for all below it, or * for all. */
+static int
+conf_parse_route_domains(void *field, const struct conf_key *k,
+    char *const *v, size_t n)
+{
+	char text[MAILBOX_SIZE + 1], domain[MAILBOX_SIZE];
+	int r = 0;
+
+	(void)k;
+	for (size_t i = 0; i < n && r == 0; i++) {
+		bool below = v[i][0] == '.';
+
+		if (strcmp(v[i], "*") == 0)
+			r = conf_list_add(field, v[i]);
+		else if ((r = str_format(text, sizeof(text), "%s%s", below ?
+		    "x" : "", v[i])) == 0 &&
+		    (r = conf_domain_canon(text, domain)) == 0)
+			r = conf_list_add(field, domain + below);
+	}
+	return r;
 }
 
 static int
@@ -523,7 +570,7 @@ conf_hostname = { conf_parse_hostname, conf_clear_str, false, false,
 conf_domains = { conf_parse_domains, conf_clear_list, true, false,
 	"domains such as example.org" },
 conf_hostport = { conf_parse_hostport, conf_clear_str, false, false,
-	"host:port, [address]:port, or none" },
+	"mx, none, host:port or [address]:port" },
 conf_addrs = { conf_parse_addrs, conf_clear_addrs, true, false,
 	"addresses with ports such as 0.0.0.0:587 or [::]:587" },
 conf_nets = { conf_parse_nets, conf_clear_nets, true, false,
@@ -557,5 +604,9 @@ conf_fields = { conf_parse_fields, conf_clear_list, true, false,
 	"names of header fields such as Bcc" },
 conf_senders = { conf_parse_senders, conf_clear_list, true, false,
 	"at most 256 addresses, or @domain" },
+conf_route_domains = { conf_parse_route_domains, conf_clear_list, true, false,
+	"domains such as example.org, .example.org for all below it, or *" },
+conf_route_hosts = { conf_parse_route_host, conf_clear_str, false, false,
+	"host:port, [address]:port or unix:/path" },
 conf_word = { conf_parse_word, conf_clear_word, false, false, "a word" },
 conf_section = { NULL, NULL, false, false, "a section" };

@@ -467,7 +467,7 @@ hop_set_conf(struct hop *h, const struct conf *conf)
 	uint16_t port = HOP_PORT;
 
 	h->conf = conf;
-	if (conf->next_hop != NULL)
+	if (conf->next_hop != NULL && strcmp(conf->next_hop, "mx") != 0)
 		(void)addr_split_hostport(conf->next_hop, HOP_PORT, host,
 		    sizeof(host), &port);
 	if (strcmp(host, h->host) == 0 && port == h->port)

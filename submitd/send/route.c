@@ -10,6 +10,7 @@
 
 #include "submitd/send/route.h"
 
+#include "lib/conf_route.h"
 #include "lib/mailbox.h"
 #include "lib/str.h"
 
@@ -23,8 +24,14 @@ route_of(const struct conf *conf, const char *address)
 		return str_ieq(address, "postmaster") ? ROUTE_LOCAL :
 		    ROUTE_NOWHERE;
 	/* U-labels and A-labels are one domain. */
-	if (mailbox_parse(address, strlen(address), &box) == 0 &&
-	    conf_is_local_domain(conf, mailbox_domain(box.canon)))
+	if (mailbox_parse(address, strlen(address), &box) != 0)
+		return ROUTE_HOP;
+	switch (conf_route_find(conf, mailbox_domain(box.canon))->via) {
+	case CONF_VIA_LOCAL:
 		return ROUTE_LOCAL;
-	return conf->next_hop != NULL ? ROUTE_HOP : ROUTE_NOWHERE;
+	case CONF_VIA_NONE:
+		return ROUTE_NOWHERE;
+	default:
+		return ROUTE_HOP;
+	}
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/conf_route.h"
 #include "lib/log.h"
 #include "submitd/smtp/address.h"
 #include "submitd/smtp/command.h"
@@ -471,6 +472,7 @@ smtp_cmd_rcpt(struct smtp_session *s, char *arg)
 	const struct conf *conf = s->settings->conf;
 	struct smtp_path path;
 	enum smtp_reply r;
+	const struct conf_route *route;
 	const char *domain;
 	char *rcpt;
 
@@ -492,10 +494,13 @@ smtp_cmd_rcpt(struct smtp_session *s, char *arg)
 		return;
 	}
 	domain = path.postmaster ? NULL : mailbox_domain(path.mailbox.canon);
-	if (domain == NULL || conf_is_local_domain(conf, domain)) {
+	route = domain == NULL ? conf->route_local :
+	    conf_route_find(conf, domain);
+	if (route->via == CONF_VIA_LOCAL) {
 		rcpt_ask(s, rcpt);
-	} else if (conf->next_hop == NULL) {
-		rcpt_refuse(s, SMTP_R_NO_ROUTE, rcpt);
+	} else if (route->via == CONF_VIA_NONE) {
+		rcpt_refuse(s, route == conf->route_next_hop ?
+		    SMTP_R_NO_ROUTE : SMTP_R_ROUTE_NONE, rcpt);
 		free(rcpt);
 	} else {
 		rcpt_take(s, rcpt);

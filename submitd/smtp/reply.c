@@ -165,6 +165,8 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_NO_USER] =		{ 550, "5.1.1", "No such user here: ", P },
 	[SMTP_R_NO_ROUTE] =		{ 550, "5.4.4", "no next_hop is set on this server, so it "
 	    "sends to its own domains only; not to ", P },
+	[SMTP_R_ROUTE_NONE] =		{ 550, "5.4.4", "this server is set up to send no mail "
+	    "to that domain: ", P },
 
 	[SMTP_R_TOO_BIG] =		{ 552, "5.3.4", "The message is larger than this server "
 	    "takes, in octets: ", P },

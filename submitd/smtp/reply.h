@@ -108,6 +108,7 @@ enum smtp_reply {
 	SMTP_R_LIMIT_REJECT,
 	SMTP_R_NO_USER,
 	SMTP_R_NO_ROUTE,
+	SMTP_R_ROUTE_NONE,
 	/* the message */
 	SMTP_R_TOO_BIG,
 	SMTP_R_BARE_CONTENT,

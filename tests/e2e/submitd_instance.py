@@ -165,6 +165,7 @@ class Instance:
         self.conf = {
             "hostname": "mail.example.test",
             "local_domains": ["example.test", "other.test"],
+            "next_hop": "none",
             "tls_cert": [self.cert], "tls_key": [self.key],
             "mail_root": self.root + "/mail", "spool_dir": self.root + "/spool",
             "db_dir": self.root + "/db", "run_dir": self.root + "/run",

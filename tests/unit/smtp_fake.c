@@ -294,6 +294,18 @@ conf_is_local_domain(const struct conf *c, const char *domain)
 	return strcmp(domain, c->local_domains.v[0]) == 0;
 }
 
+/* The domain none.example has a route that is none; else next_hop decides. */
+const struct conf_route *
+conf_route_find(const struct conf *c, const char *domain)
+{
+	static const struct conf_route none = { .via = CONF_VIA_NONE };
+
+	if (strcmp(domain, "none.example") == 0)
+		return &none;
+	return conf_is_local_domain(c, domain) ? c->route_local :
+	    c->route_next_hop;
+}
+
 /* ----------------------------------------------------------------- authd -- */
 
 static void
@@ -554,6 +566,10 @@ fake_new(enum fake_service service)
 	f->conf.hostname = strdup("mail.example.org");
 	f->conf.local_domains.v = &f->local_domain;
 	f->conf.local_domains.n = 1;
+	f->route_local.via = CONF_VIA_LOCAL;
+	f->route_next_hop.via = CONF_VIA_NONE;
+	f->conf.route_local = &f->route_local;
+	f->conf.route_next_hop = &f->route_next_hop;
 	f->conf.message_size_limit = 100000;
 	f->conf.recipient_limit = 10;
 	f->conf.line_limit = 65536;
@@ -797,6 +813,7 @@ fake_set_next_hop(struct fake *f, const char *next_hop)
 {
 	free(f->conf.next_hop);
 	f->conf.next_hop = strdup(next_hop);
+	f->route_next_hop.via = CONF_VIA_SMTP;
 }
 
 void

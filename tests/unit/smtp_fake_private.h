@@ -5,7 +5,7 @@
 #define SUBMITD_TESTS_SMTP_FAKE_PRIVATE_H
 
 #include "auth/authc.h"
-#include "lib/conf.h"
+#include "lib/conf_route.h"
 #include "lib/conn.h"
 #include "submitd/smtp/worker.h"
 #include "tests/unit/smtp_fake.h"
@@ -35,6 +35,7 @@ struct conn {
 
 struct fake {
 	struct conf		 conf;
+	struct conf_route	 route_local, route_next_hop;
 	char			*local_domain;
 	struct smtp_settings	 settings;
 	struct smtp_worker	 worker;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/conf_private.h"
+#include "lib/conf_route.h"
 #include "lib/str.h"
 #include "tests/unit/unit.h"
 
@@ -74,6 +75,9 @@ load(const char *text, const char *override, struct conf **ret,
 }
 
 /* Each is an error; the text begins with "DIR/c" where the row has a colon. */
+#define ROUTE(keys) "route r {\n" keys "\n}\n"
+#define STAR "domains = \"*\"\n"
+
 static void
 test_errors(void **state)
 {
@@ -108,7 +112,46 @@ test_errors(void **state)
 		{ "domain", HOST "local_domains = \"a b.c\"\n", NULL,
 		  ":2: local_domains: expected domains" },
 		{ "next hop", HOST "next_hop = \"a:b\"\n", NULL,
-		  ":2: next_hop: expected host:port" },
+		  ":2: next_hop: expected mx, none, host:port" },
+		{ "route without via", HOST ROUTE("domains = \"a.b\""), NULL,
+		  ":2: route r: expected via = mx, smtp" },
+		{ "route without domains", HOST ROUTE("via = mx"), NULL,
+		  ":2: route r: expected domains" },
+		{ "route's domains", HOST ROUTE("domains = {\"a b.c\", \"..\"}"),
+		  NULL, ":3: domains: expected domains such as" },
+		{ "route without host", HOST ROUTE(STAR "via = smtp"), NULL,
+		  ":2: route r: expected host" },
+		{ "route by MX with a host", HOST ROUTE(STAR
+		  "via = mx\nhost = \"a.b\""), NULL,
+		  ":2: route r: host: expected only with" },
+		{ "route's host", HOST ROUTE("host = \"a b\""), NULL,
+		  ":3: host: expected host:port, [address]" },
+		{ "SMTP over a UNIX socket", HOST ROUTE(STAR
+		  "via = smtp\nhost = \"unix:/s\""), NULL,
+		  ":2: route r: host: expected unix: only with" },
+		{ "TLS over a UNIX socket", HOST ROUTE(STAR "via = lmtp\n"
+		  "host = \"unix:/s\"\ntls = encrypt"), NULL,
+		  ":2: route r: tls: expected none or may" },
+		{ "port beside host", HOST ROUTE(STAR "via = smtp\n"
+		  "host = \"a.b\"\nport = 26"), NULL,
+		  ":2: route r: port: expected only with via = mx" },
+		{ "credentials in clear", HOST ROUTE(STAR "via = smtp\n"
+		  "host = \"a.b\"\nauth = plain\nauth_user = u\n"
+		  "auth_secret_file = \"/s\"\ntls = encrypt"), NULL,
+		  ":2: route r: auth: expected tls = verify" },
+		{ "credentials without a secret", HOST ROUTE(STAR "via = smtp\n"
+		  "host = \"a.b\"\nauth = plain\nauth_user = u\n"
+		  "tls = verify"), NULL,
+		  ":2: route r: auth: expected auth_user and" },
+		{ "credentials to anybody", HOST ROUTE(STAR "via = mx\n"
+		  "auth = plain\ntls = dane"), NULL,
+		  ":2: route r: auth: expected only with via" },
+		{ "local for others' domains", HOST
+		  ROUTE(STAR "via = local"), NULL,
+		  ":2: route r: domains: expected domains of local_domains" },
+		{ "route called next_hop", HOST "route next_hop {\n" STAR
+		  "via = mx\n}\n", NULL,
+		  ":2: route next_hop: expected another name" },
 		{ "template", HOST "maildir = \"../%n\"\n", NULL,
 		  ":2: maildir: expected a path below mail_root" },
 		{ "template for all", HOST "maildir = \"%d\"\n", NULL,
@@ -541,6 +584,109 @@ test_table(void **state)
 	conf_unref(c);
 }
 
+/* ---------------------------------------------------------------- routes -- */
+
+static struct conf *
+load_text(const char *text)
+{
+	struct conf *c;
+	struct err e;
+
+	if (load(text, NULL, &c, &e) != 0)
+		fail_msg("%s", e.text);
+	return c;
+}
+
+static const char routes_text[] = HOST
+    "local_domains = {\"here.test\", \"there.test\"}\n"
+    "next_hop = none\n"
+    "route first {\ndomains = {\"a.test\", \".b.test\", \"b\303\274.test\"}\n"
+    "via = smtp\nhost = \"hop.test\"\n}\n"
+    "route second {\ndomains = {\"a.test\", \"there.test\"}\n"
+    "via = lmtp\nhost = \"unix:/run/lmtp\"\n}\n"
+    "route x.here {\ndomains = \"x.here.test\"\nvia = mx\n}\n"
+    "route below {\ndomains = \".test\"\nvia = none\n}\n"
+    "route rest {\ndomains = {\"*\"}\nvia = lmtp\n"
+    "host = \"[2001:db8::1]\"\n}\n";
+
+static void
+test_routes(void **state)
+{
+	static const struct {
+		const char *domain, *route, *text;
+	} rows[] = {
+		{ "a.test", "first", "route first hop.test" },
+		{ "b.test", "below", "route below none" },
+		{ "x.b.test", "first", "route first hop.test" },
+		{ "x.y.b.test", "first", "route first hop.test" },
+		{ "xn--b-xga.test", "first", "route first hop.test" },
+		{ "ab.test", "below", "route below none" },
+		{ "here.test", "below", "route below none" },
+		{ "there.test", "second",
+		  "route second LMTP unix:/run/lmtp" },
+		{ "x.here.test", "x.here", "route x.here by MX" },
+		{ "far.example", "rest", "route rest LMTP [2001:db8::1]" },
+		{ "[192.0.2.1]", "rest", "route rest LMTP [2001:db8::1]" },
+	};
+	struct conf *c = load_text(routes_text);
+	const struct conf_route *r;
+	char text[256], host[256];
+	uint16_t port;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		r = conf_route_find(c, rows[i].domain);
+		assert_string_equal(r->item.name, rows[i].route);
+		assert_int_equal(conf_route_text(r, text, sizeof(text)), 0);
+		assert_string_equal(text, rows[i].text);
+	}
+	r = conf_route_find(c, "a.test");
+	assert_int_equal(conf_route_host(r, host, sizeof(host), &port), 0);
+	assert_string_equal(host, "hop.test");
+	assert_int_equal(port, 25);
+	r = conf_route_find(c, "far.example");
+	assert_int_equal(conf_route_host(r, host, sizeof(host), &port), 0);
+	assert_string_equal(host, "2001:db8::1");
+	assert_int_equal(port, 24);
+	r = conf_route_find(c, "there.test");
+	assert_int_equal(conf_route_host(r, host, sizeof(host), &port),
+	    ERR_NOTFOUND);
+	assert_string_equal(conf_route_unix(r), "/run/lmtp");
+	conf_unref(c);
+}
+
+/* The keys that stand for routes. */
+static void
+test_routes_implicit(void **state)
+{
+	static const struct {
+		const char *text, *local, *other;
+	} rows[] = {
+		{ HOST, "next_hop by MX", "next_hop by MX" },
+		{ HOST "local_domains = here.test\nnext_hop = none\n",
+		  "local_domains into a Maildir here", "next_hop none" },
+		{ HOST "local_domains = here.test\nnext_hop = \"hop.test\"\n"
+		  "route all {\ndomains = \"*\"\nvia = mx\n}\n",
+		  "local_domains into a Maildir here", "route all by MX" },
+		{ HOST "next_hop = \"hop.test\"\n", "next_hop hop.test:25",
+		  "next_hop hop.test:25" },
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct conf *c = load_text(rows[i].text);
+
+		conf_route_text(conf_route_find(c, "here.test"), text,
+		    sizeof(text));
+		assert_string_equal(text, rows[i].local);
+		conf_route_text(conf_route_find(c, "far.test"), text,
+		    sizeof(text));
+		assert_string_equal(text, rows[i].other);
+		conf_unref(c);
+	}
+}
+
 int
 main(void)
 {
@@ -548,6 +694,8 @@ main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_listeners),
+		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_routes_implicit),
 		cmocka_unit_test(test_root),
 		cmocka_unit_test(test_show),
 		cmocka_unit_test(test_table),

@@ -27,6 +27,7 @@
 
 #include <cmocka.h>
 
+#include "lib/conf_route.h"
 #include "lib/clock.h"
 #include "lib/fio.h"
 #include "lib/log.h"
@@ -445,6 +446,7 @@ bench_open(struct bench *b, const char *script, bool bytewise)
 	b->conf = (struct conf){ .hostname = hostname,
 		.next_hop = b->next_hop, .local_domains = { domains, 1 },
 		.retry_min_s = 1, .retry_max_s = 2, .queue_lifetime_s = 86400 };
+	assert_int_equal(conf_routes_make(&b->conf), 0);
 	b->loop = spool.loop = loop_new();
 	spool.message = MESSAGE;
 	b->resolve = resolve_new(b->loop, NULL);
@@ -492,6 +494,7 @@ bench_close(struct bench *b)
 	bench_turns(b);
 	sched_free(b->sched);
 	hop_free(b->hop);
+	conf_routes_free(&b->conf);
 	bench_turns(b);
 	shutdown(server.listener, SHUT_RDWR);
 	pthread_join(b->thread, NULL);

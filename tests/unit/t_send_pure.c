@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "lib/buf.h"
-#include "lib/conf.h"
+#include "lib/conf_route.h"
 #include "lib/err.h"
 #include "submitd/send/content.h"
 #include "submitd/send/dns_answer.h"
@@ -373,9 +373,11 @@ test_route(void **state)
 		struct conf conf = { .local_domains = { domains, 1 },
 			.next_hop = row->hop ? hop : NULL };
 
+		assert_int_equal(conf_routes_make(&conf), 0);
 		if (route_of(&conf, row->address) != row->want)
 			print_error("%s\n", row->address);
 		assert_int_equal(route_of(&conf, row->address), row->want);
+		conf_routes_free(&conf);
 	}
 }
 

@@ -170,6 +170,9 @@ static const struct dialogue dialogues[] = {
 	{ "not local, no next_hop", LOGGED_IN, {
 	    "MAIL FROM:<alice@example.org>\r\nRCPT TO:<a@b.example>\r\n" },
 	    "250 550", 0 },
+	{ "a route that is none", LOGGED_IN, {
+	    "MAIL FROM:<alice@example.org>\r\nRCPT TO:<a@none.example>\r\n" },
+	    "250 550", 0 },
 	{ "source route goes nowhere else", LOGGED_IN, {
 	    "MAIL FROM:<alice@example.org>\r\n"
 	    "RCPT TO:<@example.org:a@b.example>\r\n" }, "250 550", 0 },
