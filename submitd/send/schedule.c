@@ -109,7 +109,7 @@ sched_place_job(struct sched *s, struct sched_entry *e, enum route route)
 	struct sched_job *job = &e->jobs[route];
 	int64_t due = INT64_MAX;
 
-	for (size_t i = 0; i < e->msg->n_rcpts; i++)
+	for (size_t i = 0; i < e->msg->n_rcpts && !e->held; i++)
 		if (sched_is_open(e->msg->rcpts[i].state) &&
 		    e->rcpts[i].route == route && !e->rcpts[i].busy &&
 		    e->rcpts[i].due_ms < due)
@@ -123,11 +123,13 @@ sched_place_job(struct sched *s, struct sched_entry *e, enum route route)
 void
 sched_place(struct sched *s, struct sched_entry *e)
 {
-	bool pending = false;
+	bool wanted = false;
 
-	for (size_t i = 0; i < e->msg->n_rcpts && !pending; i++)
-		pending = sched_is_open(e->msg->rcpts[i].state);
-	if (!pending) {
+	for (size_t i = 0; i < e->msg->n_rcpts && !wanted && !e->held; i++)
+		wanted = sched_is_open(e->msg->rcpts[i].state);
+	for (size_t r = 0; r < ROUTE__COUNT && e->held; r++)
+		wanted = wanted || e->jobs[r].attempt != NULL;
+	if (!wanted) {
 		sched_forget(s, e);
 		return;
 	}
@@ -167,10 +169,11 @@ sched_take_times(struct sched *s, struct sched_entry *e,
 
 /* -------------------------------------------------------- from the spool -- */
 
-/* The administrator wants it tried now. */
+/* The administrator wants it tried now, or released it. */
 static void
 sched_again(struct sched *s, struct sched_entry *e, struct spoolq_msg *m)
 {
+	e->held = false;
 	if (m->n_rcpts == e->msg->n_rcpts) {
 		for (size_t i = 0; i < m->n_rcpts; i++)
 			if (!e->rcpts[i].busy)
@@ -227,6 +230,18 @@ sched_on_gone(void *ctx, const char *id)
 }
 
 static void
+sched_on_held(void *ctx, const char *id)
+{
+	struct sched *s = ctx;
+	struct sched_entry *e = *sched_find(s, id);
+
+	if (e == NULL)
+		return;
+	e->held = true;
+	sched_place(s, e);
+}
+
+static void
 sched_on_reset(void *ctx)
 {
 	struct sched *s = ctx;
@@ -239,6 +254,7 @@ sched_on_reset(void *ctx)
 const struct spoolq_ops sched_spoolq_ops = {
 	.entry = sched_on_entry,
 	.gone = sched_on_gone,
+	.held = sched_on_held,
 	.reset = sched_on_reset,
 };
 

@@ -25,6 +25,8 @@ struct sched_entry {
 	struct sched_entry	*next;		/* in its bucket */
 	struct spoolq_msg	*msg;		/* owned; states kept current */
 	struct sched_rcpt	*rcpts;
+	bool			 held;		/* no new try; forgotten when the
+						 * last of its attempts is over */
 	struct sched_job	 jobs[ROUTE__COUNT];
 };
 

@@ -144,6 +144,8 @@ struct spoolq_msg {			/* owned by the receiver of entry() */
 	uint64_t		 octets;	/* of the message, CR LF counted */
 	bool			 eightbit;
 	bool			 smtputf8;
+	bool			 foreign;	/* the sender is not the user's:
+						 * reports go to the user */
 	enum spool_ret		 ret;
 	char			*envid;		/* xtext, "": none */
 	struct spool_wishes	 wishes;
@@ -159,6 +161,9 @@ struct spoolq_ops {
 	void	(*entry)(void *ctx, struct spoolq_msg *m);
 	/* The administrator deleted it. */
 	void	(*gone)(void *ctx, const char *id);
+	/* It is held: what runs goes on to its end and gives its results, but no
+	 * new try begins. When it is released it comes as an entry again. */
+	void	(*held)(void *ctx, const char *id);
 	/* The connection was lost: forget everything, it will be told anew. */
 	void	(*reset)(void *ctx);
 };

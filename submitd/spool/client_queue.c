@@ -119,7 +119,7 @@ spoolq_entry(struct spoolq *q, struct msg_in *in)
 	uint64_t arrived;
 	uint32_t n_rcpts, first;
 	uint16_t n;
-	uint8_t eightbit, smtputf8, ret;
+	uint8_t eightbit, smtputf8, foreign, ret;
 	int r;
 
 	msg_get_str(in, &id, STR_ID_SIZE - 1);
@@ -129,6 +129,7 @@ spoolq_entry(struct spoolq *q, struct msg_in *in)
 	msg_get_u64(in, &head.octets);
 	msg_get_u8(in, &eightbit);
 	msg_get_u8(in, &smtputf8);
+	msg_get_u8(in, &foreign);
 	msg_get_u8(in, &ret);
 	msg_get_str(in, &envid, SPOOL_ENVID_MAX);
 	if ((r = spool_wishes_get(in, &head.wishes)) != 0)
@@ -143,6 +144,7 @@ spoolq_entry(struct spoolq *q, struct msg_in *in)
 	head.arrived_s = (int64_t)arrived;
 	head.eightbit = eightbit != 0;
 	head.smtputf8 = smtputf8 != 0;
+	head.foreign = foreign != 0;
 	head.ret = ret;
 	head.n_rcpts = n_rcpts;
 	if (first == 0 && (r = spoolq_part_begin(q, &head, sender, user,
@@ -179,10 +181,12 @@ spoolq_packet(void *ctx, struct msg_in *in, int fd)
 	case SPOOLQ_ENTRY:
 		return spoolq_entry(q, in);
 	case SPOOLQ_GONE:
+	case SPOOLQ_HELD:
 		msg_get_str(in, &id, STR_ID_SIZE - 1);
 		if ((r = msg_get_end(in)) != 0)
 			return r;
-		q->ops->gone(q->ctx, id);
+		(in->type == SPOOLQ_GONE ? q->ops->gone : q->ops->held)(q->ctx,
+		    id);
 		return 0;
 	case SPOOLQ_OPEN | SPOOL_REPLY:
 	case SPOOLQ_BOUNCE | SPOOL_REPLY:

@@ -17,11 +17,13 @@
 #include "submitd/spool/wishes.h"
 
 #define ENVELOPE_MAGIC "SUBMITQ\n"
-#define ENVELOPE_VERSION 3u
+#define ENVELOPE_VERSION 4u
 #define ENVELOPE_RESULT_MAGIC 0x52u
+#define ENVELOPE_HOLD_MAGIC 0x48u
 #define ENVELOPE_RESULT_FIXED 27u	/* a record without its text */
 #define ENVELOPE_TEXT_MAX 511u		/* of any string but an address */
 #define ENVELOPE_TOLD 1u		/* flag of a record */
+#define ENVELOPE_FOREIGN 1u		/* flag of an envelope */
 #define ENVELOPE_TLS_OPTIONAL 1u	/* flag of the header */
 
 /* The packets of an envelope: each version has its own two types. */
@@ -137,6 +139,7 @@ envelope_put_head(struct msg_out *m, const struct envelope *e)
 	msg_put_u8(m, e->ret);
 	msg_put_str(m, e->envid);
 	spool_wishes_put(m, &e->wishes);
+	msg_put_u8(m, e->foreign ? ENVELOPE_FOREIGN : 0);
 }
 
 /* Puts recipients from `first` on while there is room; returns the next. */
@@ -235,11 +238,11 @@ envelope_get_string(struct msg_in *m, char **ret, size_t max)
 	return 0;
 }
 
-/* What version 1 has not, and, the wishes, not version 2. */
+/* What version 1 has not; the wishes came with version 3, the flags with 4. */
 static int
 envelope_get_asked(struct msg_in *m, unsigned int version, struct envelope *e)
 {
-	uint8_t smtputf8 = 0;
+	uint8_t smtputf8 = 0, flags = 0;
 	int r;
 
 	if (version < 2)
@@ -250,8 +253,12 @@ envelope_get_asked(struct msg_in *m, unsigned int version, struct envelope *e)
 		return r;
 	if (version >= 3 && (r = spool_wishes_get(m, &e->wishes)) != 0)
 		return r;
+	if (version >= 4)
+		msg_get_u8(m, &flags);
 	e->smtputf8 = smtputf8 != 0;
-	return smtputf8 > 1 || e->ret > SPOOL_RET_HDRS ? ERR_FORMAT : 0;
+	e->foreign = flags & ENVELOPE_FOREIGN;
+	return smtputf8 > 1 || e->ret > SPOOL_RET_HDRS ||
+	    flags > ENVELOPE_FOREIGN ? ERR_FORMAT : 0;
 }
 
 static int
@@ -387,7 +394,8 @@ envelope_result_pack(const struct envelope_result *r,
 {
 	size_t text = strnlen(r->text, SPOOL_TEXT_MAX);
 
-	dst[0] = ENVELOPE_RESULT_MAGIC;
+	dst[0] = r->rcpt == ENVELOPE_RCPT_HOLD ? ENVELOPE_HOLD_MAGIC :
+	    ENVELOPE_RESULT_MAGIC;
 	dst[1] = (uint8_t)(text >> 8);
 	dst[2] = (uint8_t)text;
 	dst[3] = r->state;
@@ -407,10 +415,15 @@ envelope_result_unpack(const uint8_t *p, size_t len,
 {
 	size_t text;
 
-	if (len < ENVELOPE_RESULT_FIXED || p[0] != ENVELOPE_RESULT_MAGIC)
+	if (len < ENVELOPE_RESULT_FIXED || (p[0] != ENVELOPE_RESULT_MAGIC &&
+	    p[0] != ENVELOPE_HOLD_MAGIC))
 		return ERR_FORMAT;
 	text = (size_t)p[1] << 8 | p[2];
+	/* The states of a recipient and the bits of a hold go equally far. */
+	_Static_assert(ENVELOPE_DELIVERED == (int)ENVELOPE_HOLD__ALL, "");
 	if (text > SPOOL_TEXT_MAX || text > len - ENVELOPE_RESULT_FIXED ||
+	    (p[0] == ENVELOPE_HOLD_MAGIC) !=
+	    (envelope_get32(p + 4) == ENVELOPE_RCPT_HOLD) ||
 	    p[3] > ENVELOPE_DELIVERED || memchr(p + 23, '\0', text) != NULL ||
 	    envelope_get32(p + 23 + text) != envelope_crc(p, 23 + text))
 		return ERR_FORMAT;

@@ -6,8 +6,8 @@
  *	content_offset	the message as it is sent: Received first, CR LF lines
  *	then		result records, appended as deliveries end
  *
- * Versions 1 (before SMTPUTF8 and DSN) and 2 (before struct spool_wishes) are
- * read as well. All integers are big-endian; header, envelope and each record
+ * Versions 1 (before SMTPUTF8 and DSN), 2 (before struct spool_wishes) and 3
+ * (before flags and holds) are read as well. All integers are big-endian; header, envelope and each record
  * carry a CRC-32. What only the message itself tells (TLS-Required) is in the
  * header, which is written last.
  * A record that is torn, and all behind it, is as if it had not been written.
@@ -40,6 +40,8 @@ struct envelope {
 	int64_t	  arrived_s;
 	bool	  eightbit;
 	bool	  smtputf8;
+	bool	  foreign;	/* the sender is not his user's: sender_policy
+				 * let it through, and only logged it */
 	uint8_t	  ret;		/* enum spool_ret */
 	char	 *envid;	/* xtext, "": none */
 	struct spool_wishes wishes;	/* tls_optional: of the header */
@@ -63,8 +65,18 @@ enum envelope_state {		/* of a recipient; numbers on disk */
 	ENVELOPE_DELIVERED = 3,	/* the report of it is still owed */
 };
 
+enum envelope_hold {		/* why the message is held; bits, on disk */
+	ENVELOPE_HOLD_ADMIN = 1,	/* submitctl queue hold */
+	ENVELOPE_HOLD_USER = 2,		/* its user is disabled */
+	ENVELOPE_HOLD__ALL = 3
+};
+
+/* rcpt: a hold record. Its state are all the enum envelope_hold that count from
+ * now on (0: released), its next_try_s since when, its text who said so. */
+#define ENVELOPE_RCPT_HOLD	UINT32_MAX
+
 struct envelope_result {
-	uint32_t rcpt;		/* index */
+	uint32_t rcpt;		/* index, or ENVELOPE_RCPT_HOLD */
 	uint8_t	 state;		/* enum envelope_state */
 	uint32_t tries;
 	int64_t	 next_try_s;

@@ -83,6 +83,7 @@ static const struct child_ops spool_child_ops = {
 static const struct queue_hooks spool_hooks = {
 	.told = sender_told,
 	.left = sender_left,
+	.held = sender_held,
 };
 
 static void

@@ -27,10 +27,11 @@
  *
  *	SPOOLQ_ENTRY  (from the spool, id 0) str id, str sender, str user,
  *	              u64 arrived_s, u64 octets, u8 eightbit, u8 smtputf8,
- *	              u8 ret, str envid, WISHES, u32 n_rcpts, u32 first,
- *	              u16 n, n times { RCPT, u8 state, u32 tries, u64 next_try_s, u8 told };
+ *	              u8 foreign, u8 ret, str envid, WISHES, u32 n_rcpts,
+ *	              u32 first, u16 n, n times { RCPT, u8 state, u32 tries, u64 next_try_s, u8 told };
  *	              packets until first + n is n_rcpts
  *	SPOOLQ_GONE   (from the spool, id 0) str id
+ *	SPOOLQ_HELD   (from the spool, id 0) str id
  *	SPOOLQ_OPEN   call: str id; reply: u8 ok, u64 offset; +fd when ok
  *	SPOOLQ_RESULT str id, u32 rcpt, u8 kind, u64 next_try_s, u8 told,
  *	              str text
@@ -59,6 +60,7 @@ enum spoolq_type {
 	SPOOLQ_OPEN,
 	SPOOLQ_RESULT,
 	SPOOLQ_BOUNCE,
+	SPOOLQ_HELD,
 };
 
 enum spoolq_kind {

@@ -13,12 +13,16 @@
 
 #include "submitd/spool/queue.h"
 
+#include "lib/clock.h"
+#include "lib/err.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
 #define QUEUE_BUCKETS 16384u
+#define QUEUE_USER_BUCKETS 4096u
 #define QUEUE_RECORDS_MAX (64u * 1024 * 1024)
 #define QUEUE_STUCK_MS 5000
+#define QUEUE_BY_AUTHD "user disable"	/* who holds, in words */
 
 struct queue {
 	struct flush			*flush;
@@ -29,6 +33,9 @@ struct queue {
 	TAILQ_HEAD(, queue_msg)		 tell;
 	TAILQ_HEAD(, queue_msg)		 stuck;
 	LIST_HEAD(, queue_msg)		 buckets[QUEUE_BUCKETS];
+	LIST_HEAD(, queue_user)		 user_buckets[QUEUE_USER_BUCKETS];
+	TAILQ_HEAD(, queue_user)	 users;
+	LIST_HEAD(, queue_cursor)	 cursors;
 	size_t				 n;
 };
 
@@ -67,6 +74,7 @@ queue_new(struct loop *l, struct flush *f, const struct queue_hooks *hooks,
 	TAILQ_INIT(&q->msgs);
 	TAILQ_INIT(&q->tell);
 	TAILQ_INIT(&q->stuck);
+	TAILQ_INIT(&q->users);
 	if (timer_init(&q->retry, l, queue_retry, q) != 0) {
 		free(q);
 		return NULL;
@@ -95,6 +103,7 @@ queue_msg_new(struct envelope *e)
 	m->arrived_s = e->arrived_s;
 	m->eightbit = e->eightbit;
 	m->smtputf8 = e->smtputf8;
+	m->foreign = e->foreign;
 	m->ret = e->ret;
 	m->wishes = e->wishes;
 	m->n_rcpts = m->n_pending = e->n_rcpts;
@@ -123,6 +132,7 @@ queue_msg_free(struct queue_msg *m)
 	free(m->envid);
 	free(m->sender);
 	free(m->user);
+	free(m->held_by);
 	buf_free(&m->records);
 	buf_free(&m->flight);
 	free(m);
@@ -198,17 +208,62 @@ queue_kick(struct queue_msg *m)
 	flush_add(m->queue->flush, &m->op);
 }
 
+static void
+queue_untell(struct queue_msg *m)
+{
+	if (m->to_tell)
+		TAILQ_REMOVE(&m->queue->tell, m, tell);
+	m->to_tell = false;
+}
+
+static void
+queue_own(struct queue_msg *m)
+{
+	struct queue *q = m->queue;
+	struct queue_user *u;
+
+	if (m->user[0] == '\0')
+		return;
+	if ((u = queue_user_get(q, m->user)) == NULL) {
+		/* It is queued all the same, and counted for nobody. */
+		LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", m->id),
+		    KV_A("op", "count"), KV_T("why", "no memory for it"));
+		return;
+	}
+	m->owner = u;
+	LIST_INSERT_HEAD(&u->msgs, m, of_owner);
+	u->messages++;
+	u->octets += m->octets;
+}
+
+static void
+queue_disown(struct queue_msg *m)
+{
+	struct queue_user *u = m->owner;
+
+	if (u == NULL)
+		return;
+	LIST_REMOVE(m, of_owner);
+	u->messages--;
+	u->octets -= m->octets;
+	m->owner = NULL;
+	queue_user_put(m->queue, u);
+}
+
 /* Takes it out of the queue and off the disk. */
 static void
 queue_remove(struct queue_msg *m)
 {
 	struct queue *q = m->queue;
+	struct queue_cursor *c;
 
+	LIST_FOREACH(c, &q->cursors, link)
+		if (c->next == m)
+			c->next = TAILQ_NEXT(m, order);
 	TAILQ_REMOVE(&q->msgs, m, order);
 	LIST_REMOVE(m, bucket);
-	if (m->to_tell)
-		TAILQ_REMOVE(&q->tell, m, tell);
-	m->to_tell = false;
+	queue_untell(m);
+	queue_disown(m);
 	q->n--;
 	m->removing = true;
 	q->hooks->left(q->ctx, m);
@@ -220,7 +275,7 @@ queue_remove(struct queue_msg *m)
 static void
 queue_tell(struct queue_msg *m)
 {
-	if (m->to_tell)
+	if (m->to_tell || m->held != 0)
 		return;
 	m->to_tell = true;
 	TAILQ_INSERT_TAIL(&m->queue->tell, m, tell);
@@ -241,10 +296,8 @@ queue_tell_none(struct queue *q)
 {
 	struct queue_msg *m;
 
-	while ((m = TAILQ_FIRST(&q->tell)) != NULL) {
-		TAILQ_REMOVE(&q->tell, m, tell);
-		m->to_tell = false;
-	}
+	while ((m = TAILQ_FIRST(&q->tell)) != NULL)
+		queue_untell(m);
 }
 
 struct queue_msg *
@@ -252,10 +305,8 @@ queue_take_to_tell(struct queue *q)
 {
 	struct queue_msg *m = TAILQ_FIRST(&q->tell);
 
-	if (m != NULL) {
-		TAILQ_REMOVE(&q->tell, m, tell);
-		m->to_tell = false;
-	}
+	if (m != NULL)
+		queue_untell(m);
 	return m;
 }
 
@@ -281,10 +332,14 @@ queue_add(struct queue *q, struct queue_msg *m, uint64_t offset,
 	TAILQ_INSERT_TAIL(&q->msgs, m, order);
 	LIST_INSERT_HEAD(&q->buckets[queue_bucket(m->id)], m, bucket);
 	q->n++;
+	queue_own(m);
 	if (m->n_pending == 0) {
 		queue_remove(m);
 		return;
 	}
+	/* Disabled while the flush ran. */
+	if (m->owner != NULL && m->owner->disabled)
+		(void)queue_hold(m, ENVELOPE_HOLD_USER, 0, QUEUE_BY_AUTHD);
 	queue_tell(m);
 	q->hooks->told(q->ctx);
 }
@@ -296,11 +351,24 @@ queue_is_open(uint8_t state)
 	return state == ENVELOPE_PENDING || state == ENVELOPE_DELIVERED;
 }
 
+static bool
+queue_msg_apply_hold(struct queue_msg *m, const struct envelope_result *r)
+{
+	m->held = r->state;
+	m->held_s = r->state == 0 ? 0 : r->next_try_s;
+	free(m->held_by);
+	/* Without memory it is not shown who, that is all. */
+	m->held_by = r->state == 0 ? NULL : strdup(r->text);
+	return true;
+}
+
 bool
 queue_msg_apply(struct queue_msg *m, const struct envelope_result *r)
 {
 	struct queue_rcpt *rcpt;
 
+	if (r->rcpt == ENVELOPE_RCPT_HOLD)
+		return queue_msg_apply_hold(m, r);
 	if (r->rcpt >= m->n_rcpts)
 		return false;
 	rcpt = &m->rcpts[r->rcpt];
@@ -320,11 +388,21 @@ queue_msg_apply(struct queue_msg *m, const struct envelope_result *r)
 	return true;
 }
 
-bool
-queue_result(struct queue_msg *m, const struct envelope_result *r)
+static void
+queue_record(struct queue_msg *m, const struct envelope_result *r)
 {
 	uint8_t record[ENVELOPE_RESULT_MAX];
 
+	if (buf_append(&m->records, record,
+	    envelope_result_pack(r, record)) != 0)
+		LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", m->id),
+		    KV_A("op", "result"), KV_T("why", "no memory for it"));
+	queue_kick(m);
+}
+
+bool
+queue_result(struct queue_msg *m, const struct envelope_result *r)
+{
 	if (!queue_msg_apply(m, r))
 		return false;
 	if (m->n_pending == 0) {
@@ -332,11 +410,31 @@ queue_result(struct queue_msg *m, const struct envelope_result *r)
 		queue_remove(m);
 		return true;
 	}
-	if (buf_append(&m->records, record,
-	    envelope_result_pack(r, record)) != 0)
-		LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", m->id),
-		    KV_A("op", "result"), KV_T("why", "no memory for it"));
-	queue_kick(m);
+	queue_record(m, r);
+	return true;
+}
+
+bool
+queue_hold(struct queue_msg *m, uint8_t set, uint8_t clear, const char *by)
+{
+	struct queue *q = m->queue;
+	struct envelope_result r = { .rcpt = ENVELOPE_RCPT_HOLD,
+		.state = (uint8_t)((m->held | set) & ~clear),
+		.next_try_s = clock_now_s() };
+	uint8_t before = m->held;
+
+	if (r.state == before)
+		return false;
+	(void)str_copy(r.text, sizeof(r.text), by);
+	(void)queue_msg_apply(m, &r);
+	queue_record(m, &r);
+	if (before == 0) {
+		queue_untell(m);
+		q->hooks->held(q->ctx, m);
+	} else if (m->held == 0) {
+		queue_tell(m);
+		q->hooks->told(q->ctx);
+	}
 	return true;
 }
 
@@ -348,7 +446,99 @@ queue_delete(struct queue_msg *m, queue_gone_fn *gone, void *ctx)
 	queue_remove(m);
 }
 
+/* ---------------------------------------------------------------- users -- */
+
+struct queue_user *
+queue_user_find(struct queue *q, const char *name)
+{
+	struct queue_user *u;
+
+	LIST_FOREACH(u, &q->user_buckets[str_hash(name, strlen(name)) %
+	    QUEUE_USER_BUCKETS], bucket)
+		if (strcmp(u->name, name) == 0)
+			return u;
+	return NULL;
+}
+
+struct queue_user *
+queue_user_get(struct queue *q, const char *name)
+{
+	struct queue_user *u = queue_user_find(q, name);
+
+	if (u != NULL)
+		return u;
+	if ((u = calloc(1, sizeof(*u))) == NULL ||
+	    (u->name = strdup(name)) == NULL) {
+		free(u);
+		return NULL;
+	}
+	u->stale = true;
+	TAILQ_INSERT_TAIL(&q->users, u, order);
+	LIST_INSERT_HEAD(&q->user_buckets[str_hash(name, strlen(name)) %
+	    QUEUE_USER_BUCKETS], u, bucket);
+	return u;
+}
+
+void
+queue_user_put(struct queue *q, struct queue_user *u)
+{
+	if (u == NULL || u->messages > 0)
+		return;
+	TAILQ_REMOVE(&q->users, u, order);
+	LIST_REMOVE(u, bucket);
+	free(u->name);
+	free(u);
+}
+
+void
+queue_user_set(struct queue_user *u, bool disabled)
+{
+	struct queue_msg *m;
+
+	u->stale = false;
+	u->disabled = disabled;
+	LIST_FOREACH(m, &u->msgs, of_owner)
+		(void)queue_hold(m, disabled ? ENVELOPE_HOLD_USER : 0,
+		    disabled ? 0 : ENVELOPE_HOLD_USER, QUEUE_BY_AUTHD);
+}
+
+struct queue_user *
+queue_user_first(struct queue *q)
+{
+	return TAILQ_FIRST(&q->users);
+}
+
+struct queue_user *
+queue_user_next(struct queue_user *u)
+{
+	return TAILQ_NEXT(u, order);
+}
+
 /* -------------------------------------------------------------- looking -- */
+
+void
+queue_cursor_begin(struct queue *q, struct queue_cursor *c,
+    struct queue_msg *m)
+{
+	c->next = m;
+	LIST_INSERT_HEAD(&q->cursors, c, link);
+}
+
+struct queue_msg *
+queue_cursor_next(struct queue_cursor *c)
+{
+	struct queue_msg *m = c->next;
+
+	if (m != NULL)
+		c->next = TAILQ_NEXT(m, order);
+	return m;
+}
+
+void
+queue_cursor_end(struct queue_cursor *c)
+{
+	LIST_REMOVE(c, link);
+}
 
 struct queue_msg *
 queue_find(struct queue *q, const char *id)

@@ -20,6 +20,18 @@
 struct queue;
 struct queue_msg;
 
+/* Whose messages wait or come in. A bounce is nobody's. */
+struct queue_user {
+	LIST_ENTRY(queue_user)	 bucket;
+	TAILQ_ENTRY(queue_user)	 order;
+	LIST_HEAD(, queue_msg)	 msgs;		/* queued, held too */
+	char			*name;
+	uint64_t		 messages;	/* and those that are open */
+	uint64_t		 octets;
+	bool			 disabled;	/* by authd-core's last word */
+	bool			 stale;		/* which may be out of date */
+};
+
 struct queue_rcpt {
 	char	*address;
 	uint8_t	 state;		/* enum envelope_state */
@@ -39,6 +51,10 @@ struct queue_msg {
 	int64_t			 arrived_s;
 	bool			 eightbit;
 	bool			 smtputf8;
+	bool			 foreign;	/* struct envelope */
+	uint8_t			 held;		/* enum envelope_hold, bits */
+	int64_t			 held_s;	/* since */
+	char			*held_by;	/* who said so, or NULL */
 	uint8_t			 ret;
 	char			*envid;
 	struct spool_wishes	 wishes;
@@ -50,6 +66,8 @@ struct queue_msg {
 	size_t			 n_pending;	/* or only delivered */
 	/* Private to queue.c */
 	struct queue		*queue;
+	struct queue_user	*owner;		/* or NULL */
+	LIST_ENTRY(queue_msg)	 of_owner;
 	TAILQ_ENTRY(queue_msg)	 order;
 	TAILQ_ENTRY(queue_msg)	 tell;
 	TAILQ_ENTRY(queue_msg)	 again;
@@ -71,6 +89,8 @@ struct queue_hooks {
 	void	(*told)(void *ctx);	/* queue_to_tell() has something */
 	/* It left the queue; `m` is good for the call. */
 	void	(*left)(void *ctx, struct queue_msg *m);
+	/* It is held from now on: no new try. */
+	void	(*held)(void *ctx, struct queue_msg *m);
 };
 
 struct queue *queue_new(struct loop *l, struct flush *f,
@@ -97,8 +117,36 @@ size_t	queue_count(const struct queue *q);
 bool	queue_result(struct queue_msg *m, const struct envelope_result *r);
 /* Removes it whatever is pending. gone(ctx, id, r) later; NULL is fine. */
 void	queue_delete(struct queue_msg *m, queue_gone_fn *gone, void *ctx);
-/* All that is pending may be tried now; tells it anew. */
+/* All that is pending may be tried now; tells it anew, unless it is held. */
 void	queue_try_now(struct queue_msg *m);
+/* Sets or clears reasons to hold it (enum envelope_hold), and makes that
+ * durable; what runs runs to its end. False: nothing changed. */
+bool	queue_hold(struct queue_msg *m, uint8_t set, uint8_t clear,
+	    const char *by);
+
+/* Goes over the messages by arrival, over many turns of the loop: what is
+ * removed meanwhile is left out, what comes is met. */
+struct queue_cursor {
+	struct queue_msg		*next;
+	LIST_ENTRY(queue_cursor)	 link;
+};
+/* Begins with m, which may be NULL. */
+void	queue_cursor_begin(struct queue *q, struct queue_cursor *c,
+	    struct queue_msg *m);
+struct queue_msg *queue_cursor_next(struct queue_cursor *c);
+void	queue_cursor_end(struct queue_cursor *c);
+
+/* The user, made where there is none: give it back with queue_user_put(). NULL:
+ * no memory. */
+struct queue_user *queue_user_get(struct queue *q, const char *name);
+struct queue_user *queue_user_find(struct queue *q, const char *name);
+struct queue_user *queue_user_first(struct queue *q);
+struct queue_user *queue_user_next(struct queue_user *u);
+/* Forgets him when nothing of his is left. NULL is fine. */
+void	queue_user_put(struct queue *q, struct queue_user *u);
+/* What authd-core says of him: holds all of his, or releases what was held for
+ * that. */
+void	queue_user_set(struct queue_user *u, bool disabled);
 
 /* What submitd-send is to be told, oldest first. */
 void	queue_tell_all(struct queue *q);

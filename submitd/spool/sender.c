@@ -59,6 +59,7 @@ sender_tell_part(struct sender *s)
 	msg_put_u64(m, q->octets);
 	msg_put_u8(m, q->eightbit);
 	msg_put_u8(m, q->smtputf8);
+	msg_put_u8(m, q->foreign);
 	msg_put_u8(m, q->ret);
 	msg_put_str(m, q->envid);
 	spool_wishes_put(m, &q->wishes);
@@ -120,14 +121,29 @@ sender_left(void *ctx, struct queue_msg *m)
 		sp->sender->telling = NULL;
 }
 
-void
-sender_say_gone(struct spool *sp, const char *id)
+static void
+sender_say(struct spool *sp, enum spoolq_type type, const char *id)
 {
 	if (sp->sender == NULL)
 		return;
-	msg_begin(&sp->msg, SPOOLQ_GONE, 0);
+	msg_begin(&sp->msg, (uint16_t)type, 0);
 	msg_put_str(&sp->msg, id);
 	(void)ipc_send(sp->sender->ipc, &sp->msg, -1);
+}
+
+void
+sender_say_gone(struct spool *sp, const char *id)
+{
+	sender_say(sp, SPOOLQ_GONE, id);
+}
+
+void
+sender_held(void *ctx, struct queue_msg *m)
+{
+	struct spool *sp = ctx;
+
+	sender_left(sp, m);
+	sender_say(sp, SPOOLQ_HELD, m->id);
 }
 
 /* --------------------------------------------------------------- requests -- */

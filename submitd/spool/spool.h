@@ -53,6 +53,7 @@ void	sender_accepted(void *ctx, int fd, uid_t uid, pid_t pid);
 /* Hooks of the queue. */
 void	sender_told(void *ctx);
 void	sender_left(void *ctx, struct queue_msg *m);
+void	sender_held(void *ctx, struct queue_msg *m);
 void	sender_close(struct spool *sp);
 /* The administrator deleted it. */
 void	sender_say_gone(struct spool *sp, const char *id);

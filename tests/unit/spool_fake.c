@@ -109,6 +109,7 @@ auth_accepted(void *ctx, int fd, uid_t uid, pid_t pid)
 static const struct queue_hooks hooks = {
 	.told = sender_told,
 	.left = sender_left,
+	.held = sender_held,
 };
 
 static int
@@ -300,6 +301,7 @@ put_one(struct put *p)
 struct spoolq_msg *told[64];
 size_t n_told;
 char gone_id[STR_ID_SIZE];
+char held_id[STR_ID_SIZE];
 
 static void
 on_entry(void *ctx, struct spoolq_msg *m)
@@ -319,6 +321,15 @@ on_gone(void *ctx, const char *id)
 }
 
 static void
+on_held(void *ctx, const char *id)
+{
+	(void)ctx;
+	str_copy(held_id, sizeof(held_id), id);
+	if (waiting > 0)
+		called();
+}
+
+static void
 on_reset(void *ctx)
 {
 	(void)ctx;
@@ -327,6 +338,7 @@ on_reset(void *ctx)
 static const struct spoolq_ops sender_client_ops = {
 	.entry = on_entry,
 	.gone = on_gone,
+	.held = on_held,
 	.reset = on_reset,
 };
 

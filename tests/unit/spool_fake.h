@@ -58,6 +58,7 @@ void	put_one(struct put *p);		/* and waits for its end */
 extern struct spoolq_msg *told[64];
 extern size_t n_told;
 extern char gone_id[STR_ID_SIZE];
+extern char held_id[STR_ID_SIZE];
 extern int open_fd;
 extern uint64_t open_offset;
 void	sender_begin(unsigned int n);	/* and waits for n entries */

@@ -11,6 +11,7 @@
 #include "lib/msg.h"
 #include "submitd/spool/envelope.h"
 #include "submitd/spool/header.h"
+#include "submitd/spool/wishes.h"
 #include "tests/unit/unit.h"
 
 #define ID "abcdefghijklmnop"
@@ -85,7 +86,7 @@ test_asked_round(void **state)
 	size_t len;
 
 	(void)state;
-	e.smtputf8 = true;
+	e.smtputf8 = e.foreign = true;
 	e.ret = SPOOL_RET_HDRS;
 	e.envid = envid;
 	e.dsn = dsn;
@@ -95,6 +96,7 @@ test_asked_round(void **state)
 	assert_int_equal(envelope_pack(&e, &p, &len), 0);
 	assert_int_equal(envelope_unpack(p, len, &back), 0);
 	assert_true(back.smtputf8);
+	assert_true(back.foreign);
 	assert_int_equal(back.ret, SPOOL_RET_HDRS);
 	assert_string_equal(back.envid, envid);
 	assert_int_equal(back.dsn[0].notify, 0);
@@ -112,12 +114,13 @@ test_asked_round(void **state)
 	free(p);
 }
 
-/* As versions 1 and 2 wrote it. */
+/* As versions 1 to 3 wrote it. */
 static void
 test_old_of(unsigned int version)
 {
 	static const char *const head[] = { ID, "a@example.org", "u@example.org" },
 	    *const rest[] = { "192.0.2.7", "", "PLAIN", "sid", "helo" };
+	static const struct spool_wishes wishes = { .priority = 7 };
 	struct msg_out *m = malloc(sizeof(*m));
 	uint8_t p[2000];
 	struct envelope e;
@@ -135,15 +138,17 @@ test_old_of(unsigned int version)
 			msg_put_u64(m, 1795000000);
 			msg_put_u8(m, 1);
 			msg_put_u32(m, 1);
-			if (version == 2) {
+			if (version >= 2) {
 				msg_put_u8(m, 1);
 				msg_put_u8(m, SPOOL_RET_FULL);
 				msg_put_str(m, "Q");
 			}
+			if (version >= 3)
+				spool_wishes_put(m, &wishes);
 		} else {
 			msg_put_u16(m, 1);
 			msg_put_str(m, "b@example.com");
-			if (version == 2) {
+			if (version >= 2) {
 				msg_put_u8(m, SPOOL_NOTIFY_DELAY);
 				msg_put_str(m, "");
 			}
@@ -158,13 +163,14 @@ test_old_of(unsigned int version)
 	assert_int_equal(envelope_unpack(p, len, &e), 0);
 	assert_string_equal(e.rcpts[0], "b@example.com");
 	assert_string_equal(e.envid, version == 1 ? "" : "Q");
-	assert_int_equal(e.smtputf8, version == 2);
-	assert_int_equal(e.dsn != NULL, version == 2);
-	assert_int_equal(e.wishes.priority, 0);
+	assert_int_equal(e.smtputf8, version >= 2);
+	assert_int_equal(e.dsn != NULL, version >= 2);
+	assert_int_equal(e.wishes.priority, version >= 3 ? 7 : 0);
+	assert_false(e.foreign);
 	assert_int_equal(e.wishes.hold_until_s, 0);
 	envelope_free(&e);
 	/* A head of one version, recipients of another. */
-	p[4 + 3] ^= 4;
+	p[4 + 3] ^= 8;
 	assert_int_not_equal(envelope_unpack(p, len, &e), 0);
 }
 
@@ -174,6 +180,7 @@ test_old(void **state)
 	(void)state;
 	test_old_of(1);
 	test_old_of(2);
+	test_old_of(3);
 }
 
 static void
@@ -230,6 +237,30 @@ test_result_round(void **state)
 	n = envelope_result_pack(&r, p);
 	assert_int_equal(envelope_result_unpack(p, n, &back), n);
 	assert_int_equal(strlen(back.text), SPOOL_TEXT_MAX);
+}
+
+/* A hold record has a kind of its own, and no other form may pass for it. */
+static void
+test_hold_round(void **state)
+{
+	struct envelope_result r = { .rcpt = ENVELOPE_RCPT_HOLD,
+		.state = ENVELOPE_HOLD__ALL, .next_try_s = 1795000000,
+		.text = "uid 0" }, back;
+	uint8_t p[ENVELOPE_RESULT_MAX];
+	size_t n = envelope_result_pack(&r, p);
+	uint32_t crc;
+
+	(void)state;
+	assert_int_equal(envelope_result_unpack(p, n, &back), n);
+	assert_int_equal(back.rcpt, ENVELOPE_RCPT_HOLD);
+	assert_int_equal(back.state, ENVELOPE_HOLD__ALL);
+	assert_int_equal(back.next_try_s, r.next_try_s);
+	assert_string_equal(back.text, "uid 0");
+	p[0] = 'R';
+	crc = envelope_crc(p, n - 4);
+	for (size_t i = 0; i < 4; i++)
+		p[n - 4 + i] = (uint8_t)(crc >> (24 - 8 * i));
+	assert_int_equal(envelope_result_unpack(p, n, &back), ERR_FORMAT);
 }
 
 struct received_case {
@@ -436,6 +467,7 @@ main(void)
 		cmocka_unit_test(test_old),
 		cmocka_unit_test(test_header_round),
 		cmocka_unit_test(test_result_round),
+		cmocka_unit_test(test_hold_round),
 		cmocka_unit_test(test_received),
 		cmocka_unit_test(test_received_origin),
 		cmocka_unit_test(test_received_long),
