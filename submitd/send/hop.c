@@ -36,7 +36,7 @@ struct hop_link {
 	struct hop		*hop;
 	enum hop_link_state	 state;
 	struct attempt		*attempt;
-	struct resolve_query	*query;
+	struct hosts_query	*query;
 	struct smtp_client	*client;
 	struct smtp_client_txn	 txn;
 	unsigned int		 n_sent;
@@ -87,7 +87,7 @@ static void
 hop_link_free(struct hop_link *k)
 {
 	TAILQ_REMOVE(&k->hop->links, k, link);
-	resolve_cancel(k->query);
+	hosts_cancel(k->query);
 	smtp_client_abort(k->client);
 	timer_free(&k->idle);
 	free(k);
@@ -320,44 +320,18 @@ static const struct smtp_client_ops hop_client_ops = {
 
 /* ------------------------------------------------------------- connecting -- */
 
-static struct hosts *
-hop_hosts(const struct hop *h, const struct addr *addrs, size_t n)
-{
-	struct hosts *hosts = calloc(1, sizeof(*hosts));
-
-	if (hosts == NULL)
-		return NULL;
-	hosts->host = calloc(1, sizeof(*hosts->host));
-	if (hosts->host == NULL) {
-		free(hosts);
-		return NULL;
-	}
-	hosts->n = 1;
-	str_copy(hosts->host->name, sizeof(hosts->host->name), h->host);
-	for (size_t i = 0; i < n && i < HOSTS_ADDRS_MAX; i++) {
-		hosts->host->addrs[i] = addrs[i];
-		hosts->host->addrs[i].port = h->port;
-		hosts->host->n_addrs++;
-	}
-	return hosts;
-}
-
 static void
-hop_resolved(void *ctx, const struct addr *addrs, size_t n, const char *why)
+hop_found(void *ctx, enum hosts_verdict v, struct hosts *hosts,
+    const char *text)
 {
 	struct hop_link *k = ctx;
 	struct hop *h = k->hop;
 	struct smtp_client_target t = { .hostname = h->conf->hostname,
-		.last_good = h->last_good, .tls = h->tls };
+		.hosts = hosts, .last_good = h->last_good, .tls = h->tls };
 
 	k->query = NULL;
-	if (n == 0) {
-		hop_link_failed(k, false, why);
-		return;
-	}
-	t.hosts = hop_hosts(h, addrs, n);
-	if (t.hosts == NULL) {
-		hop_link_failed(k, false, "4.3.0 out of memory");
+	if (v != HOSTS_OK) {
+		hop_link_failed(k, false, text);
 		return;
 	}
 	k->client = smtp_client_new(h->loop, &t, &hop_client_ops, k);
@@ -373,7 +347,8 @@ hop_link_connect(struct hop_link *k)
 	k->state = HOP_CONNECTING;
 	(void)str_format(k->attempt->relay, sizeof(k->attempt->relay), "%s:%u",
 	    h->host, h->port);
-	k->query = resolve_host(h->resolve, h->host, hop_resolved, k);
+	k->query = hosts_find(h->resolve, h->conf, h->conf->route_next_hop,
+	    "", hop_found, k);
 	if (k->query == NULL)
 		hop_link_failed(k, false, "4.3.0 out of memory");
 }

@@ -40,13 +40,14 @@ struct tlsa {			/* one usable record (RFC 7672 section 3.1) */
 
 struct hosts_host {
 	char		 name[256];	/* of the MX or the configured host,
-					 * ASCII; an address without brackets */
+					 * ASCII; an address without brackets;
+					 * "unix:/path" */
 	struct addr	 addrs[HOSTS_ADDRS_MAX];	/* with ports, IPv6
 					 * first unless address_family;
 					 * forbidden ones left out */
 	size_t		 n_addrs;	/* more than 0, but for unix: */
 	bool		 secure;	/* MX and address records are
-					 * DNSSEC-secure */
+					 * DNSSEC-secure; only with tls = dane */
 	/* dane: only with tls = dane, where the TLSA records are secure. TLS
 	 * must be used, even if none of them is usable (n_tlsa 0: then without
 	 * authentication, RFC 7672 section 2.2). */
@@ -91,9 +92,9 @@ void	hosts_free(struct hosts *h);		/* NULL is fine */
 /*
  * The host's TLSA records go into `ssl`, of a context on which
  * SSL_CTX_dane_enable() was called, before the handshake; sets its SNI and
- * names. With that SSL_get_verify_result() is X509_V_OK only for a match.
- * 1: records are in, the certificate must match; 0: h->dane, but none is usable:
- * TLS without authentication; ERR_NOMEM or ERR_FORMAT.
+ * names, and SSL_VERIFY_PEER. 1: records are in, the handshake fails unless the
+ * certificate matches one of them; 0: none is usable: TLS without
+ * authentication (h->dane) or none at all; ERR_NOMEM or ERR_FORMAT.
  */
 int	hosts_dane_setup(const struct hosts_host *h, SSL *ssl);
 

@@ -1,23 +1,27 @@
 # submitd-send: what is queued goes out
 noinst_LIBRARIES += submitd/send/libsend.a
 submitd_send_libsend_a_SOURCES = \
+	submitd/send/address_policy.c submitd/send/address_policy.h \
 	submitd/send/attempt.c submitd/send/attempt.h \
 	submitd/send/content.c submitd/send/content.h \
 	submitd/send/dns_answer.c submitd/send/dns_answer.h \
 	submitd/send/dsn.c submitd/send/dsn.h \
 	submitd/send/hop.c submitd/send/hop.h \
-	submitd/send/hosts.h \
+	submitd/send/hosts.c submitd/send/hosts.h \
 	submitd/send/hop_reply.c submitd/send/hop_reply.h \
 	submitd/send/job_heap.c submitd/send/job_heap.h \
 	submitd/send/local_client.c submitd/send/local_client.h \
+	submitd/send/mx.c submitd/send/mx.h \
 	submitd/send/outcome.c submitd/send/outcome.h \
 	submitd/send/resolve.c submitd/send/resolve.h \
+	submitd/send/resolve_host.c \
 	submitd/send/retry.c submitd/send/retry.h \
 	submitd/send/route.c submitd/send/route.h \
 	submitd/send/schedule.c submitd/send/schedule.h \
 	submitd/send/schedule_private.h \
 	submitd/send/smtp_client.c submitd/send/smtp_client.h \
-	submitd/send/smtp_client_private.h submitd/send/smtp_client_txn.c
+	submitd/send/smtp_client_private.h submitd/send/smtp_client_txn.c \
+	submitd/send/tlsa.c submitd/send/tlsa.h
 submitd_send_libsend_a_CFLAGS = $(AM_CFLAGS) $(UNBOUND_CFLAGS)
 
 pkglibexec_PROGRAMS += submitd/send/submitd-send

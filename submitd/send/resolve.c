@@ -1,14 +1,17 @@
 /*
- * resolve.c - host names to addresses, by libunbound's event interface.
+ * resolve.c - questions to the DNS, by libunbound's event interface.
  *
- * Runs in submitd-send. Nothing here blocks: never getaddrinfo(). A query lives
- * until libunbound has answered both of its halves, for ub_cancel() does not
- * work with the event interface; its owner is answered or cancelled earlier.
+ * Runs in submitd-send. Nothing here blocks: never getaddrinfo(). A question
+ * lives until libunbound has answered it, for ub_cancel() does not work with the
+ * event interface; its owner is answered or cancelled earlier. The same question
+ * asked twice goes out once: libunbound sees to that.
  */
 #include "config.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
 
 #include <unbound.h>
 #include <unbound-event.h>
@@ -16,40 +19,42 @@
 #include "submitd/send/resolve.h"
 
 #include "lib/str.h"
-#include "submitd/send/dns_answer.h"
 
-#define RESOLVE_WAIT_MS	20000
-#define RESOLVE_HOST_MAX 255u
+#define RESOLVE_ANCHOR	"/usr/share/dns/root.key"	/* dns-root-data */
+
+enum resolve_stage {
+	RESOLVE_WAITING,	/* for one of the others to be answered */
+	RESOLVE_OPEN,		/* libunbound has it */
+	RESOLVE_ANSWERED,	/* the timer tells the owner */
+};
+
+TAILQ_HEAD(resolve_list, resolve_ask);
 
 struct resolve {
-	struct loop	*loop;
-	struct ub_ctx	*ub;
+	struct loop		*loop;
+	struct ub_ctx		*plain;
+	struct ub_ctx		*strict;	/* validates; NULL: no anchor */
+	struct resolve_list	 waiting;
+	struct resolve_list	 others;
+	size_t			 n_open;
+	bool			 starting;
 };
 
-struct resolve_half {
-	struct resolve_query	*query;
-	unsigned int		 type;		/* DNS_TYPE_ */
-	struct addr		 addrs[RESOLVE_ADDRS_MAX / 2];
-	size_t			 n;
-	int			 failed;	/* no answer at all */
-	unsigned int		 rcode;
-};
-
-struct resolve_query {
-	struct resolve_half	 half[2];	/* AAAA, A */
-	unsigned int		 open;		/* halves not yet answered */
-	char			 host[RESOLVE_HOST_MAX + 1];
-	resolve_fn		*fn;		/* NULL: answered or cancelled */
+struct resolve_ask {
+	TAILQ_ENTRY(resolve_ask) link;
+	struct resolve		*resolve;
+	enum resolve_stage	 stage;
+	bool			 validate;
+	char			 name[DNS_NAME_SIZE];
+	unsigned int		 type;
+	resolve_reply_fn	*fn;		/* NULL: told or cancelled */
 	void			*ctx;
 	struct timer		 timer;
+	struct resolve_reply	 reply;
+	uint8_t			*packet;
 };
 
-static void
-resolve_option(struct ub_ctx *ub, const char *name, const char *value)
-{
-	/* An option that this libunbound lacks is no reason not to start. */
-	(void)ub_ctx_set_option(ub, name, value);
-}
+/* --------------------------------------------------------------- contexts -- */
 
 static void
 resolve_nothing(void *ctx, int rcode, void *packet, int len, int sec,
@@ -64,52 +69,123 @@ resolve_nothing(void *ctx, int rcode, void *packet, int len, int sec,
 	(void)limited;
 }
 
-/* Where to ask; a test build can be told to ask a server of the test's. */
-static int
-resolve_servers(struct ub_ctx *ub)
+/* What a test build is told by its environment, or NULL. */
+static const char *
+resolve_test(const char *name)
 {
 #ifdef SUBMITD_TEST_BUILD
-	const char *test = getenv("SUBMITD_TEST_DNS");	/* "127.0.0.1@5353" */
-
-	if (test != NULL)
-		return ub_ctx_set_fwd(ub, test);
+	return getenv(name);
+#else
+	(void)name;
+	return NULL;
 #endif
-	return ub_ctx_resolvconf(ub, NULL);
+}
+
+static void
+resolve_options(struct ub_ctx *ub)
+{
+	static const char *const options[][2] = {
+		{ "do-not-query-localhost:", "no" },
+		{ "outgoing-range:", "128" },
+		{ "num-queries-per-thread:", "128" },
+		{ "msg-cache-size:", "256k" },
+		{ "rrset-cache-size:", "512k" },
+		{ "key-cache-size:", "256k" },
+		{ "neg-cache-size:", "128k" },
+		/* libunbound would deny these itself; a site's own name servers
+		 * may know hosts there. */
+		{ "local-zone:", "test. transparent" },
+		{ "local-zone:", "home.arpa. transparent" },
+	};
+
+	/* An option that this libunbound lacks is no reason not to start. */
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		(void)ub_ctx_set_option(ub, options[i][0], options[i][1]);
+}
+
+/* The first question makes libunbound open all that it needs: before chroot. */
+static struct ub_ctx *
+resolve_context(struct loop *l, const char *anchor, struct err *reterr)
+{
+	const char *dns = resolve_test("SUBMITD_TEST_DNS");	/* "127.0.0.1@5353" */
+	struct ub_ctx *ub = ub_ctx_create_event(loop_base(l));
+
+	if (ub == NULL) {
+		err_set(reterr, ERR_NOMEM, "libunbound: no context");
+		return NULL;
+	}
+	ub_ctx_debugout(ub, NULL);	/* its words have no place in our log */
+	resolve_options(ub);
+	/* Without these files libunbound asks the root servers itself. */
+	(void)ub_ctx_hosts(ub, NULL);
+	(void)(dns != NULL ? ub_ctx_set_fwd(ub, dns) :
+	    ub_ctx_resolvconf(ub, NULL));
+	if ((anchor != NULL && ub_ctx_add_ta_file(ub, anchor) != 0) ||
+	    ub_resolve_event(ub, "localhost", DNS_TYPE_A, 1, NULL,
+	    resolve_nothing, NULL) != 0) {
+		err_set(reterr, ERR_SYSTEM, "libunbound does not start");
+		ub_ctx_delete(ub);
+		return NULL;
+	}
+	return ub;
 }
 
 struct resolve *
 resolve_new(struct loop *l, struct err *reterr)
 {
+	const char *anchor = resolve_test("SUBMITD_TEST_ANCHOR");
 	struct resolve *r = calloc(1, sizeof(*r));
 
-	if (r == NULL ||
-	    (r->ub = ub_ctx_create_event(loop_base(l))) == NULL) {
-		free(r);
-		err_set(reterr, ERR_NOMEM, "libunbound: no context");
+	if (r == NULL) {
+		err_set(reterr, ERR_NOMEM, "no memory");
 		return NULL;
 	}
 	r->loop = l;
-	ub_ctx_debugout(r->ub, NULL);	/* its words have no place in our log */
-	resolve_option(r->ub, "do-not-query-localhost:", "no");
-	resolve_option(r->ub, "outgoing-range:", "64");
-	resolve_option(r->ub, "num-queries-per-thread:", "64");
-	resolve_option(r->ub, "msg-cache-size:", "256k");
-	resolve_option(r->ub, "rrset-cache-size:", "512k");
-	/* libunbound would deny these itself; a site's own name servers may
-	 * know hosts there. */
-	resolve_option(r->ub, "local-zone:", "test. transparent");
-	resolve_option(r->ub, "local-zone:", "home.arpa. transparent");
-	/* Without these files libunbound asks the root servers itself. */
-	(void)ub_ctx_hosts(r->ub, NULL);
-	(void)resolve_servers(r->ub);
-	/* The first query makes it open all that it needs: before chroot. */
-	if (ub_resolve_event(r->ub, "localhost", DNS_TYPE_A, 1, NULL,
-	    resolve_nothing, NULL) != 0) {
-		err_set(reterr, ERR_SYSTEM, "libunbound does not start");
-		resolve_free(r);
+	TAILQ_INIT(&r->waiting);
+	TAILQ_INIT(&r->others);
+	if (anchor == NULL)
+		anchor = RESOLVE_ANCHOR;
+	r->plain = resolve_context(l, NULL, reterr);
+	if (r->plain != NULL && access(anchor, R_OK) == 0)
+		r->strict = resolve_context(l, anchor, NULL);
+	if (r->plain == NULL) {
+		free(r);
 		return NULL;
 	}
 	return r;
+}
+
+bool
+resolve_validates(const struct resolve *r)
+{
+	return r->strict != NULL;
+}
+
+struct loop *
+resolve_loop(struct resolve *r)
+{
+	return r->loop;
+}
+
+/* -------------------------------------------------------------- questions -- */
+
+static void
+resolve_ask_free(struct resolve_ask *a)
+{
+	struct resolve *r = a->resolve;
+
+	TAILQ_REMOVE(a->stage == RESOLVE_WAITING ? &r->waiting : &r->others, a,
+	    link);
+	timer_free(&a->timer);
+	free(a->packet);
+	free(a);
+}
+
+static void
+resolve_list_free(struct resolve_list *list)
+{
+	while (!TAILQ_EMPTY(list))
+		resolve_ask_free(TAILQ_FIRST(list));
 }
 
 void
@@ -117,137 +193,150 @@ resolve_free(struct resolve *r)
 {
 	if (r == NULL)
 		return;
-	ub_ctx_delete(r->ub);
+	r->starting = true;	/* libunbound answers what is open: no more */
+	resolve_list_free(&r->waiting);
+	ub_ctx_delete(r->plain);
+	if (r->strict != NULL)
+		ub_ctx_delete(r->strict);
+	resolve_list_free(&r->others);
 	free(r);
 }
 
-/* Frees it once nobody can call back any more. */
 static void
-resolve_release(struct resolve_query *q)
+resolve_take(struct resolve_reply *reply, struct resolve_ask *a, int rcode,
+    const void *packet, int len)
 {
-	if (q->open > 0 || q->fn != NULL)
+	reply->failed = true;
+	if (rcode == DNS_RCODE_NXDOMAIN && packet == NULL) {
+		reply->rcode = DNS_RCODE_NXDOMAIN;
+		reply->failed = false;
 		return;
-	timer_free(&q->timer);
-	free(q);
-}
-
-static void
-resolve_answer(struct resolve_query *q)
-{
-	struct addr all[RESOLVE_ADDRS_MAX];
-	resolve_fn *fn = q->fn;
-	char why[RESOLVE_HOST_MAX + 80];
-	const char *what = "4.4.3 the name servers do not answer for";
-	size_t n = 0;
-
-	for (size_t i = 0; i < 2; i++) {
-		memcpy(all + n, q->half[i].addrs,
-		    q->half[i].n * sizeof(all[0]));
-		n += q->half[i].n;
 	}
-	if (q->half[0].rcode == DNS_RCODE_NXDOMAIN ||
-	    q->half[1].rcode == DNS_RCODE_NXDOMAIN)
-		what = "4.4.4 there is no host";
-	else if (q->open == 0 && !q->half[0].failed && !q->half[1].failed)
-		what = "4.4.4 there is no address for host";
-	str_format(why, sizeof(why), "%s %s", what, q->host);
-	q->fn = NULL;
-	fn(q->ctx, all, n, why);
-	resolve_release(q);
+	if ((rcode != DNS_RCODE_NOERROR && rcode != DNS_RCODE_NXDOMAIN) ||
+	    packet == NULL || len < 4 ||
+	    (a->packet = malloc((size_t)len)) == NULL)
+		return;
+	memcpy(a->packet, packet, (size_t)len);
+	reply->packet = a->packet;
+	reply->len = (size_t)len;
+	reply->rcode = a->packet[3] & 15u;
+	reply->failed = reply->rcode != DNS_RCODE_NOERROR &&
+	    reply->rcode != DNS_RCODE_NXDOMAIN;
 }
 
-static void
-resolve_timeout(void *ctx)
-{
-	struct resolve_query *q = ctx;
+static void resolve_start(struct resolve *r);
 
-	if (q->fn != NULL)
-		resolve_answer(q);
-}
-
+/* sec: 1 bogus, 2 secure; a bogus answer may also be a failure with a reason. */
 static void
 resolve_packet(void *ctx, int rcode, void *packet, int len, int sec,
     char *why, int limited)
 {
-	struct resolve_half *h = ctx;
-	struct resolve_query *q = h->query;
+	struct resolve_ask *a = ctx;
+	struct resolve *r = a->resolve;
 
-	(void)sec;
-	(void)why;
 	(void)limited;
-	h->rcode = (unsigned int)rcode;
-	h->failed = rcode != 0 && rcode != DNS_RCODE_NXDOMAIN;
-	if (rcode == 0 && (packet == NULL || len < 0 ||
-	    dns_answer_parse(packet, (size_t)len, h->type, h->addrs,
-	    RESOLVE_ADDRS_MAX / 2, &h->n, &h->rcode) != 0 ||
-	    (h->rcode != DNS_RCODE_NOERROR && h->rcode != DNS_RCODE_NXDOMAIN)))
-		h->failed = 1;
-	/* From here on by the timer: local data are answered at once, within
-	 * resolve_host(). */
-	if (--q->open == 0 && q->fn != NULL)
-		timer_arm(&q->timer, 0);
-	else
-		resolve_release(q);
-}
-
-/* What is no matter for DNS: literals, and RFC 6761's localhost. */
-static bool
-resolve_known(struct resolve_query *q)
-{
-	char literal[RESOLVE_HOST_MAX + 1];
-	struct addr *a = q->half[0].addrs;
-	size_t len = strlen(q->host);
-
-	if (str_ieq(q->host, "localhost")) {
-		addr_parse_ip("127.0.0.1", &a[0]);
-		addr_parse_ip("::1", &a[1]);
-		q->half[0].n = 2;
-		return true;
+	r->n_open--;
+	a->stage = RESOLVE_ANSWERED;
+	if (a->fn == NULL) {
+		resolve_ask_free(a);
+	} else {
+		resolve_take(&a->reply, a, rcode, packet, len);
+		a->reply.bogus = sec == 1 ||
+		    (why != NULL && a->reply.failed && a->validate);
+		a->reply.secure = sec == 2 && !a->reply.failed;
+		if (a->reply.bogus)
+			a->reply.failed = true;
+		/* By the timer: what is in the cache comes at once, within
+		 * resolve_ask(). */
+		timer_arm(&a->timer, 0);
 	}
-	if (len > 2 && q->host[0] == '[' && q->host[len - 1] == ']')
-		str_copy_n(literal, sizeof(literal), q->host + 1, len - 2);
-	else
-		str_copy(literal, sizeof(literal), q->host);
-	if (addr_parse_ip(literal, &a[0]) != 0)
-		return false;
-	q->half[0].n = 1;
-	return true;
+	resolve_start(r);
 }
 
-struct resolve_query *
-resolve_host(struct resolve *r, const char *host, resolve_fn *fn, void *ctx)
+static void
+resolve_open(struct resolve_ask *a)
 {
-	struct resolve_query *q = calloc(1, sizeof(*q));
+	struct resolve *r = a->resolve;
+	struct ub_ctx *ub = a->validate ? r->strict : r->plain;
 
-	if (q == NULL || str_copy(q->host, sizeof(q->host), host) != 0 ||
-	    timer_init(&q->timer, r->loop, resolve_timeout, q) != 0) {
-		free(q);
+	TAILQ_REMOVE(&r->waiting, a, link);
+	TAILQ_INSERT_TAIL(&r->others, a, link);
+	a->stage = RESOLVE_OPEN;
+	r->n_open++;
+	if (ub == NULL)
+		resolve_packet(a, DNS_RCODE_SERVFAIL, NULL, 0, 1, NULL, 0);
+	else if (ub_resolve_event(ub, a->name, (int)a->type, 1, a,
+	    resolve_packet, NULL) != 0)
+		resolve_packet(a, DNS_RCODE_SERVFAIL, NULL, 0, 0, NULL, 0);
+}
+
+static void
+resolve_start(struct resolve *r)
+{
+	if (r->starting)
+		return;
+	r->starting = true;
+	while (r->n_open < RESOLVE_OPEN_MAX && !TAILQ_EMPTY(&r->waiting))
+		resolve_open(TAILQ_FIRST(&r->waiting));
+	r->starting = false;
+}
+
+/* The answer is there, or the time is over. */
+static void
+resolve_tell(void *ctx)
+{
+	struct resolve_ask *a = ctx;
+	struct resolve_reply none = { .failed = true };
+	resolve_reply_fn *fn = a->fn;
+	void *fn_ctx = a->ctx;
+
+	a->fn = NULL;
+	if (a->stage == RESOLVE_ANSWERED) {
+		fn(fn_ctx, &a->reply);
+		resolve_ask_free(a);
+		return;
+	}
+	if (a->stage == RESOLVE_WAITING)
+		resolve_ask_free(a);
+	fn(fn_ctx, &none);
+}
+
+struct resolve_ask *
+resolve_ask(struct resolve *r, bool validate, const char *name,
+    unsigned int type, resolve_reply_fn *fn, void *ctx)
+{
+	struct resolve_ask *a = calloc(1, sizeof(*a));
+
+	if (a == NULL || timer_init(&a->timer, r->loop, resolve_tell, a) != 0) {
+		free(a);
 		return NULL;
 	}
-	q->fn = fn;
-	q->ctx = ctx;
-	if (resolve_known(q)) {
-		timer_arm(&q->timer, 0);
-		return q;
+	a->resolve = r;
+	a->validate = validate;
+	a->type = type;
+	a->fn = fn;
+	a->ctx = ctx;
+	timer_arm(&a->timer, RESOLVE_WAIT_MS);
+	TAILQ_INSERT_TAIL(&r->waiting, a, link);
+	if (str_copy(a->name, sizeof(a->name), name) == 0) {
+		resolve_start(r);
+		return a;
 	}
-	timer_arm(&q->timer, RESOLVE_WAIT_MS);
-	q->half[0] = (struct resolve_half){ .query = q, .type = DNS_TYPE_AAAA };
-	q->half[1] = (struct resolve_half){ .query = q, .type = DNS_TYPE_A };
-	q->open = 2;
-	for (int i = 0; i < 2; i++)
-		if (ub_resolve_event(r->ub, host, (int)q->half[i].type, 1,
-		    &q->half[i], resolve_packet, NULL) != 0)
-			resolve_packet(&q->half[i], DNS_RCODE_SERVFAIL, NULL, 0,
-			    0, NULL, 0);
-	return q;
+	a->reply.failed = true;			/* no such name can be */
+	TAILQ_REMOVE(&r->waiting, a, link);
+	TAILQ_INSERT_TAIL(&r->others, a, link);
+	a->stage = RESOLVE_ANSWERED;
+	timer_arm(&a->timer, 0);
+	return a;
 }
 
 void
-resolve_cancel(struct resolve_query *q)
+resolve_ask_cancel(struct resolve_ask *a)
 {
-	if (q == NULL || q->fn == NULL)
+	if (a == NULL || a->fn == NULL)
 		return;
-	q->fn = NULL;
-	timer_stop(&q->timer);
-	resolve_release(q);
+	a->fn = NULL;
+	timer_stop(&a->timer);
+	if (a->stage != RESOLVE_OPEN)
+		resolve_ask_free(a);
 }

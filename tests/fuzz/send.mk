@@ -5,7 +5,7 @@ check_PROGRAMS += $(FUZZ_SEND)
 if !FUZZ
 TESTS += $(FUZZ_SEND)
 endif
-FUZZ_SEND_LIBS = submitd/send/libsend.a $(RUN_LIBS)
+FUZZ_SEND_LIBS = submitd/send/libsend.a $(RUN_LIBS) $(UNBOUND_LIBS)
 tests_fuzz_fuzz_send_reply_SOURCES = tests/fuzz/fuzz_send_reply.c
 tests_fuzz_fuzz_send_reply_LDADD = $(FUZZ_MAIN) $(FUZZ_SEND_LIBS)
 tests_fuzz_fuzz_send_dns_SOURCES = tests/fuzz/fuzz_send_dns.c

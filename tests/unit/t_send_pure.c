@@ -18,7 +18,6 @@
 #include "lib/conf_route.h"
 #include "lib/err.h"
 #include "submitd/send/content.h"
-#include "submitd/send/dns_answer.h"
 #include "submitd/send/hop_reply.h"
 #include "submitd/send/route.h"
 
@@ -259,84 +258,6 @@ test_content(void **state)
 	}
 }
 
-/* ------------------------------------------------------------------- DNS -- */
-
-#define DNS_HEAD(rcode, q, a) "\x12\x34\x81" rcode q a "\0\0\0\0"
-#define DNS_NAME "\4host\4test\0"
-#define DNS_RR_A DNS_NAME "\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1"
-#define DNS_RR_A2 "\xc0\x0c" "\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\2"
-#define DNS_RR_CNAME "\xc0\x0c" "\0\5\0\1\0\0\0\x3c\0\2\xc0\x0c"
-#define DNS_RR_AAAA "\xc0\x0c" "\0\x1c\0\1\0\0\0\x3c\0\x10\x20\1\xd\xb8" \
-	"\0\0\0\0\0\0\0\0\0\0\0\1"
-#define DNS_QUESTION DNS_NAME "\0\1\0\1"
-
-struct dns_row {
-	const char	*name;
-	const char	*packet;
-	size_t		 len;
-	unsigned int	 type;
-	int		 want;		/* result */
-	unsigned int	 rcode;
-	size_t		 n;
-	const char	*first;
-};
-
-#define PACKET(p) p, sizeof(p) - 1
-/* clang-format off */
-static const struct dns_row dns_rows[] = {
-	{ "A", PACKET(DNS_HEAD("\x80", "\0\1", "\0\1") DNS_QUESTION DNS_RR_A), DNS_TYPE_A, 0, 0, 1, "192.0.2.1" },
-	{ "no question", PACKET(DNS_HEAD("\x80", "\0\0", "\0\1") DNS_RR_A), DNS_TYPE_A, 0, 0, 1, "192.0.2.1" },
-	{ "alias, then two", PACKET(DNS_HEAD("\x80", "\0\1", "\0\3") DNS_QUESTION DNS_RR_CNAME DNS_RR_A2 DNS_RR_A), DNS_TYPE_A, 0, 0, 2, "192.0.2.2" },
-	{ "AAAA", PACKET(DNS_HEAD("\x80", "\0\1", "\0\1") DNS_QUESTION DNS_RR_AAAA), DNS_TYPE_AAAA, 0, 0, 1, "2001:db8::1" },
-	{ "the other type", PACKET(DNS_HEAD("\x80", "\0\1", "\0\1") DNS_QUESTION DNS_RR_AAAA), DNS_TYPE_A, 0, 0, 0, NULL },
-	{ "no answer", PACKET(DNS_HEAD("\x80", "\0\1", "\0\0") DNS_QUESTION), DNS_TYPE_A, 0, 0, 0, NULL },
-	{ "NXDOMAIN", PACKET(DNS_HEAD("\x83", "\0\1", "\0\0") DNS_QUESTION), DNS_TYPE_A, 0, 3, 0, NULL },
-	{ "fewer records than said", PACKET(DNS_HEAD("\x80", "\0\1", "\0\2") DNS_QUESTION DNS_RR_A), DNS_TYPE_A, ERR_FORMAT, 0, 0, NULL },
-	{ "an A of 5 octets", PACKET(DNS_HEAD("\x80", "\0\0", "\0\1") DNS_NAME "\0\1\0\1\0\0\0\0\0\5abcde"), DNS_TYPE_A, ERR_FORMAT, 0, 0, NULL },
-	{ "data behind the end", PACKET(DNS_HEAD("\x80", "\0\0", "\0\1") DNS_NAME "\0\1\0\1\0\0\0\0\0\4abc"), DNS_TYPE_A, ERR_FORMAT, 0, 0, NULL },
-	{ "a pointer to itself", PACKET(DNS_HEAD("\x80", "\0\0", "\0\1") "\xc0\x0c"), DNS_TYPE_A, ERR_FORMAT, 0, 0, NULL },
-	{ "a label of type 01", PACKET(DNS_HEAD("\x80", "\0\0", "\0\1") "\x41xxxx\0\0\1\0\1\0\0\0\0\0\4abcd"), DNS_TYPE_A, ERR_FORMAT, 0, 0, NULL },
-	{ "no head", PACKET("\x12\x34\x81"), DNS_TYPE_A, ERR_FORMAT, 0, 0, NULL },
-};
-/* clang-format on */
-
-static void
-test_dns(void **state)
-{
-	struct addr got[4];
-	unsigned int rcode;
-	char text[ADDR_STRLEN];
-	size_t n;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(dns_rows) / sizeof(*dns_rows); i++) {
-		const struct dns_row *row = &dns_rows[i];
-		const uint8_t *p = (const uint8_t *)row->packet;
-		int r = dns_answer_parse(p, row->len, row->type, got, 4, &n,
-		    &rcode);
-
-		if (r != row->want || n != row->n)
-			print_error("%s\n", row->name);
-		assert_int_equal(r, row->want);
-		assert_int_equal(n, row->n);
-		if (r == 0)
-			assert_int_equal(rcode, row->rcode);
-		if (n > 0)
-			assert_string_equal(addr_ip_text(&got[0], text),
-			    row->first);
-		/* Cut anywhere: no crash, and never more than there is. */
-		for (size_t cut = 0; cut < row->len; cut++) {
-			(void)dns_answer_parse(p, cut, row->type, got, 4, &n,
-			    &rcode);
-			assert_true(n <= row->n || row->want != 0);
-		}
-	}
-	/* No more than there is room for. */
-	assert_int_equal(dns_answer_parse((const uint8_t *)dns_rows[2].packet,
-	    dns_rows[2].len, DNS_TYPE_A, got, 1, &n, &rcode), 0);
-	assert_int_equal(n, 1);
-}
-
 /* ---------------------------------------------------------------- routes -- */
 
 struct route_row {
@@ -390,7 +311,6 @@ main(void)
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_print),
 		cmocka_unit_test(test_content),
-		cmocka_unit_test(test_dns),
 		cmocka_unit_test(test_route),
 	};
 
