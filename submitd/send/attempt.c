@@ -24,7 +24,10 @@
 #include "submitd/send/schedule_private.h"
 
 #define ATTEMPT_POSTPONE_MAX_MS	60000
-#define ATTEMPT_LATE_S		(4 * 3600)	/* NOTIFY=DELAY */
+
+/* RFC 2852 section 4.1.3 */
+#define ATTEMPT_TOO_LATE	"5.4.7 the time by which it was to be delivered " \
+	"is over"
 
 static void attempt_report(struct attempt *a);
 static void attempt_untold(struct attempt *a);
@@ -57,19 +60,15 @@ attempt_due(const struct sched_entry *e, enum route route,
 	return n;
 }
 
-struct attempt *
-attempt_new(struct sched *s, struct sched_entry *e, enum route route,
-    int64_t now_ms)
+/* With those of this state who are due; NULL: there are none, or no memory. */
+static struct attempt *
+attempt_make(struct sched *s, struct sched_entry *e, enum route route,
+    enum spoolq_state state, int64_t now_ms)
 {
-	enum spoolq_state state = SPOOLQ_DELIVERED;
 	size_t n = attempt_due(e, route, state, now_ms, NULL);
-	struct attempt *a = calloc(1, sizeof(*a));
+	struct attempt *a = n == 0 ? NULL : calloc(1, sizeof(*a));
 
-	if (n == 0) {
-		state = SPOOLQ_PENDING;
-		n = attempt_due(e, route, state, now_ms, NULL);
-	}
-	if (a == NULL || (a->rcpts = calloc(n + 1, sizeof(*a->rcpts))) == NULL) {
+	if (a == NULL || (a->rcpts = calloc(n, sizeof(*a->rcpts))) == NULL) {
 		free(a);
 		return NULL;
 	}
@@ -78,14 +77,46 @@ attempt_new(struct sched *s, struct sched_entry *e, enum route route,
 	a->route = route;
 	a->fd = -1;
 	a->stage = ATTEMPT_WORKING;
-	a->owed = state == SPOOLQ_DELIVERED;
 	a->n_rcpts = attempt_due(e, route, state, now_ms, a->rcpts);
-	for (size_t i = 0; i < a->n_rcpts; i++) {
+	for (size_t i = 0; i < a->n_rcpts; i++)
 		e->rcpts[a->rcpts[i].index].busy = true;
-		if (a->owed)	/* the words that it was taken with are gone */
-			outcome_set(&a->rcpts[i], OUTCOME_DONE, false,
-			    "2.0.0 delivered");
-	}
+	return a;
+}
+
+struct attempt *
+attempt_new(struct sched *s, struct sched_entry *e, enum route route,
+    int64_t now_ms)
+{
+	const struct spool_wishes *w = &e->msg->wishes;
+	struct attempt *a = attempt_make(s, e, route, SPOOLQ_DELIVERED, now_ms);
+
+	if (a == NULL)
+		return w->by_mode == SPOOL_BY_RETURN &&
+		    now_ms >= w->by_s * 1000 ? attempt_new_late(s, e, route) :
+		    attempt_make(s, e, route, SPOOLQ_PENDING, now_ms);
+	a->owed = true;
+	/* The words that it was taken with are gone. */
+	outcome_set_all(a->rcpts, a->n_rcpts, OUTCOME_NONE, OUTCOME_DONE,
+	    false, "2.0.0 delivered");
+	return a;
+}
+
+struct attempt *
+attempt_new_late(struct sched *s, struct sched_entry *e, enum route route)
+{
+	struct attempt *a = attempt_make(s, e, route, SPOOLQ_PENDING,
+	    INT64_MAX);
+
+	if (a == NULL)
+		return NULL;
+	a->deadline = true;
+	if (e->msg->wishes.by_mode == SPOOL_BY_RETURN)
+		outcome_set_all(a->rcpts, a->n_rcpts, OUTCOME_NONE,
+		    OUTCOME_FAIL, false, ATTEMPT_TOO_LATE);
+	else
+		outcome_set_all(a->rcpts, a->n_rcpts, OUTCOME_NONE,
+		    OUTCOME_DEFER, false, "4.4.7 the time by which it was to "
+		    "be delivered is over; it is still being tried");
 	return a;
 }
 
@@ -206,16 +237,29 @@ attempt_is_told(const struct attempt *a, const struct outcome_rcpt *r,
 	if (attempt_msg(a)->sender[0] == '\0')
 		return false;
 	if (r->dsn.notify == 0)
-		return of == SPOOL_NOTIFY_FAILURE;
+		return of != SPOOL_NOTIFY_SUCCESS;
 	return (r->dsn.notify & of) != 0;
+}
+
+/* A report that he has it, or that it was passed on: by NOTIFY, or by RFC 2852
+ * where the trace was asked for, or the deadline is not minded any more. */
+static bool
+attempt_is_owed(const struct attempt *a, const struct outcome_rcpt *r)
+{
+	const struct spoolq_msg *m = attempt_msg(a);
+
+	if (!r->dsn_passed && attempt_is_told(a, r, SPOOL_NOTIFY_SUCCESS))
+		return true;
+	return m->wishes.by_mode != SPOOL_BY_NONE && m->sender[0] != '\0' &&
+	    r->dsn.notify != SPOOL_NOTIFY_NEVER && a->route != ROUTE_LOCAL &&
+	    (m->wishes.by_trace || !r->by_passed);
 }
 
 static void
 attempt_result_done(struct attempt *a, const struct outcome_rcpt *r)
 {
 	const struct spoolq_msg *m = attempt_msg(a);
-	bool owed = !r->dsn_passed &&
-	    attempt_is_told(a, r, SPOOL_NOTIFY_SUCCESS);
+	bool owed = attempt_is_owed(a, r);
 
 	m->rcpts[r->index].state = owed ? SPOOLQ_DELIVERED : SPOOLQ_DONE;
 	attempt_log(a, LOG_INFO, "msg.sent", r, "reply");
@@ -239,8 +283,38 @@ attempt_expire(struct attempt *a, struct outcome_rcpt *r)
 	s /= s >= 2 * 86400 ? 86400 : s >= 2 * 3600 ? 3600 : 1;
 	/* As much of the last answer as there is room for. */
 	snprintf(text, sizeof(text), "4.4.7 given up after %" PRIu64 " %s; the "
-	    "last attempt: %.400s", s, unit, outcome_text(r));
+	    "last attempt: %.900s", s, unit, outcome_text(r));
 	outcome_set(r, OUTCOME_FAIL, false, text);
+}
+
+/* The same for what was to be delivered by now (RFC 2852, by-mode R). */
+static void
+attempt_too_late(struct outcome_rcpt *r)
+{
+	char text[OUTCOME_TEXT_MAX + 1];
+
+	snprintf(text, sizeof(text), ATTEMPT_TOO_LATE "; the last attempt: "
+	    "%.900s", outcome_text(r));
+	outcome_set(r, OUTCOME_FAIL, false, text);
+}
+
+/* The sender is to hear that it takes longer: once, and not by a report. */
+static bool
+attempt_is_late(const struct attempt *a, const struct outcome_rcpt *r,
+    int64_t now_ms)
+{
+	const struct spoolq_msg *m = attempt_msg(a);
+	uint64_t warning_s = a->sched->conf->delay_warning_s;
+	int64_t by_s = m->wishes.by_s;
+
+	if (m->rcpts[r->index].told ||
+	    !attempt_is_told(a, r, SPOOL_NOTIFY_DELAY))
+		return false;
+	if (m->wishes.by_mode == SPOOL_BY_NOTIFY && by_s > m->arrived_s &&
+	    now_ms >= by_s * 1000)
+		return true;
+	return warning_s > 0 &&
+	    now_ms / 1000 - sched_since_s(m) >= (int64_t)warning_s;
 }
 
 static void
@@ -255,14 +329,34 @@ attempt_put_defer(struct attempt *a, const struct outcome_rcpt *r, bool told)
 }
 
 static void
+attempt_log_deferred(const struct attempt *a, const struct outcome_rcpt *r,
+    int64_t wait_ms)
+{
+	const struct spoolq_msg *m = attempt_msg(a);
+
+	LOG_EV(LOG_INFO, "msg.deferred", NULL, KV_A("qid", m->id),
+	    KV_S("to", r->address),
+	    KV_A("relay", a->relay[0] != '\0' ? a->relay : NULL),
+	    KV_U("tries", m->rcpts[r->index].tries),
+	    KV_I("next", (wait_ms + 999) / 1000),
+	    KV_S("why", outcome_text(r)));
+}
+
+/* The next time for one who failed for now; or he fails for good. */
+static void
 attempt_result_defer(struct attempt *a, struct outcome_rcpt *r,
     int64_t now_ms, uint32_t random)
 {
 	const struct spoolq_msg *m = attempt_msg(a);
 	struct sched_rcpt *sr = &a->entry->rcpts[r->index];
 	int64_t next_ms = retry_next_ms(&a->sched->policy, now_ms,
-	    m->arrived_s, m->rcpts[r->index].tries, random);
+	    sched_since_s(m), m->rcpts[r->index].tries, random);
 
+	if (m->wishes.by_mode == SPOOL_BY_RETURN &&
+	    now_ms >= m->wishes.by_s * 1000) {
+		attempt_too_late(r);
+		return;
+	}
 	if (next_ms == RETRY_NEVER) {
 		attempt_expire(a, r);
 		return;
@@ -270,16 +364,10 @@ attempt_result_defer(struct attempt *a, struct outcome_rcpt *r,
 	m->rcpts[r->index].tries++;
 	sr->due_ms = next_ms;
 	sr->held = a->held;
-	LOG_EV(LOG_INFO, "msg.deferred", NULL, KV_A("qid", m->id),
-	    KV_S("to", r->address),
-	    KV_A("relay", a->relay[0] != '\0' ? a->relay : NULL),
-	    KV_U("tries", m->rcpts[r->index].tries),
-	    KV_I("next", (next_ms - now_ms + 999) / 1000),
-	    KV_S("why", outcome_text(r)));
-	/* Once, and then the spool remembers that it was told. */
-	r->late = !m->rcpts[r->index].told &&
-	    now_ms / 1000 - m->arrived_s >= ATTEMPT_LATE_S &&
-	    attempt_is_told(a, r, SPOOL_NOTIFY_DELAY);
+	attempt_log_deferred(a, r, next_ms - now_ms);
+	r->late = attempt_is_late(a, r, now_ms);
+	/* What is late is written once the spool can remember that it was
+	 * told. */
 	if (!r->late)
 		attempt_put_defer(a, r, false);
 }
@@ -314,7 +402,10 @@ attempt_done(struct attempt *a)
 		if (a->rcpts[i].outcome == OUTCOME_DONE && !a->owed)
 			attempt_result_done(a, &a->rcpts[i]);
 	for (size_t i = 0; i < a->n_rcpts; i++)
-		if (a->rcpts[i].outcome == OUTCOME_DEFER)
+		if (a->rcpts[i].outcome == OUTCOME_DEFER && a->deadline)
+			a->rcpts[i].late = attempt_is_late(a, &a->rcpts[i],
+			    now_ms);
+		else if (a->rcpts[i].outcome == OUTCOME_DEFER)
 			attempt_result_defer(a, &a->rcpts[i], now_ms, random);
 	for (size_t i = 0; i < a->n_rcpts; i++)
 		if (a->rcpts[i].outcome == OUTCOME_FAIL &&
@@ -340,28 +431,23 @@ attempt_kind(const struct attempt *a, const struct outcome_rcpt *r)
 	    r->late ? DSN_DELAYED : DSN_KIND__COUNT;
 }
 
-/* Moves those of the first kind that is left to the front; how many there are. */
+/* Moves those that a report is still to tell of to the front, sorted by what
+ * there is to tell; how many there are. */
 static size_t
 attempt_gather(struct attempt *a)
 {
 	size_t n = 0;
 
-	a->reporting = DSN_KIND__COUNT;
-	for (size_t i = 0; i < a->n_rcpts; i++) {
-		enum dsn_kind kind = attempt_kind(a, &a->rcpts[i]);
+	for (int kind = 0; kind < DSN_KIND__COUNT; kind++)
+		for (size_t i = n; i < a->n_rcpts; i++) {
+			struct outcome_rcpt r = a->rcpts[i];
 
-		if (kind < a->reporting)
-			a->reporting = kind;
-	}
-	for (size_t i = 0; i < a->n_rcpts &&
-	    a->reporting < DSN_KIND__COUNT; i++) {
-		struct outcome_rcpt r = a->rcpts[i];
-
-		if (attempt_kind(a, &r) != a->reporting)
-			continue;
-		a->rcpts[i] = a->rcpts[n];
-		a->rcpts[n++] = r;
-	}
+			if (attempt_kind(a, &r) != (enum dsn_kind)kind)
+				continue;
+			r.kind = (uint8_t)kind;
+			a->rcpts[i] = a->rcpts[n];
+			a->rcpts[n++] = r;
+		}
 	return n;
 }
 
@@ -371,7 +457,7 @@ attempt_told(struct attempt *a, struct outcome_rcpt *r)
 {
 	const struct spoolq_msg *m = attempt_msg(a);
 
-	switch (a->reporting) {
+	switch (r->kind) {
 	case DSN_FAILED:
 		attempt_result_fail(a, r);
 		break;
@@ -391,7 +477,7 @@ static void
 attempt_untold(struct attempt *a)
 {
 	for (size_t i = 0; i < a->n_rcpts; i++)
-		if (a->rcpts[i].late)
+		if (a->rcpts[i].late && !a->deadline)
 			attempt_put_defer(a, &a->rcpts[i], false);
 	attempt_postpone(a);
 }
@@ -415,14 +501,34 @@ attempt_reported(void *ctx, bool ok)
 	attempt_report(a);
 }
 
+/* The message as it comes back: whole only where that was asked for and it
+ * failed (RFC 3461 section 4.3), and not where all of it is to stay under TLS
+ * (RFC 8689 section 5). */
+static void
+attempt_read(const struct attempt *a, struct dsn *d)
+{
+	const struct spoolq_msg *m = attempt_msg(a);
+
+	if (m->ret == SPOOL_RET_FULL && a->rcpts[0].kind == DSN_FAILED &&
+	    !m->wishes.requiretls)
+		d->headers = dsn_read_full(a->fd, a->offset, m->octets,
+		    &d->headers_len);
+	d->full = d->headers != NULL;
+	if (!d->full)
+		d->headers = dsn_read_headers(a->fd, a->offset, m->octets,
+		    &d->headers_len);
+}
+
 static void
 attempt_send_report(struct attempt *a, size_t n)
 {
 	const struct spoolq_msg *m = attempt_msg(a);
 	struct dsn d = {
-		.kind = a->reporting, .envid = m->envid,
-		.smtputf8 = m->smtputf8,
-		.until_s = m->arrived_s + (int64_t)a->sched->policy.lifetime_s,
+		.envid = m->envid, .smtputf8 = m->smtputf8,
+		.until_s = sched_since_s(m) +
+		    (int64_t)a->sched->policy.lifetime_s,
+		.by_s = m->wishes.by_mode != SPOOL_BY_NONE ?
+		    m->wishes.by_s : 0,
 		.hostname = a->sched->conf->hostname,
 		.help_text = a->sched->conf->help_text,
 		.queue_id = m->id, .sender = m->sender,
@@ -433,14 +539,7 @@ attempt_send_report(struct attempt *a, size_t n)
 	int r;
 
 	buf_init(&text, DSN_MAX);
-	/* RFC 3461 section 4.3: only what failed may come back whole. */
-	if (m->ret == SPOOL_RET_FULL && a->reporting == DSN_FAILED)
-		d.headers = dsn_read_full(a->fd, a->offset, m->octets,
-		    &d.headers_len);
-	d.full = d.headers != NULL;
-	if (!d.full)
-		d.headers = dsn_read_headers(a->fd, a->offset, m->octets,
-		    &d.headers_len);
+	attempt_read(a, &d);
 	r = dsn_build(&d, &text, &a->reported);
 	a->stage = ATTEMPT_REPORTING;
 	if (r != 0 || (r = spoolq_bounce(a->sched->spool, m->id,
@@ -451,8 +550,8 @@ attempt_send_report(struct attempt *a, size_t n)
 	free(d.headers);
 }
 
-/* One report tells of all failures, or of as many as fit and then another of
- * the rest, and so on with delays and successes; then the attempt ends. */
+/* One report tells of all, or of as many as fit and then another of the rest;
+ * then the attempt ends. */
 static void
 attempt_report(struct attempt *a)
 {

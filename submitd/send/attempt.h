@@ -37,8 +37,10 @@ struct attempt {
 	uint64_t		 offset;
 	bool			 owed;		/* all were delivered before;
 						 * only reports are wanted */
-	enum dsn_kind		 reporting;	/* on its way */
-	size_t			 reported;	/* recipients in it */
+	bool			 deadline;	/* nothing was tried: the time
+						 * for it is over (RFC 2852) */
+	size_t			 reported;	/* recipients in the report that
+						 * is on its way */
 
 	/* The destination's to set. */
 	void			*worker;
@@ -64,9 +66,14 @@ struct attempt_dest {
 	void	(*flush)(void *ctx);
 };
 
-/* Begins with the due recipients of `e` on `route`; NULL: no memory. */
+/* Begins with the due recipients of `e` on `route`; what is owed or past its
+ * deadline only needs attempt_done(). NULL: no memory. */
 struct attempt *attempt_new(struct sched *s, struct sched_entry *e,
 	    enum route route, int64_t now_ms);
+/* The same for all who are pending, due or not, with the outcome that the end of
+ * the message's time has for them; then attempt_done(). NULL: nobody. */
+struct attempt *attempt_new_late(struct sched *s, struct sched_entry *e,
+	    enum route route);
 /* The message; not once it is cancelled. */
 const struct spoolq_msg *attempt_msg(const struct attempt *a);
 /* Asks for the descriptor, then tells the destination. */

@@ -21,10 +21,10 @@
 
 #define DSN_COLUMNS	72u
 #define DSN_LINE_MAX	990u		/* RFC 5322 section 2.1.1: 998 */
+#define DSN_WORD_MAX	900u		/* behind a field's name or an indent */
 #define DSN_RCPTS_MAX	20000u		/* octets that recipients may take, in
 					 * each of the two parts */
-#define DSN_RCPT_MAX	3072u		/* of one of them */
-#define DSN_TEXT_MAX	8192u		/* of all but recipients and message */
+#define DSN_RCPT_MAX	4096u		/* of one of them */
 #define DSN_TAIL	200u		/* the closing boundary */
 #define DSN_8BIT	"Content-Transfer-Encoding: 8bit\r\n"
 
@@ -38,7 +38,7 @@ dsn_break(const char *s, size_t len, size_t room)
 
 	if (len <= room)
 		return len;
-	for (size_t i = 1; i < len && i <= DSN_LINE_MAX; i++) {
+	for (size_t i = 1; i < len && i <= DSN_WORD_MAX; i++) {
 		if (s[i] != ' ')
 			continue;
 		if (i > room && at > 0)
@@ -48,7 +48,7 @@ dsn_break(const char *s, size_t len, size_t room)
 			break;
 	}
 	if (at == 0)
-		at = len < DSN_LINE_MAX ? len : DSN_LINE_MAX;
+		at = len < DSN_WORD_MAX ? len : DSN_WORD_MAX;
 	return at;
 }
 
@@ -170,7 +170,7 @@ dsn_read_full(int fd, uint64_t offset, uint64_t octets, size_t *ret_len)
 
 static const struct dsn_text {
 	const char	*subject;
-	const char	*what;		/* "Your message of DATE …" */
+	const char	*what;		/* "Your message of DATE …", "It …" */
 	const char	*closing;	/* a sentence or two */
 	const char	*action;	/* RFC 3464 section 2.3.3 */
 	char		 class;		/* of its status */
@@ -187,7 +187,8 @@ static const struct dsn_text {
 	    "was delivered to:", "You have asked for this report.",
 	    "delivered", '2' },
 	[DSN_RELAYED] = { "Your message was passed on",
-	    "was passed on, to a server that sends no such reports, for:",
+	    "was passed on to the next server, which may send no such "
+	    "reports, for:",
 	    "You have asked for this report. You will hear more only if the "
 	    "message fails.", "relayed", '2' },
 };
@@ -222,12 +223,36 @@ dsn_relay_host(const char *relay)
 	return n > 0 ? n : strlen(relay);
 }
 
+static const struct dsn_text *
+dsn_text(const struct outcome_rcpt *r)
+{
+	return &dsn_texts[r->kind < DSN_KIND__COUNT ? r->kind : DSN_FAILED];
+}
+
+/* Goes over from what the sender has read of to this kind of news. */
+static int
+dsn_put_news(const struct dsn *d, const struct outcome_rcpt *r, struct buf *b)
+{
+	char date[CLOCK_DATE_SIZE];
+
+	if (r != d->rcpts && r[-1].kind == r->kind)
+		return 0;
+	clock_date(d->arrived_s, date);
+	return r == d->rcpts ?
+	    buf_printf(b, "Your message of %s\r\n%s\r\n", date,
+	    dsn_text(r)->what) :
+	    buf_printf(b, "\r\n%s\r\n\r\nIt %s\r\n",
+	    dsn_text(r - 1)->closing, dsn_text(r)->what);
+}
+
 static int
 dsn_put_person(const struct dsn *d, const struct outcome_rcpt *r,
     struct buf *b)
 {
 	int e;
 
+	if ((e = dsn_put_news(d, r, b)) != 0)
+		return e;
 	if ((e = buf_printf(b, "\r\n  <%s>\r\n", r->address)) != 0)
 		return e;
 	if (r->remote && d->relay[0] != '\0' &&
@@ -270,12 +295,12 @@ static int
 dsn_put_status(const struct dsn *d, const struct outcome_rcpt *r,
     struct buf *b)
 {
-	const struct dsn_text *t = &dsn_texts[d->kind];
+	const struct dsn_text *t = dsn_text(r);
 	char status[OUTCOME_STATUS_SIZE], until[CLOCK_DATE_SIZE];
 	int e;
 
 	if (!outcome_status(outcome_text(r), t->class, status) &&
-	    (d->kind != DSN_FAILED ||
+	    (r->kind != DSN_FAILED ||
 	    !outcome_status(outcome_text(r), '4', status)))
 		snprintf(status, sizeof(status), "%c.0.0", t->class);
 	if ((e = buf_append(b, "\r\n", 2)) != 0 ||
@@ -286,7 +311,7 @@ dsn_put_status(const struct dsn *d, const struct outcome_rcpt *r,
 	if (r->remote && d->relay[0] != '\0')
 		e = buf_printf(b, "Remote-MTA: dns; %.*s\r\n",
 		    (int)dsn_relay_host(d->relay), d->relay);
-	if (e == 0 && d->kind == DSN_DELAYED) {
+	if (e == 0 && r->kind == DSN_DELAYED) {
 		clock_date(d->until_s, until);
 		e = buf_printf(b, "Will-Retry-Until: %s\r\n", until);
 	}
@@ -334,7 +359,7 @@ dsn_put_top(const struct dsn *d, const char *boundary, struct buf *b)
 	    "    boundary=\"%s\"\r\n"
 	    "%s\r\n"
 	    "This is a report in MIME format.\r\n",
-	    date, d->hostname, d->sender, dsn_texts[d->kind].subject,
+	    date, d->hostname, d->sender, dsn_text(d->rcpts)->subject,
 	    d->queue_id, id, d->hostname, boundary,
 	    d->full || d->smtputf8 || dsn_is_utf8(d) ? DSN_8BIT : "");
 }
@@ -343,31 +368,29 @@ static int
 dsn_put_text(const struct dsn *d, const char *boundary, struct buf *b,
     size_t *ret_covered)
 {
-	const struct dsn_text *t = &dsn_texts[d->kind];
-	char date[CLOCK_DATE_SIZE];
+	const struct dsn_text *last;
 	bool utf8 = dsn_is_utf8(d);
 	int r;
 
-	clock_date(d->arrived_s, date);
 	if ((r = buf_printf(b,
 	    "\r\n--%s\r\n"
 	    "Content-Type: text/plain; charset=%s\r\n"
 	    "%s\r\n"
 	    "This is the mail server %s.\r\n"
-	    "\r\n"
-	    "Your message of %s\r\n"
-	    "%s\r\n", boundary, utf8 ? "utf-8" : "us-ascii",
-	    utf8 ? DSN_8BIT : "", d->hostname, date, t->what)) != 0 ||
+	    "\r\n", boundary, utf8 ? "utf-8" : "us-ascii",
+	    utf8 ? DSN_8BIT : "", d->hostname)) != 0 ||
 	    (r = dsn_put_rcpts(d, b, d->n_rcpts, dsn_put_person,
-	    ret_covered)) != 0 ||
-	    (r = buf_printf(b, "\r\n"
+	    ret_covered)) != 0)
+		return r;
+	last = dsn_text(&d->rcpts[*ret_covered - 1]);
+	if ((r = buf_printf(b, "\r\n"
 	    "%s\r\n"
 	    "The message%s attached; its number in our\r\n"
-	    "log is %s.\r\n", t->closing, d->full ? " is" : "'s headers are",
-	    d->queue_id)) != 0)
+	    "log is %s.\r\n", last->closing,
+	    d->full ? " is" : "'s headers are", d->queue_id)) != 0)
 		return r;
 	if (d->help_text == NULL || d->help_text[0] == '\0' ||
-	    t->class == '2')
+	    dsn_text(d->rcpts)->class == '2')
 		return 0;
 	if ((r = buf_printf(b, "\r\nHelp: ")) != 0)
 		return r;
@@ -395,6 +418,10 @@ dsn_put_statuses(const struct dsn *d, const char *boundary, struct buf *b,
 	    "Reporting-MTA: dns; %s\r\n"
 	    "X-Submitd-Queue-ID: %s\r\n"
 	    "Arrival-Date: %s\r\n", d->hostname, d->queue_id, date)) != 0)
+		return r;
+	clock_date(d->by_s, date);
+	if (d->by_s > 0 && (r = buf_printf(b, "Deliver-By-Date: %s\r\n",
+	    date)) != 0)
 		return r;
 	return dsn_put_rcpts(d, b, *ret_covered, dsn_put_status, ret_covered);
 }
@@ -451,12 +478,14 @@ dsn_build(const struct dsn *d, struct buf *ret, size_t *ret_covered)
 	/* Each of the two parts may have room for fewer than the other. */
 	buf_init(&head, DSN_MAX);
 	r = dsn_put_statuses(d, boundary, &head, &part.n_rcpts);
-	/* With what the other parts may take at most. */
-	if (part.full && 2 * buf_len(&head) + DSN_TEXT_MAX +
-	    part.headers_len > DSN_MAX)
-		part.full = false;
 	buf_free(&head);
 	if (r == 0)
 		r = dsn_put_all(&part, boundary, ret, ret_covered);
+	if (r == ERR_LIMIT && part.full) {
+		/* There is no room for the whole. */
+		part.full = false;
+		buf_clear(ret);
+		r = dsn_put_all(&part, boundary, ret, ret_covered);
+	}
 	return r;
 }

@@ -18,7 +18,7 @@
 
 #define DSN_MAX		60000u
 #define DSN_HEADERS_MAX	32768u		/* of the message's headers */
-#define DSN_FULL_MAX	32768u		/* of a message that comes back whole */
+#define DSN_FULL_MAX	51200u		/* of a message that comes back whole */
 
 enum dsn_kind {
 	DSN_FAILED,
@@ -29,7 +29,6 @@ enum dsn_kind {
 };
 
 struct dsn {
-	enum dsn_kind	 kind;
 	const char	*hostname;
 	const char	*help_text;	/* or NULL */
 	const char	*envid;		/* xtext; NULL or "": none */
@@ -38,8 +37,10 @@ struct dsn {
 	int64_t		 arrived_s;
 	int64_t		 now_s;
 	int64_t		 until_s;	/* DELAYED: given up then */
+	int64_t		 by_s;		/* RFC 2852; 0: no deadline was set */
 	const char	*relay;		/* "HOST[IP]:PORT" or "" */
-	const struct outcome_rcpt *rcpts;	/* those that it tells of */
+	const struct outcome_rcpt *rcpts;	/* those that it tells of, sorted
+					 * by their kind */
 	size_t		 n_rcpts;
 	char		*headers;	/* of the message, as they are */
 	size_t		 headers_len;
@@ -47,7 +48,7 @@ struct dsn {
 	bool		 smtputf8;	/* its header may have UTF-8 */
 };
 
-/* Appends the report to `ret` (whose max is DSN_MAX). It tells of the first
+/* Puts the report into `ret`, which is empty (its max is DSN_MAX). It tells of the first
  * *ret_covered recipients, at least one: as many as fit. ERR_NOMEM, ERR_LIMIT. */
 int	dsn_build(const struct dsn *d, struct buf *ret, size_t *ret_covered);
 

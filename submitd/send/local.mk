@@ -4,6 +4,7 @@ submitd_send_libsend_a_SOURCES = \
 	submitd/send/address_policy.c submitd/send/address_policy.h \
 	submitd/send/attempt.c submitd/send/attempt.h \
 	submitd/send/content.c submitd/send/content.h \
+	submitd/send/deadline.c \
 	submitd/send/dns_answer.c submitd/send/dns_answer.h \
 	submitd/send/dsn.c submitd/send/dsn.h \
 	submitd/send/hop.c submitd/send/hop.h \

@@ -14,7 +14,7 @@
 
 #include "submitd/spool/client.h"
 
-#define OUTCOME_TEXT_MAX 512u
+#define OUTCOME_TEXT_MAX 1024u	/* SPOOL_TEXT_MAX */
 
 enum outcome {
 	OUTCOME_NONE = 0,	/* not tried; to be tried again at once */
@@ -33,6 +33,8 @@ struct outcome_rcpt {
 	bool		 late;		/* DEFER, and the sender is to be told
 					 * of it */
 	bool		 dsn_passed;	/* the next hop will send the reports */
+	bool		 by_passed;	/* it minds the deadline (RFC 2852) */
+	uint8_t		 kind;		/* enum dsn_kind, of its report */
 	char		*text;		/* owned; NULL: none */
 };
 

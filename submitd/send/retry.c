@@ -26,10 +26,10 @@ retry_delay_ms(const struct retry_policy *p, uint32_t tries, uint32_t random)
 }
 
 int64_t
-retry_next_ms(const struct retry_policy *p, int64_t now_ms, int64_t arrived_s,
+retry_next_ms(const struct retry_policy *p, int64_t now_ms, int64_t since_s,
     uint32_t tries, uint32_t random)
 {
-	int64_t end = (arrived_s + (int64_t)p->lifetime_s) * 1000;
+	int64_t end = (since_s + (int64_t)p->lifetime_s) * 1000;
 	int64_t next = now_ms + retry_delay_ms(p, tries, random);
 
 	if (now_ms >= end)

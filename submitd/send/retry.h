@@ -21,9 +21,10 @@ int64_t	retry_delay_ms(const struct retry_policy *p, uint32_t tries,
 	    uint32_t random);
 
 /* When a recipient that has just failed for now is due again. The last try is
- * at the end of the message's life; after it RETRY_NEVER. */
+ * at the end of the message's life, which begins at since_s; after it
+ * RETRY_NEVER. */
 int64_t	retry_next_ms(const struct retry_policy *p, int64_t now_ms,
-	    int64_t arrived_s, uint32_t tries, uint32_t random);
+	    int64_t since_s, uint32_t tries, uint32_t random);
 
 /* How long a next hop that has failed `fails` times in a row is left alone
  * whatever becomes due: from 1 s doubling to a minute, never above min_s. A

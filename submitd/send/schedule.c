@@ -94,6 +94,7 @@ sched_forget(struct sched *s, struct sched_entry *e)
 		if (a != NULL)
 			attempt_cancel(a);
 	}
+	deadline_remove(s, e);
 	if (*at == e) {
 		*at = e->next;
 		s->n_entries--;
@@ -108,12 +109,16 @@ sched_place_job(struct sched *s, struct sched_entry *e, enum route route)
 {
 	struct sched_job *job = &e->jobs[route];
 	int64_t due = INT64_MAX;
+	int64_t release = e->msg->wishes.hold_until_s * 1000;
 
 	for (size_t i = 0; i < e->msg->n_rcpts && !e->held; i++)
 		if (sched_is_open(e->msg->rcpts[i].state) &&
 		    e->rcpts[i].route == route && !e->rcpts[i].busy &&
 		    e->rcpts[i].due_ms < due)
 			due = e->rcpts[i].due_ms;
+	/* RFC 4865: not before that, whatever else would have it tried. */
+	if (due < release)
+		due = release;
 	if (due == INT64_MAX || job->attempt != NULL)
 		job_heap_remove(&s->heaps[route], &job->item);
 	else if (job_heap_set(&s->heaps[route], &job->item, due) != 0)
@@ -209,12 +214,14 @@ sched_on_entry(void *ctx, struct spoolq_msg *m)
 	for (size_t r = 0; r < ROUTE__COUNT; r++) {
 		e->jobs[r].entry = e;
 		e->jobs[r].item.id = m->id;
+		e->jobs[r].item.priority = m->wishes.priority;
 	}
 	*at = e;
 	if (++s->n_entries > s->n_buckets)
 		sched_grow(s);
 	sched_take_times(s, e, m);
 	sched_route(s, e);
+	deadline_add(s, e);
 	sched_place(s, e);
 }
 
@@ -271,7 +278,8 @@ sched_job_of(struct job_heap_item *i)
 static struct attempt *
 sched_begin(struct sched *s, enum route route, int64_t now_ms)
 {
-	struct sched_job *job = sched_job_of(job_heap_top(&s->heaps[route]));
+	struct sched_job *job = sched_job_of(job_heap_top(&s->heaps[route],
+	    now_ms));
 	struct attempt *a = attempt_new(s, job->entry, route, now_ms);
 
 	if (a == NULL) {
@@ -292,7 +300,7 @@ sched_start(struct sched *s, enum route route, int64_t now_ms)
 
 	if (a == NULL)
 		return;
-	if (a->owed) {
+	if (a->owed || a->deadline) {
 		attempt_done(a);
 		return;
 	}
@@ -309,9 +317,10 @@ sched_start(struct sched *s, enum route route, int64_t now_ms)
 
 /* When the first job of this destination can start; INT64_MAX: not known. */
 static int64_t
-sched_next_ms(const struct sched *s, enum route route)
+sched_next_ms(struct sched *s, enum route route, int64_t now_ms)
 {
-	const struct job_heap_item *top = job_heap_top(&s->heaps[route]);
+	const struct job_heap_item *top = job_heap_top(&s->heaps[route],
+	    now_ms);
 	int64_t ready;
 
 	if (top == NULL)
@@ -344,7 +353,7 @@ static void
 sched_pump(void *ctx)
 {
 	struct sched *s = ctx;
-	int64_t now_ms = sched_now_ms(), next, first = INT64_MAX;
+	int64_t now_ms = sched_now_ms(), next, first;
 	unsigned int starts = 0;
 
 	s->woken = false;
@@ -353,10 +362,11 @@ sched_pump(void *ctx)
 	if (now_ms < s->last_ms - 2000)
 		sched_clock_back(s, s->last_ms - now_ms);
 	s->last_ms = now_ms;
+	first = deadline_run(s, now_ms);
 	for (int i = 0; i < ROUTE__COUNT; i++) {
 		enum route r = (enum route)i;
 
-		while ((next = sched_next_ms(s, r)) <= now_ms &&
+		while ((next = sched_next_ms(s, r, now_ms)) <= now_ms &&
 		    starts++ < SCHED_STARTS_A_TURN)
 			sched_start(s, r, now_ms);
 		if (next < first)
@@ -388,7 +398,7 @@ sched_dest_failed(struct sched *s, enum route route, bool remote,
 	for (unsigned int i = 0; i < SCHED_FAILED_AT_ONCE; i++) {
 		struct attempt *a;
 
-		top = job_heap_top(&s->heaps[route]);
+		top = job_heap_top(&s->heaps[route], now_ms);
 		if (top == NULL || top->due_ms > now_ms)
 			break;
 		if ((a = sched_begin(s, route, now_ms)) == NULL)
@@ -483,6 +493,7 @@ sched_free(struct sched *s)
 	sched_on_reset(s);
 	for (size_t r = 0; r < ROUTE__COUNT; r++)
 		job_heap_free(&s->heaps[r]);
+	job_heap_free(&s->deadlines);
 	timer_free(&s->timer);
 	free(s->buckets);
 	free(s);

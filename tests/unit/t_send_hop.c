@@ -349,7 +349,8 @@ spoolq_defer(struct spoolq *q, const char *id, uint32_t rcpt,
 {
 	(void)q;
 	(void)id;
-	assert_true(next_try_s > clock_now_s());
+	/* A deadline (RFC 2852) is told of whenever the next try is. */
+	assert_true(was_told || next_try_s > clock_now_s());
 	spool_text(text);
 	spool_note(was_told ? "told %u;" : "defer %u;", rcpt);
 	return 0;
@@ -445,7 +446,8 @@ bench_open(struct bench *b, const char *script, bool bytewise)
 	snprintf(b->next_hop, sizeof(b->next_hop), "127.0.0.1:%u", server.port);
 	b->conf = (struct conf){ .hostname = hostname,
 		.next_hop = b->next_hop, .local_domains = { domains, 1 },
-		.retry_min_s = 1, .retry_max_s = 2, .queue_lifetime_s = 86400 };
+		.retry_min_s = 1, .retry_max_s = 2, .queue_lifetime_s = 86400,
+		.delay_warning_s = 4 * 3600 };
 	assert_int_equal(conf_routes_make(&b->conf), 0);
 	b->loop = spool.loop = loop_new();
 	spool.message = MESSAGE;
@@ -537,6 +539,9 @@ struct dialog_row {
 	const char	*orcpt;
 	int64_t		 age_s;
 	bool		 owed;		/* delivered before */
+	struct spool_wishes wishes;	/* times from now on */
+	uint64_t	 min_s;		/* until a retry; 0: 1 s */
+	int64_t		 least_ms;	/* that it takes */
 };
 
 #define TWO { "x@there.test", "y@there.test" }
@@ -642,7 +647,29 @@ static const struct dialog_row dialog_rows[] = {
 	{ .name = "DELAY, too early", .script = EHLO MAIL "C RCPT\nS 450 no\nC RSET\nS 250 ok\n", .notify = SPOOL_NOTIFY_DELAY, .age_s = 100, .notes = "defer 0;" },
 	{ .name = "DELAY", .script = EHLO MAIL "C RCPT\nS 450 4.2.1 no\nC RSET\nS 250 ok\n", .notify = SPOOL_NOTIFY_DELAY, .age_s = 15000, .notes = "bounce;told 0;",
 	  .bounce = "Action: delayed\r\nStatus: 4.2.1\r\nRemote-MTA: dns; 127.0.0.1\r\nWill-Retry-Until: " },
-	{ .name = "no DELAY where it was not asked for", .script = EHLO MAIL "C RCPT\nS 450 no\nC RSET\nS 250 ok\n", .age_s = 15000, .notes = "defer 0;" },
+	{ .name = "DELAY is told where nothing was asked", .script = EHLO MAIL "C RCPT\nS 450 no\nC RSET\nS 250 ok\n", .age_s = 15000, .notes = "bounce;told 0;" },
+	{ .name = "no DELAY where it was excluded", .script = EHLO MAIL "C RCPT\nS 450 no\nC RSET\nS 250 ok\n", .notify = SPOOL_NOTIFY_FAILURE | SPOOL_NOTIFY_SUCCESS, .age_s = 15000, .notes = "defer 0;" },
+	{ .name = "no DELAY of a report", .script = EHLO "C MAIL FROM:<>\nS 250 ok\nC RCPT\nS 450 no\nC RSET\nS 250 ok\n", .sender = "", .age_s = 15000, .notes = "defer 0;" },
+	{ .name = "one fails, one waits too long: one report", .script = EHLO MAIL "C RCPT\nS 550 5.1.1 nobody\nC RCPT\nS 450 4.2.1 later\nC RSET\nS 250 ok\n", .rcpts = TWO, .age_s = 15000,
+	  .notes = "bounce;fail 0;told 1;", .bounce = "It could not be delivered yet to:\r\n" },
+	/* RFC 8689 section 5 */
+	{ .name = "REQUIRETLS: only the headers come back", .script = "N\n", .rcpts = { "postmaster-not-here" }, .ret = SPOOL_RET_FULL, .wishes = { .requiretls = true }, .notes = "bounce;fail 0;",
+	  .bounce = "Content-Type: text/rfc822-headers\r\n\r\nSubject: x\r\n\r\n--" },
+	/* RFC 2852 */
+	{ .name = "BY R over: nothing is tried", .script = "N\n", .age_s = 60, .wishes = { .by_mode = SPOOL_BY_RETURN, .by_s = -1 }, .notes = "bounce;fail 0;",
+	  .text = "5.4.7 the time", .bounce = "Action: failed\r\nStatus: 5.4.7\r\n" },
+	{ .name = "BY R over, and nobody is to hear", .script = "N\n", .age_s = 60, .wishes = { .by_mode = SPOOL_BY_RETURN, .by_s = -1 }, .notify = SPOOL_NOTIFY_NEVER, .notes = "fail 0;" },
+	{ .name = "BY R, deferred until it is over", .script = EHLO MAIL "C RCPT\nS 450 4.2.1 no\nC RSET\nS 250 ok\nC QUIT\nS 221 bye\nX\n", .min_s = 100, .wishes = { .by_mode = SPOOL_BY_RETURN, .by_s = 2 },
+	  .notes = "defer 0;bounce;fail 0;", .bounce = "\r\nDeliver-By-Date: " },
+	{ .name = "BY N over: told, and tried", .script = EHLO MAIL RCPT1 DATA "S 250 ok\n", .age_s = 60, .wishes = { .by_mode = SPOOL_BY_NOTIFY, .by_s = -1 }, .notes = "bounce;told 0;delivered 0;bounce;done 0;" },
+	{ .name = "BY N over before it came", .script = EHLO MAIL "C RCPT\nS 450 no\nC RSET\nS 250 ok\n", .age_s = 10, .wishes = { .by_mode = SPOOL_BY_NOTIFY, .by_s = -20 }, .notes = "defer 0;" },
+	{ .name = "BY N, deferred until it is over", .script = EHLO MAIL "C RCPT\nS 450 4.2.1 no\nC RSET\nS 250 ok\nC QUIT\nS 221 bye\nX\n", .min_s = 100, .wishes = { .by_mode = SPOOL_BY_NOTIFY, .by_s = 2 },
+	  .notes = "defer 0;bounce;told 0;", .bounce = "Action: delayed\r\nStatus: 4.4.7\r\n" },
+	{ .name = "BY with a trace", .script = EHLO_DSN MAIL RCPT1 DATA "S 250 2.6.0 ok\n", .wishes = { .by_mode = SPOOL_BY_NOTIFY, .by_s = 900, .by_trace = true }, .notes = "delivered 0;bounce;done 0;", .bounce = "Action: relayed\r\n" },
+	{ .name = "BY with a trace, and nobody is to hear", .script = EHLO_DSN MAIL "C RCPT TO:<x@there.test> NOTIFY=NEVER\nS 250 ok\n" DATA "S 250 2.6.0 ok\n", .notify = SPOOL_NOTIFY_NEVER, .wishes = { .by_mode = SPOOL_BY_NOTIFY, .by_s = 900, .by_trace = true }, .notes = "done 0;" },
+	/* RFC 4865 */
+	{ .name = "held, and then sent", .script = EHLO MAIL RCPT1 DATA "S 250 ok\n", .age_s = 60, .wishes = { .hold_until_s = 2 }, .notes = "done 0;", .least_ms = 1000 },
+	{ .name = "no DELAY of what was held for long", .script = EHLO MAIL "C RCPT\nS 450 no\nC RSET\nS 250 ok\n", .age_s = 15000, .wishes = { .hold_until_s = -100 }, .notes = "defer 0;" },
 	{ .name = "a report owed from before a crash", .script = "N\n", .notify = SPOOL_NOTIFY_SUCCESS, .owed = true, .notes = "bounce;done 0;", .bounce = "Action: relayed\r\n" },
 	{ .name = "nowhere to go: sender gets the report", .script = "N\n", .rcpts = { "postmaster-not-here" }, .notes = "bounce;fail 0;", .text = "5.4.4 " },
 };
@@ -654,6 +681,7 @@ dialog_run(const struct dialog_row *row, bool bytewise)
 	static const char *const one[] = { "x@there.test", NULL };
 	struct spoolq_msg *m;
 	struct bench b;
+	int64_t start_ms;
 	size_t want = 0;
 
 	for (const char *p = row->notes; *p != '\0'; p++)
@@ -665,6 +693,15 @@ dialog_run(const struct dialog_row *row, bool bytewise)
 	    row->rcpts[0] != NULL ? row->rcpts : one, row->eightbit,
 	    clock_now_s() - row->age_s);
 	m->smtputf8 = row->smtputf8;
+	m->wishes = row->wishes;
+	if (m->wishes.by_mode != SPOOL_BY_NONE)
+		m->wishes.by_s += clock_now_s();
+	if (m->wishes.hold_until_s != 0)
+		m->wishes.hold_until_s += clock_now_s();
+	if (row->min_s > 0) {
+		b.conf.retry_min_s = b.conf.retry_max_s = row->min_s;
+		sched_set_conf(b.sched, &b.conf);
+	}
 	m->ret = row->ret;
 	if (row->envid != NULL) {
 		free(m->envid);
@@ -678,7 +715,9 @@ dialog_run(const struct dialog_row *row, bool bytewise)
 			m->rcpts[i].state = SPOOLQ_DELIVERED;
 	}
 	sched_spoolq_ops.entry(b.sched, m);
+	start_ms = clock_mono_ms();
 	bench_run(&b, want, 5000);
+	assert_true(clock_mono_ms() - start_ms >= row->least_ms);
 	bench_close(&b);
 	if (strcmp(spool.notes, row->notes) != 0 || server.error[0] != '\0')
 		print_error("%s%s\n%s", row->name, bytewise ? ", bytewise" : "",

@@ -125,7 +125,7 @@ test_heap(void **state)
 
 	(void)state;
 	srandom(1);
-	assert_null(job_heap_top(&h));
+	assert_null(job_heap_top(&h, 0));
 	for (int i = 0; i < N; i++) {
 		snprintf(ids[i], sizeof(ids[i]), "%04d", i);
 		items[i].id = ids[i];
@@ -137,8 +137,8 @@ test_heap(void **state)
 	for (int i = 1; i < N; i += 5)
 		job_heap_remove(&h, &items[i]);
 	job_heap_remove(&h, &items[1]);		/* twice does no harm */
-	while (h.n > 0) {
-		struct job_heap_item *top = job_heap_top(&h);
+	while (h.waiting.n + h.ready.n > 0) {
+		struct job_heap_item *top = job_heap_top(&h, 40);
 
 		if (last != NULL)
 			assert_true(last->due_ms < top->due_ms ||
@@ -153,6 +153,39 @@ test_heap(void **state)
 	job_heap_free(&h);
 }
 
+/* RFC 6710: priority counts among those that are due, time among the others. */
+static void
+test_heap_priority(void **state)
+{
+	struct job_heap_item items[] = {
+		{ .id = "a", .priority = 0 }, { .id = "b", .priority = 9 },
+		{ .id = "c", .priority = -9 }, { .id = "d", .priority = 9 },
+		{ .id = "e", .priority = 9 }, { .id = "f", .priority = 4 },
+	};
+	static const int64_t due[] = { 20, 30, 10, 25, 99, 98 };
+	static const char order[] = "dbacfe";
+	struct job_heap h = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(job_heap_set(&h, &items[i], due[i]), 0);
+	assert_string_equal(job_heap_top(&h, 9)->id, "c");
+	for (size_t i = 0; i < 6; i++) {
+		struct job_heap_item *top = job_heap_top(&h, 30);
+
+		assert_int_equal(top->id[0], order[i]);
+		/* What is put off waits again, whatever its priority. */
+		if (i == 0) {
+			job_heap_set(&h, top, 50);
+			assert_string_equal(job_heap_top(&h, 30)->id, "b");
+			job_heap_set(&h, top, 25);
+			assert_ptr_equal(job_heap_top(&h, 30), top);
+		}
+		job_heap_remove(&h, top);
+	}
+	job_heap_free(&h);
+}
+
 int
 main(void)
 {
@@ -162,6 +195,7 @@ main(void)
 		cmocka_unit_test(test_gate),
 		cmocka_unit_test(test_due),
 		cmocka_unit_test(test_heap),
+		cmocka_unit_test(test_heap_priority),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
