@@ -60,7 +60,7 @@ struct conn {
 	struct timer		 idle, deadline;
 	int64_t			 idle_ms;	/* 0: off */
 	int64_t			 heard_ms;	/* last octets from the peer */
-	struct addr		 peer, local;
+	struct addr		 local;
 	uint64_t		 octets_in, octets_out;
 	unsigned int		 refs;		/* the owner's, and deferred calls' */
 	bool			 paused;
@@ -68,6 +68,7 @@ struct conn {
 	bool			 kicked;	/* conn_run_input() is deferred */
 	bool			 flushing;	/* conn_run_flush() is deferred */
 	bool			 wants_write;	/* TLS needs the socket writable */
+	bool			 watches_read;
 	bool			 gone;		/* told */
 	bool			 can_tell;	/* gone, but it can still be told why */
 	bool			 server;	/* of TLS */
@@ -128,12 +129,17 @@ conn_writes(const struct conn *c)
 	    c->state != CONN_HANDSHAKE && c->state != CONN_LINGER;
 }
 
+/* Reading is switched off only when octets come that are not wanted: a client
+ * that waits for its answer sends none, and each switch is a system call. */
 static void
 conn_update(struct conn *c)
 {
-	if (c->watch != NULL)
-		watch_set(c->watch, (conn_reads(c) ? WATCH_READ : 0) |
-		    (conn_writes(c) ? WATCH_WRITE : 0));
+	if (c->watch == NULL)
+		return;
+	if (conn_reads(c))
+		c->watches_read = true;
+	watch_set(c->watch, (c->watches_read ? WATCH_READ : 0) |
+	    (conn_writes(c) ? WATCH_WRITE : 0));
 }
 
 /* close_notify (RFC 8314 section 3.4); we don't wait for theirs. */
@@ -180,6 +186,7 @@ conn_gone(struct conn *c, const char *why)
 	c->gone = true;
 	c->paused = true;
 	c->wants_write = false;
+	c->watches_read = false;
 	if (c->watch != NULL)
 		watch_set(c->watch, 0);
 	c->ops->gone(c->ctx, why);
@@ -319,50 +326,53 @@ conn_read_clear(struct conn *c, uint8_t *to, size_t room)
 	return -1;
 }
 
+/* Whether there may be more at once; what is left in the socket is told of by the
+ * next turn, for asking once more costs as much as reading. */
 static bool
 conn_read_once(struct conn *c)
 {
+	static uint8_t from_peer[CONN_READ_SIZE];	/* one loop a process */
 	size_t room = c->in.max - buf_len(&c->in);
-	uint8_t *to;
-	int n;
+	int n, r;
 
-	if (room > CONN_READ_SIZE)
-		room = CONN_READ_SIZE;
-	if (buf_reserve(&c->in, room, &to) != 0) {
+	if (room > sizeof(from_peer))
+		room = sizeof(from_peer);
+	n = c->state == CONN_TLS ? conn_read_tls(c, from_peer, room) :
+	    conn_read_clear(c, from_peer, room);
+	if (n <= 0)
+		return false;
+	r = buf_append(&c->in, from_peer, (size_t)n);
+	explicit_bzero(from_peer, (size_t)n);
+	if (r != 0) {
 		conn_gone(c, "nomem");
 		return false;
 	}
-	n = c->state == CONN_TLS ? conn_read_tls(c, to, room) :
-	    conn_read_clear(c, to, room);
-	if (n <= 0) {
-		buf_release(&c->in);
-		return false;
-	}
-	buf_commit(&c->in, (size_t)n);
 	c->octets_in += (uint64_t)n;
 	c->heard_ms = clock_mono_ms();
-	return true;
+	return c->state == CONN_TLS ? SSL_has_pending(c->ssl) == 1 :
+	    (size_t)n == room;
 }
 
 static void
 conn_read(struct conn *c)
 {
-	bool any = false, more = true;
+	uint64_t had = c->octets_in;
+	bool more = true;
 
 	if (c->state != CONN_CLEAR && c->state != CONN_TLS)
 		return;
 	for (int i = 0; more && i < CONN_TURN_READS && conn_reads(c); i++)
-		any |= more = conn_read_once(c);
+		more = conn_read_once(c);
 	if (c->gone || c->state == CONN_CLOSED)
 		return;
-	if (any)
+	if (c->octets_in != had)
 		c->ops->input(c->ctx);
 	/* What the owner closed itself still has to be sent. */
 	if (c->state >= CONN_CLOSING || c->gone)
 		return;
 	if (c->eof && !c->paused && !conn_is_full(c))
 		conn_gone(c, "eof");
-	else if (c->ssl != NULL && conn_reads(c) && SSL_has_pending(c->ssl))
+	else if (more && c->ssl != NULL && conn_reads(c))
 		conn_defer(c, conn_run_input, &c->kicked);
 }
 
@@ -425,7 +435,6 @@ conn_finish_close(struct conn *c)
 	int waiting = 0;
 
 	conn_close_notify(c);
-	shutdown(c->fd, SHUT_WR);
 	/* Unread octets would turn our close into a reset, which can eat the
 	 * last reply: read them away for a while. */
 	if (c->eof || conn_n_closing > CONN_CLOSING_MAX ||
@@ -434,6 +443,7 @@ conn_finish_close(struct conn *c)
 		conn_shut(c);
 		return;
 	}
+	shutdown(c->fd, SHUT_WR);
 	c->state = CONN_LINGER;
 	timer_arm(&c->deadline, CONN_LINGER_MS);
 }
@@ -444,7 +454,11 @@ static void
 conn_flush(struct conn *c)
 {
 	bool had = buf_len(&c->out) > 0;
+	int one = 1;
 
+	/* Our last words, close_notify and the end leave as one packet. */
+	if (had && c->state == CONN_CLOSING)
+		setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &one, sizeof one);
 	while (buf_len(&c->out) > 0) {
 		ssize_t n = conn_write_some(c, buf_data(&c->out),
 		    buf_len(&c->out));
@@ -659,7 +673,9 @@ conn_ready(void *ctx, int what)
 	case CONN_TLS:
 	case CONN_FLUSH_THEN_TLS:
 	case CONN_CLOSING:
-		if (what == WATCH_READ) {
+		if (what == WATCH_READ && !conn_reads(c)) {
+			c->watches_read = false;
+		} else if (what == WATCH_READ) {
 			conn_read(c);
 		} else {
 			if (c->wants_write) {
@@ -720,9 +736,6 @@ conn_new(struct loop *l, int fd, size_t in_max, const struct conn_ops *ops,
 
 	if (c == NULL)
 		return NULL;
-	if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0)
-		addr_from_sockaddr((struct sockaddr *)&sa, &c->peer);
-	len = sizeof sa;
 	if (getsockname(fd, (struct sockaddr *)&sa, &len) == 0)
 		addr_from_sockaddr((struct sockaddr *)&sa, &c->local);
 	conn_update(c);
@@ -753,7 +766,6 @@ conn_connect(struct loop *l, const struct addr *to, size_t in_max,
 		close(fd);
 		return NULL;
 	}
-	c->peer = *to;
 	c->state = CONN_CONNECTING;
 	conn_update(c);
 	return c;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,10 +24,13 @@
 #define LOG_LINE_MAX 2048
 
 enum log_target { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_FILE };
+enum log_kind { LOG_TO_PIPE, LOG_TO_SOCKET, LOG_TO_DISK };
 
 static struct {
 	const char	*ident;
 	enum log_target	 target;
+	enum log_kind	 kind;		/* what the descriptor is */
+	pid_t		 pid;		/* 0: to be asked for */
 	int		 fd;		/* of the file, or -1 */
 	bool		 journal;	/* stderr is the journal's */
 	bool		 debug;
@@ -57,14 +61,16 @@ log_put_str(struct log_line *l, const char *s)
 static bool
 log_is_plain(enum log_kv_kind kind, unsigned char c)
 {
+	if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+	    (c >= 'a' && c <= 'z') || (c >= '-' && c <= '.'))
+		return true;
 	if (c <= ' ' || c == 0x7f || c == '%')
 		return kind == LOG_KV_T && c == ' ';
 	if (kind == LOG_KV_A)
 		return true;
 	if (kind == LOG_KV_T)
 		return c != '"';
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-	    (c >= 'a' && c <= 'z') || strchr(".@_+-", c) != NULL;
+	return c == '@' || c == '_' || c == '+';
 }
 
 /* An encoded octet is put whole or not at all. */
@@ -73,28 +79,42 @@ log_put_encoded(struct log_line *l, enum log_kv_kind kind, const char *s)
 {
 	char code[4];
 
-	for (; *s != '\0'; s++) {
-		if (log_is_plain(kind, (unsigned char)*s)) {
-			log_put(l, s, 1);
-			continue;
-		}
-		if (l->max - l->len < 3)
+	while (*s != '\0') {
+		size_t n = 0;
+
+		while (s[n] != '\0' && log_is_plain(kind, (unsigned char)s[n]))
+			n++;
+		log_put(l, s, n);
+		s += n;
+		if (*s == '\0' || l->max - l->len < 3)
 			return;
-		snprintf(code, sizeof(code), "%%%02X", (unsigned char)*s);
+		snprintf(code, sizeof(code), "%%%02X", (unsigned char)*s++);
 		log_put(l, code, 3);
 	}
+}
+
+/* At least so many digits. */
+static void
+log_put_digits(struct log_line *l, uint64_t u, size_t digits)
+{
+	char text[20];
+	size_t at = sizeof(text);
+
+	while (u > 0 || digits > sizeof(text) - at) {
+		text[--at] = (char)('0' + u % 10);
+		u /= 10;
+	}
+	log_put(l, text + at, sizeof(text) - at);
 }
 
 static void
 log_put_number(struct log_line *l, enum log_kv_kind kind, uint64_t u)
 {
-	char text[32];
-
-	if (kind == LOG_KV_I)
-		snprintf(text, sizeof(text), "%lld", (long long)u);
-	else
-		snprintf(text, sizeof(text), "%llu", (unsigned long long)u);
-	log_put_str(l, text);
+	if (kind == LOG_KV_I && u > INT64_MAX) {
+		log_put(l, "-", 1);
+		u = -u;
+	}
+	log_put_digits(l, u, 1);
 }
 
 static void
@@ -117,13 +137,20 @@ log_put_pair(struct log_line *l, const struct log_kv *kv)
 		log_put(l, "\"", 1);
 }
 
+/* The second last written, as text. */
+struct log_second {
+	time_t	s;
+	char	text[40];
+	size_t	len;
+};
+
 static void
 log_put_prefix(struct log_line *l, int level)
 {
+	static _Thread_local struct log_second now = { .s = -1 };
 	struct timespec ts;
 	struct tm tm;
 	char text[128];
-	size_t n;
 
 	if (log_state.target == LOG_TO_SYSLOG)
 		return;
@@ -134,30 +161,54 @@ log_put_prefix(struct log_line *l, int level)
 		return;
 	}
 	clock_gettime(CLOCK_REALTIME, &ts);
-	gmtime_r(&ts.tv_sec, &tm);
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, sizeof(text) - n, ".%03ldZ %s[%ld]: ",
-	    ts.tv_nsec / 1000000, log_state.ident, (long)getpid());
-	log_put_str(l, text);
+	if (ts.tv_sec != now.s) {
+		gmtime_r(&ts.tv_sec, &tm);
+		now.len = strftime(now.text, sizeof(now.text),
+		    "%Y-%m-%dT%H:%M:%S.", &tm);
+		now.s = ts.tv_sec;
+	}
+	log_put(l, now.text, now.len);
+	log_put_digits(l, (uint64_t)ts.tv_nsec / 1000000, 3);
+	log_put(l, "Z ", 2);
+	log_put_str(l, log_state.ident);
+	log_put(l, "[", 1);
+	log_put_digits(l, (uint64_t)(log_state.pid != 0 ? log_state.pid :
+	    getpid()), 1);
+	log_put(l, "]: ", 3);
+}
+
+static bool
+log_has_room(int fd, bool hurry)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+
+	return poll(&pfd, 1, hurry ? 0 : 10) == 1 && (pfd.revents & POLLOUT);
+}
+
+static ssize_t
+log_write_once(int fd, const char *p, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = log_state.kind == LOG_TO_SOCKET ?
+		    send(fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL) :
+		    write(fd, p, len);
+	while (n < 0 && errno == EINTR);
+	return n;
 }
 
 /* One write that does not wait: a socket is told so, a pipe is asked first (a
- * line is shorter than PIPE_BUF). */
+ * line is shorter than PIPE_BUF), a disk takes it or fails. */
 static bool
 log_write_fd(int fd, const char *p, size_t len, bool hurry)
 {
-	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
-	ssize_t n;
-
-	if (poll(&pfd, 1, hurry ? 0 : 10) != 1 || !(pfd.revents & POLLOUT))
+	if (log_state.kind == LOG_TO_PIPE && !log_has_room(fd, hurry))
 		return false;
-	n = send(fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n < 0 && errno == ENOTSOCK) {
-		do {
-			n = write(fd, p, len);
-		} while (n < 0 && errno == EINTR);
-	}
-	return n >= 0;
+	if (log_write_once(fd, p, len) >= 0)
+		return true;
+	return log_state.kind == LOG_TO_SOCKET && errno == EAGAIN &&
+	    log_has_room(fd, hurry) && log_write_once(fd, p, len) >= 0;
 }
 
 static void
@@ -214,6 +265,28 @@ log_is_journal(void)
 	    (unsigned long long)st.st_ino == ino;
 }
 
+static void
+log_forked(void)
+{
+	log_state.pid = 0;
+}
+
+/* What the lines go to and who writes them is the same from one to the next. */
+static void
+log_look(void)
+{
+	static bool watched;
+	struct stat st = { 0 };
+
+	if (!watched)
+		watched = pthread_atfork(NULL, NULL, log_forked) == 0;
+	(void)fstat(log_state.target == LOG_TO_FILE ? log_state.fd :
+	    STDERR_FILENO, &st);
+	log_state.kind = S_ISSOCK(st.st_mode) ? LOG_TO_SOCKET :
+	    S_ISREG(st.st_mode) ? LOG_TO_DISK : LOG_TO_PIPE;
+	log_state.pid = watched ? getpid() : 0;
+}
+
 /* The number stays the same when a file is opened anew: other threads may be
  * writing to it right now. */
 static int
@@ -240,6 +313,7 @@ log_open(const char *ident, const char *facility_ident, const char *target)
 	log_state.journal = log_is_journal();
 	if (strcmp(target, "stderr") == 0) {
 		log_state.target = LOG_TO_STDERR;
+		log_look();
 		return 0;
 	}
 	if (strcmp(target, "syslog") == 0) {
@@ -256,6 +330,7 @@ log_open(const char *ident, const char *facility_ident, const char *target)
 		return ERR_SYSTEM;
 	}
 	log_state.target = LOG_TO_FILE;
+	log_look();
 	return 0;
 }
 
@@ -263,8 +338,10 @@ void
 log_use_fd(const char *ident, int fd)
 {
 	log_state.ident = ident;
-	if (log_take_fd(fd) == 0)
-		log_state.target = LOG_TO_FILE;
+	if (log_take_fd(fd) != 0)
+		return;
+	log_state.target = LOG_TO_FILE;
+	log_look();
 }
 
 int

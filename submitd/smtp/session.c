@@ -480,8 +480,7 @@ smtp_session_close(struct smtp_session *s, const char *why)
 		return;
 	session_log_close(s, why);
 	smtp_past_tell(s, why);
-	if (s->line_used > 0 && s->secret_line)
-		explicit_bzero(buf_data(conn_input(s->conn)), s->line_used);
+	smtp_line_done(s);	/* no octet of it is taken for one that waits */
 	smtp_tx_drop(s);
 	s->state = SMTP_ST_CLOSED;
 	roll_leave(s->worker->roll, &s->roll);
