@@ -12,6 +12,7 @@
 
 #include "db/submitctl.h"
 #include "lib/clock.h"
+#include "lib/conf_route.h"
 #include "lib/control.h"
 
 #define CTL_RELOAD_WAIT_S	120
@@ -33,7 +34,8 @@ ctl_config_try(struct ctl *c, int64_t *ret_not_after)
 	*ret_not_after = 0;
 	if ((code = ctl_conf(c)) != 0)
 		return code;
-	if (conf_load_tls(c->conf, ret_not_after, &e) == 0)
+	if (conf_load_tls(c->conf, ret_not_after, &e) == 0 &&
+	    conf_load_routes(c->conf, &e) == 0)
 		return 0;
 	if (e.sys_errno == EACCES || e.sys_errno == EPERM)
 		return ctl_fail(EX_NOPERM, "%s\nThe rest of the configuration "

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/conf_route.h"
 #include "lib/siphash.h"
 
 /* The sum changes with anything that a new file differs in. */
@@ -41,6 +42,12 @@ watch_sum(struct conf *c)
 		for (size_t k = 0; k < set.cert->n; k++)
 			sum = watch_add(watch_add(sum, set.cert->v[k]),
 			    set.key->v[k]);
+	for (size_t i = 0; i < c->n_routes; i++) {
+		if (c->routes[i].tls_ca != NULL)
+			sum = watch_add(sum, c->routes[i].tls_ca);
+		if (c->routes[i].auth_secret_file != NULL)
+			sum = watch_add(sum, c->routes[i].auth_secret_file);
+	}
 	return sum;
 }
 

@@ -24,6 +24,14 @@
 #include "lib/proc.h"
 #include "lib/str.h"
 
+#define CHILD_CALLS_MAX	256u
+
+struct child_call {		/* of child_connect() */
+	uint32_t		 id;	/* 0: free */
+	child_connect_fn	*fn;	/* NULL: cancelled */
+	void			*ctx;
+};
+
 struct child_set {
 	struct child_fd	 v[CHILD_FDS_MAX];
 	size_t		 n;
@@ -37,6 +45,8 @@ struct child {
 	struct sessions_fds	 table;
 	struct loop		*loop;
 	struct ipc		*parent;
+	struct child_call	 calls[CHILD_CALLS_MAX];
+	uint32_t		 last_call;
 	const struct child_ops	*ops;
 	void			*ctx;
 };
@@ -381,6 +391,69 @@ child_commit(struct child *c)
 	conf_unref(old_conf);
 }
 
+/* ------------------------------------------- connected to by the parent -- */
+
+uint32_t
+child_connect(struct child *c, const char *route, child_connect_fn *fn,
+    void *ctx)
+{
+	struct msg_out m;
+
+	for (size_t i = 0; i < CHILD_CALLS_MAX; i++) {
+		struct child_call *call = &c->calls[i];
+
+		if (call->id != 0)
+			continue;
+		if (++c->last_call == 0)
+			c->last_call = 1;
+		*call = (struct child_call){ c->last_call, fn, ctx };
+		msg_begin(&m, PROC_CONNECT, call->id);
+		msg_put_str(&m, route);
+		ipc_send(c->parent, &m, -1);
+		return call->id;
+	}
+	return 0;
+}
+
+static struct child_call *
+child_find_call(struct child *c, uint32_t id)
+{
+	for (size_t i = 0; i < CHILD_CALLS_MAX; i++)
+		if (id != 0 && c->calls[i].id == id)
+			return &c->calls[i];
+	return NULL;
+}
+
+void
+child_connect_cancel(struct child *c, uint32_t id)
+{
+	struct child_call *call = child_find_call(c, id);
+
+	if (call != NULL)
+		call->fn = NULL;	/* the answer frees the place */
+}
+
+static int
+child_connected(struct child *c, struct msg_in *m, int fd)
+{
+	struct child_call *call = child_find_call(c, m->id), done;
+	const char *why = "";
+
+	msg_get_str(m, &why, PROC_TEXT_MAX);
+	if (msg_get_end(m) != 0 || call == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return ERR_FORMAT;
+	}
+	done = *call;
+	*call = (struct child_call){ 0 };
+	if (done.fn != NULL)
+		done.fn(done.ctx, fd, why);
+	else if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
 static int
 child_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 {
@@ -400,6 +473,8 @@ child_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 			c->ops->abandon(c->ctx);
 		child_forget_next(c);
 		return 0;
+	case PROC_CONNECTED:
+		return child_connected(c, m, fd);
 	default:
 		return child_take(c, m, fd, &e);
 	}

@@ -54,6 +54,16 @@ void	child_drop_into(struct child *c, enum priv_role role, const char *dir);
 void	child_fail(struct child *c, const struct err *e)
 	    __attribute__((noreturn));
 
+/* Asks the parent to connect to the UNIX socket of the route of that name, which
+ * a chroot hides from us (submitd-send only). fn gets the descriptor, its own,
+ * or -1 with the reason; it is called once, from the loop, and not after
+ * child_connect_cancel(). Returns the call's number; 0: too many are under
+ * way. */
+typedef void child_connect_fn(void *ctx, int fd, const char *why);
+uint32_t child_connect(struct child *c, const char *route,
+	    child_connect_fn *fn, void *ctx);
+void	child_connect_cancel(struct child *c, uint32_t call);
+
 /* Tells the parent that clients are served now, and watches it. */
 void	child_ready(struct child *c, struct loop *l,
 	    const struct child_ops *ops, void *ctx);

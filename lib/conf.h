@@ -225,8 +225,12 @@ int	conf_unusable(const struct conf *c, const char *key,
 struct conf *conf_ref(struct conf *c);
 void	conf_unref(struct conf *c);		/* NULL is fine; zeroes keys */
 
-/* All values and pairs as octets for a memfd, and back. */
-int	conf_pack(const struct conf *c, struct buf *ret, struct err *reterr);
+/* All values as octets for a memfd, and back; `with` says what of the secrets
+ * goes along: the pairs of TLS and the seed of tickets, and the routes' logins
+ * and CAs. */
+enum { CONF_WITH_NONE = 0, CONF_WITH_PAIRS = 1, CONF_WITH_LOGINS = 2 };
+int	conf_pack(const struct conf *c, unsigned int with, struct buf *ret,
+	    struct err *reterr);
 int	conf_unpack(const void *p, size_t len, struct conf **ret,
 	    struct err *reterr);
 

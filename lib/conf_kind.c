@@ -252,6 +252,12 @@ kind_listener_clear(void *item)
 		tls_pair_free(&l->tls[l->n_tls - 1]);
 }
 
+static void
+kind_route_clear(void *item)
+{
+	conf_route_unload(item);
+}
+
 const struct conf_kind conf_kinds[] = {
 	{ .name = "listener", .title = "NAME", .keys = kind_listener,
 	  KIND(conf_listen, listeners, n_listeners), .max = CONF_SECTIONS_MAX,
@@ -263,7 +269,7 @@ const struct conf_kind conf_kinds[] = {
 	  KIND(conf_class, classes, n_classes), .max = 256 },
 	{ .name = "route", .title = "NAME", .keys = kind_route,
 	  KIND(conf_route, routes, n_routes), .max = 4096,
-	  .check = kind_route_check },
+	  .check = kind_route_check, .clear = kind_route_clear },
 	{ .name = NULL },
 };
 

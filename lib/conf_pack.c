@@ -1,18 +1,20 @@
 /*
  * conf_pack.c - a configuration as octets for the children, and back: version,
  * then each key as { name, set, n, strings }, the sections of each kind as
- * { n, { title, keys } }, the pairs of TLS, the seed of tickets; integers as in msg.h. Linked into
- * every process; a child parses only what its parent packed.
+ * { n, { title, keys } }, the pairs of TLS, the seed of tickets, what the files of
+ * the routes hold; integers as in msg.h. Linked into every process; a child
+ * parses only what its parent packed, and gets no secret that it has no use for.
  */
 #include "lib/conf_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/conf_route.h"
 #include "lib/conf_section.h"
 #include "lib/msg.h"
 
-#define CONF_PACK_VERSION 3u
+#define CONF_PACK_VERSION 4u
 #define CONF_TEXT_MAX (1024u * 1024)	/* of one packed string */
 
 
@@ -87,8 +89,42 @@ conf_pack_sections(const struct conf *c, const struct conf_kind *kind,
 	return r;
 }
 
+/* A list of one, or of none for NULL. */
 static int
-conf_pack_all(const struct conf *c, struct buf *b)
+conf_pack_optional(struct buf *b, char *s)
+{
+	return conf_pack_strs(b, &s, s != NULL);
+}
+
+static int
+conf_pack_secrets(const struct conf *c, unsigned int with, struct buf *b)
+{
+	static const uint8_t no_seed[sizeof(c->ticket_seed)];
+	bool pairs = (with & CONF_WITH_PAIRS) != 0;
+	bool logins = (with & CONF_WITH_LOGINS) != 0;
+	int r = conf_pack_pairs(b, c->tls, pairs ? c->n_tls : 0);
+	size_t i;
+
+	for (i = 0; i < c->n_listeners && r == 0; i++)
+		r = conf_pack_pairs(b, c->listeners[i].tls,
+		    pairs ? c->listeners[i].n_tls : 0);
+	if (r == 0)
+		r = conf_pack_u32(b, sizeof(c->ticket_seed));
+	if (r == 0)
+		r = buf_append(b, pairs ? c->ticket_seed : no_seed,
+		    sizeof(c->ticket_seed));
+	for (i = 0; i < c->n_routes && r == 0; i++) {
+		r = conf_pack_optional(b, logins ? c->routes[i].tls_ca_pem :
+		    NULL);
+		if (r == 0)
+			r = conf_pack_optional(b, logins ?
+			    c->routes[i].auth_secret : NULL);
+	}
+	return r;
+}
+
+static int
+conf_pack_all(const struct conf *c, unsigned int with, struct buf *b)
 {
 	int r = conf_pack_u32(b, CONF_PACK_VERSION);
 	const struct conf_kind *kind;
@@ -98,22 +134,14 @@ conf_pack_all(const struct conf *c, struct buf *b)
 		r = conf_pack_value(b, conf_keys[i].name, &c->values->key[i]);
 	for (kind = conf_kinds; kind->name != NULL && r == 0; kind++)
 		r = conf_pack_sections(c, kind, b);
-	if (r == 0)
-		r = conf_pack_pairs(b, c->tls, c->n_tls);
-	for (i = 0; i < c->n_listeners && r == 0; i++)
-		r = conf_pack_pairs(b, c->listeners[i].tls,
-		    c->listeners[i].n_tls);
-	if (r == 0)
-		r = conf_pack_u32(b, sizeof(c->ticket_seed));
-	if (r == 0)
-		r = buf_append(b, c->ticket_seed, sizeof(c->ticket_seed));
-	return r;
+	return r == 0 ? conf_pack_secrets(c, with, b) : r;
 }
 
 int
-conf_pack(const struct conf *c, struct buf *ret, struct err *reterr)
+conf_pack(const struct conf *c, unsigned int with, struct buf *ret,
+    struct err *reterr)
 {
-	int r = conf_pack_all(c, ret);
+	int r = conf_pack_all(c, with, ret);
 
 	return r == 0 ? 0 : err_set(reterr, r, "configuration: too large");
 }
@@ -229,6 +257,34 @@ conf_unpack_seed(struct conf *c, struct msg_in *m)
 }
 
 static int
+conf_unpack_optional(struct msg_in *m, char **ret)
+{
+	const char **v;
+	size_t n;
+	int r = conf_unpack_strs(m, &v, &n);
+
+	if (r == 0 && n > 1)
+		r = ERR_FORMAT;
+	if (r == 0 && n == 1 && (*ret = strdup(v[0])) == NULL)
+		r = ERR_NOMEM;
+	free(v);
+	return r;
+}
+
+static int
+conf_unpack_routes(struct conf *c, struct msg_in *m)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < c->n_routes && r == 0; i++) {
+		r = conf_unpack_optional(m, &c->routes[i].tls_ca_pem);
+		if (r == 0)
+			r = conf_unpack_optional(m, &c->routes[i].auth_secret);
+	}
+	return r;
+}
+
+static int
 conf_unpack_all(struct conf *c, struct msg_in *m, struct err *reterr)
 {
 	const struct conf_kind *kind;
@@ -252,6 +308,8 @@ conf_unpack_all(struct conf *c, struct msg_in *m, struct err *reterr)
 		    &c->listeners[i].n_tls);
 	if (r == 0)
 		r = conf_unpack_seed(c, m);
+	if (r == 0)
+		r = conf_unpack_routes(c, m);
 	return r != 0 ? r : msg_get_end(m);
 }
 

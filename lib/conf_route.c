@@ -79,6 +79,16 @@ conf_route_text(const struct conf_route *r, char *dst, size_t size)
 	    r->via == CONF_VIA_LMTP ? "LMTP " : "", r->host);
 }
 
+void
+conf_route_unload(struct conf_route *r)
+{
+	if (r->auth_secret != NULL)
+		explicit_bzero(r->auth_secret, strlen(r->auth_secret));
+	free(r->auth_secret);
+	free(r->tls_ca_pem);
+	r->auth_secret = r->tls_ca_pem = NULL;
+}
+
 /* --------------------------------------------------- those without a section -- */
 
 static struct conf_route *

@@ -39,6 +39,9 @@ struct conf_route {		/* route NAME { … } */
 	char			*auth_secret_file;
 	bool			 bdat;
 	bool			 tls_from_start;
+	/* By conf_load_routes(); only submitd-send gets them. */
+	char			*tls_ca_pem;	/* of tls_ca, or NULL */
+	char			*auth_secret;	/* of auth_secret_file, or NULL */
 };
 
 /* The route of a domain in lower case with A-labels, or of an address literal
@@ -53,6 +56,13 @@ int	conf_route_host(const struct conf_route *r, char *host, size_t size,
 const char *conf_route_unix(const struct conf_route *r);
 /* "next_hop [192.0.2.1]:25", "route NAME by MX", …: for people. */
 int	conf_route_text(const struct conf_route *r, char *dst, size_t size);
+
+/* Reads what the routes name: tls_ca and the first line of auth_secret_file. In
+ * parents, and to check. ERR_CONFIG with "FILE:LINE: …". */
+int	conf_load_routes(struct conf *c, struct err *reterr);
+/* The same of one route; after an error it has what it had. */
+int	conf_route_load(struct conf_route *r, struct err *reterr);
+void	conf_route_unload(struct conf_route *r);	/* zeroes the secret */
 
 /* Makes those that are no sections, local_domains' and next_hop's, anew;
  * conf_check() does. ERR_NOMEM. */

@@ -14,7 +14,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -328,4 +330,23 @@ fio_mkdir(const char *path, mode_t mode, struct err *reterr)
 			return 0;
 	}
 	return err_sys(reterr, "cannot make folder %s", path);
+}
+
+int
+fio_connect_unix(const char *path, struct err *reterr)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd, r;
+
+	if (strlen(path) >= sizeof(sun.sun_path))
+		return err_set(reterr, ERR_LIMIT, "%s: the path is too long",
+		    path);
+	memcpy(sun.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+		return fd;
+	r = err_sys(reterr, "%s", path);
+	if (fd >= 0)
+		close(fd);
+	return r;
 }

@@ -36,6 +36,9 @@ int	fio_read_file(int dir, const char *name, size_t max, char **ret,
 /* An anonymous sealed file (memfd) with these octets; -1 and errno. */
 int	fio_memfd(const char *name, const void *p, size_t len);
 
+/* A stream socket, not blocking, connected to the UNIX socket at `path`; or an
+ * error code (< 0). */
+int	fio_connect_unix(const char *path, struct err *reterr);
 /* An exclusive flock(2). A predecessor that is just ending is waited for, up to
  * wait_ms. ERR_EXISTS: held by another process. ERR_SYSTEM: errno is set. */
 int	fio_lock(int fd, int wait_ms);

@@ -198,6 +198,8 @@ parent_load(struct parent *p, struct err *reterr)
 	if (r == 0 && p->prog->needs_tls) {
 		cert_watch_take(&p->tls_watch, p->conf);
 		r = conf_load_tls(p->conf, &end, reterr);
+		if (r == 0)
+			r = parent_tls_load_routes(p, p->conf, reterr);
 		parent_tls_seed(p, p->conf);
 	}
 	return r == 0 ? parent_open_log(p, p->conf, reterr) : r;

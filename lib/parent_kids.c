@@ -17,6 +17,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "lib/clock.h"
+#include "lib/conf_route.h"
 #include "lib/fio.h"
 #include "lib/log.h"
 #include "lib/proc.h"
@@ -64,15 +65,24 @@ kid_tell_fd(struct kid *k, const char *name, int client_role, int implicit_tls,
 	ipc_send(k->ipc, &m, fd);
 }
 
+/* What of the secrets a role has a use for. */
+static unsigned int
+kid_secrets(enum priv_role role)
+{
+	if (role == ROLE_SMTP || role == ROLE_POP)
+		return CONF_WITH_PAIRS;
+	return role == ROLE_SEND ? CONF_WITH_LOGINS : CONF_WITH_NONE;
+}
+
 static int
-parent_conf_memfd(const struct conf *conf)
+parent_conf_memfd(const struct conf *conf, enum priv_role role)
 {
 	struct err e = { 0 };
 	struct buf b;
 	int fd = -1;
 
 	buf_init(&b, 16u * 1024 * 1024);
-	if (conf_pack(conf, &b, &e) == 0)
+	if (conf_pack(conf, kid_secrets(role), &b, &e) == 0)
 		fd = fio_memfd("conf", buf_data(&b), buf_len(&b));
 	else
 		LOG_EV(LOG_ERR, "conf.pack", NULL, KV_T("why", e.text));
@@ -86,7 +96,7 @@ kid_feed(struct kid *k, const struct conf *conf,
     const struct parent_listeners *ls, bool all)
 {
 	const struct parent_program *prog = k->parent->prog;
-	int fd = parent_conf_memfd(conf);
+	int fd = parent_conf_memfd(conf, k->kind->role);
 
 	if (fd < 0)
 		return;
@@ -137,6 +147,35 @@ kid_answered(struct kid *k, struct msg_in *m)
 	}
 }
 
+/* submitd-send is chrooted: we connect to the UNIX socket of a route for it. It
+ * says which route and nothing else. */
+static int
+kid_connect(struct kid *k, struct msg_in *m)
+{
+	const struct conf *c = k->parent->conf;
+	struct err e = { 0 };
+	const char *name, *path = NULL;
+	struct msg_out out;
+	int fd;
+
+	if (k->kind->role != ROLE_SEND ||
+	    msg_get_str(m, &name, PROC_TEXT_MAX) != 0 || msg_get_end(m) != 0)
+		return ERR_FORMAT;
+	for (size_t i = 0; i < c->n_routes; i++)
+		if (strcmp(c->routes[i].item.name, name) == 0)
+			path = conf_route_unix(&c->routes[i]);
+	if (path == NULL)
+		fd = err_set(&e, ERR_NOTFOUND, "the route has no UNIX socket");
+	else
+		fd = fio_connect_unix(path, &e);
+	msg_begin(&out, PROC_CONNECTED, m->id);
+	msg_put_str(&out, fd < 0 ? e.text : "");
+	ipc_send(k->ipc, &out, fd);
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
 static int
 kid_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 {
@@ -160,6 +199,8 @@ kid_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 	case PROC_REFUSE:
 		kid_answered(k, m);
 		return 0;
+	case PROC_CONNECT:
+		return kid_connect(k, m);
 	default:
 		return ERR_FORMAT;
 	}
@@ -397,6 +438,8 @@ parent_load_next(struct parent *p, struct err *reterr)
 	if (p->prog->needs_tls) {
 		cert_watch_take(&p->next_watch, p->next);
 		if ((r = conf_load_tls(p->next, &end, reterr)) != 0)
+			return r;
+		if ((r = parent_tls_load_routes(p, p->next, reterr)) != 0)
 			return r;
 		if (p->next->n_tls > 0 && end < clock_now_s())
 			return err_set(reterr, ERR_CONFIG,

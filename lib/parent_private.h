@@ -123,6 +123,9 @@ size_t	parent_kids_alive(const struct parent *p);
 void	parent_tls_taken(struct parent *p);
 /* Gives the configuration to come its seed of tickets. */
 void	parent_tls_seed(struct parent *p, struct conf *next);
+/* What submitd's routes name in files. */
+int	parent_tls_load_routes(const struct parent *p, struct conf *c,
+	    struct err *reterr);
 void	parent_tls_status(const struct parent *p, json_t *own);
 
 /* parent.c */

@@ -13,6 +13,7 @@
 #include <sys/random.h>
 
 #include "lib/clock.h"
+#include "lib/conf_route.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
@@ -142,7 +143,7 @@ parent_tls_copy(const struct conf *c)
 	struct buf b;
 
 	buf_init(&b, 16u * 1024 * 1024);
-	if (conf_pack(c, &b, &e) != 0 ||
+	if (conf_pack(c, CONF_WITH_PAIRS | CONF_WITH_LOGINS, &b, &e) != 0 ||
 	    conf_unpack(buf_data(&b), buf_len(&b), &copy, &e) != 0)
 		LOG_EV(LOG_ERR, "conf.pack", NULL, KV_T("why", e.text));
 	if (buf_len(&b) > 0)
@@ -179,6 +180,39 @@ parent_tls_renew_pair(const char *cert, const char *key, struct tls_pair *pair)
 	return true;
 }
 
+static bool
+parent_tls_same(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* The same for what a route names: its secret may be a token of an hour. */
+static bool
+parent_tls_renew_route(const struct conf_route *old, struct conf_route *next)
+{
+	struct err e = { 0 };
+
+	if (conf_route_load(next, &e) == 0)
+		return !parent_tls_same(old->tls_ca_pem, next->tls_ca_pem) ||
+		    !parent_tls_same(old->auth_secret, next->auth_secret);
+	LOG_EV(LOG_ERR, "route.refused", NULL, KV_A("route", next->item.name),
+	    KV_T("why", e.text));
+	return false;
+}
+
+static bool
+parent_tls_renew_routes(const struct parent *p, struct conf *next)
+{
+	bool any = false;
+
+	if (p->prog->serves != PARENT_SUBMISSION)
+		return false;
+	for (size_t i = 0; i < next->n_routes; i++)
+		any |= parent_tls_renew_route(&p->conf->routes[i],
+		    &next->routes[i]);
+	return any;
+}
+
 static void
 parent_tls_renew(struct parent *p)
 {
@@ -192,10 +226,19 @@ parent_tls_renew(struct parent *p)
 		for (size_t k = 0; k < *set.n; k++)
 			any |= parent_tls_renew_pair(set.cert->v[k],
 			    set.key->v[k], &set.tls[k]);
+	any |= parent_tls_renew_routes(p, next);
 	if (any)
 		parent_take(p, next);
 	else
 		conf_unref(next);
+}
+
+int
+parent_tls_load_routes(const struct parent *p, struct conf *c,
+    struct err *reterr)
+{
+	return p->prog->serves == PARENT_SUBMISSION ?
+	    conf_load_routes(c, reterr) : 0;
 }
 
 /* ---------------------------------------------------------------- tickets -- */

@@ -13,6 +13,9 @@
  *	GO    (all of it is sent: check it)		READY, or FAIL str, u8 exit
  *	at a reload: CONF, LOG, FD (TCP only), GO	ACCEPT, or REFUSE str
  *	COMMIT or ABANDON
+ *	at any time, submitd-send only			CONNECT str route (its
+ *	CONNECTED str why; +fd, or none			UNIX socket; lib/conf_route.h)
+ *	with the id of the question
  */
 #ifndef SUBMITD_PROC_H
 #define SUBMITD_PROC_H
@@ -32,7 +35,9 @@ enum proc_type {
 	PROC_ACCEPT,
 	PROC_REFUSE,
 	PROC_TABLE,
-	PROC_WAKE
+	PROC_WAKE,
+	PROC_CONNECT,
+	PROC_CONNECTED
 };
 
 /* client_role of a child_fd that belongs to no role's folder. */

@@ -4,6 +4,7 @@
  */
 #include "lib/tls_private.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/err.h>
@@ -59,17 +60,39 @@ tls_ctx_new(const SSL_METHOD *method)
 	return NULL;
 }
 
-/* Opportunistic: any certificate is better than clear text, so the next hop's
- * own, perhaps older, choice of key exchange is taken too. */
+/* All at once into memory, for submitd-send is chrooted before it verifies; where
+ * the system has none, nobody is verified by it. */
+static void
+tls_system_cas(SSL_CTX *ctx)
+{
+	const char *files[] = { getenv(X509_get_default_cert_file_env()),
+		X509_get_default_cert_file(),
+		"/etc/ssl/certs/ca-certificates.crt",
+		"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem" };
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (files[i] != NULL &&
+		    SSL_CTX_load_verify_file(ctx, files[i]) == 1)
+			break;
+	ERR_clear_error();
+}
+
+/* Most connections are opportunistic: any certificate is better than clear text,
+ * so the next hop's own, perhaps older, choice of key exchange is taken too. Who
+ * wants more asks it of the connection. */
 int
 tls_client_ctx(SSL_CTX **ret, struct err *reterr)
 {
 	ERR_clear_error();
 	*ret = tls_ctx_new(TLS_client_method());
-	if (*ret == NULL)
+	if (*ret == NULL || SSL_CTX_dane_enable(*ret) != 1) {
+		SSL_CTX_free(*ret);
+		*ret = NULL;
 		return tls_fail(reterr, ERR_NOMEM, "TLS");
+	}
 	SSL_CTX_set_security_level(*ret, 1);
 	SSL_CTX_set_verify(*ret, SSL_VERIFY_NONE, NULL);
+	tls_system_cas(*ret);
 	return 0;
 }
 

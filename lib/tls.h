@@ -80,7 +80,8 @@ struct tls_server_params {
  * a pair would never be used. */
 int	tls_server_ctx(const struct tls_server_params *params, SSL_CTX **ret,
 	    struct err *reterr);
-/* A client context that does not verify (opportunistic TLS). */
+/* A client context: it has the system's CAs and can do DANE, and goes on with any
+ * certificate (opportunistic TLS) unless SSL_set_verify() asks for a good one. */
 int	tls_client_ctx(SSL_CTX **ret, struct err *reterr);
 
 /* "TLSv1.3:TLS_AES_256_GCM_SHA384:X25519" of an established connection. */

@@ -21,6 +21,10 @@ submitd_send_libsend_a_SOURCES = \
 	submitd/send/schedule.c submitd/send/schedule.h \
 	submitd/send/schedule_private.h \
 	submitd/send/smtp_client.c submitd/send/smtp_client.h \
+	submitd/send/smtp_client_auth.c submitd/send/smtp_client_check.c \
+	submitd/send/smtp_client_content.c \
+	submitd/send/smtp_client_envelope.c submitd/send/smtp_client_hello.c \
+	submitd/send/smtp_client_hosts.c submitd/send/smtp_client_tls.c \
 	submitd/send/smtp_client_private.h submitd/send/smtp_client_txn.c \
 	submitd/send/tlsa.c submitd/send/tlsa.h
 submitd_send_libsend_a_CFLAGS = $(AM_CFLAGS) $(UNBOUND_CFLAGS)

@@ -32,6 +32,7 @@ struct outcome_rcpt {
 	bool		 remote;	/* text is a reply of the other side */
 	bool		 late;		/* DEFER, and the sender is to be told
 					 * of it */
+	bool		 over_ipv4;	/* smtp_client's own: refused over IPv6 */
 	bool		 dsn_passed;	/* the next hop will send the reports */
 	bool		 by_passed;	/* it minds the deadline (RFC 2852) */
 	uint8_t		 kind;		/* enum dsn_kind, of its report */

@@ -1,10 +1,10 @@
 /*
- * smtp_client.c - one connection to a next hop: addresses, greeting, EHLO, TLS.
+ * smtp_client.c - one connection to a next hop: its life, states and replies.
  *
  * Runs in submitd-send. What comes from the next hop is never trusted: each
  * state has its reply, its bound and its time-out (RFC 5321 section 4.5.3.2);
  * all else ends the connection, which is a failure for now and never one for
- * good. See smtp_client_private.h for the states.
+ * good. See smtp_client_private.h for the states and the other files.
  */
 #include "config.h"
 
@@ -18,13 +18,6 @@
 #include "lib/log.h"
 #include "lib/str.h"
 
-#define SMTP_CLIENT_IN_MAX	8192u
-#define SMTP_CLIENT_LINE_MAX	2048u
-
-static void smtp_client_on_greeting(struct smtp_client *c);
-static void smtp_client_on_ehlo(struct smtp_client *c);
-static void smtp_client_on_helo(struct smtp_client *c);
-static void smtp_client_on_starttls(struct smtp_client *c);
 static void smtp_client_on_rset(struct smtp_client *c);
 static void smtp_client_on_quit(struct smtp_client *c);
 
@@ -40,11 +33,13 @@ static const struct smtp_client_step {
 	[SMTP_CLIENT_HELO]	= { "waiting for the reply to HELO", 300000, smtp_client_on_helo },
 	[SMTP_CLIENT_STARTTLS]	= { "waiting for the reply to STARTTLS", 120000, smtp_client_on_starttls },
 	[SMTP_CLIENT_HANDSHAKE]	= { "shaking hands (TLS)",	 60000, NULL },
+	[SMTP_CLIENT_AUTH]	= { "logging in",		120000, smtp_client_on_auth },
 	[SMTP_CLIENT_READY]	= { "idle",			     0, NULL },
 	[SMTP_CLIENT_CHECK]	= { "idle",			     0, NULL },
 	[SMTP_CLIENT_ENVELOPE]	= { "waiting for the reply to MAIL or RCPT", 300000, smtp_client_on_envelope },
 	[SMTP_CLIENT_DATA]	= { "waiting for the reply to DATA", 120000, smtp_client_on_data },
 	[SMTP_CLIENT_CONTENT]	= { "sending the message",	180000, smtp_client_on_content },
+	[SMTP_CLIENT_TAIL]	= { "sending the message",	180000, smtp_client_on_content },
 	[SMTP_CLIENT_END]	= { "waiting for the reply to the message", 600000, smtp_client_on_end },
 	[SMTP_CLIENT_RSET]	= { "waiting for the reply to RSET", 30000, smtp_client_on_rset },
 	[SMTP_CLIENT_QUIT]	= { "saying QUIT",		 10000, smtp_client_on_quit },
@@ -102,8 +97,7 @@ smtp_client_drop(struct smtp_client *c)
 	c->conn = NULL;
 	c->state = SMTP_CLIENT_CLOSED;
 	timer_free(&c->soon);
-	SSL_CTX_free(c->tls_ctx);
-	c->tls_ctx = NULL;
+	smtp_client_hosts_free(c);
 	if (loop_defer(c->loop, smtp_client_reap, c) != 0)
 		return;		/* leaked: there is no memory for the reaper */
 }
@@ -123,28 +117,23 @@ smtp_client_lost(struct smtp_client *c, bool remote, const char *why)
 	str_copy(text, sizeof(text), why);	/* it may lie in c->reply */
 	conn_close(c->conn, false);
 	c->conn = NULL;
-	c->tls[0] = '\0';
-	if (!c->was_ready) {
-		/* A broken handshake gets one more chance without TLS. */
-		if (c->state == SMTP_CLIENT_HANDSHAKE && !c->no_tls) {
-			LOG_EV(LOG_WARNING, "hop.tls", NULL,
-			    KV_A("relay", c->relay), KV_T("why", text));
-			c->no_tls = true;
-		} else {
-			c->no_tls = false;
-			c->addr_at++;
-		}
-		if (c->addr_at < c->n_addrs) {
-			smtp_client_enter(c, SMTP_CLIENT_CONNECT);
-			timer_arm(&c->soon, 0);
-			return;
-		}
-		c->addr_at = c->n_addrs - 1;
+	if (c->walking && smtp_client_next_place(c, text)) {
+		smtp_client_enter(c, SMTP_CLIENT_CONNECT);
+		timer_arm(&c->soon, 0);
+		return;
 	}
-	if (c->txn != NULL)
-		smtp_client_txn_lost(c, remote, text);
+	c->walking = false;
+	if (c->txn != NULL && !smtp_client_txn_lost(c, remote, text))
+		return;			/* once more, over IPv4 */
 	c->ops->closed(c->ctx, c->was_ready, remote, text);
 	smtp_client_drop(c);
+}
+
+void
+smtp_client_give_up(struct smtp_client *c, bool remote, const char *why)
+{
+	c->walking = false;
+	smtp_client_lost(c, remote, why);
 }
 
 void
@@ -159,9 +148,7 @@ smtp_client_lost_here(struct smtp_client *c, const char *why)
 	smtp_client_lost(c, false, text);
 }
 
-/* --------------------------------------------------------------- replies -- */
-
-static void
+void
 smtp_client_refused(struct smtp_client *c)
 {
 	/* RFC 5321 section 3.1: 554 instead of a greeting. It is the host's
@@ -169,119 +156,20 @@ smtp_client_refused(struct smtp_client *c)
 	smtp_client_lost(c, true, c->reply.text);
 }
 
-static void
-smtp_client_ehlo(struct smtp_client *c)
-{
-	c->ext = 0;
-	c->size_limit = 0;
-	smtp_client_enter(c, SMTP_CLIENT_EHLO);
-	smtp_client_command(c, "EHLO %s", c->hostname);
-}
-
-static void
-smtp_client_on_greeting(struct smtp_client *c)
-{
-	if (c->reply.code / 100 != 2)
-		smtp_client_refused(c);
-	else
-		smtp_client_ehlo(c);
-}
-
-/* One line of the reply to EHLO (RFC 5321 section 4.1.1.1). */
-static void
-smtp_client_keyword(void *ctx, unsigned int line, char *text)
-{
-	struct smtp_client *c = ctx;
-	static const struct {
-		const char	*word;
-		unsigned int	 bit;
-	} rows[] = {
-		{ "PIPELINING", SMTP_EXT_PIPELINING },
-		{ "8BITMIME", SMTP_EXT_8BITMIME },
-		{ "STARTTLS", SMTP_EXT_STARTTLS },
-		{ "SIZE", SMTP_EXT_SIZE },
-		{ "SMTPUTF8", SMTP_EXT_SMTPUTF8 },
-		{ "DSN", SMTP_EXT_DSN },
-	};
-	char *argument = strchr(text, ' ');
-
-	if (line == 1)
-		return;
-	if (argument != NULL)
-		*argument++ = '\0';
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (!str_ieq(text, rows[i].word))
-			continue;
-		c->ext |= rows[i].bit;
-		if (rows[i].bit == SMTP_EXT_SIZE && (argument == NULL ||
-		    str_u64(argument, 0, UINT64_MAX, &c->size_limit) != 0))
-			c->size_limit = 0;
-	}
-}
-
 void
 smtp_client_set_ready(struct smtp_client *c)
 {
+	c->walking = false;
+	if (c->txn != NULL) {		/* once more, over IPv4 */
+		smtp_client_txn_begin(c);
+		return;
+	}
 	c->was_ready = true;
 	smtp_client_enter(c, SMTP_CLIENT_READY);
 	c->ops->ready(c->ctx);
 }
 
-static void
-smtp_client_on_ehlo(struct smtp_client *c)
-{
-	int class = c->reply.code / 100;
-
-	if (class == 5) {
-		/* RFC 5321 section 3.2: an old server knows HELO only. */
-		smtp_client_enter(c, SMTP_CLIENT_HELO);
-		c->ext = 0;
-		smtp_client_command(c, "HELO %s", c->hostname);
-	} else if (class != 2) {
-		smtp_client_refused(c);
-	} else if ((c->ext & SMTP_EXT_STARTTLS) != 0 && !c->no_tls &&
-	    c->tls_ctx != NULL && !conn_is_tls(c->conn)) {
-		smtp_client_enter(c, SMTP_CLIENT_STARTTLS);
-		smtp_client_command(c, "STARTTLS");
-	} else {
-		smtp_client_set_ready(c);
-	}
-}
-
-static void
-smtp_client_on_helo(struct smtp_client *c)
-{
-	if (c->reply.code / 100 != 2)
-		smtp_client_refused(c);
-	else
-		smtp_client_set_ready(c);
-}
-
-static void
-smtp_client_on_starttls(struct smtp_client *c)
-{
-	struct addr literal;
-	bool named = c->host[0] != '[' && addr_parse_ip(c->host, &literal) != 0;
-
-	if (c->reply.code == 421) {
-		smtp_client_refused(c);
-		return;
-	}
-	if (c->reply.code != 220) {
-		smtp_client_set_ready(c);	/* without, then */
-		return;
-	}
-	/* RFC 3207 section 5: what came in clear behind the 220 must not be
-	 * taken for the peer's words under TLS. */
-	if (buf_len(conn_input(c->conn)) > 0) {
-		smtp_client_lost_here(c, "unexpected octets");
-		return;
-	}
-	smtp_client_enter(c, SMTP_CLIENT_HANDSHAKE);
-	if (conn_start_client_tls(c->conn, c->tls_ctx,
-	    named ? c->host : NULL) != 0)
-		smtp_client_lost_here(c, "TLS did not start");
-}
+/* --------------------------------------------------------------- replies -- */
 
 static void
 smtp_client_on_rset(struct smtp_client *c)
@@ -298,7 +186,23 @@ smtp_client_on_quit(struct smtp_client *c)
 	smtp_client_lost(c, true, c->reply.text);
 }
 
-/* ------------------------------------------------------ the conn's events -- */
+/* 421 at any time but in parting; 432 and 454 to a message: RFC 5321 section
+ * 3.8, RFC 3463 (4.3.2, 4.7.x), and what large sites say to too many. */
+static void
+smtp_client_look_busy(struct smtp_client *c)
+{
+	int code = c->reply.code;
+	bool message = c->state >= SMTP_CLIENT_ENVELOPE &&
+	    c->state <= SMTP_CLIENT_END;
+
+	if (c->told_busy || c->ops->busy == NULL ||
+	    c->state == SMTP_CLIENT_QUIT || c->state == SMTP_CLIENT_RSET)
+		return;
+	if (code == 421 || (message && (code == 432 || code == 454))) {
+		c->told_busy = true;
+		c->ops->busy(c->ctx);
+	}
+}
 
 static void
 smtp_client_input(void *ctx)
@@ -322,26 +226,30 @@ smtp_client_input(void *ctx)
 			smtp_client_lost_here(c, "garbage instead of a reply");
 			return;
 		case HOP_REPLY_DONE:
+			smtp_client_look_busy(c);
 			smtp_client_steps[was].reply(c);
 			hop_reply_init(&c->reply);
 		}
 	}
 }
 
+/* ------------------------------------------------------ the conn's events -- */
+
 static void
 smtp_client_connected(void *ctx)
 {
-	smtp_client_enter(ctx, SMTP_CLIENT_GREETING);
+	struct smtp_client *c = ctx;
+
+	if (c->way.tls_from_start)
+		smtp_client_handshake(c);
+	else
+		smtp_client_enter(c, SMTP_CLIENT_GREETING);
 }
 
 static void
 smtp_client_secured(void *ctx)
 {
-	struct smtp_client *c = ctx;
-
-	/* RFC 3207 section 4.2: what was said before is forgotten. */
-	tls_describe(conn_ssl(c->conn), c->tls);
-	smtp_client_ehlo(c);
+	smtp_client_on_secured(ctx);
 }
 
 static void
@@ -352,6 +260,8 @@ smtp_client_drained(void *ctx)
 	if (c->state == SMTP_CLIENT_CONTENT) {
 		smtp_client_rearm(c);
 		smtp_client_pump(c);
+	} else if (c->state == SMTP_CLIENT_TAIL) {
+		smtp_client_tail(c);
 	}
 }
 
@@ -360,6 +270,10 @@ smtp_client_gone(void *ctx, const char *why)
 {
 	struct smtp_client *c = ctx;
 
+	if (c->state == SMTP_CLIENT_HANDSHAKE && strncmp(why, "tls:", 4) == 0) {
+		smtp_client_tls_failed(c, why);
+		return;
+	}
 	if (strcmp(why, "eof") == 0)
 		why = "the connection was closed";
 	else if (strcmp(why, "reset") == 0)
@@ -369,30 +283,13 @@ smtp_client_gone(void *ctx, const char *why)
 	smtp_client_lost_here(c, why);
 }
 
-static const struct conn_ops smtp_client_conn_ops = {
+const struct conn_ops smtp_client_conn_ops = {
 	.input = smtp_client_input,
 	.drained = smtp_client_drained,
 	.secured = smtp_client_secured,
 	.connected = smtp_client_connected,
 	.gone = smtp_client_gone,
 };
-
-static void
-smtp_client_connect(struct smtp_client *c)
-{
-	const struct addr *a = &c->addrs[c->addr_at];
-	char ip[ADDR_STRLEN];
-	struct err e;
-
-	snprintf(c->relay, sizeof(c->relay), "%s[%s]:%u", c->host,
-	    addr_ip_text(a, ip), a->port);
-	c->conn = conn_connect(c->loop, a, SMTP_CLIENT_IN_MAX,
-	    &smtp_client_conn_ops, c, &e);
-	if (c->conn == NULL)
-		smtp_client_lost_here(c, e.text);
-	else
-		smtp_client_enter(c, SMTP_CLIENT_CONNECT);
-}
 
 static void
 smtp_client_soon(void *ctx)
@@ -403,35 +300,11 @@ smtp_client_soon(void *ctx)
 		smtp_client_connect(c);
 	else if (c->state == SMTP_CLIENT_CHECK)
 		smtp_client_on_check(c);
+	else if (c->state == SMTP_CLIENT_TAIL)
+		smtp_client_tail(c);
 }
 
-static void
-smtp_client_take_hosts(struct smtp_client *c,
-    const struct smtp_client_target *to)
-{
-	const struct hosts_host *h = &to->hosts->host[0];
-
-	str_copy(c->host, sizeof(c->host), h->name);
-	c->n_addrs = h->n_addrs;
-	for (size_t i = 0; i < h->n_addrs; i++) {
-		c->addrs[i] = h->addrs[i];
-		/* The one that worked last comes first. */
-		if (i > 0 && addr_ip_eq(&h->addrs[i], &to->last_good)) {
-			memmove(c->addrs + 1, c->addrs,
-			    i * sizeof(c->addrs[0]));
-			c->addrs[0] = h->addrs[i];
-		}
-	}
-	free(to->hosts->host);
-	free(to->hosts);
-}
-
-bool
-smtp_client_is_lowered(const struct smtp_client *c)
-{
-	(void)c;
-	return false;
-}
+/* ------------------------------------------------------------ the object -- */
 
 struct smtp_client *
 smtp_client_new(struct loop *l, const struct smtp_client_target *to,
@@ -440,22 +313,20 @@ smtp_client_new(struct loop *l, const struct smtp_client_target *to,
 	struct smtp_client *c = calloc(1, sizeof(*c));
 
 	if (c == NULL) {
-		free(to->hosts->host);
-		free(to->hosts);
+		hosts_free(to->hosts);
 		return NULL;
 	}
 	c->loop = l;
 	c->ops = ops;
 	c->ctx = ctx;
-	smtp_client_take_hosts(c, to);
-	if (str_copy(c->hostname, sizeof(c->hostname), to->hostname) != 0 ||
+	if (smtp_client_hosts_take(c, to) != 0 ||
 	    timer_init(&c->soon, l, smtp_client_soon, c) != 0) {
+		smtp_client_hosts_free(c);
 		free(c);
 		return NULL;
 	}
-	if (to->tls != NULL && SSL_CTX_up_ref(to->tls) == 1)
-		c->tls_ctx = to->tls;
 	c->state = SMTP_CLIENT_CONNECT;
+	c->walking = true;
 	timer_arm(&c->soon, 0);
 	return c;
 }
@@ -484,5 +355,11 @@ smtp_client_tls(const struct smtp_client *c)
 const struct addr *
 smtp_client_addr(const struct smtp_client *c)
 {
-	return &c->addrs[c->addr_at];
+	return &c->places[c->place].addr;
+}
+
+bool
+smtp_client_is_lowered(const struct smtp_client *c)
+{
+	return c->lowered;
 }

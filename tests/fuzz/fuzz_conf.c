@@ -24,10 +24,10 @@ fuzz_conf_value(size_t key, const char *value)
 
 		buf_init(&a, 1 << 24);
 		buf_init(&b, 1 << 24);
-		FUZZ_CHECK(conf_pack(c, &a, NULL) == 0);
+		FUZZ_CHECK(conf_pack(c, CONF_WITH_PAIRS, &a, NULL) == 0);
 		FUZZ_CHECK(conf_unpack(buf_data(&a), buf_len(&a), &child,
 		    NULL) == 0);
-		FUZZ_CHECK(conf_pack(child, &b, NULL) == 0);
+		FUZZ_CHECK(conf_pack(child, CONF_WITH_PAIRS, &b, NULL) == 0);
 		FUZZ_CHECK(buf_len(&a) == buf_len(&b) &&
 		    memcmp(buf_data(&a), buf_data(&b), buf_len(&a)) == 0);
 		buf_free(&a);

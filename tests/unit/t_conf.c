@@ -402,7 +402,7 @@ test_values(void **state)
 		fail_msg("%s", e.text);
 	check_full(c);
 	buf_init(&b, 1 << 20);
-	assert_int_equal(conf_pack(c, &b, &e), 0);
+	assert_int_equal(conf_pack(c, CONF_WITH_PAIRS | CONF_WITH_LOGINS, &b, &e), 0);
 	assert_int_equal(conf_unpack(buf_data(&b), buf_len(&b), &copy, &e), 0);
 	check_full(copy);
 	for (len = 0; len < buf_len(&b); len++) {
