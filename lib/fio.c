@@ -72,9 +72,35 @@ fio_fails(void)
 	return true;
 }
 
+static _Atomic(fio_watch_fn *) fio_watcher;
+
+void
+fio_watch(fio_watch_fn *fn)
+{
+	atomic_store(&fio_watcher, fn);
+}
+
+static void
+fio_tell(const struct fio_event *e)
+{
+	fio_watch_fn *fn = atomic_load(&fio_watcher);
+
+	if (fn != NULL)
+		fn(e);
+}
+
+#define FIO_TELL(...) fio_tell(&(const struct fio_event){ __VA_ARGS__ })
+
 #else
 
 #define fio_fails() 0
+#define FIO_TELL(...) do { } while (0)
+
+void
+fio_watch(fio_watch_fn *fn)
+{
+	(void)fn;
+}
 
 void
 fio_fail_at(unsigned int n, int error)
@@ -100,6 +126,8 @@ fio_write_all(int fd, const void *p, size_t len, const char *what,
 			continue;
 		if (n < 0)
 			return err_sys(reterr, "cannot write %s", what);
+		FIO_TELL(.kind = FIO_WRITE, .fd = fd, .data = s,
+		    .len = (size_t)n, .off = lseek(fd, 0, SEEK_CUR) - n);
 		s += n;
 		len -= (size_t)n;
 	}
@@ -121,9 +149,54 @@ fio_pwrite_all(int fd, const void *p, size_t len, off_t off,
 			continue;
 		if (n < 0)
 			return err_sys(reterr, "cannot write %s", what);
+		FIO_TELL(.kind = FIO_WRITE, .fd = fd, .data = s,
+		    .len = (size_t)n, .off = off);
 		s += n;
 		off += n;
 		len -= (size_t)n;
+	}
+	return 0;
+}
+
+#ifdef SUBMITD_TEST_BUILD
+static void
+fio_tell_pieces(int fd, const struct iovec *iov, int n, off_t off)
+{
+	for (int i = 0; i < n; i++) {
+		FIO_TELL(.kind = FIO_WRITE, .fd = fd, .data = iov[i].iov_base,
+		    .len = iov[i].iov_len, .off = off);
+		off += (off_t)iov[i].iov_len;
+	}
+}
+#else
+#define fio_tell_pieces(fd, iov, n, off) do { } while (0)
+#endif
+
+int
+fio_pwritev_all(int fd, struct iovec *iov, int n, off_t off, const char *what,
+    struct err *reterr)
+{
+	ssize_t done;
+
+	if (fio_fails())
+		return err_sys(reterr, "cannot write %s", what);
+	fio_tell_pieces(fd, iov, n, off);
+	while (n > 0) {
+		done = pwritev(fd, iov, n, off);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return err_sys(reterr, "cannot write %s", what);
+		off += done;
+		while (n > 0 && (size_t)done >= iov->iov_len) {
+			done -= (ssize_t)iov->iov_len;
+			iov++;
+			n--;
+		}
+		if (n > 0) {
+			iov->iov_base = (char *)iov->iov_base + done;
+			iov->iov_len -= (size_t)done;
+		}
 	}
 	return 0;
 }
@@ -133,6 +206,7 @@ fio_sync(int fd, const char *what, struct err *reterr)
 {
 	if (fio_fails() || fsync(fd) < 0)
 		return err_sys(reterr, "cannot flush %s", what);
+	FIO_TELL(.kind = FIO_SYNC, .fd = fd);
 	return 0;
 }
 
@@ -141,6 +215,7 @@ fio_datasync(int fd, const char *what, struct err *reterr)
 {
 	if (fio_fails() || fdatasync(fd) < 0)
 		return err_sys(reterr, "cannot flush %s", what);
+	FIO_TELL(.kind = FIO_SYNC, .fd = fd);
 	return 0;
 }
 
@@ -165,6 +240,8 @@ fio_renameat(int from_dir, const char *from, int to_dir, const char *to,
 {
 	if (fio_fails() || renameat(from_dir, from, to_dir, to) < 0)
 		return err_sys(reterr, "cannot rename %s to %s", from, to);
+	FIO_TELL(.kind = FIO_RENAME, .fd = from_dir, .name = from,
+	    .to_dir = to_dir, .to = to);
 	return 0;
 }
 
@@ -173,7 +250,15 @@ fio_unlinkat(int dir, const char *name, struct err *reterr)
 {
 	if (fio_fails() || unlinkat(dir, name, 0) < 0)
 		return err_sys(reterr, "cannot remove %s", name);
+	FIO_TELL(.kind = FIO_UNLINK, .fd = dir, .name = name);
 	return 0;
+}
+
+void
+fio_forget(int dir, const char *name)
+{
+	if (unlinkat(dir, name, 0) == 0)
+		FIO_TELL(.kind = FIO_UNLINK, .fd = dir, .name = name);
 }
 
 int
@@ -187,7 +272,10 @@ fio_openat(int dir, const char *name, int flags, mode_t mode,
 			fd = openat(dir, name, flags | O_CLOEXEC, mode);
 		} while (fd < 0 && errno == EINTR);
 	}
-	return fd < 0 ? err_sys(reterr, "cannot open %s", name) : fd;
+	if (fd < 0)
+		return err_sys(reterr, "cannot open %s", name);
+	FIO_TELL(.kind = FIO_OPEN, .fd = dir, .name = name, .got = fd);
+	return fd;
 }
 
 /* Reads up to size octets, short only at the end of the file. */

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "lib/err.h"
 
@@ -18,12 +19,17 @@ int	fio_write_all(int fd, const void *p, size_t len, const char *what,
 	    struct err *reterr);
 int	fio_pwrite_all(int fd, const void *p, size_t len, off_t off,
 	    const char *what, struct err *reterr);
+/* `iov` may be changed. */
+int	fio_pwritev_all(int fd, struct iovec *iov, int n, off_t off,
+	    const char *what, struct err *reterr);
 int	fio_sync(int fd, const char *what, struct err *reterr);	/* fsync */
 int	fio_datasync(int fd, const char *what, struct err *reterr);
 int	fio_close(int fd, const char *what, struct err *reterr);
 int	fio_renameat(int from_dir, const char *from, int to_dir,
 	    const char *to, struct err *reterr);
 int	fio_unlinkat(int dir, const char *name, struct err *reterr);
+/* Removes what may be there after a failure; never made to fail. */
+void	fio_forget(int dir, const char *name);
 /* O_CLOEXEC is added. Returns the descriptor or an error code (< 0). */
 int	fio_openat(int dir, const char *name, int flags, mode_t mode,
 	    struct err *reterr);
@@ -50,5 +56,21 @@ int	fio_mkdir(const char *path, mode_t mode, struct err *reterr);
  * 0 switches off. Also set at start from SUBMITD_TEST_FAIL="n:ENOSPC" as
  * decimal errno. Release builds: nothing happens. */
 void	fio_fail_at(unsigned int n, int error);
+
+/* What reached the kernel, in test builds: fn is called behind each call that
+ * succeeded, on its thread. NULL switches off. */
+enum fio_kind { FIO_OPEN, FIO_WRITE, FIO_SYNC, FIO_RENAME, FIO_UNLINK };
+struct fio_event {
+	enum fio_kind	 kind;
+	int		 fd;		/* or the folder of `name` */
+	int		 to_dir;	/* RENAME */
+	const char	*name, *to;
+	const void	*data;		/* WRITE */
+	size_t		 len;
+	off_t		 off;
+	int		 got;		/* OPEN: the descriptor */
+};
+typedef void fio_watch_fn(const struct fio_event *e);
+void	fio_watch(fio_watch_fn *fn);
 
 #endif

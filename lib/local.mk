@@ -10,7 +10,7 @@ lib_librun_a_SOURCES = \
 	lib/conf.c lib/conf_key.c lib/conf_type.c lib/conf_mech.c lib/conf_private.h lib/conf.h \
 	lib/conf_value.c lib/conf_pack.c lib/conf_show.c \
 	lib/conf_section.c lib/conf_kind.c lib/conf_listen.c lib/conf_check.c lib/conf_route.c lib/conf_route.h lib/conf_section.h \
-	lib/siphash.c lib/siphash.h \
+	lib/siphash.c lib/siphash.h lib/crc32c.c lib/crc32c.h \
 	lib/sessions.c lib/sessions_index.c lib/sessions_lock.c lib/sessions_watch.c lib/sessions_log.c \
 	lib/sessions.h lib/sessions_private.h
 

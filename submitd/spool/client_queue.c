@@ -14,6 +14,7 @@
 #include "submitd/spool/client.h"
 
 #include "lib/err.h"
+#include "lib/fio.h"
 #include "lib/ipc.h"
 #include "lib/msg.h"
 #include "submitd/spool/protocol.h"
@@ -238,22 +239,40 @@ spoolq_free(struct spoolq *q)
 	free(q);
 }
 
+/* What came in the packet is a file from here on, like the others. */
+static int
+spoolq_get_open(struct msg_in *in, int *fd, uint64_t *offset)
+{
+	const void *content;
+	size_t len;
+	uint8_t how;
+	int r;
+
+	if (in->type != (SPOOLQ_OPEN | SPOOL_REPLY))
+		return ERR_FORMAT;
+	msg_get_u8(in, &how);
+	if (in->error == 0 && how == SPOOLQ_HOW_FILE)
+		msg_get_u64(in, offset);
+	if (in->error == 0 && how == SPOOLQ_HOW_CONTENT)
+		msg_get_blob(in, &content, &len, MSG_MAX);
+	if ((r = msg_get_end(in)) != 0)
+		return r;
+	if (how > SPOOLQ_HOW_CONTENT || (how == SPOOLQ_HOW_FILE) != (*fd >= 0))
+		return ERR_FORMAT;
+	if (how == SPOOLQ_HOW_CONTENT)
+		*fd = fio_memfd("message", content, len);
+	return 0;
+}
+
 static int
 spoolq_reply_open(void *ctx, int rc, struct msg_in *in, int fd)
 {
 	struct spoolq_call c = *(struct spoolq_call *)ctx;
 	uint64_t offset = 0;
-	uint8_t ok = 0;
 
 	free(ctx);
-	if (rc == 0) {
-		msg_get_u8(in, &ok);
-		msg_get_u64(in, &offset);
-		rc = msg_get_end(in);
-		if (in->type != (SPOOLQ_OPEN | SPOOL_REPLY) ||
-		    (ok != 0) != (fd >= 0))
-			rc = ERR_FORMAT;
-	}
+	if (rc == 0)
+		rc = spoolq_get_open(in, &fd, &offset);
 	if (rc != 0 && fd >= 0) {
 		close(fd);
 		fd = -1;

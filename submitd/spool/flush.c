@@ -1,8 +1,12 @@
 /*
- * flush.c - one flush at a time, shared by all that wait.
+ * flush.c - one flush at a time of each kind, shared by all that wait.
  *
- * Runs in submitd-spool. The loop never waits for the disk: it shares a batch
- * out to threads, then has one of them flush the folder, and is called back.
+ * Runs in submitd-spool. The loop never waits for the disk. There are two lanes,
+ * side by side: a batch of the journal is one write and one fdatasync on one
+ * thread; a batch of files is shared out to threads, and then one of them
+ * flushes the folder. An operation may take one after the other. Removals from
+ * the journal wait a moment for a batch to go with; when none comes they are
+ * written, and flushed a little later.
  */
 #include "config.h"
 
@@ -10,10 +14,17 @@
 
 #include "submitd/spool/flush.h"
 
+#include "lib/log.h"
 #include "lib/pool.h"
+#include "submitd/spool/journal.h"
 
 #define FLUSH_BATCH_MAX 256u	/* each holds a descriptor while it is flushed */
 #define FLUSH_THREADS 4u	/* more hold the loop up on a small machine */
+#define FLUSH_JOBS (FLUSH_THREADS + 2u)	/* the journal's batch and upkeep */
+#define FLUSH_LAZY_MS 5		/* a removal waits for a batch */
+#define FLUSH_SYNC_MS 95	/* and that long more to be flushed */
+#define FLUSH_UPKEEP_MS 30000	/* after upkeep has failed */
+#define FLUSH_MOVES_MAX 64u	/* asked for at a time */
 
 struct flush_part {		/* one thread's part of a batch */
 	struct flush		*flush;
@@ -22,19 +33,71 @@ struct flush_part {		/* one thread's part of a batch */
 
 struct flush {
 	const struct store	*store;
+	struct journal		*journal;
+	struct loop		*loop;
 	struct pool		*pool;
-	struct store_ops	 waiting;
+	/* Files */
+	struct store_ops	 files;		/* waiting */
 	struct flush_part	 parts[FLUSH_THREADS];
 	unsigned int		 parts_left;	/* that still run */
 	struct store_ops	 batch;		/* all of them, for the folder */
-	bool			 running;
+	bool			 files_run;
+	/* The journal */
+	struct store_ops	 records;	/* waiting */
+	struct store_ops	 lazy;		/* waiting for others */
+	bool			 journal_soon;	/* at the end of this turn */
+	bool			 journal_runs;
+	bool			 upkeep_runs;
+	bool			 upkeep_failed;	/* the last time */
+	bool			 upkeep_waits;	/* for its timer */
+	struct timer		 late;
+	struct timer		 upkeep;
+	flush_move_fn		*move;
+	void			*move_ctx;
 	bool			 ending;	/* the threads may be gone */
 	loop_fn			*idle;
 	void			*idle_ctx;
 };
 
+static void flush_next(struct flush *f, struct store_op *op);
 static void flush_files_done(void *ctx);
 static void flush_folder_done(void *ctx);
+static void flush_journal_done(void *ctx);
+static void flush_upkeep(struct flush *f);
+
+/* The queue has room for all that we ever submit; without memory for a job, or
+ * at the very end, the loop waits for the disk. */
+static void
+flush_submit(struct flush *f, void (*work)(void *), loop_fn *done, void *ctx)
+{
+	if (f->ending || pool_submit(f->pool, work, done, ctx) != 0) {
+		work(ctx);
+		done(ctx);
+	}
+}
+
+/* Gives operations that are through one lane to the next, or back. */
+static void
+flush_pass_on(struct flush *f, struct store_ops *done)
+{
+	struct store_op *op;
+
+	while ((op = TAILQ_FIRST(done)) != NULL) {
+		TAILQ_REMOVE(done, op, link);
+		if (op->r != 0)
+			op->done(op);
+		else
+			flush_next(f, op);
+	}
+	if (flush_idle(f) && f->idle != NULL) {
+		loop_fn *idle = f->idle;
+
+		f->idle = NULL;
+		idle(f->idle_ctx);
+	}
+}
+
+/* ----------------------------------------------------------------- files -- */
 
 static void
 flush_files(void *ctx)
@@ -52,30 +115,18 @@ flush_folder(void *ctx)
 	store_flush_folder(f->store, &f->batch);
 }
 
-/* The queue has room for all that we ever submit; without memory for a job, or
- * at the very end, the loop waits for the disk. */
 static void
-flush_submit(struct flush *f, void (*work)(void *), loop_fn *done, void *ctx)
-{
-	if (f->ending || pool_submit(f->pool, work, done, ctx) != 0) {
-		work(ctx);
-		done(ctx);
-	}
-}
-
-static void
-flush_start(struct flush *f)
+flush_files_start(struct flush *f)
 {
 	struct store_op *op;
 	unsigned int n = 0;
 
-	while (n < FLUSH_BATCH_MAX &&
-	    (op = TAILQ_FIRST(&f->waiting)) != NULL) {
-		TAILQ_REMOVE(&f->waiting, op, link);
+	while (n < FLUSH_BATCH_MAX && (op = TAILQ_FIRST(&f->files)) != NULL) {
+		TAILQ_REMOVE(&f->files, op, link);
 		TAILQ_INSERT_TAIL(&f->parts[n % FLUSH_THREADS].ops, op, link);
 		n++;
 	}
-	f->running = true;
+	f->files_run = true;
 	f->parts_left = n < FLUSH_THREADS ? n : FLUSH_THREADS;
 	n = f->parts_left;
 	for (unsigned int i = 0; i < n; i++)
@@ -98,23 +149,196 @@ flush_folder_done(void *ctx)
 {
 	struct flush *f = ctx;
 	struct store_ops done = TAILQ_HEAD_INITIALIZER(done);
-	struct store_op *op;
 
-	f->running = false;
+	f->files_run = false;
 	TAILQ_CONCAT(&done, &f->batch, link);
 	/* The next flush starts before the answers go out. */
-	if (!TAILQ_EMPTY(&f->waiting))
-		flush_start(f);
-	while ((op = TAILQ_FIRST(&done)) != NULL) {
-		TAILQ_REMOVE(&done, op, link);
-		op->done(op);
-	}
-	if (flush_idle(f) && f->idle != NULL) {
-		loop_fn *idle = f->idle;
+	if (!TAILQ_EMPTY(&f->files))
+		flush_files_start(f);
+	flush_pass_on(f, &done);
+}
 
-		f->idle = NULL;
-		idle(f->idle_ctx);
+/* --------------------------------------------------------------- journal -- */
+
+static void
+flush_journal(void *ctx)
+{
+	struct flush *f = ctx;
+
+	journal_write(f->journal);
+}
+
+/* Nobody waits for `lazy`; it goes with the others, or when its time is over. */
+static void
+flush_journal_start(struct flush *f)
+{
+	struct store_ops apart = TAILQ_HEAD_INITIALIZER(apart);
+	bool sync = !TAILQ_EMPTY(&f->records) || TAILQ_EMPTY(&f->lazy) ||
+	    f->idle != NULL || f->ending;
+
+	TAILQ_CONCAT(&f->records, &f->lazy, link);
+	if (journal_begin(f->journal, &f->records, sync, &apart)) {
+		f->journal_runs = true;
+		flush_submit(f, flush_journal, flush_journal_done, f);
+	} else {
+		flush_upkeep(f);
 	}
+	TAILQ_CONCAT(&f->files, &apart, link);
+	if (!f->files_run && !TAILQ_EMPTY(&f->files))
+		flush_files_start(f);
+}
+
+/* All that come in one turn share a batch. */
+static void
+flush_journal_turn(void *ctx)
+{
+	struct flush *f = ctx;
+
+	f->journal_soon = false;
+	if (!f->journal_runs)
+		flush_journal_start(f);
+}
+
+static void
+flush_journal_soon(struct flush *f)
+{
+	if (f->journal_runs || f->journal_soon)
+		return;
+	f->journal_soon = true;
+	if (f->ending || loop_defer(f->loop, flush_journal_turn, f) != 0)
+		flush_journal_turn(f);
+}
+
+static void
+flush_late(void *ctx)
+{
+	struct flush *f = ctx;
+
+	if (!f->journal_runs)
+		flush_journal_start(f);
+}
+
+static void
+flush_crowded(struct flush *f)
+{
+	struct store_place *p;
+
+	for (unsigned int i = 0; i < FLUSH_MOVES_MAX && f->move != NULL &&
+	    (p = journal_crowded(f->journal)) != NULL; i++)
+		f->move(f->move_ctx, p);
+}
+
+static void
+flush_journal_done(void *ctx)
+{
+	struct flush *f = ctx;
+	struct store_ops done = TAILQ_HEAD_INITIALIZER(done);
+
+	f->journal_runs = false;
+	journal_end(f->journal, &done);
+	if (!TAILQ_EMPTY(&f->records))
+		flush_journal_start(f);
+	else if (!TAILQ_EMPTY(&f->lazy))
+		timer_arm(&f->late, FLUSH_LAZY_MS);
+	else if (journal_is_due(f->journal))
+		timer_arm(&f->late, FLUSH_SYNC_MS);
+	flush_pass_on(f, &done);
+	if (!f->ending)
+		flush_crowded(f);
+	flush_upkeep(f);
+}
+
+/* ---------------------------------------------------------------- upkeep -- */
+
+static void
+flush_upkeep_work(void *ctx)
+{
+	struct flush *f = ctx;
+
+	journal_upkeep(f->journal);
+}
+
+static void
+flush_upkeep_done(void *ctx)
+{
+	struct flush *f = ctx;
+	struct err err;
+	int r = journal_upkeep_end(f->journal, &err);
+
+	f->upkeep_runs = false;
+	/* One line when it begins: small messages go to files meanwhile. */
+	if (r != 0 && !f->upkeep_failed)
+		LOG_EV(LOG_WARNING, "spool.journal", NULL, KV_A("op", "grow"),
+		    KV_T("why", err.text));
+	f->upkeep_failed = r != 0;
+	f->upkeep_waits = r != 0;
+	if (r != 0)
+		timer_arm(&f->upkeep, FLUSH_UPKEEP_MS);
+	else
+		flush_upkeep(f);
+}
+
+static void
+flush_upkeep(struct flush *f)
+{
+	if (f->ending || f->upkeep_runs || f->upkeep_waits ||
+	    !journal_upkeep_begin(f->journal))
+		return;
+	f->upkeep_runs = true;
+	flush_submit(f, flush_upkeep_work, flush_upkeep_done, f);
+}
+
+static void
+flush_upkeep_again(void *ctx)
+{
+	struct flush *f = ctx;
+
+	f->upkeep_waits = false;
+	flush_upkeep(f);
+}
+
+/* ------------------------------------------------------------------ both -- */
+
+/* A removal that can wait for company. What a file has as well cannot: it would
+ * come back when the file is gone. */
+static bool
+flush_is_lazy(const struct flush *f, const struct store_op *op)
+{
+	return op->kind == STORE_REMOVE && op->lazy && !op->place->filed &&
+	    f->idle == NULL && !f->ending;
+}
+
+static void
+flush_next(struct flush *f, struct store_op *op)
+{
+	switch (store_op_next(op)) {
+	case STORE_FILES:
+		TAILQ_INSERT_TAIL(&f->files, op, link);
+		if (!f->files_run)
+			flush_files_start(f);
+		break;
+	case STORE_JOURNAL:
+		if (flush_is_lazy(f, op)) {
+			if (TAILQ_EMPTY(&f->lazy) && !f->journal_runs)
+				timer_arm(&f->late, FLUSH_LAZY_MS);
+			TAILQ_INSERT_TAIL(&f->lazy, op, link);
+			break;
+		}
+		TAILQ_INSERT_TAIL(&f->records, op, link);
+		flush_journal_soon(f);
+		break;
+	case STORE_DONE:
+		op->done(op);
+		break;
+	}
+}
+
+void
+flush_add(struct flush *f, struct store_op *op)
+{
+	op->r = 0;
+	op->written = op->apart = false;
+	flush_next(f, op);
 }
 
 struct flush *
@@ -125,13 +349,21 @@ flush_new(struct loop *l, const struct store *st)
 	if (f == NULL)
 		return NULL;
 	f->store = st;
-	TAILQ_INIT(&f->waiting);
+	f->journal = st->journal;
+	f->loop = l;
+	TAILQ_INIT(&f->files);
 	TAILQ_INIT(&f->batch);
+	TAILQ_INIT(&f->records);
+	TAILQ_INIT(&f->lazy);
 	for (unsigned int i = 0; i < FLUSH_THREADS; i++) {
 		f->parts[i].flush = f;
 		TAILQ_INIT(&f->parts[i].ops);
 	}
-	if ((f->pool = pool_new(l, FLUSH_THREADS, FLUSH_THREADS)) == NULL) {
+	f->pool = pool_new(l, FLUSH_JOBS, FLUSH_JOBS);
+	if (f->pool == NULL || timer_init(&f->late, l, flush_late, f) != 0 ||
+	    timer_init(&f->upkeep, l, flush_upkeep_again, f) != 0) {
+		pool_free(f->pool);
+		timer_free(&f->late);
 		free(f);
 		return NULL;
 	}
@@ -144,24 +376,36 @@ flush_free(struct flush *f)
 	if (f == NULL)
 		return;
 	/* What waits, and what that leads to, is done by us when the threads'
-	 * last jobs call back. */
+	 * last jobs call back, or now. */
 	f->ending = true;
 	pool_free(f->pool);
+	while (!TAILQ_EMPTY(&f->records) || !TAILQ_EMPTY(&f->lazy) ||
+	    journal_is_due(f->journal))
+		flush_journal_start(f);
+	timer_free(&f->late);
+	timer_free(&f->upkeep);
 	free(f);
 }
 
 void
-flush_add(struct flush *f, struct store_op *op)
+flush_set_move(struct flush *f, flush_move_fn *fn, void *ctx)
 {
-	TAILQ_INSERT_TAIL(&f->waiting, op, link);
-	if (!f->running)
-		flush_start(f);
+	f->move = fn;
+	f->move_ctx = ctx;
+}
+
+void
+flush_start(struct flush *f)
+{
+	flush_upkeep(f);
 }
 
 bool
 flush_idle(const struct flush *f)
 {
-	return !f->running && TAILQ_EMPTY(&f->waiting);
+	return !f->files_run && !f->journal_runs && TAILQ_EMPTY(&f->files) &&
+	    TAILQ_EMPTY(&f->records) && TAILQ_EMPTY(&f->lazy) &&
+	    !journal_is_due(f->journal);
 }
 
 void
@@ -169,4 +413,6 @@ flush_when_idle(struct flush *f, loop_fn *idle, void *ctx)
 {
 	f->idle = idle;
 	f->idle_ctx = ctx;
+	if (!f->journal_runs)
+		flush_journal_start(f);
 }

@@ -15,6 +15,12 @@ struct flush;
 struct flush *flush_new(struct loop *l, const struct store *st);
 /* Does what waits, then frees. */
 void	flush_free(struct flush *f);
+/* What was there is known: makes room for more. */
+void	flush_start(struct flush *f);
+/* Who is asked to move a message out of the journal (STORE_MOVE), when it keeps
+ * a segment for itself. */
+typedef void flush_move_fn(void *ctx, struct store_place *p);
+void	flush_set_move(struct flush *f, flush_move_fn *fn, void *ctx);
 /* Queues it; op->done(op) comes from the loop when op->r is known. The op is
  * the caller's again then. Those added while a flush runs share the next. */
 void	flush_add(struct flush *f, struct store_op *op);

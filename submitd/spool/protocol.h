@@ -32,7 +32,8 @@
  *	              packets until first + n is n_rcpts
  *	SPOOLQ_GONE   (from the spool, id 0) str id
  *	SPOOLQ_HELD   (from the spool, id 0) str id
- *	SPOOLQ_OPEN   call: str id; reply: u8 ok, u64 offset; +fd when ok
+ *	SPOOLQ_OPEN   call: str id; reply: u8 how (enum spoolq_how); FILE:
+ *	              u64 offset, +fd; CONTENT: blob, the message
  *	SPOOLQ_RESULT str id, u32 rcpt, u8 kind, u64 next_try_s, u8 told,
  *	              str text
  *	SPOOLQ_BOUNCE call: str id, blob text; reply: u8 ok
@@ -62,6 +63,8 @@ enum spoolq_type {
 	SPOOLQ_BOUNCE,
 	SPOOLQ_HELD,
 };
+
+enum spoolq_how { SPOOLQ_HOW_NONE = 0, SPOOLQ_HOW_FILE, SPOOLQ_HOW_CONTENT };
 
 enum spoolq_kind {
 	SPOOLQ_KIND_DONE = 1,

@@ -8,6 +8,7 @@
  */
 #include "config.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,7 @@ struct queue {
 };
 
 static void queue_kick(struct queue_msg *m);
+static void queue_crowded(void *ctx, struct store_place *p);
 
 static uint32_t
 queue_bucket(const char *id)
@@ -79,6 +81,7 @@ queue_new(struct loop *l, struct flush *f, const struct queue_hooks *hooks,
 		free(q);
 		return NULL;
 	}
+	flush_set_move(f, queue_crowded, q);
 	return q;
 }
 
@@ -151,8 +154,9 @@ queue_op_done(struct store_op *op)
 		/* Once, however often it is tried: a full disk has thousands. */
 		if (!m->complained)
 			LOG_EV(LOG_ERR, "spool.fault", NULL,
-			    KV_A("qid", m->id), KV_A("op", op->kind ==
-			    STORE_REMOVE ? "remove" : "result"),
+			    KV_A("qid", m->id), KV_A("op",
+			    op->kind == STORE_REMOVE ? "remove" :
+			    op->kind == STORE_MOVE ? "move" : "result"),
 			    KV_T("why", op->err.text));
 		m->complained = true;
 		/* Whoever waits for the removal hears of the failure; it is
@@ -188,8 +192,10 @@ queue_kick(struct queue_msg *m)
 	memcpy(m->op.id, m->id, sizeof(m->op.id));
 	m->op.done = queue_op_done;
 	m->op.ctx = m;
+	m->op.place = &m->place;
 	if (m->removing) {
 		m->op.kind = STORE_REMOVE;
+		m->op.lazy = m->gone == NULL;
 	} else {
 		if (buf_len(&m->flight) == 0) {
 			struct buf empty = m->flight;
@@ -197,9 +203,11 @@ queue_kick(struct queue_msg *m)
 			m->flight = m->records;
 			m->records = empty;
 		}
-		if (buf_len(&m->flight) == 0)
+		if (buf_len(&m->flight) == 0 &&
+		    !(m->place.moving && m->place.segment != NULL))
 			return;
-		m->op.kind = STORE_RESULTS;
+		m->op.kind = buf_len(&m->flight) == 0 ? STORE_MOVE :
+		    STORE_RESULTS;
 		m->op.data = buf_data(&m->flight);
 		m->op.len = buf_len(&m->flight);
 		m->op.offset = m->end;
@@ -250,9 +258,8 @@ queue_disown(struct queue_msg *m)
 	queue_user_put(m->queue, u);
 }
 
-/* Takes it out of the queue and off the disk. */
 static void
-queue_remove(struct queue_msg *m)
+queue_take_out(struct queue_msg *m)
 {
 	struct queue *q = m->queue;
 	struct queue_cursor *c;
@@ -265,6 +272,71 @@ queue_remove(struct queue_msg *m)
 	queue_untell(m);
 	queue_disown(m);
 	q->n--;
+}
+
+struct queue_msg *
+queue_of_place(struct store_place *p)
+{
+	return (struct queue_msg *)((char *)p -
+	    offsetof(struct queue_msg, place));
+}
+
+/* It keeps a segment of the journal for itself. */
+static void
+queue_crowded(void *ctx, struct store_place *p)
+{
+	(void)ctx;
+	queue_move(queue_of_place(p));
+}
+
+void
+queue_move(struct queue_msg *m)
+{
+	m->place.moving = true;
+	queue_kick(m);
+}
+
+void
+queue_forget(struct queue_msg *m)
+{
+	queue_take_out(m);
+	queue_msg_free(m);
+}
+
+static int
+queue_cmp(const void *a, const void *b)
+{
+	return strcmp((*(struct queue_msg *const *)a)->id,
+	    (*(struct queue_msg *const *)b)->id);
+}
+
+int
+queue_sort(struct queue *q)
+{
+	struct queue_msg **all = calloc(q->n + 1, sizeof(*all)), *m;
+	size_t n = 0;
+
+	if (all == NULL)
+		return ERR_NOMEM;
+	queue_tell_none(q);
+	while ((m = TAILQ_FIRST(&q->msgs)) != NULL) {
+		TAILQ_REMOVE(&q->msgs, m, order);
+		all[n++] = m;
+	}
+	qsort(all, n, sizeof(*all), queue_cmp);
+	for (size_t i = 0; i < n; i++)
+		TAILQ_INSERT_TAIL(&q->msgs, all[i], order);
+	free(all);
+	return 0;
+}
+
+/* Takes it out of the queue and off the disk. */
+static void
+queue_remove(struct queue_msg *m)
+{
+	struct queue *q = m->queue;
+
+	queue_take_out(m);
 	m->removing = true;
 	q->hooks->left(q->ctx, m);
 	queue_kick(m);

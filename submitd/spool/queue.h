@@ -64,6 +64,7 @@ struct queue_msg {
 	struct spool_dsn	*dsn;		/* n_rcpts, or NULL */
 	size_t			 n_rcpts;
 	size_t			 n_pending;	/* or only delivered */
+	struct store_place	 place;
 	/* Private to queue.c */
 	struct queue		*queue;
 	struct queue_user	*owner;		/* or NULL */
@@ -104,6 +105,12 @@ void	queue_msg_free(struct queue_msg *m);	/* one never added */
  * first new record goes. With nothing pending it is removed instead. */
 void	queue_add(struct queue *q, struct queue_msg *m, uint64_t offset,
 	    uint64_t octets, uint64_t end);
+/* At recovery: it was removed before; all of them are there. */
+void	queue_forget(struct queue_msg *m);
+int	queue_sort(struct queue *q);	/* by id; ERR_NOMEM */
+struct queue_msg *queue_of_place(struct store_place *p);
+/* Out of the journal, into a file. */
+void	queue_move(struct queue_msg *m);
 /* What a record says, in memory only (recovery). False: no such recipient. */
 bool	queue_msg_apply(struct queue_msg *m, const struct envelope_result *r);
 

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,7 +18,9 @@
 
 #include "submitd/spool/spool.h"
 
+#include "lib/fio.h"
 #include "lib/log.h"
+#include "submitd/spool/journal.h"
 
 static void
 recover_list_free(char **names, size_t n)
@@ -64,6 +67,7 @@ recover_list(int dir, char ***ret, size_t *ret_n, struct err *reterr)
 static int
 recover_empty_tmp(struct spool *sp, struct err *reterr)
 {
+	struct err err;
 	char **names;
 	size_t n;
 	int r;
@@ -71,10 +75,10 @@ recover_empty_tmp(struct spool *sp, struct err *reterr)
 	if ((r = recover_list(sp->store.tmp, &names, &n, reterr)) != 0)
 		return r;
 	for (size_t i = 0; i < n; i++)
-		if (unlinkat(sp->store.tmp, names[i], 0) != 0)
+		if (fio_unlinkat(sp->store.tmp, names[i], &err) != 0)
 			LOG_EV(LOG_WARNING, "spool.fault", NULL,
 			    KV_S("file", names[i]), KV_A("op", "clean"),
-			    KV_T("why", strerror(errno)));
+			    KV_T("why", err.text));
 	recover_list_free(names, n);
 	return 0;
 }
@@ -114,6 +118,7 @@ recover_read(struct spool *sp, int fd, const char *name, struct err *reterr)
 		queue_msg_free(m);
 		return r;
 	}
+	m->place.filed = true;
 	queue_add(sp->queue, m, h.content_offset, h.content_len, end);
 	return 0;
 }
@@ -161,20 +166,163 @@ recover_file(struct spool *sp, const char *name, struct err *reterr)
 	return 0;
 }
 
-int
-recover_run(struct spool *sp, struct err *reterr)
+static int
+recover_files(struct spool *sp, struct err *reterr)
 {
 	char **names;
 	size_t n;
 	int r;
 
-	if ((r = recover_empty_tmp(sp, reterr)) != 0 ||
-	    (r = recover_list(sp->store.queue, &names, &n, reterr)) != 0)
+	if ((r = recover_list(sp->store.queue, &names, &n, reterr)) != 0)
 		return r;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = recover_file(sp, names[i], reterr);
 	recover_list_free(names, n);
-	if (r == 0 && queue_count(sp->queue) > 0)
+	return r;
+}
+
+/* --------------------------------------------------------------- journal -- */
+
+struct recover {
+	struct spool	*sp;
+	bool		 nomem;
+};
+
+/* Octets that are kept for the administrator, once. */
+static void
+recover_keep(struct spool *sp, const char *name, const void *p, size_t len,
+    const char *why)
+{
+	struct err err = { .text = "" };
+	int r = store_keep_bad(&sp->store, name, p, len, &err);
+
+	if (r != ERR_EXISTS)
+		LOG_EV(LOG_ERR, "spool.bad", NULL, KV_S("file", name),
+		    KV_A("moved", r == 0 ? "bad" : "no"), KV_T("why", why),
+		    KV_T("fault", r == 0 ? NULL : err.text));
+}
+
+static struct store_place *
+recover_message(void *ctx, const char *id, const uint8_t *octets,
+    uint32_t len)
+{
+	struct recover *rc = ctx;
+	struct queue_msg *m = queue_find(rc->sp->queue, id);
+	struct envelope_header h;
+	struct envelope e;
+	struct err err;
+	int r;
+
+	/* Its file is right (J4 of journal.c). */
+	if (m != NULL)
+		return m->place.segment == NULL ? &m->place : NULL;
+	if ((r = store_parse_envelope(octets, len, &h, &e, &err)) == 0) {
+		if (strcmp(e.id, id) != 0)
+			r = err_set(&err, ERR_CORRUPT, "it is named %s inside",
+			    e.id);
+		else if ((m = queue_msg_new(&e)) == NULL)
+			r = ERR_NOMEM;
+		envelope_free(&e);
+	}
+	if (r == ERR_CORRUPT)
+		recover_keep(rc->sp, id, octets, len, err.text);
+	else if (r != 0)
+		rc->nomem = true;
+	if (r != 0)
+		return NULL;
+	queue_add(rc->sp->queue, m, h.content_offset, h.content_len, len);
+	return &m->place;
+}
+
+/* Nothing was found of it, or only its file. */
+static void
+recover_dead(void *ctx, struct store_place *p)
+{
+	struct recover *rc = ctx;
+
+	journal_leave(rc->sp->store.journal, p);
+	if (!p->filed)
+		queue_forget(queue_of_place(p));
+}
+
+static void
+recover_gone(void *ctx, const char *id)
+{
+	struct recover *rc = ctx;
+	struct queue_msg *m = queue_find(rc->sp->queue, id);
+
+	if (m != NULL && m->place.segment != NULL)
+		recover_dead(ctx, &m->place);
+}
+
+static void
+recover_damaged(void *ctx, const char *name, uint32_t at, const char *id,
+    const uint8_t *octets, uint32_t len)
+{
+	struct recover *rc = ctx;
+	char file[40];
+
+	if (id[0] != '\0')
+		(void)str_copy(file, sizeof(file), id);
+	else
+		snprintf(file, sizeof(file), "journal-%s-%u", name, at);
+	recover_keep(rc->sp, file, octets, len,
+	    "a record of the journal is damaged");
+}
+
+static void
+recover_torn(void *ctx, const char *name, uint32_t octets)
+{
+	(void)ctx;
+	LOG_EV(LOG_NOTICE, "spool.torn", NULL, KV_S("file", name),
+	    KV_U("octets", octets));
+}
+
+static void
+recover_unreadable(void *ctx, const char *name, const struct err *why)
+{
+	(void)ctx;
+	LOG_EV(LOG_ERR, "spool.fault", NULL, KV_S("file", name),
+	    KV_A("op", "recover"), KV_T("why", why->text));
+}
+
+static const struct journal_finder recover_finder = {
+	.message = recover_message,
+	.gone = recover_gone,
+	.dead = recover_dead,
+	.damaged = recover_damaged,
+	.torn = recover_torn,
+	.unreadable = recover_unreadable,
+};
+
+static int
+recover_journal(struct spool *sp, struct err *reterr)
+{
+	struct recover rc = { .sp = sp };
+	int r = journal_recover(sp->store.journal, &recover_finder, &rc,
+	    reterr);
+
+	if (r == 0 && (rc.nomem || queue_sort(sp->queue) != 0))
+		return err_set(reterr, ERR_NOMEM, "no memory for the queue");
+	return r;
+}
+
+int
+recover_run(struct spool *sp, struct err *reterr)
+{
+	struct queue_msg *m;
+	int r;
+
+	if ((r = recover_empty_tmp(sp, reterr)) != 0 ||
+	    (r = recover_files(sp, reterr)) != 0 ||
+	    (r = recover_journal(sp, reterr)) != 0)
+		return r;
+	/* A crash was between the file and the end of its copy. */
+	for (m = queue_first(sp->queue); m != NULL; m = queue_next(m))
+		if (m->place.filed && m->place.segment != NULL)
+			queue_move(m);
+	flush_start(sp->flush);
+	if (queue_count(sp->queue) > 0)
 		LOG_EV(LOG_INFO, "spool.recovered", NULL,
 		    KV_U("messages", queue_count(sp->queue)));
 	return r;

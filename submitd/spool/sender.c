@@ -18,6 +18,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/mailbox.h"
+#include "submitd/spool/journal.h"
 #include "submitd/spool/protocol.h"
 #include "submitd/spool/wishes.h"
 
@@ -27,7 +28,7 @@ struct sender {
 	struct queue_msg	*telling;	/* partly told, or NULL */
 	size_t			 told;		/* its recipients so far */
 	unsigned int		 holds;		/* bounces on their way to the
-						 * disk, and the reaper */
+						 * disk, fetches, the reaper */
 	bool			 closed;	/* freed after the last of them */
 };
 
@@ -40,6 +41,13 @@ struct sender_bounce {
 	uint8_t			*text;
 	struct store_op		 op;
 };
+
+static void
+sender_free(struct sender *s)
+{
+	if (s->closed && s->holds == 0)
+		free(s);
+}
 
 /* ---------------------------------------------------------------- telling -- */
 
@@ -148,29 +156,141 @@ sender_held(void *ctx, struct queue_msg *m)
 
 /* --------------------------------------------------------------- requests -- */
 
+/* A message out of the journal that the kernel has to fetch from the disk. */
+struct sender_fetch {
+	struct sender		*s;
+	uint32_t		 call;
+	char			 id[STR_ID_SIZE];
+	struct store_place	 place;		/* a copy, held */
+	uint64_t		 offset, octets;	/* of the content */
+	int			 r;
+	struct err		 err;
+	uint8_t			 buf[];
+};
+
+static void
+sender_open_fault(const char *id, const struct err *why)
+{
+	LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", id),
+	    KV_A("op", "open"), KV_T("why", why->text));
+}
+
+/* content NULL: it cannot be had now. */
+static int
+sender_open_content(struct sender *s, uint32_t call, const uint8_t *content,
+    uint64_t octets)
+{
+	struct msg_out *m = &s->sp->msg;
+	int r;
+
+	if (s->closed)
+		return 0;
+	msg_begin(m, SPOOLQ_OPEN | SPOOL_REPLY, call);
+	msg_put_u8(m, content != NULL ? SPOOLQ_HOW_CONTENT :
+	    SPOOLQ_HOW_NONE);
+	if (content != NULL)
+		msg_put_blob(m, content, (size_t)octets);
+	r = ipc_send(s->ipc, m, -1);
+	return r == ERR_AWAY ? 0 : r;
+}
+
+static void
+sender_fetch_work(void *ctx)
+{
+	struct sender_fetch *f = ctx;
+
+	f->r = journal_read(&f->place, f->buf, &f->err);
+}
+
+static void
+sender_fetch_done(void *ctx)
+{
+	struct sender_fetch *f = ctx;
+	struct sender *s = f->s;
+
+	journal_release(s->sp->store.journal, &f->place);
+	if (f->r != 0)
+		sender_open_fault(f->id, &f->err);
+	(void)sender_open_content(s, f->call, f->r == 0 ?
+	    f->buf + f->offset : NULL, f->octets);
+	free(f);
+	s->holds--;
+	sender_free(s);
+}
+
+static int
+sender_fetch(struct sender *s, uint32_t call, struct queue_msg *q)
+{
+	struct sender_fetch *f = malloc(sizeof(*f) + q->place.len);
+
+	if (f == NULL)
+		return sender_open_content(s, call, NULL, 0);
+	f->s = s;
+	f->call = call;
+	memcpy(f->id, q->id, sizeof(f->id));
+	f->place = q->place;
+	f->offset = q->content_offset;
+	f->octets = q->octets;
+	if (pool_submit(s->sp->writers, sender_fetch_work, sender_fetch_done,
+	    f) != 0) {
+		free(f);
+		return sender_open_content(s, call, NULL, 0);
+	}
+	journal_hold(&f->place);
+	s->holds++;
+	return 0;
+}
+
+/* Its octets travel: nobody gets a descriptor of the journal. */
+static int
+sender_open_journal(struct sender *s, uint32_t call, struct queue_msg *q)
+{
+	static uint8_t buf[JOURNAL_MESSAGE_MAX];
+	struct err err;
+	int r = journal_read_now(&q->place, buf, &err);
+
+	if (r == ERR_AWAY)
+		return sender_fetch(s, call, q);
+	if (r != 0)
+		sender_open_fault(q->id, &err);
+	return sender_open_content(s, call, r == 0 ?
+	    buf + q->content_offset : NULL, q->octets);
+}
+
+static int
+sender_open_file(struct sender *s, uint32_t call, struct queue_msg *q)
+{
+	struct msg_out *m = &s->sp->msg;
+	struct err err;
+	int fd = store_read_fd(&s->sp->store, q->id, &err);
+	int r;
+
+	if (fd < 0) {
+		sender_open_fault(q->id, &err);
+		return sender_open_content(s, call, NULL, 0);
+	}
+	msg_begin(m, SPOOLQ_OPEN | SPOOL_REPLY, call);
+	msg_put_u8(m, SPOOLQ_HOW_FILE);
+	msg_put_u64(m, q->content_offset);
+	r = ipc_send(s->ipc, m, fd);
+	close(fd);
+	return r == ERR_AWAY ? 0 : r;
+}
+
 static int
 sender_on_open(struct sender *s, struct msg_in *in)
 {
-	struct msg_out *m = &s->sp->msg;
 	struct queue_msg *q;
-	struct err err;
 	const char *id;
-	int fd = -1, r;
 
 	if (msg_get_str(in, &id, STR_ID_SIZE - 1) != 0 ||
 	    msg_get_end(in) != 0)
 		return ERR_FORMAT;
-	if ((q = queue_find(s->sp->queue, id)) != NULL &&
-	    (fd = store_read_fd(&s->sp->store, q->id, &err)) < 0)
-		LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", q->id),
-		    KV_A("op", "open"), KV_T("why", err.text));
-	msg_begin(m, SPOOLQ_OPEN | SPOOL_REPLY, in->id);
-	msg_put_u8(m, fd >= 0);
-	msg_put_u64(m, fd >= 0 ? q->content_offset : 0);
-	r = ipc_send(s->ipc, m, fd >= 0 ? fd : -1);
-	if (fd >= 0)
-		close(fd);
-	return r == ERR_AWAY ? 0 : r;
+	if ((q = queue_find(s->sp->queue, id)) == NULL)
+		return sender_open_content(s, in->id, NULL, 0);
+	return q->place.segment != NULL && !q->place.filed ?
+	    sender_open_journal(s, in->id, q) :
+	    sender_open_file(s, in->id, q);
 }
 
 static int
@@ -213,13 +333,6 @@ sender_on_result(struct sender *s, struct msg_in *in)
 }
 
 /* ---------------------------------------------------------------- bounces -- */
-
-static void
-sender_free(struct sender *s)
-{
-	if (s->closed && s->holds == 0)
-		free(s);
-}
 
 static int
 sender_reply_bounce(struct sender *s, uint32_t call, bool ok)
@@ -306,6 +419,7 @@ sender_bounce_make(struct sender_bounce *b, const struct queue_msg *of,
 		return ERR_NOMEM;
 	memcpy(b->text, text, len);
 	b->op.kind = STORE_COMMIT;
+	b->op.place = &b->msg->place;
 	memcpy(b->op.id, b->op.file->id, sizeof(b->op.id));
 	b->op.data = b->text;
 	b->op.len = len;

@@ -40,6 +40,7 @@
 #include "submitd/spool/store.h"
 
 #include "lib/fio.h"
+#include "submitd/spool/journal.h"
 
 #define STORE_LOCK_WAIT_MS 10000
 #define STORE_FREE_MAX (1024ull * 1024 * 1024)	/* of the default reserve */
@@ -74,14 +75,13 @@ store_folder(int dir, const char *name, uid_t uid, gid_t gid,
 	return fd < 0 ? err_sys(reterr, "cannot open folder %s", name) : fd;
 }
 
-int
-store_open(struct store *st, const char *path, uid_t uid, gid_t gid,
+static int
+store_open_dir(struct store *st, const char *path, uid_t uid, gid_t gid,
     struct err *reterr)
 {
 	struct stat sb;
 	int r;
 
-	st->dir = st->tmp = st->queue = st->bad = -1;
 	if (stat(path, &sb) != 0) {
 		if ((r = fio_mkdir(path, 0700, reterr)) != 0)
 			return r;
@@ -91,12 +91,27 @@ store_open(struct store *st, const char *path, uid_t uid, gid_t gid,
 	st->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (st->dir < 0)
 		return err_sys(reterr, "cannot open spool_dir %s", path);
-	if ((r = store_lock(st->dir, path, reterr)) != 0 ||
+	return 0;
+}
+
+int
+store_open(struct store *st, const char *path, uid_t uid, gid_t gid,
+    struct err *reterr)
+{
+	int r;
+
+	st->dir = st->tmp = st->queue = st->bad = st->segments = -1;
+	if ((st->journal = journal_new(st)) == NULL)
+		return err_set(reterr, ERR_NOMEM, "no memory for the journal");
+	if ((r = store_open_dir(st, path, uid, gid, reterr)) != 0 ||
+	    (r = store_lock(st->dir, path, reterr)) != 0 ||
 	    (r = st->tmp = store_folder(st->dir, "tmp", uid, gid,
 	    reterr)) < 0 ||
 	    (r = st->queue = store_folder(st->dir, "queue", uid, gid,
 	    reterr)) < 0 ||
 	    (r = st->bad = store_folder(st->dir, "bad", uid, gid,
+	    reterr)) < 0 ||
+	    (r = st->segments = store_folder(st->dir, "journal", uid, gid,
 	    reterr)) < 0 ||
 	    (r = fio_sync(st->dir, "spool_dir", reterr)) != 0) {
 		store_close(st);
@@ -108,7 +123,7 @@ store_open(struct store *st, const char *path, uid_t uid, gid_t gid,
 int
 store_check_access(const struct store *st, struct err *reterr)
 {
-	const int fds[] = { st->tmp, st->queue, st->bad };
+	const int fds[] = { st->tmp, st->queue, st->bad, st->segments };
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (faccessat(fds[i], ".", R_OK | W_OK | X_OK, AT_EACCESS) != 0)
@@ -120,8 +135,11 @@ store_check_access(const struct store *st, struct err *reterr)
 void
 store_close(struct store *st)
 {
-	int *const fds[] = { &st->tmp, &st->queue, &st->bad, &st->dir };
+	int *const fds[] = { &st->tmp, &st->queue, &st->bad, &st->segments,
+	    &st->dir };
 
+	journal_free(st->journal);
+	st->journal = NULL;
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (*fds[i] >= 0)
 			close(*fds[i]);
@@ -224,6 +242,13 @@ store_file_write(const struct store *st, struct store_file *f, const void *p,
 	return 0;
 }
 
+void
+store_file_seal(struct store_file *f, size_t len)
+{
+	f->h.content_len += len;
+	envelope_header_pack(&f->h, f->front);
+}
+
 /* The rest of the content and the header; write-out is started. */
 static int
 store_file_finish(const struct store *st, struct store_file *f, const void *p,
@@ -265,9 +290,68 @@ store_file_discard(const struct store *st, struct store_file *f)
 	if (f->fd >= 0) {
 		close(f->fd);
 		/* What cannot be removed now is at the next start (S1). */
-		(void)unlinkat(st->tmp, f->id, 0);
+		fio_forget(st->tmp, f->id);
 	}
 	store_file_free(f);
+}
+
+/* ------------------------------------------------------------- operations -- */
+
+enum store_lane
+store_op_next(const struct store_op *op)
+{
+	const struct store_place *p = op->place;
+
+	switch (op->kind) {
+	case STORE_COMMIT:
+		if (op->file == NULL)
+			return STORE_DONE;
+		return op->apart || op->file->fd >= 0 || op->file->front_len +
+		    op->len > JOURNAL_MESSAGE_MAX ? STORE_FILES : STORE_JOURNAL;
+	case STORE_RESULTS:
+		if (!op->written)
+			return STORE_FILES;
+		return p->segment != NULL ? STORE_JOURNAL : STORE_DONE;
+	case STORE_MOVE:
+		if (!p->filed)
+			return STORE_FILES;
+		return p->segment != NULL ? STORE_JOURNAL : STORE_DONE;
+	case STORE_REMOVE:
+		/* The journal first: what it has alone knows no results. */
+		if (p->segment != NULL)
+			return STORE_JOURNAL;
+		return p->filed ? STORE_FILES : STORE_DONE;
+	}
+	return STORE_DONE;
+}
+
+/* Whether it makes the file of a message that the journal has. */
+static bool
+store_op_moves(const struct store_op *op)
+{
+	return (op->kind == STORE_RESULTS || op->kind == STORE_MOVE) &&
+	    !op->place->filed;
+}
+
+/* The message out of the journal, and its records, as a file of tmp/. */
+static int
+store_move_write(const struct store *st, struct store_op *op)
+{
+	uint32_t len = op->place->len;
+	uint8_t *p = malloc(len);
+	int r;
+
+	if (p == NULL)
+		return err_set(&op->err, ERR_NOMEM, "no memory");
+	if ((r = journal_read(op->place, p, &op->err)) == 0)
+		r = op->fd = fio_openat(st->tmp, op->id,
+		    O_WRONLY | O_CREAT | O_TRUNC, 0600, &op->err);
+	if (r >= 0 && (r = fio_write_all(op->fd, p, len, op->id,
+	    &op->err)) == 0 && op->len > 0)
+		r = fio_pwrite_all(op->fd, op->data, op->len,
+		    (off_t)op->offset, op->id, &op->err);
+	free(p);
+	return r;
 }
 
 static int
@@ -275,6 +359,8 @@ store_results_write(const struct store *st, struct store_op *op)
 {
 	int r;
 
+	if (store_op_moves(op))
+		return store_move_write(st, op);
 	op->fd = fio_openat(st->queue, op->id, O_WRONLY, 0, &op->err);
 	if (op->fd < 0)
 		return op->fd;
@@ -298,6 +384,7 @@ store_op_start(const struct store *st, struct store_op *op)
 		    &op->err);
 		break;
 	case STORE_RESULTS:
+	case STORE_MOVE:
 		op->r = store_results_write(st, op);
 		break;
 	case STORE_REMOVE:
@@ -314,7 +401,7 @@ store_op_sync(struct store_op *op)
 	if (op->kind == STORE_REMOVE || *fd < 0)
 		return;
 	if (op->r == 0)
-		op->r = op->kind == STORE_COMMIT ?
+		op->r = op->kind == STORE_COMMIT || store_op_moves(op) ?
 		    fio_sync(*fd, op->id, &op->err) :
 		    fio_datasync(*fd, op->id, &op->err);
 	if (op->r == 0)
@@ -328,9 +415,9 @@ store_op_sync(struct store_op *op)
 static bool
 store_op_move(const struct store *st, struct store_op *op)
 {
-	if (op->r != 0 || op->kind == STORE_RESULTS)
+	if (op->r != 0 || (op->kind == STORE_RESULTS && op->place->filed))
 		return false;
-	if (op->kind == STORE_COMMIT)
+	if (op->kind != STORE_REMOVE)
 		op->r = fio_renameat(st->tmp, op->id, st->queue, op->id,
 		    &op->err);
 	else if ((op->r = fio_unlinkat(st->queue, op->id, &op->err)) != 0 &&
@@ -349,23 +436,32 @@ store_op_undo(const struct store *st, struct store_op *op,
 		return;
 	op->r = why->code;
 	op->err = *why;
-	if (op->kind == STORE_COMMIT)
-		(void)unlinkat(st->queue, op->id, 0);
+	if (op->kind != STORE_REMOVE)
+		fio_forget(st->queue, op->id);
+}
+
+void
+store_commit_end(struct store_op *op)
+{
+	op->content_offset = op->file->h.content_offset;
+	op->content_len = op->file->h.content_len;
+	store_file_free(op->file);
+	op->file = NULL;
 }
 
 static void
 store_op_end(const struct store *st, struct store_op *op)
 {
-	struct store_file *f = op->file;
-
-	if (op->kind != STORE_COMMIT)
-		return;
-	op->content_offset = f->h.content_offset;
-	op->content_len = f->h.content_len;
-	if (op->r != 0 && !op->moved)
-		(void)unlinkat(st->tmp, f->id, 0);
-	store_file_free(f);
-	op->file = NULL;
+	/* What was not moved is still in tmp/. */
+	if (op->r != 0 && !op->moved &&
+	    (op->kind == STORE_COMMIT || store_op_moves(op)))
+		fio_forget(st->tmp, op->id);
+	if (op->r == 0) {
+		op->written = true;
+		op->place->filed = op->kind != STORE_REMOVE;
+	}
+	if (op->kind == STORE_COMMIT)
+		store_commit_end(op);
 }
 
 void
@@ -425,6 +521,35 @@ store_pread_all(int fd, void *p, size_t len, uint64_t offset,
 	return 0;
 }
 
+/* Behind the header, which is right. */
+static int
+store_take_envelope(const struct envelope_header *h, const uint8_t *env,
+    struct envelope *ret_e, struct err *reterr)
+{
+	int r;
+
+	if (envelope_crc(env, h->envelope_len) != h->envelope_crc)
+		return err_set(reterr, ERR_CORRUPT, "the envelope is damaged");
+	if ((r = envelope_unpack(env, h->envelope_len, ret_e)) != 0)
+		return err_set(reterr, r == ERR_NOMEM ? r : ERR_CORRUPT,
+		    "the envelope cannot be read");
+	ret_e->wishes.tls_optional = h->tls_optional;
+	return 0;
+}
+
+int
+store_parse_envelope(const uint8_t *p, size_t len,
+    struct envelope_header *ret_h, struct envelope *ret_e, struct err *reterr)
+{
+	if (len < ENVELOPE_HEADER_SIZE ||
+	    envelope_header_unpack(p, ret_h) != 0 ||
+	    ret_h->content_offset > len ||
+	    ret_h->content_len != len - ret_h->content_offset)
+		return err_set(reterr, ERR_CORRUPT, "the header is damaged");
+	return store_take_envelope(ret_h, p + ENVELOPE_HEADER_SIZE, ret_e,
+	    reterr);
+}
+
 int
 store_read_envelope(int fd, struct envelope_header *ret_h,
     struct envelope *ret_e, struct err *reterr)
@@ -441,15 +566,8 @@ store_read_envelope(int fd, struct envelope_header *ret_h,
 		return err_set(reterr, ERR_NOMEM, "no memory");
 	r = store_pread_all(fd, env, ret_h->envelope_len,
 	    ENVELOPE_HEADER_SIZE, reterr);
-	if (r == 0 && envelope_crc(env, ret_h->envelope_len) !=
-	    ret_h->envelope_crc)
-		r = err_set(reterr, ERR_CORRUPT, "the envelope is damaged");
-	if (r == 0 && (r = envelope_unpack(env, ret_h->envelope_len,
-	    ret_e)) != 0)
-		r = err_set(reterr, r == ERR_NOMEM ? r : ERR_CORRUPT,
-		    "the envelope cannot be read");
-	else if (r == 0)
-		ret_e->wishes.tls_optional = ret_h->tls_optional;
+	if (r == 0)
+		r = store_take_envelope(ret_h, env, ret_e, reterr);
 	free(env);
 	return r;
 }
@@ -501,4 +619,28 @@ store_set_aside(const struct store *st, const char *name, struct err *reterr)
 	if (renameat(st->queue, name, st->bad, name) != 0)
 		return err_sys(reterr, "cannot move it to bad");
 	return 0;
+}
+
+int
+store_keep_bad(const struct store *st, const char *name, const void *p,
+    size_t len, struct err *reterr)
+{
+	int fd = fio_openat(st->bad, name, O_WRONLY | O_CREAT | O_EXCL, 0600,
+	    reterr);
+	int r;
+
+	if (fd < 0)
+		return errno == EEXIST ? ERR_EXISTS : fd;
+	r = fio_write_all(fd, p, len, name, reterr);
+	if (r == 0)
+		r = fio_sync(fd, name, reterr);
+	if (r == 0)
+		r = fio_close(fd, name, reterr);
+	else
+		close(fd);
+	if (r == 0)
+		r = fio_sync(st->bad, "bad", reterr);
+	if (r != 0)
+		fio_forget(st->bad, name);
+	return r;
 }

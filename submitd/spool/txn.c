@@ -367,6 +367,7 @@ txn_flush(struct txn *t)
 	t->state = TXN_FLUSHING;
 	t->op.kind = STORE_COMMIT;
 	memcpy(t->op.id, t->env.id, sizeof(t->op.id));
+	t->op.place = &t->msg->place;
 	t->op.file = t->file;
 	t->op.data = buf_data(&t->in);
 	t->op.len = buf_len(&t->in);

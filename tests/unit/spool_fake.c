@@ -12,12 +12,14 @@
 
 #include "auth/authp.h"
 #include "lib/log.h"
+#include "submitd/spool/journal.h"
 #include "tests/unit/spool_fake.h"
 
 static char root[200];
 struct conf conf = { .hostname = (char[]){ "mx.example.org" },
 	.message_size_limit = 8 * 1024 * 1024, .spool_min_free = 1,
 	.received_limit = 100 };
+uint32_t segment_octets = 256 * 1024;
 struct loop *loop;
 struct spool *sp;
 static struct ipc_listener *listeners[3];
@@ -140,6 +142,7 @@ spool_begin(void)
 	TAILQ_INIT(&sp->peers);
 	assert_int_equal(store_open(&sp->store, "spool", getuid(), getgid(),
 	    &err), 0);
+	journal_set_size(sp->store.journal, segment_octets);
 	sp->writers = pool_new(loop, 2, 10000);
 	sp->flush = flush_new(loop, &sp->store);
 	sp->queue = queue_new(loop, sp->flush, &hooks, sp);
@@ -150,6 +153,45 @@ spool_begin(void)
 		    getuid(), names[i], fns[i], sp);
 		assert_non_null(listeners[i]);
 	}
+}
+
+static void
+wait_tick(void *ctx)
+{
+	(void)ctx;
+	called();
+}
+
+void
+wait_ms(int64_t ms)
+{
+	struct timer t = { 0 };
+
+	assert_int_equal(timer_init(&t, loop, wait_tick, NULL), 0);
+	timer_arm(&t, ms);
+	wait_for(1);
+	timer_free(&t);
+}
+
+void
+spool_begin_journal(void)
+{
+	struct journal_status status;
+
+	spool_begin();
+	do {
+		wait_ms(1);
+		journal_status(sp->store.journal, &status);
+	} while (status.ready < 2 && segment_octets != 0);
+}
+
+size_t
+in_journal(void)
+{
+	struct journal_status status;
+
+	journal_status(sp->store.journal, &status);
+	return status.messages;
 }
 
 /* As a crash would: nothing is flushed that was not. */
@@ -412,6 +454,7 @@ int
 fake_clean(void **state)
 {
 	(void)state;
+	segment_octets = 256 * 1024;
 	return system("rm -rf spool auth smtp send log");
 }
 

@@ -27,7 +27,12 @@ extern struct spoolq *sender;
 extern unsigned int waiting;		/* callbacks that are still to come */
 
 void	spool_begin(void);
+extern uint32_t segment_octets;	/* of the journal; 0: files only */
+/* The same, and the journal takes messages from the first on. */
+void	spool_begin_journal(void);
+void	wait_ms(int64_t ms);
 void	spool_end(void);		/* as a crash would */
+size_t	in_journal(void);		/* messages */
 void	client_begin(void);
 /* A callback came; wait_for(n) returns after n of them. */
 void	called(void);

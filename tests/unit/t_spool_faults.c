@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/fio.h"
+#include "submitd/spool/journal.h"
 #include "submitd/spool/wishes.h"
 #include "tests/unit/spool_fake.h"
 
@@ -205,6 +206,7 @@ test_recovery(void **state)
 	int fd;
 
 	(void)state;
+	segment_octets = 0;
 	spool_begin();
 	client_begin();
 	put_one(&p);
@@ -229,25 +231,39 @@ test_recovery(void **state)
 	spool_end();
 }
 
+/* Waits until the journal has what it wants, and nothing runs. */
+static void
+settle(void)
+{
+	struct journal_status status;
+
+	do {
+		wait_ms(1);
+		journal_status(sp->store.journal, &status);
+	} while (segment_octets != 0 &&
+	    (status.ready < 2 || !flush_idle(sp->flush)));
+}
+
 /* Every file operation of eight commits at once fails in turn: what got its OK
  * is there after a restart, and nothing else is. */
 static void
-test_faults(void **state)
+commits_fail(const char *body)
 {
 	enum { N = 8 };
 	unsigned int failed = 1, n;
 
-	(void)state;
 	for (n = 1; failed > 0; n++) {
-		struct put p[N];
+		struct put p[N], first = { .body = BODY };
 
 		assert_int_equal(system("rm -rf spool"), 0);
-		spool_begin();
+		spool_begin_journal();
 		client_begin();
+		put_one(&first);
+		settle();
 		fio_fail_at(n, n % 2 == 0 ? ENOSPC : EIO);
 		for (int i = 0; i < N; i++) {
-			p[i] = (struct put){ .ticket = "00", .body = BODY,
-				.len = strlen(BODY), .rcpts = one_rcpt,
+			p[i] = (struct put){ .ticket = "00", .body = body,
+				.len = strlen(body), .rcpts = one_rcpt,
 				.n_rcpts = 1 };
 			put(&p[i]);
 		}
@@ -265,9 +281,28 @@ test_faults(void **state)
 				assert_int_equal(p[i].verdict, n % 2 == 0 ?
 				    SPOOLC_NOSPACE : SPOOLC_TEMP);
 		}
-		assert_int_equal(queue_count(sp->queue), N - failed);
+		assert_non_null(queue_find(sp->queue, first.id));
+		assert_int_equal(queue_count(sp->queue), N + 1 - failed);
 		spool_end();
 	}
+#ifdef SUBMITD_TEST_BUILD
+	assert_true(n > 2);
+#endif
+}
+
+static void
+test_faults(void **state)
+{
+	char *large = malloc(JOURNAL_MESSAGE_MAX + 1);
+
+	(void)state;
+	commits_fail(BODY);
+	memset(large, 'x', JOURNAL_MESSAGE_MAX);
+	large[JOURNAL_MESSAGE_MAX] = '\0';
+	commits_fail(large);
+	segment_octets = 0;
+	commits_fail(BODY);
+	free(large);
 }
 
 int

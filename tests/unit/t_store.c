@@ -105,6 +105,8 @@ exists(int dir, const char *name)
 	return faccessat(dir, name, F_OK, 0) == 0;
 }
 
+static struct store_place places[MSGS];
+
 /* Commits MSGS messages, one of them written in two pieces. */
 static void
 commit_all(struct store *st, struct store_op ops[MSGS])
@@ -119,6 +121,8 @@ commit_all(struct store *st, struct store_op ops[MSGS])
 
 		memset(op, 0, sizeof(*op));
 		op->kind = STORE_COMMIT;
+		op->place = &places[i];
+		places[i] = (struct store_place){ 0 };
 		memcpy(op->id, e.id, sizeof(op->id));
 		assert_int_equal(store_file_new(&e, TOP, strlen(TOP),
 		    &op->file), 0);
@@ -187,7 +191,7 @@ results_op(const char *id, uint8_t *buf, uint64_t offset, uint32_t tries)
 	struct envelope_result r = { .rcpt = 1, .tries = tries,
 		.text = "451 4.0.0 later" };
 	struct store_op op = { .kind = STORE_RESULTS, .data = buf,
-		.offset = offset };
+		.offset = offset, .place = &places[0] };
 
 	memcpy(op.id, id, sizeof(op.id));
 	op.len = envelope_result_pack(&r, buf);
@@ -199,6 +203,7 @@ flush_one(const struct store *st, struct store_op *op)
 {
 	struct store_ops list = TAILQ_HEAD_INITIALIZER(list);
 
+	op->r = 0;
 	TAILQ_INSERT_TAIL(&list, op, link);
 	store_flush_files(st, &list);
 	store_flush_folder(st, &list);
@@ -295,6 +300,7 @@ test_remove(void **state)
 	assert_int_equal(store_open(&st, root, getuid(), getgid(), &err), 0);
 	commit_all(&st, ops);
 	memcpy(op.id, ops[1].id, sizeof(op.id));
+	op.place = &places[1];
 	fio_fail_at(2, EIO);		/* the folder's flush */
 	flush_one(&st, &op);
 	fio_fail_at(0, 0);

@@ -1,0 +1,101 @@
+/*
+ * journal_private.h - what journal.c and journal_recover.c share.
+ */
+#ifndef SUBMITD_SPOOL_JOURNAL_PRIVATE_H
+#define SUBMITD_SPOOL_JOURNAL_PRIVATE_H
+
+#include <sys/queue.h>
+#include <sys/uio.h>
+
+#include "submitd/spool/journal.h"
+
+#define JOURNAL_SEGMENTS_MAX 128u	/* 2 GiB; more go to files */
+#define JOURNAL_READY_MIN 2u
+#define JOURNAL_READY_MAX 4u
+#define JOURNAL_CROWD 4u	/* so many in use are never too many */
+#define JOURNAL_PAGE 4096u
+#define JOURNAL_RESERVE 64u	/* this part of the last one for GONE alone */
+#define JOURNAL_BATCH_MESSAGES 128u
+#define JOURNAL_BATCH_GONE 1024u
+#define JOURNAL_NAME_SIZE 9u
+#define JOURNAL_NEW ".new"	/* behind the name of one not yet whole */
+
+TAILQ_HEAD(store_places, store_place);
+
+struct journal_segment {
+	TAILQ_ENTRY(journal_segment) link;
+	char		 name[JOURNAL_NAME_SIZE];	/* of its file */
+	int		 fd;
+	uint32_t	 seq, salt;
+	uint32_t	 end;		/* where the next batch goes */
+	struct store_places places;	/* the messages that live in it */
+	size_t		 n_places;
+	uint64_t	 live;		/* their octets */
+	unsigned int	 readers;
+	bool		 odd;		/* of another size: not used again */
+};
+TAILQ_HEAD(journal_segments, journal_segment);
+
+struct journal_closed {		/* the end of one that is not appended to */
+	uint32_t	 seq, end;
+};
+
+struct journal_batch {
+	struct store_ops ops;
+	struct store_ops refused;	/* no room, even for these */
+	struct journal_segment *segment;
+	struct journal_segment *before;	/* has what was not flushed */
+	uint32_t	 offset, len;
+	uint32_t	 batch, oldest;
+	bool		 begins;	/* with the segment's first record */
+	bool		 sync;
+	unsigned int	 n_closed;	/* ends that it names */
+	unsigned int	 n_messages, n_gone;
+	int		 r;
+	struct err	 err;
+	/* The thread's */
+	uint8_t		 heads[JOURNAL_BATCH_MESSAGES + 2][JOURNAL_HEAD];
+	uint8_t		 gone[JOURNAL_BATCH_GONE * JOURNAL_ID];
+	uint8_t		 closed[2 * JOURNAL_SEGMENTS_MAX * JOURNAL_END];
+	struct iovec	 iov[4 * JOURNAL_BATCH_MESSAGES + 8];
+	int		 n_iov;
+};
+
+struct journal_upkeep {
+	struct journal_segment *made, *drop;
+	int		 r;
+	struct err	 err;
+};
+
+struct journal {
+	const struct store *st;
+	uint32_t	 size;
+	uint32_t	 next_seq, next_name;
+	struct journal_segments used;	/* by sequence; active is the last */
+	struct journal_segments dying;	/* until a batch has said so */
+	struct journal_segments ready;	/* the oldest first */
+	struct journal_segments excess;	/* to be removed */
+	struct journal_segment *active;
+	unsigned int	 n_used, n_dying, n_ready;
+	uint64_t	 live;
+	struct journal_closed closed[2 * JOURNAL_SEGMENTS_MAX];
+	unsigned int	 n_closed;	/* not said yet */
+	bool		 failed;	/* they are to be said soon */
+	bool		 unsynced;
+	uint32_t	 unsynced_from;	/* in the active segment */
+	struct journal_batch batch;
+	struct journal_upkeep upkeep;
+};
+
+struct journal_segment *journal_segment_new(uint32_t number, int fd);
+/* Puts a message into its segment. */
+void	journal_enter(struct journal *j, struct journal_segment *s,
+	    struct store_place *p, uint32_t offset, uint32_t len);
+/* To be appended to again, or to be removed. */
+void	journal_add_ready(struct journal *j, struct journal_segment *s);
+/* What nothing lives in at the old end is not in use any more. */
+void	journal_retire(struct journal *j);
+uint32_t journal_oldest(const struct journal *j);
+void	journal_close(struct journal *j, struct journal_segment *s);
+
+#endif

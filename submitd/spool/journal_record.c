@@ -1,0 +1,197 @@
+/*
+ * journal_record.c - what stands in a journal segment. See journal_record.h.
+ *
+ * Pure. Reads what a crash may have cut, and a disk damaged, anywhere: nothing
+ * is believed before its sum fits.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "submitd/spool/journal_record.h"
+
+#include "lib/crc32c.h"
+#include "lib/err.h"
+
+#define JOURNAL_MAGIC 0x534a7231u	/* "SJr1" */
+#define JOURNAL_SUMMED (JOURNAL_HEAD - 4)
+
+uint32_t
+journal_get32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+	    (uint32_t)p[2] << 8 | p[3];
+}
+
+void
+journal_put32(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 24);
+	p[1] = (uint8_t)(v >> 16);
+	p[2] = (uint8_t)(v >> 8);
+	p[3] = (uint8_t)v;
+}
+
+uint32_t
+journal_record_octets(uint32_t len)
+{
+	return JOURNAL_HEAD + ((len + 7) & ~7u);
+}
+
+void
+journal_record_pack(const struct journal_record *r, uint8_t dst[JOURNAL_HEAD])
+{
+	const uint32_t words[] = { JOURNAL_MAGIC, r->type, r->seq, r->salt,
+		r->len, r->crc, r->oldest, r->batch };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		journal_put32(dst + 4 * i, words[i]);
+	memset(dst + 32, 0, JOURNAL_HEAD - 32);
+	memcpy(dst + 32, r->id, strnlen(r->id, JOURNAL_ID));
+	journal_put32(dst + JOURNAL_SUMMED, crc32c(0, dst, JOURNAL_SUMMED));
+}
+
+int
+journal_record_unpack(const uint8_t src[JOURNAL_HEAD],
+    struct journal_record *ret)
+{
+	if (journal_get32(src) != JOURNAL_MAGIC ||
+	    journal_get32(src + JOURNAL_SUMMED) !=
+	    crc32c(0, src, JOURNAL_SUMMED))
+		return ERR_FORMAT;
+	ret->type = journal_get32(src + 4);
+	ret->seq = journal_get32(src + 8);
+	ret->salt = journal_get32(src + 12);
+	ret->len = journal_get32(src + 16);
+	ret->crc = journal_get32(src + 20);
+	ret->oldest = journal_get32(src + 24);
+	ret->batch = journal_get32(src + 28);
+	memcpy(ret->id, src + 32, JOURNAL_ID);
+	ret->id[JOURNAL_ID] = '\0';
+	if (ret->type < JOURNAL_SEGMENT || ret->type > JOURNAL_GONE ||
+	    ret->len > INT32_MAX || ret->oldest > ret->seq ||
+	    (ret->type == JOURNAL_MESSAGE && !str_is_id(ret->id)))
+		return ERR_FORMAT;
+	return 0;
+}
+
+/* A head of this segment at `at`; the payload may be damaged. */
+static bool
+journal_scan_head(const struct journal_scan *s, const uint8_t *p, uint32_t len,
+    uint32_t at, struct journal_record *ret)
+{
+	return len - at >= JOURNAL_HEAD &&
+	    journal_record_unpack(p + at, ret) == 0 && ret->seq == s->seq &&
+	    ret->salt == s->salt && ret->batch <= at &&
+	    ret->len <= len - at - JOURNAL_HEAD;
+}
+
+static bool
+journal_scan_whole(const struct journal_record *r, const uint8_t *payload)
+{
+	return crc32c(0, payload, r->len) == r->crc;
+}
+
+int
+journal_scan_begin(const uint8_t *p, uint32_t len, struct journal_scan *ret)
+{
+	struct journal_record r;
+	bool found = false;
+
+	memset(ret, 0, sizeof(*ret));
+	if (len >= JOURNAL_HEAD && journal_record_unpack(p, &r) == 0) {
+		ret->seq = r.seq;
+		ret->salt = r.salt;
+		return 0;
+	}
+	/* The first record is damaged, or was never there: the others know. */
+	for (uint32_t at = 8; len >= JOURNAL_HEAD && at <= len - JOURNAL_HEAD;
+	    at += 8) {
+		if (journal_record_unpack(p + at, &r) != 0 ||
+		    (found && r.seq <= ret->seq))
+			continue;
+		ret->seq = r.seq;
+		ret->salt = r.salt;
+		found = true;
+	}
+	return found ? 0 : ERR_NOTFOUND;
+}
+
+/* Where the next whole record is, from `at` on; `len` when there is none. */
+static uint32_t
+journal_scan_next(const struct journal_scan *s, const uint8_t *p, uint32_t len,
+    uint32_t at)
+{
+	struct journal_record r;
+
+	for (; at < len && len - at >= JOURNAL_HEAD; at += 8)
+		if (journal_scan_head(s, p, len, at, &r) &&
+		    journal_scan_whole(&r, p + at + JOURNAL_HEAD))
+			return at;
+	return len;
+}
+
+static void
+journal_scan_gap(struct journal_scan *s, const uint8_t *p, uint32_t len,
+    uint32_t from, uint32_t to)
+{
+	struct journal_gap *g = &s->gaps[s->n_gaps];
+	struct journal_record r;
+
+	if (s->n_gaps == JOURNAL_GAPS) {	/* all the rest is one */
+		g[-1].to = to;
+		g[-1].id[0] = '\0';
+		return;
+	}
+	g->from = from;
+	g->to = to;
+	g->id[0] = '\0';
+	if (journal_scan_head(s, p, len, from, &r) &&
+	    from + journal_record_octets(r.len) == to)
+		memcpy(g->id, r.id, sizeof(g->id));
+	s->n_gaps++;
+}
+
+void
+journal_scan_run(struct journal_scan *s, const uint8_t *p, uint32_t len,
+    uint32_t limit, journal_scan_fn *each, void *ctx)
+{
+	uint32_t at = 0, batch = 0;
+	bool known = limit <= len;
+	struct journal_record r;
+
+	if (!known)
+		limit = len;
+	while (at < limit) {
+		uint32_t next = journal_scan_next(s, p, limit, at);
+
+		if (next > at && next < limit)
+			journal_scan_gap(s, p, limit, at, next);
+		if (next == limit)
+			break;
+		(void)journal_record_unpack(p + next, &r);
+		at = next + journal_record_octets(r.len);
+		s->end = at;
+		batch = r.batch;
+		if (r.oldest > s->oldest)
+			s->oldest = r.oldest;
+		if (!each(ctx, &r, next, p + next + JOURNAL_HEAD))
+			return;
+	}
+	if (known) {
+		/* Everything in front of the limit was on stable storage. */
+		if (s->end < limit)
+			journal_scan_gap(s, p, limit, s->end, limit);
+		s->end = limit;
+		return;
+	}
+	/* A batch is written when the one before is on stable storage. What the
+	 * last one lacks a crash has cut. */
+	while (s->n_gaps > 0 && s->gaps[s->n_gaps - 1].from >= batch) {
+		struct journal_gap *g = &s->gaps[--s->n_gaps];
+
+		s->torn += g->to - g->from;
+	}
+	if (s->end < limit && journal_scan_head(s, p, limit, s->end, &r))
+		s->torn += journal_record_octets(r.len);
+}
