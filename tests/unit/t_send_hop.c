@@ -2,12 +2,8 @@
  * t_send_hop.c - schedule, attempts, the next hop and the SMTP client together,
  * against a scripted server in a thread and a spool that only takes notes.
  *
- * A script is a string of lines for the server:
- *	N	accept a connection		X	close it
- *	S text	send a line			R text	send it: | is CR LF, _ is LF
- *	C text	read a line, which begins so	B	read the content
- *	Z	read nothing more, and wait until the client is gone
- * The notes are what the spool was told: "done 0", "defer 1 +N" …
+ * The scripts are those of send_server.h. The notes are what the spool was told:
+ * "done 0", "defer 1 +N" …
  */
 #include "config.h"
 
@@ -20,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -34,213 +29,10 @@
 #include "submitd/send/hop.h"
 #include "submitd/send/schedule.h"
 #include "submitd/spool/client.h"
+#include "tests/unit/send_server.h"
 
 #define MESSAGE "Subject: x\r\n\r\n.dot\r\n..\r\nlast\r\n"
 #define EIGHT "Subject: x\r\n\r\n\xc3\xa4\r\n"
-
-/* ------------------------------------------------------------- the server -- */
-
-struct server {
-	const char	*script;
-	int		 listener, fd;
-	uint16_t	 port;
-	char		 in[65536];
-	size_t		 len;
-	char		 content[65536];
-	char		 error[512];
-	bool		 bytewise;
-};
-
-static struct server server;
-
-static void
-server_error(const char *what, const char *line)
-{
-	if (server.error[0] == '\0')
-		snprintf(server.error, sizeof(server.error), "%s: %.200s; "
-		    "got %.200s", what, line, server.in);
-}
-
-static bool
-server_fill(void)
-{
-	ssize_t n;
-
-	if (server.len + 1 >= sizeof(server.in))
-		return false;
-	n = recv(server.fd, server.in + server.len,
-	    sizeof(server.in) - 1 - server.len, 0);
-	if (n <= 0)
-		return false;
-	server.len += (size_t)n;
-	server.in[server.len] = '\0';
-	return true;
-}
-
-static void
-server_take(size_t n)
-{
-	memmove(server.in, server.in + n, server.len - n + 1);
-	server.len -= n;
-}
-
-static bool
-server_line(const char *want)
-{
-	char *end;
-
-	while ((end = strstr(server.in, "\r\n")) == NULL)
-		if (!server_fill())
-			return false;
-	if (strncmp(server.in, want, strlen(want)) != 0)
-		return false;
-	server_take((size_t)(end - server.in) + 2);
-	return true;
-}
-
-static bool
-server_content(void)
-{
-	char *end;
-
-	for (;;) {
-		if (strncmp(server.in, ".\r\n", 3) == 0) {
-			end = server.in;
-			break;
-		}
-		if ((end = strstr(server.in, "\r\n.\r\n")) != NULL) {
-			end += 2;
-			break;
-		}
-		if (!server_fill())
-			return false;
-	}
-	memcpy(server.content, server.in, (size_t)(end - server.in));
-	server.content[end - server.in] = '\0';
-	server_take((size_t)(end - server.in) + 3);
-	return true;
-}
-
-static void
-server_write(const char *p, size_t len)
-{
-	if (!server.bytewise) {
-		(void)!send(server.fd, p, len, MSG_NOSIGNAL);
-		return;
-	}
-	for (size_t i = 0; i < len; i++) {
-		(void)!send(server.fd, p + i, 1, MSG_NOSIGNAL);
-		usleep(50);
-	}
-}
-
-static void
-server_accept(void)
-{
-	struct timeval tv = { .tv_sec = 5 };
-
-	if (server.fd >= 0)
-		close(server.fd);
-	server.fd = accept(server.listener, NULL, NULL);
-	server.len = 0;
-	server.in[0] = '\0';
-	setsockopt(server.fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-}
-
-static void
-server_raw(const char *p)
-{
-	char text[1024];
-	size_t n = 0;
-
-	for (; *p != '\0' && n + 2 < sizeof(text); p++) {
-		if (*p == '|') {
-			text[n++] = '\r';
-			text[n++] = '\n';
-		} else {
-			text[n++] = *p == '_' ? '\n' : *p;
-		}
-	}
-	server_write(text, n);
-}
-
-static void
-server_step(const char *line)
-{
-	char text[1024];
-
-	switch (line[0]) {
-	case 'N':
-		server_accept();
-		break;
-	case 'X':
-		close(server.fd);
-		server.fd = -1;
-		break;
-	case 'S':
-		snprintf(text, sizeof(text), "%s\r\n", line + 2);
-		server_write(text, strlen(text));
-		break;
-	case 'R':
-		server_raw(line + 2);
-		break;
-	case 'C':
-		if (!server_line(line + 2))
-			server_error("wanted", line);
-		break;
-	case 'B':
-		if (!server_content())
-			server_error("wanted", "content");
-		break;
-	case 'Z':
-		while (server_fill())
-			server_take(server.len);
-		break;
-	default:
-		server_error("no such step", line);
-	}
-}
-
-static void *
-server_run(void *arg)
-{
-	char *script = strdup(server.script), *save = NULL;
-
-	(void)arg;
-	for (char *line = strtok_r(script, "\n", &save); line != NULL;
-	    line = strtok_r(NULL, "\n", &save))
-		server_step(line);
-	if (server.fd >= 0) {
-		/* The client says QUIT, or simply goes. */
-		while (server_fill())
-			server_take(server.len);
-		close(server.fd);
-	}
-	free(script);
-	return NULL;
-}
-
-static void
-server_open(const char *script, bool bytewise)
-{
-	struct sockaddr_in sin = { .sin_family = AF_INET,
-		.sin_addr = { htonl(INADDR_LOOPBACK) } };
-	struct timeval tv = { .tv_sec = 5 };
-	socklen_t len = sizeof(sin);
-
-	memset(&server, 0, sizeof(server));
-	server.script = script;
-	server.bytewise = bytewise;
-	server.fd = -1;
-	server.listener = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(bind(server.listener, (struct sockaddr *)&sin, len),
-	    0);
-	assert_int_equal(listen(server.listener, 10), 0);
-	setsockopt(server.listener, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-	assert_int_equal(getsockname(server.listener, (struct sockaddr *)&sin,
-	    &len), 0);
-	server.port = ntohs(sin.sin_port);
-}
 
 /* --------------------------------------------------------------- the spool -- */
 
@@ -421,7 +213,6 @@ struct bench {
 	struct sched	*sched;
 	struct hop	*hop;
 	struct conf	 conf;
-	pthread_t	 thread;
 	char		 next_hop[64];
 	struct timer	 timer;
 };
@@ -457,7 +248,6 @@ bench_open(struct bench *b, const char *script, bool bytewise)
 	b->hop = hop_new(b->loop, &b->conf, NULL, b->resolve, b->sched);
 	sched_set_dest(b->sched, ROUTE_HOP, &hop_dest, b->hop);
 	assert_int_equal(timer_init(&b->timer, b->loop, bench_timeout, b), 0);
-	assert_int_equal(pthread_create(&b->thread, NULL, server_run, NULL), 0);
 }
 
 static void
@@ -498,14 +288,10 @@ bench_close(struct bench *b)
 	hop_free(b->hop);
 	conf_routes_free(&b->conf);
 	bench_turns(b);
-	shutdown(server.listener, SHUT_RDWR);
-	pthread_join(b->thread, NULL);
-	close(server.listener);
+	server_close();
 	resolve_free(b->resolve);
 	timer_free(&b->timer);
 	loop_free(b->loop);
-	if (server.error[0] != '\0')
-		print_error("server: %s\n", server.error);
 }
 
 /* ---------------------------------------------------------------- dialogs -- */
