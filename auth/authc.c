@@ -249,6 +249,7 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 		msg_get_str(m, &r->sid, AUTHP_SID_MAX);
 		msg_get_str(m, &r->origin, AUTHP_ORIGIN_MAX);
 		msg_get_u32(m, &r->reservation);
+		msg_get_u64(m, &r->size_limit);
 	}
 	if (type == AUTHP_MAIL && r->verdict == AUTHP_NOAUTH)
 		msg_get_u8(m, &hint);

@@ -49,7 +49,7 @@ struct authc_reply {
 	const char		*login;		/* SASL, APOP: who logged in
 						 * for user; "": himself */
 	enum authp_kind		 kind;
-	uint64_t		 size_limit;	/* MAIL: octets, 0: none */
+	uint64_t		 size_limit;	/* MAIL, TICKET; 0: none */
 	bool			 may_prioritise;	/* MAIL: above 0 */
 	enum authp_hint		 hint;		/* MAIL: NOAUTH */
 	const char		*path;		/* MAILDROP, DELIVER */

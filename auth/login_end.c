@@ -9,6 +9,7 @@
 
 #include "auth/login_private.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "auth/policy.h"
@@ -54,17 +55,20 @@ login_log(const struct login *l, int level, const char *ev, const char *why)
 	char name[MAILBOX_SIZE + RECORD_LABEL_SIZE];
 	const struct saslx *x = &l->x;
 	const char *user = x->user[0] != '\0' ? x->user : x->login;
+	char delay[24];
 
 	if (x->label[0] == '\0')
 		str_copy(name, sizeof(name), x->login);
 	else
 		str_format(name, sizeof(name), "%s#%s", x->login, x->label);
 	str_hex(cert, l->cert, sizeof(l->cert));
+	str_format(delay, sizeof(delay), "%" PRIu32, l->delay_ms);
 	LOG_EV(level, ev, l->handle.sid, KV_S("user", user),
 	    KV_S("login", strcmp(name, user) == 0 ? NULL : name),
 	    KV_A("method", conf_mech_name(x->mech)),
 	    KV_A("rip", addr_ip_text(&l->handle.peer, rip)),
 	    KV_A("service", x->service), KV_A("why", why),
+	    KV_A("delay_ms", l->delay_ms == 0 ? NULL : delay),
 	    KV_A("cert", l->has_cert ? cert : NULL),
 	    KV_A("tls", why == NULL ? l->tls : NULL));
 }
@@ -103,15 +107,15 @@ login_count(struct login *l)
 {
 	struct guess *g = l->x.core->guess;
 	int64_t now_s = clock_now_s();
-	uint32_t delay_ms, pace = pace_ms(&l->x.core->pace);
+	uint32_t pace = pace_ms(&l->x.core->pace);
 	struct guess_who w = login_who(l);
 	struct guess_block b;
 
 	if (!l->blocked && guess_failed(g, &w, l->password, now_s, &b))
 		login_log_block(l, &b);
-	delay_ms = guess_delay_ms(g, &w, now_s);
+	l->delay_ms = guess_delay_ms(g, &w, now_s);
 	return guess_reply_at(l->asked_ms, clock_mono_ms(),
-	    delay_ms > pace ? delay_ms : pace);
+	    l->delay_ms > pace ? l->delay_ms : pace);
 }
 
 static void

@@ -48,6 +48,7 @@ struct login {
 	bool			 has_cert;	/* EXTERNAL */
 	uint8_t			 cert[AUTHP_CERT_SIZE];	/* its SHA-256 */
 	struct timer		 delay;
+	uint32_t		 delay_ms;	/* by guesses before it */
 	int64_t			 born_ms;
 	int64_t			 asked_ms;	/* the last request came */
 };

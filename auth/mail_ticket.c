@@ -48,6 +48,7 @@ mail_ticket_answer(struct peer *p, uint32_t id, const struct mail *m,
 		msg_put_str(&out, t->sid);
 		msg_put_str(&out, origin);
 		msg_put_u32(&out, m->reservation);
+		msg_put_u64(&out, m->limits.message_octets);
 	} else if (m->out.verdict == AUTHP_LIMIT) {
 		mail_limit_put(m, &out);
 	}
@@ -87,6 +88,8 @@ mail_op_ticket(struct peer *p, struct msg_in *in, int fd)
 	m.in.commit = phase == AUTHP_COMMIT;
 	m.after_mail = true;
 	mail_judge(&m);
+	if (m.out.verdict == AUTHP_OK && mail_learn_user(&m) != 0)
+		m.out.verdict = AUTHP_TEMP;
 	(m.in.commit ? mail_limit_commit : mail_limit_begin)(&m, p);
 	if (m.out.verdict == AUTHP_OK && mail_origin(&m, origin) != 0) {
 		quota_release(p->core->quota, m.reservation, p);

@@ -93,6 +93,12 @@ addr_ip_text(const struct addr *a, char dst[ADDR_STRLEN])
 	return dst;
 }
 
+const struct addr *
+addr_place(const struct addr *peer, const struct addr *via)
+{
+	return addr_is_none(peer) ? via : peer;
+}
+
 const char *
 addr_text(const struct addr *a, char dst[ADDR_STRLEN])
 {

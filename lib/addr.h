@@ -42,6 +42,9 @@ bool	addr_is_v4(const struct addr *a);
 /* 0.0.0.0 or ::. As a client's it says that nobody knows it: it is in no
  * network. */
 bool	addr_is_none(const struct addr *a);
+/* Where a client is for counting: at its balancer, if that names nobody. */
+const struct addr *addr_place(const struct addr *peer,
+	    const struct addr *via);
 bool	addr_ip_eq(const struct addr *a, const struct addr *b);
 
 /* An address without port, in text, made canonical. ERR_FORMAT. */

@@ -365,7 +365,9 @@ conn_read(struct conn *c)
 		more = conn_read_once(c);
 	if (c->gone || c->state == CONN_CLOSED)
 		return;
-	if (c->octets_in != had)
+	/* The owner may have left some for when the output is sent. */
+	if (c->octets_in != had ||
+	    (c->eof && !c->paused && buf_len(&c->in) > 0))
 		c->ops->input(c->ctx);
 	/* What the owner closed itself still has to be sent. */
 	if (c->state >= CONN_CLOSING || c->gone)

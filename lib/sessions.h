@@ -97,6 +97,12 @@ void	sessions_heard(struct sessions *t, const struct sessions_entry *e,
 /* The line for the log when one of the two told of limits. */
 void	sessions_log(const char *sid, const struct addr *peer,
 	    const struct conf *conf, unsigned int over, const char *user);
+/* A ClientHello came from there on a port that begins in clear; for the next
+ * four hours sessions_had_hello(). Up to SESSIONS_HELLOS addresses (IPv6: /64)
+ * are known, and new ones take the places of old ones. */
+#define SESSIONS_HELLOS	1024u
+void	sessions_note_hello(struct sessions *t, const struct addr *peer);
+bool	sessions_had_hello(struct sessions *t, const struct addr *peer);
 /* Idempotent. */
 void	sessions_leave(struct sessions *t, struct sessions_entry *e);
 

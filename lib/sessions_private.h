@@ -55,6 +55,7 @@ struct sessions_head {
 	uint32_t	 asked[SESSIONS_WORKERS_MAX];
 	uint8_t		 key[SIPHASH_KEY];
 	struct sessions_counts counts;
+	uint64_t	 hello[SESSIONS_HELLOS];	/* sessions_hello.c */
 };
 
 /* This process's view. Sizes are its own: the table cannot change them. */

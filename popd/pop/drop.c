@@ -138,7 +138,7 @@ pop_drop_not_fetched(struct pop_session *s, enum mboxc_verdict v)
 	if (v == MBOXC_GONE)
 		pop_err(s, POP_CODE_NONE, "That message is not there any more");
 	else
-		pop_err(s, POP_CODE_SYS_TEMP, "The message cannot be read at "
+		pop_err_help(s, POP_CODE_SYS_TEMP, "The message cannot be read at "
 		    "the moment, try again later");
 	pop_session_go_on(s);
 }

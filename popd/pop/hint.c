@@ -44,6 +44,8 @@ pop_hint_hello(struct pop_session *s)
 	if (!hint_is_hello(s->conn))
 		return false;
 	pop_hint_log(s, tls_alert_find(TLS_ALERT_TLS_ON_CLEAR));
+	sessions_note_hello(s->server->table,
+	    addr_place(&s->peer, &s->via));
 	pop_write(s, TLS_ALERT_RECORD, TLS_ALERT_RECORD_LEN);
 	pop_session_close(s, "wrongmode", true);
 	return true;

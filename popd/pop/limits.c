@@ -15,13 +15,14 @@
 #define POP_IDLE_MIN_S		600	/* RFC 1939 section 3 */
 
 void
-pop_limits_enter(struct pop_session *s, const struct addr *peer)
+pop_limits_enter(struct pop_session *s)
 {
+	const struct addr *place = addr_place(&s->peer, &s->via);
 	unsigned int over = sessions_enter(s->server->table, &s->place, s,
-	    peer, s->conf);
+	    place, s->conf);
 
 	if (over != 0)
-		sessions_log(s->id, &s->peer, s->conf, over, NULL);
+		sessions_log(s->id, place, s->conf, over, NULL);
 	conn_output_limit(s->conn, (size_t)s->conf->output_limit);
 }
 

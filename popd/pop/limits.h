@@ -7,9 +7,9 @@
 
 #include "popd/pop/session.h"
 
-/* Once the client's address is known (`peer` NULL: it will not be): takes the
- * session's place in the table, and sets the connection's limits. */
-void	pop_limits_enter(struct pop_session *s, const struct addr *peer);
+/* Takes the session's place in the table, by its client's address if that is
+ * known, and sets the connection's limits. */
+void	pop_limits_enter(struct pop_session *s);
 /* s->user has logged in. False: he has too many sessions. */
 bool	pop_limits_authorise(struct pop_session *s);
 /* How long it has from now to its next command. */

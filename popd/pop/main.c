@@ -101,10 +101,11 @@ pop_start(struct pop_main *m, struct err *reterr)
 	    (srv->acceptor = acceptor_new(srv->loop, m->child, POP_FDS_EACH,
 	    pop_refusal, pop_session_accept, srv)) == NULL ||
 	    timer_init(&m->stop, srv->loop, pop_exit, m) != 0 ||
-	    acceptor_listen(srv->acceptor) != 0)
-		return err_set(reterr, ERR_NOMEM, "no memory");
-	if (sessions_open(child_table(m->child), &srv->table) != 0 ||
+	    sessions_open(child_table(m->child), &srv->table) != 0 ||
 	    sessions_listen(srv->table, srv->loop, pop_limits_end) != 0)
+		return err_set(reterr, ERR_NOMEM, "no memory");
+	acceptor_set_table(srv->acceptor, srv->table);
+	if (acceptor_listen(srv->acceptor) != 0)
 		return err_set(reterr, ERR_NOMEM, "no memory");
 	srv->authc = roll_authc(srv->roll);
 	return 0;

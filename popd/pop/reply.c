@@ -20,18 +20,21 @@ static const char *const pop_code_texts[POP_CODE__COUNT] = {
 
 size_t
 pop_reply_format(char dst[], size_t size, const char *status,
-    enum pop_code code, const char *text, const char *help)
+    enum pop_code code, const char *text, const char *help, const char *sid)
 {
+	size_t tail = sid == NULL ? 0 : strlen(sid) + 3;
 	size_t used = strlen(status) + strlen(pop_code_texts[code]) + 1 +
-	    strlen(text) + 2;
+	    strlen(text) + tail + 2;
 	int n;
 
 	if (help != NULL && used + 2 + strlen(help) >= size)
 		help = NULL;
-	n = snprintf(dst, size - 2, "%s%s %s%s%s", status,
+	n = snprintf(dst, size - tail - 2, "%s%s %s%s%s", status,
 	    pop_code_texts[code], text, help == NULL ? "" : ". ",
 	    help == NULL ? "" : help);
-	used = (size_t)n < size - 2 ? (size_t)n : size - 3;
+	used = (size_t)n < size - tail - 2 ? (size_t)n : size - tail - 3;
+	if (sid != NULL)
+		used += (size_t)snprintf(dst + used, tail + 1, " [%s]", sid);
 	memcpy(dst + used, "\r\n", 3);
 	return used + 2;
 }
@@ -50,17 +53,20 @@ pop_line(struct pop_session *s, const char *text)
 	pop_write(s, "\r\n", 2);
 }
 
+/* `person`: he reads it, and may ask about it. */
 static void __attribute__((format(printf, 5, 0)))
 pop_reply(struct pop_session *s, const char *status, enum pop_code code,
-    const char *help, const char *fmt, va_list ap)
+    bool person, const char *fmt, va_list ap)
 {
 	char text[POP_REPLY_MAX], line[POP_REPLY_MAX + 1];
+	const char *help = person ? s->conf->help_text : NULL;
 	size_t len;
 
 	vsnprintf(text, sizeof(text), fmt, ap);
 	if (status[0] == '-')
-		pop_past_reply(s, code, help != NULL, text);
-	len = pop_reply_format(line, sizeof(line), status, code, text, help);
+		pop_past_reply(s, code, person, text);
+	len = pop_reply_format(line, sizeof(line), status, code, text, help,
+	    person ? s->id : NULL);
 	pop_write(s, line, len);
 }
 
@@ -70,7 +76,7 @@ pop_ok(struct pop_session *s, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	pop_reply(s, "+OK", POP_CODE_NONE, NULL, fmt, ap);
+	pop_reply(s, "+OK", POP_CODE_NONE, false, fmt, ap);
 	va_end(ap);
 }
 
@@ -80,7 +86,7 @@ pop_err(struct pop_session *s, enum pop_code code, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	pop_reply(s, "-ERR", code, NULL, fmt, ap);
+	pop_reply(s, "-ERR", code, false, fmt, ap);
 	va_end(ap);
 }
 
@@ -90,6 +96,6 @@ pop_err_help(struct pop_session *s, enum pop_code code, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	pop_reply(s, "-ERR", code, s->conf->help_text, fmt, ap);
+	pop_reply(s, "-ERR", code, true, fmt, ap);
 	va_end(ap);
 }

@@ -21,16 +21,18 @@ void	pop_ok(struct pop_session *s, const char *fmt, ...)
 	    __attribute__((format(printf, 2, 3)));
 void	pop_err(struct pop_session *s, enum pop_code code, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
-/* The same with help_text behind it: for what a person will read. */
+/* The same with help_text behind it and the session's id in brackets, by which
+ * the administrator finds it: for what a person will read. */
 void	pop_err_help(struct pop_session *s, enum pop_code code,
 	    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Any other octets: lines of a reply, challenges. A failure closes. */
 void	pop_write(struct pop_session *s, const void *p, size_t len);
 void	pop_line(struct pop_session *s, const char *text);	/* and CR LF */
 
-/* The whole line with CR LF; `help` may be NULL, and is left out where it does
- * not fit. Returns its length. Pure. */
+/* The whole line with CR LF; `help` and `sid` may be NULL, and help is left out
+ * where it does not fit. Returns its length. Pure. */
 size_t	pop_reply_format(char dst[], size_t size, const char *status,
-	    enum pop_code code, const char *text, const char *help);
+	    enum pop_code code, const char *text, const char *help,
+	    const char *sid);
 
 #endif

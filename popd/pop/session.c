@@ -91,7 +91,7 @@ pop_session_bad(struct pop_session *s)
 {
 	if (s->state == POP_ST_CLOSED || ++s->bad < s->conf->error_limit)
 		return;
-	pop_err(s, POP_CODE_NONE, "Too many bad commands: error_limit = %"
+	pop_err_help(s, POP_CODE_NONE, "Too many bad commands: error_limit = %"
 	    PRIu64, s->conf->error_limit);
 	pop_session_close(s, "bad", true);
 }
@@ -421,7 +421,7 @@ pop_session_accept(void *ctx, int fd, const struct acceptor_client *c)
 	    KV_A("service", conf_listener_name(s->conf, s->listener)),
 	    KV_A("lip", addr_text(conn_local(s->conn), local)),
 	    KV_A("via", s->claimed ? addr_ip_text(&s->via, via) : NULL));
-	pop_limits_enter(s, addr_is_none(&s->peer) ? NULL : &s->peer);
+	pop_limits_enter(s);
 	if (!s->implicit_tls) {
 		pop_session_alive(s);
 		if (!pop_hint_early(s))

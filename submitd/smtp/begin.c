@@ -93,7 +93,7 @@ smtp_session_new(struct smtp_worker *w, int fd, const struct acceptor_client *c)
 	s->settings = smtp_settings_ref(w->settings);
 	begin_link(s);
 	begin_log(s);
-	smtp_limits_enter(s, addr_is_none(&s->peer) ? NULL : &s->peer);
+	smtp_limits_enter(s);
 	if (!is_tls) {
 		smtp_session_enter(s, SMTP_ST_GREET);
 		if (!smtp_hint_early(s))

@@ -16,9 +16,8 @@ typedef void smtp_command_fn(struct smtp_session *s, char *arg);
 #define SMTP_CMD_ARG	2u	/* 501 without one */
 #define SMTP_CMD_CHEAP	4u	/* counted: it brings no message nearer */
 #define SMTP_CMD_SECRET	8u	/* the line is zeroed after use */
-#define SMTP_CMD_HIDDEN	16u	/* not named by HELP */
-#define SMTP_CMD_OCTETS	32u	/* octets follow it, refused or not */
-#define SMTP_CMD_PARAMS	64u	/* longer by the extensions that are on */
+#define SMTP_CMD_OCTETS	16u	/* octets follow it, refused or not */
+#define SMTP_CMD_PARAMS	32u	/* longer by the extensions that are on */
 
 struct smtp_command {
 	const char	*verb;
@@ -26,6 +25,7 @@ struct smtp_command {
 	unsigned int	 flags;
 	size_t		 line_max;	/* octets with CR LF */
 	smtp_command_fn	*run;
+	const char	*help;		/* NULL: HELP does not name it */
 };
 
 /* By verb, in any case; NULL: unknown. */

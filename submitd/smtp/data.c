@@ -142,13 +142,21 @@ data_refuse_broken(struct smtp_session *s)
 	data_refuse(s, SMTP_R_BARE_CONTENT);
 }
 
-/* header_policy = log: what would have been refused. */
+/* sender_policy = add-sender, header_policy = log: what would else have been
+ * refused. */
 static void
 data_log_header(const struct smtp_session *s)
 {
-	const struct smtp_header_found *l = &s->tx->content->header.logged;
+	const struct smtp_header *h = &s->tx->content->header;
+	const struct smtp_header_found *l = &h->logged;
 	char ip[ADDR_STRLEN];
 
+	if (h->added != NULL)
+		LOG_EV(LOG_NOTICE, "smtp.header", s->sid,
+		    KV_A("rip", addr_ip_text(&s->peer, ip)),
+		    KV_S("user", s->tx->user), KV_S("from", s->tx->sender),
+		    KV_A("header", "From"), KV_A("why", "foreign"),
+		    KV_S("address", h->added), KV_A("action", "add-sender"));
 	if (l->fault != SMTP_HEADER_OK)
 		LOG_EV(LOG_NOTICE, "smtp.header", s->sid,
 		    KV_A("rip", addr_ip_text(&s->peer, ip)),

@@ -70,6 +70,8 @@ struct smtp_header {			/* smtp_header_begin() fills it */
 	struct smtp_header_found found;	/* the first; nothing is passed on */
 	struct smtp_header_found logged;	/* the first that is only logged */
 	const char		*foreign;	/* SMTP_HEADER_FOREIGN: which */
+	const char		*added;		/* sender_policy = add-sender: whose
+						 * From it was taken with */
 	/* The addresses to be asked about, in state ASK. */
 	struct smtp_header_address **addresses;
 	size_t			 n_addresses;

@@ -337,6 +337,8 @@ end_foreign(struct smtp_header *h, const struct smtp_header_address *a)
 	if (add && !resent && a->field == FIELD_FROM) {
 		h->sender_missing = !field_saw(h, FIELD_SENDER) ||
 		    h->sender_missing;
+		if (h->added == NULL)
+			h->added = a->text;
 	} else if (add && !resent && a->field == FIELD_SENDER) {
 		h->sender_bad = true;
 	} else if (!add || a->field != FIELD_RESENT_FROM ||

@@ -45,6 +45,8 @@ smtp_hint_hello(struct smtp_session *s)
 	if (!hint_is_hello(s->conn))
 		return false;
 	hint_log(s, tls_alert_find(TLS_ALERT_TLS_ON_CLEAR));
+	sessions_note_hello(s->worker->table,
+	    addr_place(&s->peer, &s->via));
 	smtp_send(s, TLS_ALERT_RECORD, TLS_ALERT_RECORD_LEN);
 	smtp_session_close(s, "wrongmode");
 	return true;

@@ -55,14 +55,15 @@ smtp_limit_text(const struct conf *conf, enum smtp_reply r,
 }
 
 void
-smtp_limits_enter(struct smtp_session *s, const struct addr *peer)
+smtp_limits_enter(struct smtp_session *s)
 {
+	const struct addr *place = addr_place(&s->peer, &s->via);
 	const struct conf *conf = s->settings->conf;
 	unsigned int over = sessions_enter(s->worker->table, &s->place, s,
-	    peer, conf);
+	    place, conf);
 
 	if (over != 0)
-		sessions_log(s->sid, &s->peer, conf, over, NULL);
+		sessions_log(s->sid, place, conf, over, NULL);
 	conn_idle_timeout(s->conn, (int64_t)conf->idle_timeout_s * 1000);
 	conn_output_limit(s->conn, (size_t)conf->output_limit);
 }

@@ -12,9 +12,9 @@
 const char *smtp_limit_text(const struct conf *conf, enum smtp_reply r,
 	    char dst[SMTP_LIMIT_TEXT]);
 
-/* Once the client's address is known (`peer` NULL: it will not be): takes the
- * session's place in the table, and sets the connection's limits. */
-void	smtp_limits_enter(struct smtp_session *s, const struct addr *peer);
+/* Takes the session's place in the table, by its client's address if that is
+ * known, and sets the connection's limits. */
+void	smtp_limits_enter(struct smtp_session *s);
 /* How much of stranger_timeout is left. */
 int64_t	smtp_limits_stranger_ms(const struct smtp_session *s);
 /* What the session hears when its time is over: which of the two times. */

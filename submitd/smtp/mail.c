@@ -145,14 +145,18 @@ smtp_tx_size_limit(const struct smtp_session *s)
 static void
 mail_refuse(struct smtp_session *s, enum smtp_reply r)
 {
-	char *sender = s->tx->sender, limit[24];
+	char *sender = s->tx->sender, text[SMTP_PARAM_NAME_SIZE];
+	bool named = smtp_params_are_named(r);
 
-	(void)str_format(limit, sizeof(limit), "%" PRIu64,
-	    smtp_tx_size_limit(s));
+	if (named)
+		(void)str_copy(text, sizeof(text), s->tx->params.bad);
+	else
+		(void)str_format(text, sizeof(text), "%" PRIu64,
+		    smtp_tx_size_limit(s));
 	s->tx->sender = NULL;
 	smtp_tx_drop(s);
-	if (r == SMTP_R_TOO_BIG_USER)
-		smtp_refuse_with(s, r, "MAIL", sender, limit);
+	if (named || r == SMTP_R_TOO_BIG_USER)
+		smtp_refuse_with(s, r, "MAIL", sender, text);
 	else
 		smtp_refuse(s, r, "MAIL", sender);
 	free(sender);
@@ -384,7 +388,10 @@ rcpt_refuse(struct smtp_session *s, enum smtp_reply r, const char *address)
 	s->tx->refused++;
 	free(s->tx->rcpt_dsn.orcpt);
 	memset(&s->tx->rcpt_dsn, 0, sizeof(s->tx->rcpt_dsn));
-	smtp_refuse(s, r, "RCPT", address);
+	if (smtp_params_are_named(r))
+		smtp_refuse_with(s, r, "RCPT", address, s->tx->params.bad);
+	else
+		smtp_refuse(s, r, "RCPT", address);
 }
 
 /* Takes `rcpt` over. */
@@ -457,8 +464,10 @@ rcpt_parse(struct smtp_tx *tx, const char *arg, struct smtp_path *ret_path)
 		return SMTP_R_UTF8;
 	r = smtp_params_rcpt(arg + used, len - used, tx->params.smtputf8,
 	    &params);
-	if (r != SMTP_R_NONE)
+	if (r != SMTP_R_NONE) {
+		memcpy(tx->params.bad, params.bad, sizeof(params.bad));
 		return r;
+	}
 	tx->rcpt_dsn.notify = params.notify;
 	if (params.orcpt[0] != '\0' &&
 	    (tx->rcpt_dsn.orcpt = strdup(params.orcpt)) == NULL)

@@ -38,15 +38,30 @@ smtp_cmd_expn(struct smtp_session *s, char *arg)
 	smtp_reply(s, SMTP_R_CANNOT_EXPN);
 }
 
+/* RFC 5321 section 4.1.1.8: about one command, or about all. */
+static void
+help_about(struct smtp_session *s, const char *verb)
+{
+	const struct smtp_command *c = smtp_command_find(verb, strlen(verb));
+
+	if (c == NULL || c->help == NULL)
+		smtp_reply(s, SMTP_R_HELP_UNKNOWN);
+	else
+		smtp_reply_with(s, SMTP_R_HELP, c->help);
+}
+
 void
 smtp_cmd_help(struct smtp_session *s, char *arg)
 {
 	const struct smtp_command *c;
 	char text[256] = "Commands:";
 
-	(void)arg;
+	if (*arg != '\0') {
+		help_about(s, arg);
+		return;
+	}
 	for (size_t i = 0; (c = smtp_command_row(i)) != NULL; i++) {
-		if (c->flags & SMTP_CMD_HIDDEN)
+		if (c->help == NULL)
 			continue;
 		strncat(text, " ", sizeof(text) - strlen(text) - 1);
 		strncat(text, c->verb, sizeof(text) - strlen(text) - 1);

@@ -299,9 +299,20 @@ param_one(const struct param_row *rows, unsigned int *seen,
 	return SMTP_R_PARAM_UNKNOWN;
 }
 
+static void
+param_keyword(char dst[SMTP_PARAM_NAME_SIZE], const char *s, size_t len)
+{
+	size_t n;
+
+	for (n = 0; n < len && s[n] != '=' && n + 1 < SMTP_PARAM_NAME_SIZE; n++)
+		dst[n] = s[n];
+	dst[n] = '\0';
+}
+
+/* `bad` gets the keyword of what is wrong, cut where it is too long. */
 static enum smtp_reply
 param_all(const struct param_row *rows, struct param_ctx *c, const char *s,
-    size_t len)
+    size_t len, char bad[SMTP_PARAM_NAME_SIZE])
 {
 	enum smtp_reply r = SMTP_R_NONE;
 	unsigned int seen = 0;
@@ -315,7 +326,8 @@ param_all(const struct param_row *rows, struct param_ctx *c, const char *s,
 		}
 		for (n = 0; n < len && s[n] != ' '; n++)
 			;
-		r = param_one(rows, &seen, c, s, n);
+		if ((r = param_one(rows, &seen, c, s, n)) != SMTP_R_NONE)
+			param_keyword(bad, s, n);
 		s += n;
 		len -= n;
 	}
@@ -329,7 +341,7 @@ smtp_params_mail(const char *s, size_t len,
 	struct param_ctx c = { .limits = limits, .ret = ret };
 
 	memset(ret, 0, sizeof(*ret));
-	return param_all(param_mail_rows, &c, s, len);
+	return param_all(param_mail_rows, &c, s, len, ret->bad);
 }
 
 enum smtp_reply
@@ -339,5 +351,12 @@ smtp_params_rcpt(const char *s, size_t len, bool smtputf8,
 	struct param_ctx c = { .smtputf8 = smtputf8, .rcpt = ret };
 
 	memset(ret, 0, sizeof(*ret));
-	return param_all(param_rcpt_rows, &c, s, len);
+	return param_all(param_rcpt_rows, &c, s, len, ret->bad);
+}
+
+bool
+smtp_params_are_named(enum smtp_reply r)
+{
+	return r == SMTP_R_PARAM_SYNTAX || r == SMTP_R_PARAM_UNKNOWN ||
+	    r == SMTP_R_PARAM_TWICE || r == SMTP_R_PARAM_VALUE;
 }

@@ -14,6 +14,8 @@
 #include "submitd/smtp/reply.h"
 #include "submitd/spool/client.h"
 
+#define SMTP_PARAM_NAME_SIZE	32u
+
 struct smtp_params {
 	uint64_t	size;		/* SIZE=, or 0 */
 	bool		eightbit;	/* BODY=8BITMIME */
@@ -21,11 +23,13 @@ struct smtp_params {
 	enum spool_ret	ret;
 	char		envid[SPOOL_ENVID_MAX + 1];	/* xtext, "": none */
 	struct spool_wishes wishes;
+	char		bad[SMTP_PARAM_NAME_SIZE];	/* refused: its keyword */
 };
 
 struct smtp_rcpt_params {
 	uint8_t	notify;		/* enum spool_notify, 0: nothing was said */
 	char	orcpt[SPOOL_ORCPT_MAX + 1];	/* all ASCII, "": none */
+	char	bad[SMTP_PARAM_NAME_SIZE];	/* refused: its keyword */
 };
 
 struct smtp_params_limits {
@@ -40,5 +44,7 @@ enum smtp_reply smtp_params_mail(const char *s, size_t len,
 /* `smtputf8`: MAIL had it, so that ORCPT may hold UTF-8 (RFC 6533). */
 enum smtp_reply smtp_params_rcpt(const char *s, size_t len, bool smtputf8,
 	    struct smtp_rcpt_params *ret);
+/* The refusal's text ends with the keyword. */
+bool	smtp_params_are_named(enum smtp_reply r);
 
 #endif

@@ -33,6 +33,7 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_QUEUED] =		{ 250, "2.0.0", "queued as ", 0 },
 	[SMTP_R_CHUNK_OK] =		{ 250, "2.0.0", "Octets received: ", 0 },
 	[SMTP_R_HELP] =			{ 214, "2.0.0", "", P },
+	[SMTP_R_HELP_UNKNOWN] =		{ 504, "5.5.4", "There is no help about that", E },
 	[SMTP_R_CANNOT_VRFY] =		{ 252, "2.0.0", "Cannot say whether that "
 	    "address exists; send to it and see", 0 },
 	[SMTP_R_CANNOT_EXPN] =		{ 252, "2.0.0", "Cannot say who is on that "
@@ -93,10 +94,10 @@ static const struct smtp_reply_row reply_rows[] = {
 	    "fully qualified", E | P },
 	[SMTP_R_UTF8] =			{ 553, "5.6.7", "An address with other than ASCII "
 	    "characters needs SMTPUTF8 on MAIL", E | P },
-	[SMTP_R_PARAM_SYNTAX] =		{ 501, "5.5.4", "Bad syntax of the parameters", E },
-	[SMTP_R_PARAM_UNKNOWN] =	{ 555, "5.5.4", "Unknown parameter", E },
-	[SMTP_R_PARAM_TWICE] =		{ 501, "5.5.4", "A parameter is given twice", E },
-	[SMTP_R_PARAM_VALUE] =		{ 501, "5.5.4", "Bad value of a parameter", E },
+	[SMTP_R_PARAM_SYNTAX] =		{ 501, "5.5.4", "Bad syntax of a parameter: ", E },
+	[SMTP_R_PARAM_UNKNOWN] =	{ 555, "5.5.4", "Unknown parameter: ", E },
+	[SMTP_R_PARAM_TWICE] =		{ 501, "5.5.4", "Parameter given twice: ", E },
+	[SMTP_R_PARAM_VALUE] =		{ 501, "5.5.4", "Bad value of parameter ", E },
 	[SMTP_R_HOLD_TOO_LONG] =	{ 501, "5.5.4", "A message can be held for 30 days "
 	    "at most", E | P },
 	[SMTP_R_XCLIENT_SYNTAX] =	{ 501, "5.5.4", "Syntax: XCLIENT with ADDR=, PORT=, "

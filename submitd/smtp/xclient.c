@@ -76,7 +76,7 @@ smtp_cmd_xclient(struct smtp_session *s, char *arg)
 	}
 	xclient_log(s, &x);
 	sessions_leave(s->worker->table, &s->place);
-	smtp_limits_enter(s, addr_is_none(&s->peer) ? NULL : &s->peer);
+	smtp_limits_enter(s);
 	smtp_session_enter(s, smtp_session_rest(s));
 	smtp_begin_greet(s);
 }

@@ -61,6 +61,7 @@ struct txn {
 	size_t			 rcpts_want;
 	size_t			 rcpts_room;
 	uint64_t		 announced;	/* by SIZE */
+	uint64_t		 size_limit;	/* its user's; 0: none */
 	uint64_t		 octets;	/* that came */
 	uint64_t		 written;	/* of them, by write jobs */
 	uint64_t		 reserved;	/* our part of sp->reserved */
@@ -304,6 +305,14 @@ txn_write(struct txn *t)
 	}
 }
 
+static uint64_t
+txn_size_limit(const struct txn *t)
+{
+	uint64_t all = t->sp->conf->message_size_limit;
+
+	return t->size_limit == 0 || t->size_limit > all ? all : t->size_limit;
+}
+
 /* Octets of the message came. */
 static void
 txn_take(struct txn *t, const void *p, size_t len)
@@ -314,7 +323,7 @@ txn_take(struct txn *t, const void *p, size_t len)
 	}
 	t->octets += len;
 	txn_reserve(t);
-	if (t->octets > t->sp->conf->message_size_limit + SPOOL_ADDED_MAX) {
+	if (t->octets > txn_size_limit(t) + SPOOL_ADDED_MAX) {
 		txn_fail(t, SPOOLC_TOOBIG);
 		return;
 	}
@@ -469,6 +478,9 @@ txn_begun(void *ctx, const struct authc_reply *r)
 
 	t->auth_call = 0;
 	t->reservation = r->reservation;
+	t->size_limit = r->size_limit;
+	if (v == SPOOLC_OK && t->announced > txn_size_limit(t))
+		v = SPOOLC_TOOBIG;
 	if (v == SPOOLC_OK && txn_make(t, r) != 0)
 		v = SPOOLC_TEMP;
 	if (v != SPOOLC_OK) {

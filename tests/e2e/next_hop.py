@@ -35,6 +35,7 @@ is taken. Actions:
     endless             a reply of continuation lines that never ends
     barelf              the usual reply with LF instead of CR LF
     slow SECONDS        wait, then go on as usual
+    wait                wait until the rule is no more, then go on as usual
     dribble SECONDS     the usual reply, octet by octet, this long in between
     hang                never answer
     accept_drop         (EOD) keep the message, then drop without an answer
@@ -348,6 +349,8 @@ class Session:
             return False
         if action == "slow":
             time.sleep(float(argument))
+        elif action == "wait":
+            self.hop.wait(lambda: rule not in self.hop.rules, 60)
         elif action == "dribble":
             self.dribble = float(argument)
         elif action == "barelf":

@@ -171,7 +171,11 @@ class Owner(Case):
         self.configure(sender_policy="add-sender")
         m = "From: %s\r\n%s" % (FOREIGN, REST)
         added = m + "Sender: %s\r\n\r\nhi\r\n" % ANNA
+        since = inst.log_size("submitd")
         self.assertEqual(self.taken(m + "\r\nhi\r\n"), added)
+        inst.wait_log("submitd", r"ev=smtp\.header .*user=%s from=%s "
+                      r"header=From why=foreign address=%s action=add-sender$"
+                      % (ANNA, ANNA, FOREIGN), since)
         self.assertEqual(self.taken(m + "\r\nhi\r\n", sender=""), added)
         self.assertEqual(self.taken("Sender: Eve\r\n\t<%s>\r\n%s\r\nhi\r\n"
                                     % (BOB, m)), added)

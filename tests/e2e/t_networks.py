@@ -243,6 +243,22 @@ class Unknown(unittest.TestCase):
         self.assertIn(b"from nobody", inst.fetch(CARL, n=1)[0])
 
 
+    def test_they_count_at_the_balancer(self):
+        inst.write_conf(sessions_per_address=3)
+        inst.reload("submitd")
+        try:
+            ws = [raw("smtp", UNKNOWNS["v2 LOCAL"]) for _ in range(4)]
+            for w in ws:
+                w.expect(220)
+            self.assertIn("sessions_per_address = 3",
+                          ws[0].expect(421)[1])
+            for w in ws:
+                w.close()
+        finally:
+            inst.write_conf(sessions_per_address=None)
+            inst.reload("submitd")
+
+
 class Refusals(unittest.TestCase):
     def refused(self, program, why, w, since):
         self.assertTrue(w.is_closed())

@@ -1,13 +1,13 @@
 """Past sessions: looked up by who answers the telephone (submitctl recent), and
 networks whose path removes STARTTLS (submitctl status)."""
 
+import glob
 import json
 import os
 import re
 import signal
 import socket
 import ssl
-import time
 import unittest
 
 from submitd_instance import ANNA, BOB, PASSWORDS, Instance, wait_until
@@ -277,10 +277,15 @@ class Kept(unittest.TestCase):
                 with i.smtp(auth=(ANNA, PASSWORDS[ANNA]), source=source) as w:
                     w.send_mail(ANNA, [BOB], b"Subject: x\r\n\r\nhi\r\n")
                     w.cmd("QUIT")
-                i.wait_log("submitd", r"ev=smtp\.close .*rip=%s "
-                           % re.escape(source))
-            send("127.1.0.1")
-            time.sleep(1.5)	# within seconds: what was written is kept
+                return i.wait_log("submitd", r"ev=smtp\.close sid=(\S+) "
+                                  r"rip=%s " % re.escape(source)).group(1)
+
+            def is_written(sid):
+                logs = glob.glob(os.path.join(i.root, "db", "log.*"))
+                return any(sid.encode() in open(f, "rb").read() for f in logs)
+            sid = send("127.1.0.1")
+            # Within seconds; what was written is kept.
+            wait_until(lambda: is_written(sid), what="the database's log")
             core_killed(i)
             found(lambda r: r["messages"] == 1, "127.1.0.1", inst_=i)
             # authd is away: what happens meanwhile is told when it is back.

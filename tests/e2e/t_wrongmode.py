@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import struct
+import subprocess
 import unittest
 
 from submitd_instance import (ANNA, PASSWORDS, PATIENCE_S, Instance,
@@ -152,6 +153,45 @@ class WrongMode(unittest.TestCase):
                                     self.at[name])
                 else:
                     self.logged(name, event, why)
+
+    def told(self, service):
+        """What OpenSSL makes of what it gets where no TLS begins."""
+        ctx = ssl.create_default_context()
+        try:
+            with raw(self.i, service) as s:
+                ctx.wrap_socket(s, server_hostname="mail.example.test")
+        except ssl.SSLError as e:
+            return e.reason
+        return None
+
+    def test_the_second_try_is_told(self):
+        """The first may find our greeting there, which no TLS library can
+        read; who comes from there again is told in TLS's own words, and plain
+        clients there are served all the same."""
+        curl = {"submission": ["smtps", "-X", "NOOP"], "pop3": ["pop3s"]}
+        for service, name, event in (("submission", "submitd", "smtp"),
+                                     ("pop3", "popd", "pop3")):
+            with self.subTest(service=service):
+                self.setUp()
+                self.told(service)
+                self.logged(name, event + ".wrongmode", "tls_on_starttls_port")
+                for _ in range(3):
+                    self.assertIn("UNEXPECTED_MESSAGE", self.told(service))
+                at = "127.0.0.1:%d" % self.i.port(service)
+                r = subprocess.run(["openssl", "s_client", "-connect", at],
+                                   stdin=subprocess.DEVNULL,
+                                   capture_output=True, text=True, check=False)
+                self.assertIn("alert unexpected message", r.stderr)
+                scheme, *more = curl[service]
+                r = subprocess.run(["curl", "-sSk", *more,
+                                    "%s://%s/" % (scheme, at)],
+                                   capture_output=True, text=True, check=False)
+                self.assertIn("alert unexpected message", r.stderr)
+                with raw(self.i, service) as s:
+                    self.assertRegex(s.recv(100), rb"^(220|\+OK) ")
+                with raw(self.i, service) as s:
+                    s.sendall(b"CAPA\r\n")
+                    self.assertRegex(read_all(s), rb"^(554|-ERR) .*greeting")
 
     def test_http(self):
         for service, name, event, verb in (

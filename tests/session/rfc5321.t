@@ -35,6 +35,19 @@ S: 250
 C: RCPT TO:<PostMaster@example.test>
 S: 250
 
+== RFC 5321 4.1.1.8: HELP about one command
+begin auth
+C: HELP mail
+S: 214 2.0.0 MAIL FROM:<address> *SIZE=octets*
+C: HELP HELP
+S: 214 2.0.0 HELP *
+C: HELP XCLIENT
+S: 504 5.5.4 *
+C: HELP me please
+S: 504 5.5.4 *
+C: NOOP
+S: 250
+
 == RFC 5321 7.3: VRFY and EXPN are 252, whoever it is
 begin auth
 C: VRFY bob@example.test
@@ -214,10 +227,12 @@ S: 250
 == RFC 5321 4.1.1.11: unknown and doubled parameters
 begin auth
 C: MAIL FROM:<anna@example.test> FOO=1
-S: 555
+S: 555 5.5.4 Unknown parameter: FOO
 C: MAIL FROM:<anna@example.test> BODY=7BIT BODY=7BIT
-S: 501
+S: 501 5.5.4 Parameter given twice: BODY
+C: MAIL FROM:<anna@example.test> BODY=9BIT
+S: 501 5.5.4 Bad value of parameter BODY
 C: MAIL FROM:<anna@example.test>
 S: 250
 C: RCPT TO:<bob@example.test> FOO
-S: 555
+S: 555 5.5.4 Unknown parameter: FOO

@@ -8,6 +8,6 @@ tests_unit_t_guess_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
 tests_unit_t_fair_SOURCES = tests/unit/t_fair.c auth/fair.c
 tests_unit_t_fair_LDADD = lib/librun.a $(OPENSSL_LIBS) $(CMOCKA_LIBS)
 tests_unit_t_placesdb_SOURCES = tests/unit/t_placesdb.c \
-	tests/unit/db_scratch.h
+	tests/unit/db_scratch.h tests/unit/db_fixture.h
 tests_unit_t_placesdb_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
 endif

@@ -44,8 +44,10 @@ void	fake_say(const char *text);		/* one turn */
 void	fake_gone(const char *why);		/* the client, or its time */
 void	fake_lose_mbox(void);
 
-/* What the session has sent since fake_new() or fake_clear(). */
+/* What the session has sent since fake_new() or fake_clear(), but its id in
+ * brackets at lines' ends; whether the last such text had that. */
 const char *fake_output(void);
+bool	fake_names_session(void);
 void	fake_clear(void);
 
 bool	fake_is_closed(void);

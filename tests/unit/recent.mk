@@ -5,7 +5,7 @@ RECENT_TESTS = tests/unit/t_recentdb tests/unit/t_recent \
 check_PROGRAMS += $(RECENT_TESTS)
 TESTS += $(RECENT_TESTS)
 tests_unit_t_recentdb_SOURCES = tests/unit/t_recentdb.c \
-	tests/unit/db_scratch.h
+	tests/unit/db_scratch.h tests/unit/db_fixture.h
 tests_unit_t_recentdb_LDADD = $(STORE_LIBS) $(CMOCKA_LIBS)
 tests_unit_t_recent_SOURCES = tests/unit/t_recent.c auth/paths.c \
 	auth/recent_rate.c auth/recent_tell.c

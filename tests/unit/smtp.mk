@@ -1,5 +1,5 @@
 # Tests of submitd/smtp/.
-SMTP_FAKE = tests/unit/smtp_fake.c tests/unit/smtp_fake.h \
+SMTP_FAKE = tests/unit/smtp_fake.c tests/unit/smtp_fake.h tests/unit/conn_fake.h \
 	tests/unit/smtp_fake_private.h tests/unit/smtp_fake_spool.c \
 	tests/unit/smtp_fake_client.c
 if HAVE_CMOCKA

@@ -18,6 +18,7 @@
 #include "lib/tls.h"
 #include "submitd/smtp/session.h"
 #include "tests/unit/smtp_fake_private.h"
+#include "tests/unit/conn_fake.h"
 
 struct fake *fake;
 
@@ -127,16 +128,6 @@ tls_describe(SSL *ssl, char dst[TLS_DESC_SIZE])
 	strcpy(dst, "TLSv1.3:TEST");
 }
 
-const uint8_t *
-conn_first(const struct conn *c, size_t *ret_len)
-{
-	static const uint8_t none[CONN_FIRST];
-
-	(void)c;
-	*ret_len = 0;
-	return none;
-}
-
 size_t
 conn_look(struct conn *c)
 {
@@ -192,33 +183,6 @@ conn_idle_timeout(struct conn *c, int64_t ms)
 {
 	(void)c;
 	(void)ms;
-}
-
-void
-conn_output_limit(struct conn *c, size_t octets)
-{
-	(void)c;
-	(void)octets;
-}
-
-bool
-conn_is_full(const struct conn *c)
-{
-	(void)c;
-	return false;
-}
-
-int64_t
-conn_heard_ms(const struct conn *c)
-{
-	(void)c;
-	return 0;
-}
-
-void
-conn_kick(struct conn *c)
-{
-	(void)c;
 }
 
 void

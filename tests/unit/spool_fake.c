@@ -62,7 +62,7 @@ auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 		return 0;
 	}
 	assert_true(recipients > 0);
-	assert_int_equal(len, 2);
+	assert_true(len == 2 || len == 3);
 	verdict = (uint8_t)(((const char *)ticket)[phase] - '0');
 	msg_begin(&out, AUTHP_TICKET | AUTHP_REPLY, m->id);
 	msg_put_u8(&out, verdict);
@@ -75,6 +75,7 @@ auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 		msg_put_str(&out, "sidsidsidsidsid2");
 		msg_put_str(&out, "");		/* origin */
 		msg_put_u32(&out, phase == AUTHP_BEGIN ? RESERVATION : 0);
+		msg_put_u64(&out, len == 3 ? USER_LIMIT : 0);
 		n_held += phase == AUTHP_BEGIN ? 1 : -1;
 	} else if (verdict == AUTHP_LIMIT) {
 		msg_put_u8(&out, AUTHP_RECIPIENTS_DAY);
@@ -312,7 +313,8 @@ const char *const one_rcpt[1] = { "b@example.com" };
 void
 put(struct put *p)
 {
-	struct spoolc_envelope env = { .ticket = p->ticket, .ticket_len = 2,
+	struct spoolc_envelope env = {
+		.ticket = p->ticket, .ticket_len = strlen(p->ticket),
 		.sender = "a@example.org", .rcpts = p->rcpts,
 		.n_rcpts = p->n_rcpts, .helo = "client.example.net",
 		.size = p->size, .smtputf8 = p->smtputf8, .ret = p->ret,

@@ -17,6 +17,7 @@
 #include "submitd/spool/spool.h"
 #include "tests/unit/unit.h"
 
+#define USER_LIMIT 100000u	/* of who has a third digit on his ticket */
 #define BODY "Subject: hello\r\n\r\n.text\r\n"
 
 extern struct conf conf;

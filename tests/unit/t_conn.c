@@ -22,6 +22,8 @@
 
 #include "lib/conn.h"
 
+#define IN_MAX 65536u
+
 struct end {
 	struct conn	*conn;
 	struct world	*world;
@@ -29,6 +31,7 @@ struct end {
 	uint32_t	 sum;		/* of the octets, by position */
 	bool		 secured, connected;
 	bool		 quits;		/* answers the first octets with BYE */
+	bool		 answers;	/* each octet, unless output is full */
 	char		 why[160];
 };
 
@@ -41,11 +44,36 @@ struct world {
 };
 
 static void
+end_answer(struct end *e)
+{
+	static const uint8_t answer[100];
+	struct buf *b = conn_input(e->conn);
+
+	while (buf_len(b) > 0 && !conn_is_full(e->conn)) {
+		assert_int_equal(conn_write(e->conn, answer, sizeof answer), 0);
+		buf_consume(b, 1);
+	}
+}
+
+static void
+end_drained(void *ctx)
+{
+	struct end *e = ctx;
+
+	if (e->answers && e->conn != NULL && buf_len(conn_input(e->conn)) > 0)
+		conn_kick(e->conn);
+}
+
+static void
 end_input(void *ctx)
 {
 	struct end *e = ctx;
 	struct buf *b = conn_input(e->conn);
 
+	if (e->answers) {
+		end_answer(e);
+		return;
+	}
 	for (size_t i = 0; i < buf_len(b); i++)
 		e->sum = e->sum * 31 + buf_data(b)[i];
 	e->got += buf_len(b);
@@ -85,13 +113,13 @@ end_gone(void *ctx, const char *why)
 	struct end *e = ctx;
 
 	snprintf(e->why, sizeof e->why, "%s", why);
-	conn_close(e->conn, false);
+	conn_close(e->conn, e->answers);
 	e->conn = NULL;
 	loop_stop(e->world->loop);
 }
 
 static const struct conn_ops ops = {
-	.input = end_input, .secured = end_secured,
+	.input = end_input, .drained = end_drained, .secured = end_secured,
 	.connected = end_connected, .gone = end_gone,
 };
 
@@ -144,7 +172,7 @@ connect_ends(struct world *w)
 	assert_non_null(w->client.conn);
 	fd = accept4(ls, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	close(ls);
-	w->server.conn = conn_new(w->loop, fd, 65536, &ops, &w->server);
+	w->server.conn = conn_new(w->loop, fd, IN_MAX, &ops, &w->server);
 	assert_non_null(w->server.conn);
 	loop_run(w->loop);
 	assert_true(w->client.connected);
@@ -420,6 +448,25 @@ test_half_closed_peer_gets_the_answer(void **state)
 	assert_int_equal(w->client.got, 5);
 }
 
+/* More than input and output may hold at once: what the peer had asked for before
+ * its end is answered all the same. */
+static void
+test_half_closed_peer_gets_all_answers(void **state)
+{
+	static const uint8_t asked[IN_MAX + 1000];
+	struct world *w = *state;
+
+	w->server.answers = true;
+	conn_output_limit(w->server.conn, 1000);
+	assert_int_equal(send(conn_fd(w->client.conn), asked, sizeof asked, 0),
+	    sizeof asked);
+	assert_int_equal(shutdown(conn_fd(w->client.conn), SHUT_WR), 0);
+	while (w->client.why[0] == '\0')
+		loop_run(w->loop);
+	assert_string_equal(w->server.why, "eof");
+	assert_int_equal(w->client.got, 100 * sizeof asked);
+}
+
 #define ROW(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int
@@ -436,6 +483,7 @@ main(void)
 		ROW(test_idle_while_paused),
 		ROW(test_paused_end_is_told_later),
 		ROW(test_half_closed_peer_gets_the_answer),
+		ROW(test_half_closed_peer_gets_all_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

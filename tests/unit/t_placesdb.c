@@ -8,11 +8,10 @@
 #include <string.h>
 
 #include "db/placesdb_private.h"
-#include "db_scratch.h"
+#include "db_fixture.h"
 
 #define NOW 1700000000
 
-static struct dbenv *env;
 static struct placesdb *db;
 
 static void
@@ -20,7 +19,7 @@ open_all(void)
 {
 	struct err e = { 0 };
 
-	assert_int_equal(dbenv_open(scratch_dir, &env, &e), 0);
+	open_env();
 	assert_int_equal(placesdb_open(env, &db, &e), 0);
 }
 
@@ -29,24 +28,6 @@ close_all(void)
 {
 	placesdb_close(db);
 	dbenv_close(env);
-}
-
-static int
-setup(void **state)
-{
-	(void)state;
-	if (scratch_make() != 0)
-		return -1;
-	open_all();
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	close_all();
-	return scratch_remove();
 }
 
 static void

@@ -133,19 +133,29 @@ static const struct reply_case {
 	const char	*help;
 	size_t		 size;
 	const char	*want;
+	const char	*sid;
 } reply_cases[] = {
-	{ "plain", POP_CODE_NONE, "No", NULL, 64, "-ERR No\r\n" },
-	{ "auth", POP_CODE_AUTH, "No", NULL, 64, "-ERR [AUTH] No\r\n" },
-	{ "in use", POP_CODE_IN_USE, "No", NULL, 64, "-ERR [IN-USE] No\r\n" },
+	{ "plain", POP_CODE_NONE, "No", NULL, 64, "-ERR No\r\n", NULL },
+	{ "auth", POP_CODE_AUTH, "No", NULL, 64, "-ERR [AUTH] No\r\n", NULL },
+	{ "in use", POP_CODE_IN_USE, "No", NULL, 64, "-ERR [IN-USE] No\r\n", NULL },
 	{ "temp", POP_CODE_SYS_TEMP, "No", NULL, 64,
-	    "-ERR [SYS/TEMP] No\r\n" },
-	{ "help", POP_CODE_NONE, "No", "call 1", 64, "-ERR No. call 1\r\n" },
+	    "-ERR [SYS/TEMP] No\r\n", NULL },
+	{ "help", POP_CODE_NONE, "No", "call 1", 64, "-ERR No. call 1\r\n", NULL },
 	{ "help just fits", POP_CODE_NONE, "No", "call", 16,
-	    "-ERR No. call\r\n" },
+	    "-ERR No. call\r\n", NULL },
 	{ "help too long", POP_CODE_NONE, "No", "call 1", 16,
-	    "-ERR No\r\n" },
+	    "-ERR No\r\n", NULL },
 	{ "text too long", POP_CODE_NONE, "0123456789", NULL, 11,
-	    "-ERR 012\r\n" },
+	    "-ERR 012\r\n", NULL },
+	{ "id", POP_CODE_AUTH, "No", NULL, 64, "-ERR [AUTH] No [s1]\r\n", "s1" },
+	{ "help and id", POP_CODE_NONE, "No", "call 1", 64,
+	    "-ERR No. call 1 [s1]\r\n", "s1" },
+	{ "help, id just fit", POP_CODE_NONE, "No", "call", 21,
+	    "-ERR No. call [s1]\r\n", "s1" },
+	{ "no room for help", POP_CODE_NONE, "No", "call", 20,
+	    "-ERR No [s1]\r\n", "s1" },
+	{ "text too long, id", POP_CODE_NONE, "0123456789", NULL, 16,
+	    "-ERR 012 [s1]\r\n", "s1" },
 };
 
 static void
@@ -158,7 +168,7 @@ test_reply(void **state)
 	    i++) {
 		const struct reply_case *c = &reply_cases[i];
 		size_t n = pop_reply_format(line, c->size, "-ERR", c->code,
-		    c->text, c->help);
+		    c->text, c->help, c->sid);
 
 		print_message("%s\n", c->name);
 		assert_string_equal(line, c->want);

@@ -410,6 +410,7 @@ test_login_failures(void **state)
 		assert_memory_equal(fake_output(), c->want, strlen(c->want));
 		assert_int_equal(strstr(fake_output(), "Call 1") != NULL,
 		    c->want[0] == '-');
+		assert_int_equal(fake_names_session(), c->want[0] == '-');
 		assert_false(fake_is_closed());
 		/* It may try again in the same session. */
 		fake_set_authd(AUTHP_OK);

@@ -9,12 +9,11 @@
 
 #include "auth/authc.h"
 #include "auth/quota.h"
-#include "db_scratch.h"
+#include "db_fixture.h"
 
 #define T0	1700000040	/* 20 s behind a minute */
 #define USER	"anna@example.org"
 
-static struct dbenv *env;
 static struct quotadb *db;
 static struct quota *q;
 static int me, other;		/* owners of holds */
@@ -24,7 +23,7 @@ open_all(void)
 {
 	struct err e = { 0 };
 
-	assert_int_equal(dbenv_open(scratch_dir, &env, &e), 0);
+	open_env();
 	assert_int_equal(quotadb_open(env, &db, &e), 0);
 	q = quota_new(db);
 	assert_non_null(q);
@@ -36,24 +35,6 @@ close_all(void)
 	quota_free(q);
 	quotadb_close(db);
 	dbenv_close(env);
-}
-
-static int
-setup(void **state)
-{
-	(void)state;
-	if (scratch_make() != 0)
-		return -1;
-	open_all();
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	close_all();
-	return scratch_remove();
 }
 
 static void

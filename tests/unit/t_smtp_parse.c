@@ -309,6 +309,12 @@ test_rcpt_params(void **state)
 		assert_int_equal(p.notify, c->notify);
 		assert_string_equal(p.orcpt, c->orcpt);
 	}
+	assert_int_equal(smtp_params_rcpt(" NOTIFY=NEVER nOtify=x", 22, false,
+	    &p), SMTP_R_PARAM_TWICE);
+	assert_string_equal(p.bad, "nOtify");
+	assert_int_equal(smtp_params_rcpt(" A-VERY-LONG-KEYWORD-OF-40-LETTERS-INDEED",
+	    41, false, &p), SMTP_R_PARAM_UNKNOWN);
+	assert_string_equal(p.bad, "A-VERY-LONG-KEYWORD-OF-40-LETTE");
 	memset(big, 'a', sizeof(big));
 	memcpy(big, " ORCPT=rfc822;", 14);
 	assert_int_equal(smtp_params_rcpt(big, 507, false, &p), SMTP_R_NONE);
