@@ -72,6 +72,20 @@ authc_noticed_kick(struct authc *a, struct msg_in *m)
 }
 
 static int
+authc_noticed_user(struct authc *a, struct msg_in *m)
+{
+	const char *user;
+	uint8_t state;
+
+	msg_get_str(m, &user, AUTHP_USER_MAX);
+	msg_get_u8(m, &state);
+	if (msg_get_end(m) != 0 || state >= AUTHP_USER__COUNT)
+		return ERR_FORMAT;
+	a->notices->user(a->ctx, user, (enum authp_user)state);
+	return 0;
+}
+
+static int
 authc_noticed_who(struct authc *a, struct msg_in *m)
 {
 	uint32_t serial;
@@ -93,7 +107,8 @@ authc_noticed(void *ctx, struct msg_in *m, int fd)
 		close(fd);
 		return ERR_FORMAT;
 	}
-	if (a->notices == NULL)
+	if (a->notices == NULL ||
+	    (m->type == AUTHP_USER) != (a->notices->user != NULL))
 		return ERR_FORMAT;
 	switch (m->type) {
 	case AUTHP_STATE:
@@ -102,6 +117,8 @@ authc_noticed(void *ctx, struct msg_in *m, int fd)
 		return authc_noticed_kick(a, m);
 	case AUTHP_WHO:
 		return authc_noticed_who(a, m);
+	case AUTHP_USER:
+		return authc_noticed_user(a, m);
 	default:
 		return ERR_FORMAT;
 	}
@@ -117,6 +134,16 @@ authc_drained(void *ctx)
 		a->notices->drained(a->ctx);
 }
 
+static void
+authc_up(void *ctx)
+{
+	struct authc *a = ctx;
+
+	authc_drained(a);
+	if (a->notices != NULL && a->notices->up != NULL)
+		a->notices->up(a->ctx);
+}
+
 /* Every call has been told already. */
 static void
 authc_down(void *ctx)
@@ -130,7 +157,7 @@ authc_down(void *ctx)
 }
 
 static const struct ipc_client_ops authc_ipc_ops = {
-	.up = authc_drained,
+	.up = authc_up,
 	.down = authc_down,
 	.packet = authc_noticed,
 	.drained = authc_drained,
@@ -208,7 +235,7 @@ authc_read_limit(struct msg_in *m, struct authc_limit *l)
 static int
 authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 {
-	uint8_t may_prioritise = 0, kind = AUTHP_KIND_SASL, hint = AUTHP_HINT_NONE;
+	uint8_t may_prioritise = 0, foreign = 0, kind = AUTHP_KIND_SASL, hint = AUTHP_HINT_NONE;
 	bool ok = r->verdict == AUTHP_OK;
 
 	if (r->verdict == AUTHP_LIMIT)
@@ -228,8 +255,10 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 		msg_get_blob(m, &r->blob, &r->blob_len, AUTHP_TICKET_MAX);
 	if (ok && type == AUTHP_FROM)
 		msg_get_blob(m, &r->blob, &r->blob_len, AUTHP_FROM_MAX);
+	if (ok && type == AUTHP_USERS)
+		msg_get_blob(m, &r->blob, &r->blob_len, AUTHP_USERS_MAX);
 	if (ok && type != AUTHP_SESSION && type != AUTHP_RCPT &&
-	    type != AUTHP_FROM)
+	    type != AUTHP_FROM && type != AUTHP_USERS)
 		msg_get_str(m, &r->user, AUTHP_USER_MAX);
 	if (ok && (type == AUTHP_SASL_START || type == AUTHP_SASL_STEP ||
 	    type == AUTHP_APOP))
@@ -250,6 +279,7 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 		msg_get_str(m, &r->origin, AUTHP_ORIGIN_MAX);
 		msg_get_u32(m, &r->reservation);
 		msg_get_u64(m, &r->size_limit);
+		msg_get_u8(m, &foreign);
 	}
 	if (type == AUTHP_MAIL && r->verdict == AUTHP_NOAUTH)
 		msg_get_u8(m, &hint);
@@ -258,6 +288,7 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 		return ERR_FORMAT;
 	r->kind = (enum authp_kind)kind;
 	r->may_prioritise = may_prioritise != 0;
+	r->foreign = foreign != 0;
 	r->hint = (enum authp_hint)hint;
 	return msg_get_end(m);
 }
@@ -524,6 +555,21 @@ authc_from(struct authc *a, const void *ticket, size_t len,
 	for (size_t i = 0; i < n; i++)
 		authc_put_str(&m, addresses[i], AUTHP_SENDER_MAX);
 	return authc_ask(a, &m, AUTHP_FROM, id, -1, fn, ctx, ret_call);
+}
+
+int
+authc_users(struct authc *a, const char *const *users, size_t n, authc_fn *fn,
+    void *ctx, uint32_t *ret_call)
+{
+	struct msg_out m;
+	uint32_t id = authc_begin(a, &m, AUTHP_USERS);
+
+	if (n == 0 || n > AUTHP_USERS_MAX)
+		m.error = ERR_LIMIT;
+	msg_put_u16(&m, (uint16_t)n);
+	for (size_t i = 0; m.error == 0 && i < n; i++)
+		authc_put_str(&m, users[i], AUTHP_USER_MAX);
+	return authc_ask(a, &m, AUTHP_USERS, id, -1, fn, ctx, ret_call);
 }
 
 int

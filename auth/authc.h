@@ -43,7 +43,8 @@ struct authc_reply {
 	enum authp_verdict	 verdict;	/* AUTHP_TEMP when rc is not 0 */
 	uint32_t		 exchange;	/* CONTINUE */
 	const void		*blob;		/* challenge, handle or ticket;
-						 * FROM: enum authp_owned */
+						 * FROM: enum authp_owned;
+						 * USERS: enum authp_user */
 	size_t			 blob_len;
 	const char		*user;
 	const char		*login;		/* SASL, APOP: who logged in
@@ -59,6 +60,7 @@ struct authc_reply {
 	const char		*sid;		/* TICKET */
 	const char		*origin;	/* TICKET: a token, or "" */
 	uint32_t		 reservation;	/* TICKET; 0: none */
+	bool			 foreign;	/* TICKET: not his sender */
 	struct authc_limit	 limit;		/* LIMIT */
 };
 
@@ -76,6 +78,11 @@ struct authc_notices {
 	/* The connection was full and takes octets again, or is new. May be
 	 * NULL. */
 	void	(*drained)(void *ctx);
+	/* The connection is new. May be NULL. */
+	void	(*up)(void *ctx);
+	/* For spool alone, which has neither kick nor who: whether what `user` has
+	 * queued may go out has perhaps changed ("": anybody's; ask). */
+	void	(*user)(void *ctx, const char *user, enum authp_user state);
 };
 
 /* A session in which somebody is logged in. */
@@ -128,7 +135,7 @@ struct authc_start {
 };
 
 struct authc *authc_new(struct loop *l, const char *path);
-/* For smtp and pop: `n` is borrowed for the process's life. */
+/* For smtp, pop and spool: `n` is borrowed for the process's life. */
 struct authc *authc_new_with(struct loop *l, const char *path,
 	    const struct authc_notices *n, void *ctx);
 int	authc_is_up(const struct authc *a);
@@ -172,6 +179,10 @@ int	authc_ticket(struct authc *a, const struct authc_message *msg,
 	    uint32_t *ret_call);
 /* Gives a reservation back; nothing is to be done if it cannot be sent. */
 void	authc_release(struct authc *a, uint32_t reservation);
+/* What users have queued: may it go out? 1 to AUTHP_USERS_MAX names; the reply's
+ * blob has n octets. */
+int	authc_users(struct authc *a, const char *const *users, size_t n,
+	    authc_fn *fn, void *ctx, uint32_t *ret_call);
 int	authc_apop(struct authc *a, const struct authc_handle *handle,
 	    const char *tls, const char *name, const char *challenge,
 	    const uint8_t digest[AUTHP_DIGEST_SIZE], authc_fn *fn, void *ctx,

@@ -21,6 +21,7 @@ enum authp_type {
 	AUTHP_WHO_END,
 	AUTHP_FROM = 13,
 	AUTHP_EVENT = 14,
+	AUTHP_USERS = 15,
 	AUTHP__COUNT
 };
 
@@ -29,6 +30,16 @@ enum authp_notice {
 	AUTHP_STATE = 64,
 	AUTHP_KICK,
 	AUTHP_WHO,
+	AUTHP_USER,
+};
+
+/* USERS and USER: may what he has queued go out? */
+enum authp_user {
+	AUTHP_USER_MAY = 0,
+	AUTHP_USER_DISABLED,	/* or his sending is */
+	AUTHP_USER_NONE,	/* there is no such user (any more) */
+	AUTHP_USER_UNKNOWN,	/* the database does not say; or ask again */
+	AUTHP_USER__COUNT
 };
 
 enum authp_service { AUTHP_SMTP = 1, AUTHP_POP = 2 };
@@ -118,6 +129,7 @@ enum authp_hint {
 #define AUTHP_RESP_MAX		9216u	/* 12,288 octets of base64 */
 #define AUTHP_USER_MAX		254u
 #define AUTHP_SENDER_MAX	254u
+#define AUTHP_USERS_MAX		100u	/* of one question */
 #define AUTHP_FROM_MAX		202u	/* addresses of one header */
 #define AUTHP_PATH_MAX		511u
 #define AUTHP_EXCHANGES_MAX	4096u

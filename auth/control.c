@@ -234,6 +234,10 @@ control_done_job(void *ctx)
 		(void)ops_kick(j->core, json_string_value(record), NULL);
 	if (j->code == 0 && (j->work->flags & JOB_CHANGES))
 		core_secrets_changed(j->core);
+	/* Whether it went well or not: the database is asked. */
+	if ((j->work->flags & JOB_CHANGES) && (j->user[0] != '\0' ||
+	    j->n_changed > 0))
+		ops_user_changed(j->core, j->n_changed > 0 ? "" : j->user);
 	if (j->code != 0) {
 		control_fail(j->call, j->code, "%s", j->err.text);
 	} else {

@@ -49,6 +49,7 @@ mail_ticket_answer(struct peer *p, uint32_t id, const struct mail *m,
 		msg_put_str(&out, origin);
 		msg_put_u32(&out, m->reservation);
 		msg_put_u64(&out, m->limits.message_octets);
+		msg_put_u8(&out, m->out.foreign);
 	} else if (m->out.verdict == AUTHP_LIMIT) {
 		mail_limit_put(m, &out);
 	}

@@ -1,6 +1,6 @@
 /*
- * notice.c - what authd-core says to smtp and pop without being asked, and
- * their answers to WHO.
+ * notice.c - what authd-core says to smtp, pop and spool without being asked,
+ * the answers of the first two to WHO, and the third's question about users.
  *
  * Runs on the loop of authd-core. A worker that does not answer, or answers
  * what nobody asked, holds nothing up and is not believed more than it should:
@@ -226,5 +226,63 @@ notice_op_who_end(struct peer *p, struct msg_in *m, int fd)
 	if (serial > p->who_done)
 		p->who_done = serial;
 	notice_look();
+	return 0;
+}
+
+/* USER, USERS */
+
+static enum authp_user
+notice_user_state(struct core *core, const char *user)
+{
+	struct user_record rec;
+	uint32_t flags;
+	int r;
+
+	if ((r = userdb_get(core->userdb, user, &rec, NULL)) != 0)
+		return r == ERR_NOTFOUND ? AUTHP_USER_NONE :
+		    AUTHP_USER_UNKNOWN;
+	flags = rec.flags;
+	record_user_clear(&rec);
+	return flags & (USER_DISABLED | USER_SENDING_DISABLED) ?
+	    AUTHP_USER_DISABLED : AUTHP_USER_MAY;
+}
+
+void
+ops_user_changed(struct core *core, const char *user)
+{
+	struct msg_out m;
+
+	msg_begin(&m, AUTHP_USER, 0);
+	msg_put_str(&m, user);
+	msg_put_u8(&m, (uint8_t)(user[0] == '\0' ? AUTHP_USER_UNKNOWN :
+	    notice_user_state(core, user)));
+	for (struct peer *p = ops_peers(core), *next; p != NULL; p = next) {
+		next = p->next;
+		if (!p->closed && p->role == ROLE_SPOOL)
+			ops_reply(p, &m);
+	}
+}
+
+int
+notice_op_users(struct peer *p, struct msg_in *m, int fd)
+{
+	uint8_t states[AUTHP_USERS_MAX];
+	struct msg_out out;
+	const char *user;
+	uint16_t n;
+
+	(void)fd;
+	if (msg_get_u16(m, &n) != 0 || n == 0 || n > AUTHP_USERS_MAX)
+		return ERR_FORMAT;
+	for (uint16_t i = 0; i < n; i++) {
+		if (msg_get_str(m, &user, AUTHP_USER_MAX) != 0)
+			return ERR_FORMAT;
+		states[i] = (uint8_t)notice_user_state(p->core, user);
+	}
+	if (msg_get_end(m) != 0)
+		return ERR_FORMAT;
+	ops_reply_begin(&out, AUTHP_USERS, m->id, AUTHP_OK);
+	msg_put_blob(&out, states, n);
+	ops_reply(p, &out);
 	return 0;
 }

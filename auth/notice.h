@@ -1,6 +1,6 @@
 /*
- * notice.h - what authd-core says to smtp and pop without being asked: STATE,
- * KICK, WHO (auth/PROTOCOL). On the loop.
+ * notice.h - what authd-core says to smtp, pop and spool without being asked:
+ * STATE, KICK, WHO, USER (auth/PROTOCOL). On the loop.
  */
 #ifndef SUBMITD_AUTH_NOTICE_H
 #define SUBMITD_AUTH_NOTICE_H
@@ -40,6 +40,10 @@ struct ops_who_fns {
 /* Asks all workers who is logged in. 0: end() will be called, within
  * NOTICE_WHO_MS, never from within this call. ERR_LIMIT, ERR_NOMEM. */
 int	ops_who(struct core *core, const struct ops_who_fns *fns, void *ctx);
+
+/* The administrator has changed this user, or ("") many: submitd-spool holds or
+ * releases what he has queued. One read. */
+void	ops_user_changed(struct core *core, const char *user);
 
 /* For ops.c: a new peer; a peer has gone. */
 void	notice_peer_new(struct peer *p);

@@ -63,6 +63,7 @@ static const struct op {
 				  notice_op_who_end },
 	[AUTHP_EVENT] =		{ BY_SESSIONS,	      false,
 				  recent_op_event },
+	[AUTHP_USERS] =		{ BY(ROLE_SPOOL),     false, notice_op_users },
 };
 
 void

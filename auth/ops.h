@@ -60,6 +60,7 @@ int	address_op_maildrop(struct peer *p, struct msg_in *m, int fd);
 int	address_op_deliver(struct peer *p, struct msg_in *m, int fd);
 int	notice_op_who_entry(struct peer *p, struct msg_in *m, int fd);
 int	notice_op_who_end(struct peer *p, struct msg_in *m, int fd);
+int	notice_op_users(struct peer *p, struct msg_in *m, int fd);
 int	recent_op_event(struct peer *p, struct msg_in *m, int fd);
 
 /* login.c: the peer is gone; exchanges that have waited too long. */

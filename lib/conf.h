@@ -164,6 +164,8 @@ struct conf {
 	uint64_t	 queue_lifetime_s;
 	uint64_t	 delay_warning_s;	/* 0: none */
 	uint64_t	 spool_min_free;	/* octets; 0: 1G or 5 %, the less */
+	uint64_t	 spool_user_limit;	/* octets; 0: a tenth of the disk */
+	uint64_t	 spool_user_messages;
 	uint64_t	 session_max_s;
 	uint64_t	 workers;		/* 0: one a core */
 	enum conf_shadow sessions_policy;

@@ -24,6 +24,7 @@ static const enum smtp_reply data_replies[SPOOLC_VERDICT__COUNT] = {
 	[SPOOLC_VOID] = SMTP_R_VOID,
 	[SPOOLC_NOTSENDER] = SMTP_R_NOT_SENDER,
 	[SPOOLC_NOSPACE] = SMTP_R_NO_SPACE,
+	[SPOOLC_FULL] = SMTP_R_USER_FULL,
 	[SPOOLC_TOOBIG] = SMTP_R_TOO_BIG,
 	[SPOOLC_TEMP] = SMTP_R_TRY_LATER,
 	[SPOOLC_LOOP] = SMTP_R_LOOP,
@@ -88,7 +89,7 @@ static void
 data_refuse_verdict(struct smtp_session *s, enum spoolc_verdict v,
     const char *text)
 {
-	if (v == SPOOLC_LIMIT || v == SPOOLC_OVER)
+	if (v == SPOOLC_LIMIT || v == SPOOLC_OVER || v == SPOOLC_FULL)
 		data_refuse_with(s, data_replies[v], NULL, text);
 	else
 		data_refuse(s, data_replies[v]);

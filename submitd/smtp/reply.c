@@ -65,6 +65,7 @@ static const struct smtp_reply_row reply_rows[] = {
 	    "try again later", P },
 	[SMTP_R_AUTH_TRANSITION] =	{ 432, "4.7.12", "A password transition is needed: "
 	    "log in once with AUTH PLAIN", P },
+	[SMTP_R_USER_FULL] =		{ 452, "4.3.1", "Too much of your mail waits: ", P },
 	[SMTP_R_NO_SPACE] =		{ 452, "4.3.1", "No room for the message now; "
 	    "try again later", P },
 	[SMTP_R_TOO_MANY_RCPTS] =	{ 452, "4.5.3", "Too many recipients; send to the "

@@ -48,6 +48,7 @@ enum smtp_reply {
 	SMTP_R_AUTH_LATER,
 	SMTP_R_AUTH_TRANSITION,
 	SMTP_R_NO_SPACE,
+	SMTP_R_USER_FULL,
 	SMTP_R_TOO_MANY_RCPTS,
 	SMTP_R_NO_TLS,
 	/* syntax and order */

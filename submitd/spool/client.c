@@ -315,7 +315,8 @@ spoolc_reply(void *ctx, int rc, struct msg_in *m, int fd)
 		close(fd);
 	if (rc == 0) {
 		msg_get_u8(m, &v);
-		msg_get_str(m, &id, v == SPOOLC_LIMIT || v == SPOOLC_OVER ?
+		msg_get_str(m, &id, v == SPOOLC_LIMIT || v == SPOOLC_OVER ||
+		    v == SPOOLC_FULL ?
 		    SPOOLC_TEXT_MAX : STR_ID_SIZE - 1);
 		rc = msg_get_end(m);
 		if (m->type != ((beginning ? SPOOL_BEGIN : SPOOL_COMMIT) |

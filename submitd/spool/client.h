@@ -64,6 +64,7 @@ enum spoolc_verdict {
 	SPOOLC_VOID,		/* 421: the ticket does not hold any more */
 	SPOOLC_NOTSENDER,	/* 553 5.7.1 */
 	SPOOLC_NOSPACE,		/* 452 4.3.1 */
+	SPOOLC_FULL,		/* 452 4.3.1: of his own mail too much waits */
 	SPOOLC_TOOBIG,		/* 552 5.3.4 */
 	SPOOLC_TEMP,		/* 451 4.3.0; also when submitd-spool went away */
 	SPOOLC_LOOP,		/* 554 5.4.6: too many Received (received_limit) */
@@ -91,7 +92,8 @@ struct spoolc_envelope {
 #define SPOOLC_TEXT_MAX	127u	/* of the text of a limit */
 
 /* The answer to begin and to commit. `queue_id` is good for the call; to LIMIT
- * and OVER it is the text that tells the limit and when it eases. After
+ * and OVER it is the text that tells the limit and when it eases, to FULL the one
+ * that tells the limit. After
  * anything but OK to begin, and after any answer to commit, the txn is gone. */
 typedef void spoolc_fn(void *ctx, enum spoolc_verdict v, const char *queue_id);
 

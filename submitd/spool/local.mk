@@ -22,6 +22,7 @@ submitd_spool_libspool_a_SOURCES = submitd/spool/spool.h \
 	submitd/spool/txn.c submitd/spool/sender.c \
 	submitd/spool/queue.c submitd/spool/queue.h \
 	submitd/spool/flush.c submitd/spool/flush.h \
+	submitd/spool/users.c submitd/spool/limit.c \
 	submitd/spool/recover.c submitd/spool/control.c
 submitd_spool_libspool_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 

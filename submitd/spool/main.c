@@ -116,7 +116,7 @@ spool_make(struct spool *sp)
 		spool_fail(sp, ERR_NOMEM, "no memory for the loop");
 	sp->writers = pool_new(sp->loop, SPOOL_WRITERS, SPOOL_WRITERS_QUEUE);
 	sp->flush = flush_new(sp->loop, &sp->store);
-	sp->auth = authc_new(sp->loop, "auth");
+	sp->auth = authc_new_with(sp->loop, "auth", &users_notices, sp);
 	if (sp->flush != NULL)
 		sp->queue = queue_new(sp->loop, sp->flush, &spool_hooks, sp);
 	if (sp->writers == NULL || sp->auth == NULL || sp->queue == NULL)
@@ -161,6 +161,8 @@ main(int argc, char **argv)
 	if (store_check_access(&sp.store, &err) != 0 ||
 	    recover_run(&sp, &err) != 0)
 		child_fail(sp.child, &err);
+	if (users_start(&sp) != 0)
+		spool_fail(&sp, ERR_NOMEM, "no memory");
 	spool_listen(&sp, smtp_uid, send_uid);
 	child_ready(sp.child, sp.loop, &spool_child_ops, &sp);
 	loop_run(sp.loop);

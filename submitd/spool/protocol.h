@@ -14,8 +14,8 @@
  *	SPOOL_DATA    u32 slot, blob
  *	SPOOL_COMMIT  call: u32 slot, blob (the last octets)
  *	SPOOL_ABORT   u32 slot
- *	reply to BEGIN and COMMIT: u8 verdict, str queue_id; to a sending limit
- *	              its text stands for the queue_id
+ *	reply to BEGIN and COMMIT: u8 verdict, str queue_id; to a limit its text
+ *	              stands for the queue_id
  *	SPOOL_ACK     (from the spool, id 0) u32 slot, u32 id of its BEGIN,
  *	              u32 octets taken, u8 verdict: not OK means that nothing
  *	              more is wanted

@@ -562,16 +562,18 @@ queue_user_put(struct queue *q, struct queue_user *u)
 	free(u);
 }
 
-void
+size_t
 queue_user_set(struct queue_user *u, bool disabled)
 {
 	struct queue_msg *m;
+	size_t n = 0;
 
 	u->stale = false;
 	u->disabled = disabled;
 	LIST_FOREACH(m, &u->msgs, of_owner)
-		(void)queue_hold(m, disabled ? ENVELOPE_HOLD_USER : 0,
+		n += queue_hold(m, disabled ? ENVELOPE_HOLD_USER : 0,
 		    disabled ? 0 : ENVELOPE_HOLD_USER, QUEUE_BY_AUTHD);
+	return n;
 }
 
 struct queue_user *

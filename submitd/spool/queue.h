@@ -152,8 +152,8 @@ struct queue_user *queue_user_next(struct queue_user *u);
 /* Forgets him when nothing of his is left. NULL is fine. */
 void	queue_user_put(struct queue *q, struct queue_user *u);
 /* What authd-core says of him: holds all of his, or releases what was held for
- * that. */
-void	queue_user_set(struct queue_user *u, bool disabled);
+ * that. Returns of how many messages that is new. */
+size_t	queue_user_set(struct queue_user *u, bool disabled);
 
 /* What submitd-send is to be told, oldest first. */
 void	queue_tell_all(struct queue *q);

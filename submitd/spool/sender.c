@@ -100,7 +100,7 @@ sender_tell_part(struct sender *s)
 static void
 sender_tell(struct sender *s)
 {
-	while (!ipc_full(s->ipc)) {
+	while (s->sp->users_known && !ipc_full(s->ipc)) {
 		if (s->telling == NULL) {
 			s->telling = queue_take_to_tell(s->sp->queue);
 			s->told = 0;
@@ -381,25 +381,33 @@ sender_bounced(struct store_op *op)
 	sender_free(s);
 }
 
+/* Who is told: the sender; but whoever stands there without being the user is
+ * not told of what he never sent. */
+static const char *
+sender_bounce_to(const struct queue_msg *of)
+{
+	return of->foreign && of->user[0] != '\0' ? of->user : of->sender;
+}
+
 /* The envelope of a message from <> to the sender of `of`. */
 static int
 sender_bounce_envelope(struct envelope *e, const struct queue_msg *of)
 {
 	char **const empty[] = { &e->sender, &e->user, &e->peer, &e->tls,
 	    &e->mech, &e->sid, &e->helo, &e->envid };
+	const char *to = sender_bounce_to(of);
 	struct mailbox box;
 
 	str_id(e->id);
 	e->arrived_s = clock_now_s();
 	/* The headers it quotes may be 8-bit. */
 	e->eightbit = true;
-	e->smtputf8 = mailbox_parse(of->sender, strlen(of->sender),
-	    &box) == 0 && box.utf8;
+	e->smtputf8 = mailbox_parse(to, strlen(to), &box) == 0 && box.utf8;
 	for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++)
 		if ((*empty[i] = strdup("")) == NULL)
 			return ERR_NOMEM;
 	if ((e->rcpts = calloc(1, sizeof(*e->rcpts))) == NULL ||
-	    (e->rcpts[0] = strdup(of->sender)) == NULL)
+	    (e->rcpts[0] = strdup(to)) == NULL)
 		return ERR_NOMEM;
 	e->n_rcpts = 1;
 	return 0;

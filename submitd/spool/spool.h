@@ -36,6 +36,10 @@ struct spool {
 	uint64_t		 reserved;	/* octets they may still need */
 	bool			 nospace;	/* it was refused last time */
 	bool			 stopping;
+	bool			 users_known;	/* or it was waited for enough */
+	bool			 users_asking;
+	struct timer		 users_again;
+	uint64_t		 user_share;	/* octets; limit.c */
 	uint64_t		 n_committed;
 	uint64_t		 n_refused;
 	struct msg_out		 msg;		/* for replies, one at a time */
@@ -57,6 +61,24 @@ void	sender_held(void *ctx, struct queue_msg *m);
 void	sender_close(struct spool *sp);
 /* The administrator deleted it. */
 void	sender_say_gone(struct spool *sp, const char *id);
+
+/* users.c: for authc_new_with(), its ctx the struct spool; and to be called once
+ * the queue has been recovered. ERR_NOMEM. */
+extern const struct authc_notices users_notices;
+int	users_start(struct spool *sp);
+
+/* limit.c: the part of its user's share that an open message takes. */
+struct limit_share {
+	struct queue_user	*user;		/* NULL: nobody's */
+	uint64_t		 octets;
+};
+/* FULL: `text` tells the limit. */
+enum spoolc_verdict limit_begin(struct spool *sp, struct limit_share *s,
+	    const char *user, uint64_t octets, char text[SPOOLC_TEXT_MAX + 1]);
+/* So many octets it is by now. */
+enum spoolc_verdict limit_grow(struct spool *sp, struct limit_share *s,
+	    uint64_t octets, char text[SPOOLC_TEXT_MAX + 1]);
+void	limit_end(struct spool *sp, struct limit_share *s);
 
 extern const struct control_verb control_verbs[];
 

@@ -65,6 +65,7 @@ struct txn {
 	uint64_t		 octets;	/* that came */
 	uint64_t		 written;	/* of them, by write jobs */
 	uint64_t		 reserved;	/* our part of sp->reserved */
+	struct limit_share	 share;		/* and of its user's */
 	uint32_t		 unacked;
 	struct header_scan	 scan;
 	struct buf		 in;		/* not yet written */
@@ -92,6 +93,7 @@ txn_free(struct txn *t)
 {
 	t->sp->reserved -= t->reserved;
 	t->sp->n_txns--;
+	limit_end(t->sp, &t->share);
 	store_file_discard(&t->sp->store, t->file);
 	queue_msg_free(t->msg);
 	envelope_free(&t->env);
@@ -152,7 +154,8 @@ txn_reply(struct txn *t, uint16_t type, uint32_t id, enum spoolc_verdict v)
 	msg_begin(m, type | SPOOL_REPLY, id);
 	msg_put_u8(m, (uint8_t)v);
 	msg_put_str(m, v == SPOOLC_OK ? t->env.id :
-	    v == SPOOLC_LIMIT || v == SPOOLC_OVER ? t->limit : "");
+	    v == SPOOLC_LIMIT || v == SPOOLC_OVER || v == SPOOLC_FULL ?
+	    t->limit : "");
 	(void)ipc_send(t->peer->ipc, m, -1);
 }
 
@@ -217,6 +220,17 @@ txn_space(struct spool *sp)
 	return r;
 }
 
+/* What was announced is reserved; more has to fit. */
+static enum spoolc_verdict
+txn_fits(struct txn *t)
+{
+	if (t->octets <= t->announced)
+		return SPOOLC_OK;
+	if (txn_space(t->sp) != 0)
+		return SPOOLC_NOSPACE;
+	return limit_grow(t->sp, &t->share, t->octets, t->limit);
+}
+
 static void
 txn_ack(struct txn *t, size_t octets)
 {
@@ -230,7 +244,9 @@ txn_ack(struct txn *t, size_t octets)
 	msg_put_u32(m, t->slot);
 	msg_put_u32(m, t->begin);
 	msg_put_u32(m, n);
-	msg_put_u8(m, (uint8_t)t->verdict);
+	/* The text that goes with it comes with the answer to COMMIT. */
+	msg_put_u8(m, (uint8_t)(t->verdict == SPOOLC_FULL ? SPOOLC_OK :
+	    t->verdict));
 	(void)ipc_send(t->peer->ipc, m, -1);
 }
 
@@ -284,14 +300,14 @@ txn_write_done(void *ctx)
 static void
 txn_write(struct txn *t)
 {
+	enum spoolc_verdict v;
 	struct buf empty;
 
 	if (t->writing || t->verdict != SPOOLC_OK || t->file == NULL ||
 	    buf_len(&t->in) < TXN_WRITE_MIN)
 		return;
-	/* What was announced is reserved; more has to fit. */
-	if (t->octets > t->announced && txn_space(t->sp) != 0) {
-		txn_fail(t, SPOOLC_NOSPACE);
+	if ((v = txn_fits(t)) != SPOOLC_OK) {
+		txn_fail(t, v);
 		return;
 	}
 	empty = t->out;
@@ -361,9 +377,8 @@ txn_flushed(struct store_op *op)
 static void
 txn_flush(struct txn *t)
 {
-	if (t->verdict == SPOOLC_OK && t->octets > t->announced &&
-	    txn_space(t->sp) != 0)
-		t->verdict = SPOOLC_NOSPACE;
+	if (t->verdict == SPOOLC_OK)
+		t->verdict = txn_fits(t);
 	t->env.wishes.tls_optional = t->file->h.tls_optional =
 	    header_scan_tls_optional(&t->scan) && !t->env.wishes.requiretls;
 	if (t->verdict == SPOOLC_OK &&
@@ -455,6 +470,7 @@ txn_make(struct txn *t, const struct authc_reply *r)
 	str_id(t->env.id);
 	t->env.arrived_s = clock_now_s();
 	t->env.kind = (uint8_t)r->kind;
+	t->env.foreign = r->foreign;
 	t->env.user = strdup(r->user);
 	t->env.peer = strdup(r->peer);
 	t->env.tls = strdup(r->tls);
@@ -481,6 +497,9 @@ txn_begun(void *ctx, const struct authc_reply *r)
 	t->size_limit = r->size_limit;
 	if (v == SPOOLC_OK && t->announced > txn_size_limit(t))
 		v = SPOOLC_TOOBIG;
+	if (v == SPOOLC_OK)
+		v = limit_begin(t->sp, &t->share, r->user, t->announced,
+		    t->limit);
 	if (v == SPOOLC_OK && txn_make(t, r) != 0)
 		v = SPOOLC_TEMP;
 	if (v != SPOOLC_OK) {

@@ -15,7 +15,7 @@
 #include "lib/ipc.h"
 #include "lib/msg.h"
 
-#define QUESTIONS 9
+#define QUESTIONS 10
 
 static struct {
 	const struct ipc_client_ops	*ops;
@@ -110,6 +110,7 @@ ask(struct authc *a, uint8_t which)
 	static const struct authc_message message = { .ticket = "x",
 	    .ticket_len = 1, .sender = "a@b", .recipients = 1 };
 	static const uint8_t digest[AUTHP_DIGEST_SIZE];
+	static const char *const users[] = { "a@b", "c@d" };
 
 	switch (which % QUESTIONS) {
 	case 0:
@@ -131,9 +132,11 @@ ask(struct authc *a, uint8_t which)
 		return authc_maildrop(a, "x", 1, answered, a, NULL);
 	case 7:
 		return authc_deliver(a, "a@b", answered, a, NULL);
-	default:
+	case 8:
 		return authc_apop(a, &handle, "TLS", "a", "<b>", digest,
 		    answered, a, NULL);
+	default:
+		return authc_users(a, users, 2, answered, a, NULL);
 	}
 }
 

@@ -10,7 +10,7 @@ import socket
 import struct
 
 from authd_wire_base import (blob, text, Base, SESSION, START, STEP, CANCEL,
-    MAIL, RCPT, TICKET, MAILDROP, DELIVER, APOP, WHO_ENTRY, WHO_END, FROM, EVENT, TLS, SID,
+    MAIL, RCPT, TICKET, MAILDROP, DELIVER, APOP, WHO_ENTRY, WHO_END, FROM, EVENT, USERS, USER, TLS, SID,
     SMTP, POP, PASSWORD, NO_TLS_PROOF)
 
 
@@ -93,7 +93,7 @@ class Roles(Base):
         folders = {"submitd-smtp": {SESSION, START, STEP, CANCEL, MAIL, RCPT,
                                     FROM, EVENT},
                    "popd-pop": {SESSION, START, STEP, CANCEL},
-                   "submitd-spool": {TICKET}, "popd-mbox": {MAILDROP},
+                   "submitd-spool": {TICKET, USERS}, "popd-mbox": {MAILDROP},
                    "submitd-local": {DELIVER}}
         h = self.smtp.session(SMTP)
         fields = {START: blob(h) + text(TLS) + text("LOGIN") + b"\0" + blob(b"") +
@@ -103,7 +103,7 @@ class Roles(Base):
                   RCPT: text("x@example.org"), TICKET: blob(b"x" * 40) + text("") + bytes(17),
                   MAILDROP: blob(b"x" * 40), DELIVER: text("x@example.org"),
                   FROM: blob(b"x" * 40) + b"\0\1" + text("x@example.org"),
-                  EVENT: event()}
+                  EVENT: event(), USERS: b"\0\1" + text("x@example.org")}
         for folder, may in folders.items():
             for kind, f in fields.items():
                 if kind == EVENT and folder in ("submitd-smtp", "popd-pop"):
@@ -145,8 +145,37 @@ class Roles(Base):
             with self.subTest(kind=kind, fields=fields[-20:]):
                 self.assertTrue(self.peer("submitd-smtp").dropped(kind,
                                                                  fields))
-        self.assertTrue(self.peer("submitd-spool").dropped(
-            TICKET, blob(b"x") + text("") + b"\3" + bytes(16)))
+        for kind, fields in (
+                (TICKET, blob(b"x") + text("") + b"\3" + bytes(16)),
+                (USERS, b""), (USERS, b"\0\0"), (USERS, b"\0\2" + text("a")),
+                (USERS, b"\0\1" + text("a") + b"x"),
+                (USERS, b"\0\1" + text("x" * 255)),
+                (USERS, b"\0\x65" + 101 * text("a"))):
+            with self.subTest(kind=kind, fields=fields[-20:]):
+                self.assertTrue(self.peer("submitd-spool").dropped(kind,
+                                                                  fields))
+
+    def test_users(self):
+        """Whose queued mail may go out: asked, and told when it changes."""
+        name = "held%d@example.org" % random.randrange(1 << 30)
+        spool = self.peer("submitd-spool")
+
+        def states():
+            r = spool.call(USERS, b"\0\3" + text("alice@example.org") +
+                           text(name) + text("nobody@x.test"))
+            return list(r.blob())
+
+        self.assertEqual(states(), [0, 2, 2])
+        self.authd.user(name)
+        self.assertEqual(spool.notice(USER), text(name) + b"\0")
+        for verb, args, state in (
+                ("user.disable", {}, 1), ("user.enable", {}, 0),
+                ("user.disable", {"sending": True}, 1), ("user.enable", {}, 0),
+                ("user.delete", {}, 2)):
+            self.authd.ask(verb, user=name, **args)
+            self.assertEqual(spool.notice(USER), text(name) + bytes([state]))
+            self.assertEqual(states(), [0, state, 2])
+        spool.close()
 
     def test_mutated(self):
         """Requests with octets changed, cut out and put in: each is answered or

@@ -112,7 +112,7 @@ trusted_networks 127.0.8.0/24 { senders = {"news@example.com", "@lists.example"}
                           r.text(), r.text(), r.text(), r.u32(),
                           r.rest),
                          ("OK", "alice@example.org", SASL, "127.0.0.1", TLS,
-                          "PLAIN", SID, "", 0, b""))
+                          "PLAIN", SID, "", 0, bytes(9)))
         self.assertEqual(self.spool.ticket(t, "bob@example.org").verdict,
                          "NOTSENDER")
 

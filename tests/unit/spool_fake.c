@@ -18,7 +18,7 @@
 static char root[200];
 struct conf conf = { .hostname = (char[]){ "mx.example.org" },
 	.message_size_limit = 8 * 1024 * 1024, .spool_min_free = 1,
-	.received_limit = 100 };
+	.received_limit = 100, .spool_user_messages = 10000000 };
 uint32_t segment_octets = 256 * 1024;
 struct loop *loop;
 struct spool *sp;
@@ -34,6 +34,40 @@ unsigned int waiting;		/* callbacks that are still to come */
 #define RESERVATION 0x01020304u
 static int n_held;		/* reserved, and not yet booked or returned */
 
+static struct ipc *auth_peer;
+enum authp_user user_state;
+
+static int
+auth_users(struct ipc *p, struct msg_in *m)
+{
+	static struct msg_out out;
+	uint8_t states[AUTHP_USERS_MAX];
+	const char *user;
+	uint16_t n;
+
+	msg_get_u16(m, &n);
+	for (uint16_t i = 0; i < n; i++) {
+		msg_get_str(m, &user, AUTHP_USER_MAX);
+		states[i] = user_state;
+	}
+	assert_int_equal(msg_get_end(m), 0);
+	msg_begin(&out, AUTHP_USERS | AUTHP_REPLY, m->id);
+	msg_put_u8(&out, AUTHP_OK);
+	msg_put_blob(&out, states, n);
+	return ipc_send(p, &out, -1);
+}
+
+void
+auth_says(const char *user, enum authp_user state)
+{
+	static struct msg_out out;
+
+	msg_begin(&out, AUTHP_USER, 0);
+	msg_put_str(&out, user);
+	msg_put_u8(&out, (uint8_t)state);
+	assert_int_equal(ipc_send(auth_peer, &out, -1), 0);
+}
+
 /* The ticket is "BEGIN/COMMIT": the verdicts of the two phases as digits. */
 static int
 auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
@@ -48,6 +82,8 @@ auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 
 	(void)ctx;
 	assert_int_equal(fd, -1);
+	if (m->type == AUTHP_USERS)
+		return auth_users(p, m);
 	msg_get_blob(m, &ticket, &len, AUTHP_TICKET_MAX);
 	msg_get_str(m, &from, AUTHP_SENDER_MAX);
 	msg_get_u8(m, &phase);
@@ -76,6 +112,7 @@ auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 		msg_put_str(&out, "");		/* origin */
 		msg_put_u32(&out, phase == AUTHP_BEGIN ? RESERVATION : 0);
 		msg_put_u64(&out, len == 3 ? USER_LIMIT : 0);
+		msg_put_u8(&out, 0);		/* foreign */
 		n_held += phase == AUTHP_BEGIN ? 1 : -1;
 	} else if (verdict == AUTHP_LIMIT) {
 		msg_put_u8(&out, AUTHP_RECIPIENTS_DAY);
@@ -104,7 +141,8 @@ auth_accepted(void *ctx, int fd, uid_t uid, pid_t pid)
 	(void)ctx;
 	(void)uid;
 	(void)pid;
-	assert_non_null(ipc_new(loop, fd, "test", &auth_ops, NULL));
+	auth_peer = ipc_new(loop, fd, "test", &auth_ops, NULL);
+	assert_non_null(auth_peer);
 }
 
 /* --------------------------------------------------------------- the spool -- */
@@ -147,8 +185,9 @@ spool_begin(void)
 	sp->writers = pool_new(loop, 2, 10000);
 	sp->flush = flush_new(loop, &sp->store);
 	sp->queue = queue_new(loop, sp->flush, &hooks, sp);
-	sp->auth = authc_new(loop, "auth");
+	sp->auth = authc_new_with(loop, "auth", &users_notices, sp);
 	assert_int_equal(recover_run(sp, &err), 0);
+	assert_int_equal(users_start(sp), 0);
 	for (int i = 0; i < 3; i++) {
 		listeners[i] = ipc_listen(loop, bind_here(names[i]),
 		    getuid(), names[i], fns[i], sp);
@@ -398,7 +437,8 @@ void
 sender_begin(unsigned int n)
 {
 	sender = spoolq_new(loop, "send", &sender_client_ops, NULL);
-	wait_for(n);
+	if (n > 0)
+		wait_for(n);
 	assert_int_equal(n_told, n);
 }
 

@@ -27,6 +27,10 @@ extern struct spoolc *client;
 extern struct spoolq *sender;
 extern unsigned int waiting;		/* callbacks that are still to come */
 
+/* What authd answers about any user; and a notice of it. */
+extern enum authp_user user_state;
+void	auth_says(const char *user, enum authp_user state);
+
 void	spool_begin(void);
 extern uint32_t segment_octets;	/* of the journal; 0: files only */
 /* The same, and the journal takes messages from the first on. */

@@ -241,6 +241,182 @@ test_asked(void **state)
 	assert_int_equal(files_in("spool/queue"), 0);
 }
 
+/* Once around: whatever was sent before has been dealt with. */
+static void
+barrier(void)
+{
+	while (spoolq_open(sender, "aaaaaaaaaaaaaaaa", on_open, NULL) != 0)
+		wait_ms(5);	/* it connects yet */
+	wait_for(1);
+}
+
+/* Restarts as after a crash; the sender is told `n` messages. */
+static void
+crash(unsigned int n)
+{
+	forget_told();
+	spool_end();
+	spool_begin();
+	client_begin();
+	sender_begin(n);
+	barrier();
+	assert_int_equal(n_told, n);
+}
+
+/* A hold takes a message from the sender, survives a crash, takes results, and
+ * gives it back. */
+static void
+test_hold(void **state)
+{
+	static const char *const rcpts[] = { "b@example.com", "c@example.com" };
+	struct put p = { .body = BODY, .rcpts = rcpts, .n_rcpts = 2 }, other = {
+		.body = BODY };
+	struct queue_msg *m;
+
+	(void)state;
+	spool_begin();
+	client_begin();
+	put_one(&p);
+	put_one(&other);
+	sender_begin(2);
+	m = queue_find(sp->queue, p.id);
+	assert_true(queue_hold(m, ENVELOPE_HOLD_ADMIN, 0, "uid 7"));
+	assert_false(queue_hold(m, ENVELOPE_HOLD_ADMIN, 0, "uid 7"));
+	wait_for(1);
+	assert_string_equal(held_id, p.id);
+	/* What was on its way then still counts. */
+	spoolq_done(sender, p.id, 0, "250 taken");
+	barrier();
+	queue_try_now(m);
+	barrier();
+	assert_int_equal(n_told, 2);
+
+	crash(1);
+	assert_string_equal(told[0]->id, other.id);
+	m = queue_find(sp->queue, p.id);
+	assert_int_equal(m->held, ENVELOPE_HOLD_ADMIN);
+	assert_string_equal(m->held_by, "uid 7");
+	assert_true(m->held_s > 0);
+	assert_int_equal(m->rcpts[0].state, ENVELOPE_DONE);
+	assert_true(queue_hold(m, 0, ENVELOPE_HOLD__ALL, "uid 7"));
+	wait_for(1);
+	assert_string_equal(told[1]->id, p.id);
+	assert_int_equal(told[1]->rcpts[0].state, SPOOLQ_DONE);
+	crash(2);
+	assert_int_equal(queue_find(sp->queue, p.id)->held, 0);
+	forget_told();
+	spool_end();
+}
+
+/* A disabled user's mail waits: told while it runs, or asked at the start. */
+static void
+test_disabled(void **state)
+{
+	struct put p = { .body = BODY };
+	struct queue_msg *m;
+
+	(void)state;
+	spool_begin();
+	client_begin();
+	put_one(&p);
+	sender_begin(1);
+	auth_says("x@example.org", AUTHP_USER_DISABLED);
+	auth_says("u@example.org", AUTHP_USER_DISABLED);
+	wait_for(1);
+	assert_string_equal(held_id, p.id);
+	m = queue_find(sp->queue, p.id);
+	assert_int_equal(m->held, ENVELOPE_HOLD_USER);
+	assert_int_equal(m->owner->messages, 1);
+	/* The administrator's hold is not authd's to end. */
+	assert_true(queue_hold(m, ENVELOPE_HOLD_ADMIN, 0, "uid 0"));
+	auth_says("u@example.org", AUTHP_USER_MAY);
+	for (int i = 0; m->held != ENVELOPE_HOLD_ADMIN && i < 1000; i++)
+		barrier();
+	assert_int_equal(m->held, ENVELOPE_HOLD_ADMIN);
+	assert_int_equal(n_told, 1);
+	assert_true(queue_hold(m, 0, ENVELOPE_HOLD_ADMIN, "uid 0"));
+	wait_for(1);
+
+	/* He was disabled while the spool was down. */
+	user_state = AUTHP_USER_DISABLED;
+	crash(0);
+	m = queue_find(sp->queue, p.id);
+	for (int i = 0; m->held == 0 && i < 1000; i++)
+		barrier();
+	assert_int_equal(m->held, ENVELOPE_HOLD_USER);
+	assert_int_equal(n_told, 0);
+	/* Deleted since: held all the same. */
+	user_state = AUTHP_USER_NONE;
+	crash(0);
+	assert_int_equal(queue_find(sp->queue, p.id)->held,
+	    ENVELOPE_HOLD_USER);
+	user_state = AUTHP_USER_MAY;
+	crash(1);
+	assert_int_equal(queue_find(sp->queue, p.id)->held, 0);
+	forget_told();
+	spool_end();
+}
+
+struct limit_case {
+	const char *name;
+	uint64_t messages, octets;
+	unsigned int fit;	/* of BODYs that are announced or not */
+	bool announced, at_commit;
+	const char *text;
+};
+
+static const struct limit_case limit_cases[] = {
+	{ "messages", 3, 0, 3, false, false,
+	  "3 messages wait for delivery at most (spool_user_messages)" },
+	{ "octets, announced", 100, 1 << 20, 2, true, false,
+	  "1024 KiB wait for delivery at most (spool_user_limit)" },
+	{ "octets, as they come", 100, 1 << 20, 2, false, true,
+	  "1024 KiB wait for delivery at most (spool_user_limit)" },
+};
+
+static void
+test_user_limit(void **state)
+{
+	enum { OCTETS = 500000 };
+	char *body = malloc(OCTETS);
+
+	(void)state;
+	memset(body, 'x', OCTETS);
+	for (size_t i = 0; i < ROWS(limit_cases); i++) {
+		const struct limit_case *c = &limit_cases[i];
+		unsigned int taken = 0;
+		struct put p = { .body = body, .len = OCTETS,
+			.size = c->announced ? OCTETS : 0 };
+
+		conf.spool_user_messages = c->messages;
+		conf.spool_user_limit = c->octets;
+		spool_begin();
+		client_begin();
+		do {
+			p.committed = false;
+			put_one(&p);
+			taken += p.verdict == SPOOLC_OK;
+		} while (p.verdict == SPOOLC_OK && taken < 10);
+		ROW_EQ(c->name, p.verdict, SPOOLC_FULL);
+		ROW_EQ(c->name, p.committed, c->at_commit);
+		ROW_EQ(c->name, taken, c->fit);
+		ROW_STR(c->name, p.id, c->text);
+		/* One that leaves makes room. */
+		queue_delete(queue_first(sp->queue), NULL, NULL);
+		put_one(&p);
+		ROW_EQ(c->name, p.verdict, SPOOLC_OK);
+		while (queue_first(sp->queue) != NULL)
+			queue_delete(queue_first(sp->queue), NULL, NULL);
+		for (int k = 0; sp->n_txns > 0 && k < 1000; k++)
+			wait_ms(10);
+		assert_null(queue_user_first(sp->queue));
+		spool_end();
+	}
+	conf.spool_user_messages = 10000000;
+	conf.spool_user_limit = 0;
+	free(body);
+}
+
 /* UTF-8 without SMTPUTF8 is a worker's lie. */
 static void
 test_utf8_unsaid(void **state)
@@ -437,6 +613,14 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_way_out,
 		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_asked,
+		    fake_setup, fake_clean),
+		cmocka_unit_test_setup_teardown(test_hold,
+		    fake_setup, fake_clean),
+		cmocka_unit_test_setup_teardown(test_disabled,
+		    fake_setup, fake_clean),
+		cmocka_unit_test_setup_teardown(test_hold,
+		    setup_files, fake_clean),
+		cmocka_unit_test_setup_teardown(test_user_limit,
 		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_way_out,
 		    setup_files, fake_clean),
