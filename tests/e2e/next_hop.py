@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A next hop that does what a test tells it: a fake SMTP server.
+"""A next hop that does what a test tells it: a fake SMTP or LMTP server.
 
 Standard library only. As a module:
 
@@ -20,7 +20,7 @@ over the wire is DIR/log.jsonl, one JSON object a line.
 
 Verbs of rules: CONNECT (before the greeting), GREETING, EHLO, HELO, STARTTLS,
 HANDSHAKE, MAIL, RCPT, DATA, CONTENT (while the content comes), EOD (the answer
-to it), RSET, QUIT, NOOP. `match` (in a program's rule: ~REGEX as first word) must be
+to it), LMTP (the answer for one recipient), AUTH, RSET, QUIT, NOOP. `match` (in a program's rule: ~REGEX as first word) must be
 found in the line. `times=N` ends a rule after N uses. The first rule that fits
 is taken. Actions:
 
@@ -44,6 +44,7 @@ is taken. Actions:
 """
 
 import argparse
+import base64
 import json
 import os
 import re
@@ -98,12 +99,16 @@ class NextHop:
                   "ENHANCEDSTATUSCODES")
 
     def __init__(self, directory=None, port=0, address="127.0.0.1", tls=None,
-                 extensions=EXTENSIONS, lmtp=False):
+                 extensions=EXTENSIONS, lmtp=False, path=None,
+                 tls_from_start=False, logins=None):
         self.directory = directory
         self.address = address
         self.port = port
         self.extensions = list(extensions)
         self.lmtp = lmtp
+        self.path = path            # of a UNIX socket, instead of a port
+        self.tls_from_start = tls_from_start
+        self.logins = logins or {}  # user: password or token
         self.tls = None
         if tls:
             self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -133,12 +138,20 @@ class NextHop:
         """Listens (again, on the same port)."""
         if self.listener:
             return
-        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
-        s = socket.socket(family, socket.SOCK_STREAM)
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind((self.address, self.port))
-        s.listen(256)
-        self.port = s.getsockname()[1]
+        if self.path:
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            if os.path.exists(self.path):
+                os.unlink(self.path)
+            s.bind(self.path)
+            os.chmod(self.path, 0o666)
+            s.listen(256)
+        else:
+            family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+            s = socket.socket(family, socket.SOCK_STREAM)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind((self.address, self.port))
+            s.listen(256)
+            self.port = s.getsockname()[1]
         self.listener = s
         threading.Thread(target=self._accept, args=(s,), daemon=True).start()
 
@@ -287,9 +300,12 @@ class Session:
 
     def run(self):
         try:
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not self.hop.path:
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.hop._event("CONNECT", connection=self.number)
             self.act("CONNECT", "", None)
+            if self.hop.tls_from_start:
+                self.shake_hands()
             self.act("GREETING", "", "220 hop.test ESMTP ready")
             while True:
                 self.command(self.line())
@@ -398,7 +414,11 @@ class Session:
         parts = ["hop.test"] + self.hop.extensions
         if self.hop.tls and not self.tls:
             parts.append("STARTTLS")
-        if self.act("EHLO", line, "250 " + "|".join(parts)):
+        if self.hop.logins:
+            parts.append("AUTH PLAIN LOGIN XOAUTH2")
+        if line[:4].upper() != ("LHLO" if self.hop.lmtp else "EHLO"):
+            self.reply("500 5.5.1 what is that")
+        elif self.act("EHLO", line, "250 " + "|".join(parts)):
             self.helo = line.partition(" ")[2]
             self.forget()
 
@@ -423,6 +443,9 @@ class Session:
                 self.send(b"554 5.7.0 no handshake today\r\n")
                 self.fill()
             self.misbehave(rule.action, rule.argument)
+        self.shake_hands()
+
+    def shake_hands(self):
         with self.hop.changed:
             self.hop.sockets.discard(self.sock)
         # The old object is detached: its descriptor lives on in the new one.
@@ -434,6 +457,31 @@ class Session:
         self.tls = self.sock.version()
         self.buffer, self.helo = b"", None
         self.forget()
+
+    def ask(self, text):
+        self.reply("334 " + base64.b64encode(text.encode()).decode())
+        return base64.b64decode(self.line()).decode()
+
+    def do_auth(self, line):
+        words = line.split(" ")
+        mech = words[1].upper()
+        if mech == "LOGIN":
+            user, secret = self.ask("Username:"), self.ask("Password:")
+        else:
+            answer = base64.b64decode(words[2]).decode()
+            if mech == "PLAIN":
+                _, user, secret = answer.split("\0")
+            else:
+                user = re.match("user=([^\1]*)\1", answer).group(1)
+                secret = re.search("auth=Bearer ([^\1]*)\1", answer).group(1)
+        good = self.hop.logins.get(user) == secret
+        self.hop._event("LOGIN", connection=self.number, mech=mech, user=user,
+                        good=good, tls=self.tls)
+        if not good and mech == "XOAUTH2":
+            self.ask('{"status":"401"}')
+        if not self.act("AUTH", line, "235 2.7.0 welcome" if good else
+                        "535 5.7.8 bad credentials"):
+            return
 
     def do_mail(self, line):
         m = re.match(r"(?i)MAIL FROM:<([^>]*)>(.*)$", line)
@@ -460,7 +508,17 @@ class Session:
         if not self.act("DATA", line, "354 go ahead"):
             return
         self.act("CONTENT", line, None)
-        data = self.content()
+        self.take(self.content())
+
+    def do_bdat(self, line):
+        """One chunk, the last one."""
+        size = int(line.split(" ")[1])
+        while len(self.buffer) < size:
+            self.fill()
+        data, self.buffer = self.buffer[:size], self.buffer[size:]
+        self.take(data)
+
+    def take(self, data):
         self.hop._event("EOD", connection=self.number, octets=len(data))
         rule = self.hop._find("EOD", self.sender)
         if rule is None or rule.action in ("slow", "dribble", "barelf",
@@ -473,7 +531,9 @@ class Session:
             self.hop._keep(self, data)
             if rule is not None and rule.action == "accept_drop":
                 raise Closed
-            self.reply("250 2.0.0 queued as N%d" % len(self.hop.messages))
+            for rcpt in self.recipients if self.hop.lmtp else [""]:
+                self.act("LMTP", rcpt, "250 2.0.0 queued as N%d"
+                         % len(self.hop.messages))
         elif rule.action in ("reply", "close"):
             self.reply(rule.argument)
             if rule.action == "close" or rule.argument.startswith("421"):
