@@ -531,7 +531,10 @@ attempt_send_report(struct attempt *a, size_t n)
 		    m->wishes.by_s : 0,
 		.hostname = a->sched->conf->hostname,
 		.help_text = a->sched->conf->help_text,
-		.queue_id = m->id, .sender = m->sender,
+		.queue_id = m->id,
+		/* As submitd-spool addresses it. */
+		.sender = m->foreign && m->user[0] != '\0' ? m->user :
+		    m->sender,
 		.arrived_s = m->arrived_s, .now_s = clock_now_s(),
 		.relay = a->relay, .rcpts = a->rcpts, .n_rcpts = n,
 	};

@@ -164,7 +164,7 @@ hop_link_send(struct hop_link *k)
 		.sender = m->sender, .rcpts = a->rcpts, .n_rcpts = a->n_rcpts,
 		.fd = a->fd, .offset = a->offset, .octets = m->octets,
 		.eightbit = m->eightbit, .smtputf8 = m->smtputf8,
-		.ret = m->ret, .envid = m->envid,
+		.ret = m->ret, .envid = m->envid, .wishes = &m->wishes,
 	};
 	smtp_client_send(k->client, &k->txn);
 }

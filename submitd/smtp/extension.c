@@ -20,10 +20,10 @@ static const struct extension_row {
 	const char		*keyword;
 	size_t			 octets;	/* that the line of MAIL grows by */
 } smtp_extensions[] = {
-	{ SMTP_EXT_FUTURERELEASE, false, "FUTURERELEASE", 34 },
-	{ SMTP_EXT_DELIVERBY, false, "DELIVERBY", 17 },
-	{ SMTP_EXT_MT_PRIORITY, false, "MT-PRIORITY", 15 },
-	{ SMTP_EXT_REQUIRETLS, false, "REQUIRETLS", 11 },
+	{ SMTP_EXT_FUTURERELEASE, true, "FUTURERELEASE", 34 },
+	{ SMTP_EXT_DELIVERBY, true, "DELIVERBY", 17 },
+	{ SMTP_EXT_MT_PRIORITY, true, "MT-PRIORITY", 15 },
+	{ SMTP_EXT_REQUIRETLS, true, "REQUIRETLS", 11 },
 };
 #define EXTENSIONS (sizeof(smtp_extensions) / sizeof(smtp_extensions[0]))
 
@@ -79,6 +79,9 @@ smtp_extensions_text(unsigned int set, int64_t now_s, char *dst, size_t size)
 		    (r = extension_release_text(now_s, values,
 		    sizeof(values))) != 0)
 			return r;
+		if (smtp_extensions[i].bit == SMTP_EXT_DELIVERBY)
+			(void)str_format(values, sizeof(values), " %u",
+			    SMTP_BY_MIN_S);
 		if ((r = str_format(dst + at, size - at, "250-%s%s\r\n",
 		    smtp_extensions[i].keyword, values)) != 0)
 			return r;
@@ -239,6 +242,9 @@ smtp_extension_by(const char *value, size_t len, int64_t now_s,
 	/* What has to be returned by now can never have been delivered. */
 	if (w->by_mode == SPOOL_BY_RETURN && by <= 0)
 		return SMTP_R_PARAM_VALUE;
+	/* Section 3: the least that EHLO told; it counts for this mode alone. */
+	if (w->by_mode == SPOOL_BY_RETURN && by < (int64_t)SMTP_BY_MIN_S)
+		return SMTP_R_BY_TOO_SOON;
 	w->by_trace = mode == 2;
 	w->by_s = now_s + by > 0 ? now_s + by : 0;
 	return SMTP_R_NONE;

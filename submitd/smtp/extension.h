@@ -1,10 +1,10 @@
 /*
- * extension.h - the extensions of MAIL that are spoken only once delivery obeys
- * them: FUTURERELEASE (RFC 4865), DELIVERBY (RFC 2852), MT-PRIORITY (RFC 6710)
- * and REQUIRETLS (RFC 8689). Pure; fuzzed.
+ * extension.h - the extensions of MAIL that ask something of the delivery:
+ * FUTURERELEASE (RFC 4865), DELIVERBY (RFC 2852), MT-PRIORITY (RFC 6710) and
+ * REQUIRETLS (RFC 8689). Pure; fuzzed.
  *
- * One table says which are on. What is off is not advertised, and its parameters
- * are unknown (555).
+ * One table says which are on, for spool and delivery obey them. What is off is
+ * not advertised, and its parameters are unknown (555).
  */
 #ifndef SUBMITD_SMTP_EXTENSION_H
 #define SUBMITD_SMTP_EXTENSION_H
@@ -26,6 +26,7 @@ enum smtp_extension {		/* bits of a set */
 };
 
 #define SMTP_HOLD_MAX_S		(30u * 86400)	/* of FUTURERELEASE */
+#define SMTP_BY_MIN_S		10u	/* of DELIVERBY, by-mode R */
 
 /* Those that the table has switched on. */
 unsigned int smtp_extensions_on(void);

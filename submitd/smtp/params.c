@@ -339,9 +339,15 @@ smtp_params_mail(const char *s, size_t len,
     const struct smtp_params_limits *limits, struct smtp_params *ret)
 {
 	struct param_ctx c = { .limits = limits, .ret = ret };
+	struct spool_wishes *w = &ret->wishes;
+	enum smtp_reply r;
 
 	memset(ret, 0, sizeof(*ret));
-	return param_all(param_mail_rows, &c, s, len, ret->bad);
+	r = param_all(param_mail_rows, &c, s, len, ret->bad);
+	/* The time to deliver it in begins when it is released. */
+	if (w->by_mode != SPOOL_BY_NONE && w->hold_until_s > limits->now_s)
+		w->by_s += w->hold_until_s - limits->now_s;
+	return r;
 }
 
 enum smtp_reply

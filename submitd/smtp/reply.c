@@ -101,6 +101,8 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_PARAM_VALUE] =		{ 501, "5.5.4", "Bad value of parameter ", E },
 	[SMTP_R_HOLD_TOO_LONG] =	{ 501, "5.5.4", "A message can be held for 30 days "
 	    "at most", E | P },
+	[SMTP_R_BY_TOO_SOON] =		{ 555, "5.5.4", "A message can be given 10 s or more "
+	    "to be delivered in", E | P },
 	[SMTP_R_XCLIENT_SYNTAX] =	{ 501, "5.5.4", "Syntax: XCLIENT with ADDR=, PORT=, "
 	    "NAME=, HELO= or PROTO=, each once", E },
 	[SMTP_R_XCLIENT_IN_TX] =	{ 503, "5.5.1", "XCLIENT within a transaction", E },

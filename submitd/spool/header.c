@@ -191,7 +191,7 @@ header_received(const struct envelope *e, const char *hostname,
     const char *origin, char *dst, size_t size)
 {
 	struct header_out o = { .dst = dst, .size = size };
-	char date[CLOCK_DATE_SIZE];
+	char date[CLOCK_DATE_SIZE], priority[8];
 
 	header_word(&o, "Received: from");
 	if (origin[0] != '\0')
@@ -213,6 +213,12 @@ header_received(const struct envelope *e, const char *hostname,
 	if (e->n_rcpts == 1)
 		header_for(&o, e);
 	header_tls(&o, e->tls);
+	/* RFC 6710 section 4.1: a priority leaves its trace. */
+	if (e->wishes.priority != 0) {
+		snprintf(priority, sizeof(priority), "%d", e->wishes.priority);
+		header_word(&o, "PRIORITY");
+		header_word(&o, priority);
+	}
 	if (o.error == 0)
 		o.dst[o.len++] = ';';
 	o.col++;

@@ -89,6 +89,7 @@ class Message:
         self.at = at
         self.connection = connection
         self.rcpt_parameters = list(rcpt_parameters)
+        self.mail_at = at           # when MAIL came
 
     def as_json(self):
         return {k: v for k, v in vars(self).items() if k != "data"}
@@ -274,6 +275,7 @@ class NextHop:
                 with open(base + ".part", "w", encoding="utf-8") as f:
                     json.dump(m.as_json(), f)
                 os.rename(base + ".part", base + ".json")
+            m.mail_at = session.mail_at
             self.messages.append(m)
             self.changed.notify_all()
 
@@ -290,6 +292,7 @@ class Session:
         self.tls = None
         self.dribble = 0.0
         self.barelf = False
+        self.mail_at = 0.0
         self.forget()
 
     def forget(self):
@@ -490,6 +493,7 @@ class Session:
         elif self.act("MAIL", line, "250 2.1.0 sender ok"):
             self.forget()
             self.sender, self.parameters = m.group(1), m.group(2).strip()
+            self.mail_at = time.monotonic()
 
     def do_rcpt(self, line):
         m = re.match(r"(?i)RCPT TO:<([^>]*)>(.*)$", line)

@@ -1,11 +1,13 @@
-"""SMTPUTF8, CHUNKING and DSN from the client to the Maildir, to a next hop that
-has them, and to one that has not; and the reports that come of it."""
+"""SMTPUTF8, CHUNKING, DSN, FUTURERELEASE, DELIVERBY, MT-PRIORITY and REQUIRETLS
+from the client to the Maildir, to a next hop that has them, and to one that has
+not; and the reports that come of it."""
 
 import email
 import email.policy
 import json
 import re
 import smtplib
+import time
 import unittest
 
 from next_hop import NextHop
@@ -344,6 +346,286 @@ class Reports(Case):
         fields = self.report()[2]
         self.assertEqual(fields["Original-Envelope-Id"], "kept")
         self.assertEqual(fields["Action"], "relayed")
+
+
+    def test_rfc3461_4_1_delay_is_told_where_nothing_was_asked(self):
+        hop.rule("RCPT", "reply 451 4.2.1 not now")
+        self.send([OUT, "two@elsewhere.test NOTIFY=FAILURE"],
+                  letter("x", to=OUT))
+        wait_until(lambda: hop.count("RCPT") >= 1, what="the first attempt")
+        inst.clock(5 * 3600)
+        inst.ctl("queue", "flush", check=False)
+        _, text, fields, _ = self.report()
+        self.assertEqual((fields["Action"], fields["Final-Recipient"]),
+                         ("delayed", "rfc822; " + OUT))
+        self.assertNotIn("two@", text)
+        hop.clear()
+        inst.ctl("queue", "flush", check=False)
+        hop.wait_messages(1)
+        inst.clock(0)
+
+    def test_delay_warning_off(self):
+        inst.write_conf(delay_warning="0s")
+        inst.ctl("reload")
+        hop.rule("RCPT", "reply 451 4.2.1 not now")
+        self.send([OUT + " NOTIFY=DELAY"], letter("x", to=OUT))
+        wait_until(lambda: hop.count("RCPT") >= 1, what="the first attempt")
+        since = inst.log_size("submitd")
+        inst.clock(8 * 3600)
+        inst.ctl("queue", "flush", check=False)
+        inst.wait_log("submitd", r"ev=msg\.deferred ", since)
+        hop.clear()
+        inst.ctl("queue", "flush", check=False)
+        hop.wait_messages(1)
+        inst.clock(0)
+        inst.write_conf(delay_warning=None)
+        inst.ctl("reload")
+        self.assertEqual(inst.drop_size(ANNA), 0)
+
+    def test_one_report_of_a_failure_and_a_delay(self):
+        hop.rule("RCPT", "reply 550 5.1.1 nobody", match="bad")
+        hop.rule("RCPT", "reply 451 4.2.1 not now", match="late")
+        hop.rule("MAIL", "reply 451 4.3.2 wait", times=1)
+        self.send(["bad@elsewhere.test", "late@elsewhere.test"],
+                  letter("x", to=OUT), " RET=FULL")
+        wait_until(lambda: hop.count("MAIL") >= 1, what="the first attempt")
+        inst.clock(5 * 3600)
+        inst.ctl("queue", "flush", check=False)
+        raw = inst.fetch(ANNA, n=1)
+        self.assertEqual(len(raw), 1)
+        for part in (b"Action: failed", b"Status: 5.1.1", b"Action: delayed",
+                     b"Status: 4.2.1", b"message/rfc822"):
+            self.assertIn(part, raw[0])
+        hop.clear()
+        inst.ctl("queue", "flush", check=False)
+        hop.wait_messages(1)
+        inst.clock(0)
+
+    def test_the_user_hears_of_mail_with_a_foreign_sender(self):
+        """sender_policy = log let it through; who stands there is not told."""
+        inst.write_conf(sender_policy="log")
+        inst.ctl("reload")
+        try:
+            hop.rule("RCPT", "reply 550 5.1.1 nobody")
+            self.send([OUT], letter("x", to=OUT), sender=BOB)
+            m, _, fields, _ = self.report()
+            self.assertEqual(str(m["To"]), "<%s>" % ANNA)
+            self.assertEqual(fields["Action"], "failed")
+            self.assertEqual(inst.drop_size(BOB), 0)
+        finally:
+            inst.write_conf(sender_policy=None)
+            inst.ctl("reload")
+
+    def test_a_double_bounce_ends_in_the_log(self):
+        """RFC 5321 section 6.1: the report itself cannot be delivered."""
+        inst.add_user("away@example.test", "short-lived")
+        hop.down()
+        with inst.smtp(auth=("away@example.test", "short-lived")) as w:
+            w.send_mail("away@example.test", [OUT], letter(
+                "x", "away@example.test", to=OUT))
+        inst.ctl("user", "delete", "away@example.test")
+        since = inst.log_size("submitd")
+        hop.up()
+        hop.rule("RCPT", "reply 550 5.1.1 nobody")
+        inst.ctl("queue", "flush", check=False)
+        inst.wait_log("submitd", r"ev=msg\.report ", since)
+        inst.wait_log("submitd", r"ev=msg\.lost .*to=away@example\.test",
+                      since)
+        wait_until(inst.queue_empty, what="the queue being empty")
+
+
+class Held(Case):
+    """RFC 4865."""
+
+    def tearDown(self):
+        inst.clock(0)
+        super().tearDown()
+
+    def test_rfc4865_4_held_shown_and_released(self):
+        m = letter("later", to=OUT)
+        self.send([OUT, BOB], m, " HOLDFOR=3600")
+        inst.ctl("queue", "flush")
+        inst.stop()
+        inst.start()
+        inst.clock(3500)
+        wait_until(lambda: inst.ctl("queue", "flush").returncode == 0)
+        self.assertEqual((hop.count("MAIL"), inst.drop_size(BOB)), (0, 0))
+        inst.clock(3601)
+        got = hop.wait_messages(1)[0]
+        self.assertTrue(got.data.endswith(m))
+        self.assertNotIn("HOLD", got.parameters)
+        self.assertTrue(inst.fetch(BOB, n=1)[0].endswith(m))
+
+    def test_rfc4865_4_holduntil_survives_a_crash(self):
+        until = time.strftime("%Y-%m-%dT%H:%M:%SZ",
+                              time.gmtime(time.time() + 86400))
+        self.send([BOB], letter("tomorrow"), " HOLDUNTIL=" + until)
+        inst.kill_all()
+        inst.start()
+        self.assertEqual(inst.drop_size(BOB), 0)
+        inst.clock(86401)
+        inst.fetch(BOB, n=1)
+
+    def test_its_life_begins_with_its_release(self):
+        """Nor is it late before that: 20 days are four times queue_lifetime."""
+        hop.rule("RCPT", "reply 451 4.2.1 not now", times=1)
+        self.send([OUT], letter("x", to=OUT), " HOLDFOR=%d" % (20 * 86400))
+        since = inst.log_size("submitd")
+        inst.clock(20 * 86400 + 1)
+        inst.wait_log("submitd", r"ev=msg\.deferred ", since)
+        inst.ctl("queue", "flush", check=False)
+        hop.wait_messages(1)
+        wait_until(inst.queue_empty, what="the queue being empty")
+        self.assertEqual(inst.drop_size(ANNA), 0)
+
+    def test_a_time_that_is_past_holds_nothing(self):
+        self.send([BOB], letter("x"), " HOLDUNTIL=2000-01-01T00:00:00Z")
+        inst.fetch(BOB, n=1)
+
+
+class Deadline(Case):
+    """RFC 2852."""
+
+    BY = ALL + ("DELIVERBY 5",)
+
+    def tearDown(self):
+        inst.clock(0)
+        super().tearDown()
+
+    def test_rfc2852_4_1_3_by_mode_r_goes_back(self):
+        self.offer(self.BY)
+        hop.rule("RCPT", "reply 451 4.2.1 not now")
+        self.send([OUT], letter("x", to=OUT), " BY=600;R RET=HDRS")
+        wait_until(lambda: hop.count("RCPT") >= 1, what="an attempt")
+        inst.clock(601)
+        _, text, fields, _ = self.report()
+        self.assertEqual((fields["Action"], fields["Status"]),
+                         ("failed", "5.4.7"))
+        self.assertIn("Deliver-By-Date", fields)
+        self.assertIn("the time by which", text)
+
+    def test_rfc2852_4_1_3_while_the_next_hop_is_down(self):
+        hop.down()
+        self.send([OUT], letter("x", to=OUT), " BY=600;R")
+        inst.kill_all()
+        inst.start()
+        inst.clock(601)
+        self.assertEqual(self.report()[2]["Status"], "5.4.7")
+
+    def test_rfc2852_4_1_4_by_mode_n_is_told_once(self):
+        self.offer(self.BY)
+        hop.rule("RCPT", "reply 451 4.2.1 not now")
+        self.send([OUT], letter("x", to=OUT), " BY=600;N")
+        wait_until(lambda: hop.count("RCPT") >= 1, what="an attempt")
+        inst.clock(601)
+        fields = self.report()[2]
+        self.assertEqual((fields["Action"], fields["Status"][:3]),
+                         ("delayed", "4.4"))
+        inst.clock(6 * 3600)
+        hop.clear()
+        inst.ctl("queue", "flush", check=False)
+        got = hop.wait_messages(1)[0]
+        self.assertRegex(got.parameters, r"BY=-\d+;N")
+        wait_until(inst.queue_empty, what="the queue being empty")
+        self.assertEqual(inst.drop_size(ANNA), 0)
+
+    def test_rfc2852_4_2_passed_on_with_the_time_left(self):
+        self.offer(self.BY)
+        for mode in ("R", "N"):
+            self.send([OUT], letter("x", to=OUT), " BY=600;" + mode)
+            got = hop.wait_messages(1)[-1]
+            left = re.search(r"BY=(\d+);%s(?: |$)" % mode, got.parameters)
+            self.assertTrue(580 <= int(left.group(1)) <= 600)
+            hop.messages.clear()
+        wait_until(inst.queue_empty, what="the queue being empty")
+        self.assertEqual(inst.drop_size(ANNA), 0)
+
+    def test_rfc2852_4_trace(self):
+        self.offer(self.BY)
+        self.send([OUT, "two@elsewhere.test NOTIFY=NEVER"],
+                  letter("x", to=OUT), " BY=600;NT")
+        self.assertRegex(hop.wait_messages(1)[0].parameters, r"BY=\d+;NT")
+        _, text, fields, _ = self.report()
+        self.assertEqual((fields["Action"], fields["Final-Recipient"]),
+                         ("relayed", "rfc822; " + OUT))
+        self.assertNotIn("two@", text)
+
+    def test_rfc2852_4_2_to_a_next_hop_without_it(self):
+        self.send([OUT], letter("x", to=OUT), " BY=600;R")
+        fields = self.report()[2]
+        self.assertEqual((fields["Action"], fields["Status"][0]),
+                         ("failed", "5"))
+        self.assertEqual(hop.count("MAIL"), 0)
+        self.send([OUT], letter("x", to=OUT), " BY=600;N")
+        self.assertNotIn("BY=", hop.wait_messages(1)[0].parameters)
+        self.assertEqual(self.report()[2]["Action"], "relayed")
+
+    def test_into_a_maildir_in_time(self):
+        self.send([BOB], letter("x"), " BY=60;R")
+        inst.fetch(BOB, n=1)
+        self.assertEqual(inst.drop_size(ANNA), 0)
+
+
+class Priority(Case):
+    """RFC 6710."""
+
+    def test_rfc6710_4_order_and_next_hop(self):
+        """All are due at once: by their priority, whatever came first."""
+        self.offer(ALL + ("MT-PRIORITY",))
+        inst.ctl("user", "set", ANNA, "may_prioritise=yes")
+        for n in (0, -4, 7, 3, 7, 0, -4):
+            self.send([OUT], letter("p%d" % n, to=OUT), " HOLDFOR=100" +
+                      (" MT-PRIORITY=%d" % n if n else ""))
+        inst.clock(200)
+        got = sorted(hop.wait_messages(7), key=lambda m: m.mail_at)
+        inst.clock(0)
+        order = [int((re.findall(r"MT-PRIORITY=(-?\d+)", m.parameters) or
+                      [0])[0]) for m in got]
+        self.assertEqual(order[0], 7)
+        self.assertEqual(sorted(order), [-4, -4, 0, 0, 3, 7, 7])
+        first = re.sub(rb"\r\n\s+", b" ", got[0].data)
+        self.assertIn(b" PRIORITY 7; ", first)
+
+    def test_rfc6710_4_1_above_0_for_those_who_may(self):
+        self.offer(ALL + ("MT-PRIORITY",))
+        inst.ctl("user", "set", ANNA, "may_prioritise=no")
+        with inst.smtp_as(ANNA) as w:
+            self.assertIn("2.3.6", w.cmd(
+                "MAIL FROM:<%s> MT-PRIORITY=5" % ANNA, 250)[1])
+            w.cmd("RCPT TO:<%s>" % OUT, 250)
+            w.cmd("DATA", 354)
+            w.send(letter("x", to=OUT) + b".\r\n")
+            w.expect(250)
+        got = hop.wait_messages(1)[0]
+        self.assertNotIn("MT-PRIORITY", got.parameters)
+        self.assertNotIn(b"PRIORITY", got.data.split(b"From:")[0])
+
+    def test_rfc6710_4_3_a_next_hop_without_it(self):
+        self.send([OUT], letter("x", to=OUT), " MT-PRIORITY=-3")
+        self.assertNotIn("MT-PRIORITY", hop.wait_messages(1)[0].parameters)
+
+
+class RequireTls(Case):
+    """RFC 8689."""
+
+    def test_rfc8689_4_2_1_not_where_it_is_not_offered(self):
+        m = letter("secret", to=OUT, body=b"the body\r\n")
+        self.send([OUT, BOB], m, " REQUIRETLS RET=FULL")
+        _, text, fields, original = self.report()
+        self.assertEqual((fields["Action"], fields["Status"]),
+                         ("failed", "5.7.30"))
+        self.assertIn("REQUIRETLS", text)
+        # Section 5: the header alone comes back.
+        self.assertEqual(original.get_content_type(), "text/rfc822-headers")
+        self.assertEqual(hop.count("MAIL"), 0)
+        # The Maildir here is as safe as we are.
+        self.assertTrue(inst.fetch(BOB, n=1)[0].endswith(m))
+
+    def test_rfc8689_4_3_tls_required_no_goes_anyhow(self):
+        m = letter("x", to=OUT).replace(b"Subject:",
+                                        b"TLS-Required: No\r\nSubject:")
+        self.send([OUT], m)
+        self.assertTrue(hop.wait_messages(1)[0].data.endswith(m))
 
 
 if __name__ == "__main__":

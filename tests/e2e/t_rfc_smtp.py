@@ -76,10 +76,11 @@ class Sections(unittest.TestCase):
             words = w.cmd("EHLO c.test", 250)[1].split("\n")[1:]
         names = {x.split()[0] for x in words}
         for k in ("AUTH", "PIPELINING", "ENHANCEDSTATUSCODES", "DSN",
-                  "8BITMIME", "SIZE", "SMTPUTF8", "CHUNKING"):
+                  "8BITMIME", "SIZE", "SMTPUTF8", "CHUNKING",
+                  "FUTURERELEASE", "DELIVERBY", "MT-PRIORITY", "REQUIRETLS"):
             self.assertIn(k, names)
         self.assertFalse(names & {"ETRN", "ATRN", "BINARYMIME", "STARTTLS",
-                                  "REQUIRETLS", "FUTURERELEASE", "EXPN"})
+                                  "EXPN"})
 
     def test_rfc9422_2_limits(self):
         with inst.smtp() as w:

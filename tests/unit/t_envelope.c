@@ -316,6 +316,30 @@ unfold(char *s)
 	*d = '\0';
 }
 
+/* RFC 6710: a priority stands there, and no other than was asked for. */
+static void
+test_received_priority(void **state)
+{
+	static char rcpt[] = "b@example.com", empty[] = "", helo[] = "a.test";
+	char *rcpts = rcpt, got[HEADER_RECEIVED_SIZE];
+	struct envelope e = sample(&rcpts, 1);
+
+	(void)state;
+	e.user = e.peer = e.tls = empty;
+	e.helo = helo;
+	for (int p = -9; p <= 9; p++) {
+		char want[24];
+
+		e.wishes.priority = (int8_t)p;
+		assert_true(header_received(&e, "mx.example.org", "", got,
+		    sizeof(got)) > 0);
+		unfold(got);
+		snprintf(want, sizeof(want), " PRIORITY %d; ", p);
+		assert_int_equal(strstr(got, want) != NULL, p != 0);
+		assert_int_equal(strstr(got, "PRIORITY") != NULL, p != 0);
+	}
+}
+
 static void
 test_received(void **state)
 {
@@ -469,6 +493,7 @@ main(void)
 		cmocka_unit_test(test_result_round),
 		cmocka_unit_test(test_hold_round),
 		cmocka_unit_test(test_received),
+		cmocka_unit_test(test_received_priority),
 		cmocka_unit_test(test_received_origin),
 		cmocka_unit_test(test_received_long),
 		cmocka_unit_test(test_scan),

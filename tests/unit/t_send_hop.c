@@ -301,6 +301,7 @@ bench_close(struct bench *b)
 	"S 250-PIPELINING\nS 250-SIZE 1000\nS 250 8bitmime\n"
 #define EHLO_UTF8 "N\nS 220 hi\nC EHLO mx.here.test\nS 250-hop.test\n" \
 	"S 250-8BITMIME\nS 250 SMTPUTF8\n"
+#define EHLO_BY "N\nS 220 hi\nC EHLO\nS 250-hop.test\nS 250 DELIVERBY\n"
 #define EHLO_DSN "N\nS 220 hi\nC EHLO mx.here.test\nS 250-hop.test\n" \
 	"S 250 DSN\n"
 #define MAIL "C MAIL FROM:<a@here.test>\nS 250 ok\n"
@@ -451,7 +452,8 @@ static const struct dialog_row dialog_rows[] = {
 	{ .name = "BY R over: nothing is tried", .script = "N\n", .age_s = 60, .wishes = { .by_mode = SPOOL_BY_RETURN, .by_s = -1 }, .notes = "bounce;fail 0;",
 	  .text = "5.4.7 the time", .bounce = "Action: failed\r\nStatus: 5.4.7\r\n" },
 	{ .name = "BY R over, and nobody is to hear", .script = "N\n", .age_s = 60, .wishes = { .by_mode = SPOOL_BY_RETURN, .by_s = -1 }, .notify = SPOOL_NOTIFY_NEVER, .notes = "fail 0;" },
-	{ .name = "BY R, deferred until it is over", .script = EHLO MAIL "C RCPT\nS 450 4.2.1 no\nC RSET\nS 250 ok\nC QUIT\nS 221 bye\nX\n", .min_s = 100, .wishes = { .by_mode = SPOOL_BY_RETURN, .by_s = 2 },
+	{ .name = "BY R, to who would not return it", .script = EHLO, .wishes = { .by_mode = SPOOL_BY_RETURN, .by_s = 900 }, .notes = "bounce;fail 0;", .text = "5.3.3 " },
+	{ .name = "BY R, deferred until it is over", .script = EHLO_BY "C MAIL FROM:<a@here.test> BY=\nS 250 ok\nC RCPT\nS 450 4.2.1 no\nC RSET\nS 250 ok\nC QUIT\nS 221 bye\nX\n", .min_s = 100, .wishes = { .by_mode = SPOOL_BY_RETURN, .by_s = 2 },
 	  .notes = "defer 0;bounce;fail 0;", .bounce = "\r\nDeliver-By-Date: " },
 	{ .name = "BY N over: told, and tried", .script = EHLO MAIL RCPT1 DATA "S 250 ok\n", .age_s = 60, .wishes = { .by_mode = SPOOL_BY_NOTIFY, .by_s = -1 }, .notes = "bounce;told 0;delivered 0;bounce;done 0;" },
 	{ .name = "BY N over before it came", .script = EHLO MAIL "C RCPT\nS 450 no\nC RSET\nS 250 ok\n", .age_s = 10, .wishes = { .by_mode = SPOOL_BY_NOTIFY, .by_s = -20 }, .notes = "defer 0;" },

@@ -1,5 +1,5 @@
 /*
- * t_smtp_extension.c - the extensions that wait for their delivery side: to the
+ * t_smtp_extension.c - the extensions that ask something of the delivery: to the
  * letter where they are switched on, and unknown where they are not.
  */
 #include "config.h"
@@ -76,6 +76,9 @@ static const struct row rows[] = {
 	{ " BY=-120;N", B, SMTP_R_NONE, { .by_mode = SPOOL_BY_NOTIFY, .by_s = NOW - 120 } },
 	{ " BY=0;N", B, SMTP_R_NONE, { .by_mode = SPOOL_BY_NOTIFY, .by_s = NOW } },
 	{ " BY=999999999;RT", B, SMTP_R_NONE, { .by_mode = SPOOL_BY_RETURN, .by_trace = true, .by_s = NOW + 999999999LL } },
+	{ " BY=10;R", B, SMTP_R_NONE, { .by_mode = SPOOL_BY_RETURN, .by_s = NOW + 10 } },
+	{ " BY=9;R", B, SMTP_R_BY_TOO_SOON, { 0 } },
+	{ " BY=9;N", B, SMTP_R_NONE, { .by_mode = SPOOL_BY_NOTIFY, .by_s = NOW + 9 } },
 	{ " BY=0;R", B, BAD, { 0 } },
 	{ " BY=-1;R", B, BAD, { 0 } },
 	{ " BY=1234567890;N", B, BAD, { 0 } },
@@ -109,7 +112,7 @@ static const struct row rows[] = {
 	{ " REQUIRETLS REQUIRETLS", T, SMTP_R_PARAM_TWICE, { 0 } },
 	{ " REQUIRETLS", H | B | P, SMTP_R_PARAM_UNKNOWN, { 0 } },
 	{ " REQUIRETLS BY=60;N MT-PRIORITY=-3 HOLDFOR=60", SMTP_EXT_ALL, SMTP_R_NONE,
-	    { .hold_until_s = NOW + 60, .by_mode = SPOOL_BY_NOTIFY, .by_s = NOW + 60,
+	    { .hold_until_s = NOW + 60, .by_mode = SPOOL_BY_NOTIFY, .by_s = NOW + 120,
 	    .priority = -3, .requiretls = true } },
 };
 
@@ -141,7 +144,7 @@ test_values(void **state)
 
 #define KEYWORDS "FUTURERELEASE", "DELIVERBY", "MT-PRIORITY", "REQUIRETLS"
 
-/* What a release offers is what this table says: none until delivery obeys. */
+/* What is switched off is unknown. */
 static void
 test_off(void **state)
 {
@@ -149,7 +152,8 @@ test_off(void **state)
 	struct fake *f = fake_new(FAKE_SUBMISSIONS);
 
 	(void)state;
-	assert_int_equal(smtp_extensions_on(), 0);
+	assert_int_equal(smtp_extensions_on(), SMTP_EXT_ALL);
+	fake_set_extensions(f, 0);
 	fake_clear(f);
 	fake_send(f, "EHLO a\r\n", 8, 100);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -185,9 +189,10 @@ test_on(void **state)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		assert_non_null(strstr(fake_output(f), words[i]));
 	assert_non_null(strstr(fake_output(f), "250-FUTURERELEASE 2592000 20"));
+	assert_non_null(strstr(fake_output(f), "250-DELIVERBY 10\r\n"));
 	fake_login(f);
 	fake_clear(f);
-#define ALL "MAIL FROM:<alice@example.org> REQUIRETLS MT-PRIORITY=-2 BY=9;RT\r\n" \
+#define ALL "MAIL FROM:<alice@example.org> REQUIRETLS MT-PRIORITY=-2 BY=90;RT\r\n" \
 	"RCPT TO:<bob@example.org>\r\nBDAT 8 LAST\r\na: b\r\n\r\n"
 	fake_send(f, ALL, strlen(ALL), 1000);
 	assert_string_equal(fake_codes(f), "250 250 250");
