@@ -191,6 +191,15 @@ dns_take_tlsa(const struct dns_cursor *c, const struct dns_rr *rr, void *ret)
 }
 
 static int
+dns_take_any(const struct dns_cursor *c, const struct dns_rr *rr, void *ret)
+{
+	(void)c;
+	(void)rr;
+	(void)ret;
+	return 0;
+}
+
+static int
 dns_record(struct dns_cursor *c, struct dns_taker *t)
 {
 	struct dns_rr rr = { .owner = c->at };
@@ -276,4 +285,17 @@ dns_answer_tlsa(const uint8_t *packet, size_t len, struct dns_tlsa *ret,
 		.size = sizeof(*ret), .max = max, .take = dns_take_tlsa };
 
 	return dns_answer(packet, len, &t, ret_n, ret_rcode);
+}
+
+int
+dns_answer_has(const uint8_t *packet, size_t len, unsigned int type, bool *ret)
+{
+	struct dns_taker t = { .type = type, .ret = ret, .max = 1,
+		.take = dns_take_any };
+	unsigned int rcode;
+	size_t n;
+	int r = dns_answer(packet, len, &t, &n, &rcode);
+
+	*ret = n > 0;
+	return r;
 }

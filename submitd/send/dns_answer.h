@@ -5,12 +5,14 @@
 #ifndef SUBMITD_SEND_DNS_ANSWER_H
 #define SUBMITD_SEND_DNS_ANSWER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "lib/addr.h"
 
 #define DNS_TYPE_A	1
+#define DNS_TYPE_CNAME	5
 #define DNS_TYPE_MX	15
 #define DNS_TYPE_AAAA	28
 #define DNS_TYPE_TLSA	52
@@ -54,5 +56,8 @@ int	dns_answer_mx(const uint8_t *packet, size_t len, struct dns_mx *ret,
 int	dns_answer_tlsa(const uint8_t *packet, size_t len,
 	    struct dns_tlsa *ret, size_t max, size_t *ret_n,
 	    unsigned int *ret_rcode);
+/* Whether there is a record of that type. */
+int	dns_answer_has(const uint8_t *packet, size_t len, unsigned int type,
+	    bool *ret);
 
 #endif

@@ -303,15 +303,12 @@ hosts_found(void *ctx, const struct resolve_found *f)
 	w->addrs = NULL;
 	fate = f->what == RESOLVE_FOUND ?
 	    hosts_work_take(w, f->addrs, f->n) : fates[f->what];
-	/* RFC 7672 section 2.2.2: no TLSA records are looked for where a forger
-	 * could have given us the addresses. */
 	w->host.secure = q->mx_secure && f->secure;
-	if (fate != HOSTS_GOOD || !q->dane || !w->host.secure) {
+	if (fate != HOSTS_GOOD || !q->dane || !q->mx_secure) {
 		hosts_work_done(w, fate);
 		return;
 	}
-	w->tlsa = tlsa_find(q->resolve, &w->host, f->name, q->port, hosts_tlsa,
-	    w);
+	w->tlsa = tlsa_find(q->resolve, &w->host, f, q->port, hosts_tlsa, w);
 	if (w->tlsa == NULL)
 		hosts_work_done(w, HOSTS_AWAY);
 }

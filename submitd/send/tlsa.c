@@ -140,9 +140,26 @@ tlsa_ask(struct tlsa_query *q, const char *base)
 	return q->ask != NULL;
 }
 
+/* An alias that is secure, or not. */
+static void
+tlsa_alias_reply(void *ctx, const struct resolve_reply *a)
+{
+	struct tlsa_query *q = ctx;
+	bool found = false;
+
+	q->ask = NULL;
+	if (a->failed || (a->packet != NULL && dns_answer_has(a->packet,
+	    a->len, DNS_TYPE_CNAME, &found) != 0))
+		tlsa_tell(q, TLSA_AWAY);
+	else if (!found || !a->secure)
+		tlsa_tell(q, TLSA_NONE);
+	else if (!tlsa_ask(q, q->host->name))
+		tlsa_tell(q, TLSA_AWAY);
+}
+
 struct tlsa_query *
-tlsa_find(struct resolve *r, struct hosts_host *h, const char *alias,
-    uint16_t port, tlsa_fn *fn, void *ctx)
+tlsa_find(struct resolve *r, struct hosts_host *h,
+    const struct resolve_found *f, uint16_t port, tlsa_fn *fn, void *ctx)
 {
 	struct tlsa_query *q = calloc(1, sizeof(*q));
 
@@ -150,7 +167,12 @@ tlsa_find(struct resolve *r, struct hosts_host *h, const char *alias,
 		return NULL;
 	*q = (struct tlsa_query){ .resolve = r, .host = h, .port = port,
 		.fn = fn, .ctx = ctx };
-	if (!tlsa_ask(q, alias[0] != '\0' ? alias : h->name)) {
+	if (!f->secure)
+		q->ask = resolve_ask(r, true, h->name, DNS_TYPE_CNAME,
+		    tlsa_alias_reply, q);
+	else
+		(void)tlsa_ask(q, f->name[0] != '\0' ? f->name : h->name);
+	if (q->ask == NULL) {
 		free(q);
 		return NULL;
 	}

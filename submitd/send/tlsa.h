@@ -18,14 +18,16 @@ enum tlsa_what {
 typedef void tlsa_fn(void *ctx, enum tlsa_what what);
 
 /*
- * Asks for _port._tcp of `alias` (the name behind the host's aliases, "" or the
- * same for none) and then of h->name, whose address records were secure. What
- * is found goes into *h (dane, tlsa, n_tlsa, tlsa_base), which lasts until then.
- * fn is called once, from the loop, never from within this call, and not after
- * tlsa_cancel(). NULL: no memory, no call.
+ * Asks for _port._tcp of the name behind the host's aliases, `f`, and then of
+ * h->name (RFC 7672 section 2.2.3). Where the addresses are not secure there is
+ * no DANE, unless h->name is itself an alias that is: then that name alone
+ * counts (section 2.2.2). What is found goes into *h (dane, tlsa, n_tlsa,
+ * tlsa_base), which lasts until then. fn is called once, from the loop, never
+ * from within this call, and not after tlsa_cancel(). NULL: no memory, no call.
  */
 struct tlsa_query *tlsa_find(struct resolve *r, struct hosts_host *h,
-	    const char *alias, uint16_t port, tlsa_fn *fn, void *ctx);
+	    const struct resolve_found *f, uint16_t port, tlsa_fn *fn,
+	    void *ctx);
 void	tlsa_cancel(struct tlsa_query *q);	/* NULL is fine */
 void	tlsa_free(struct hosts_host *h);	/* its records */
 

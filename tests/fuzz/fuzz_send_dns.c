@@ -98,6 +98,9 @@ dns_tlsa(const uint8_t *data, size_t len)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+	bool has;
+
+	(void)dns_answer_has(data, len, DNS_TYPE_CNAME, &has);
 	dns_addrs(data, len, DNS_TYPE_A);
 	dns_addrs(data, len, DNS_TYPE_AAAA);
 	dns_mx(data, len);

@@ -69,6 +69,10 @@ static const char zones[] =
     "stripped MX 10 mx\n" "bogust2 MX 10 bt\n" "bogust2 MX 20 mx\n"
     "cname MX 10 al\n" "al CNAME mx\n"
     "cname2 MX 10 al2\n" "al2 CNAME bare\n" "_25._tcp.al2 TLSA 3 " TLSA
+    "cname3 MX 10 al3\n" "al3 CNAME h2.p.test.\n" "_25._tcp.al3 TLSA 3 " TLSA
+    "cname4 MX 10 al4\n" "al4 CNAME h2.p.test.\n"
+    "cname5 MX 10 al5\n" "al5 CNAME h2.p.test.\n" "_25._tcp.al5 TLSA 3 " TLSA
+    "$FAULT _25._tcp.al5.s.test bogus\n"
     "tcname MX 10 tc\n" "tc A 192.0.2.18\n" "_25._tcp.tc CNAME _d\n"
     "_d TLSA 3 " TLSA "null MX 0 .\n"
     "$FAULT bogus.s.test bogus\n" "$FAULT ba.s.test bogus\n"
@@ -216,6 +220,9 @@ static const struct hosts_row hosts_rows[] = {
 	{ "bogus.s.test", "mx.s.test 2001:db8::10 192.0.2.10;", CONF_TLS_MAY, 0 },
 	{ "cname.s.test", "al.s.test 2001:db8::10 192.0.2.10 secure dane 1 mx.s.test;", D, 0 },
 	{ "cname2.s.test", "al2.s.test 192.0.2.11 secure dane 1 al2.s.test;", D, 0 },
+	{ "cname3.s.test", "al3.s.test 192.0.2.2 dane 1 al3.s.test;", D, 0 },
+	{ "cname4.s.test", "al4.s.test 192.0.2.2;", D, 0 },
+	{ "cname5.s.test", BOGUS "cname5.s.test", D, 0 },
 	{ "tcname.s.test", "tc.s.test 192.0.2.18 secure dane 1 tc.s.test;", D, 0 },
 	{ "sfmx.p.test", BOGUS "sfmx.p.test", D, 0 },
 	{ "=mx.s.test", MX, D, 0 },
