@@ -162,11 +162,23 @@ fio_pwrite_all(int fd, const void *p, size_t len, off_t off,
 static void
 fio_tell_pieces(int fd, const struct iovec *iov, int n, off_t off)
 {
+	size_t len = 0;
+	char *p;
+
+	if (atomic_load(&fio_watcher) == NULL)
+		return;
+	for (int i = 0; i < n; i++)
+		len += iov[i].iov_len;
+	if ((p = malloc(len + 1)) == NULL)
+		abort();
+	len = 0;
 	for (int i = 0; i < n; i++) {
-		FIO_TELL(.kind = FIO_WRITE, .fd = fd, .data = iov[i].iov_base,
-		    .len = iov[i].iov_len, .off = off);
-		off += (off_t)iov[i].iov_len;
+		memcpy(p + len, iov[i].iov_base, iov[i].iov_len);
+		len += iov[i].iov_len;
 	}
+	FIO_TELL(.kind = FIO_WRITE, .fd = fd, .data = p, .len = len,
+	    .off = off);
+	free(p);
 }
 #else
 #define fio_tell_pieces(fd, iov, n, off) do { } while (0)
@@ -204,8 +216,10 @@ fio_pwritev_all(int fd, struct iovec *iov, int n, off_t off, const char *what,
 int
 fio_sync(int fd, const char *what, struct err *reterr)
 {
-	if (fio_fails() || fsync(fd) < 0)
+	if (fio_fails() || fsync(fd) < 0) {
+		FIO_TELL(.kind = FIO_UNSYNC, .fd = fd);
 		return err_sys(reterr, "cannot flush %s", what);
+	}
 	FIO_TELL(.kind = FIO_SYNC, .fd = fd);
 	return 0;
 }
@@ -213,8 +227,10 @@ fio_sync(int fd, const char *what, struct err *reterr)
 int
 fio_datasync(int fd, const char *what, struct err *reterr)
 {
-	if (fio_fails() || fdatasync(fd) < 0)
+	if (fio_fails() || fdatasync(fd) < 0) {
+		FIO_TELL(.kind = FIO_UNSYNC, .fd = fd);
 		return err_sys(reterr, "cannot flush %s", what);
+	}
 	FIO_TELL(.kind = FIO_SYNC, .fd = fd);
 	return 0;
 }

@@ -58,8 +58,11 @@ int	fio_mkdir(const char *path, mode_t mode, struct err *reterr);
 void	fio_fail_at(unsigned int n, int error);
 
 /* What reached the kernel, in test builds: fn is called behind each call that
- * succeeded, on its thread. NULL switches off. */
-enum fio_kind { FIO_OPEN, FIO_WRITE, FIO_SYNC, FIO_RENAME, FIO_UNLINK };
+ * succeeded, on its thread, and for a flush that was made to fail (UNSYNC).
+ * NULL switches off. */
+enum fio_kind {
+	FIO_OPEN, FIO_WRITE, FIO_SYNC, FIO_UNSYNC, FIO_RENAME, FIO_UNLINK
+};
 struct fio_event {
 	enum fio_kind	 kind;
 	int		 fd;		/* or the folder of `name` */

@@ -5,8 +5,7 @@
  * side by side: a batch of the journal is one write and one fdatasync on one
  * thread; a batch of files is shared out to threads, and then one of them
  * flushes the folder. An operation may take one after the other. Removals from
- * the journal wait a moment for a batch to go with; when none comes they are
- * written, and flushed a little later.
+ * the journal wait a moment for a batch to go with.
  */
 #include "config.h"
 
@@ -21,8 +20,7 @@
 #define FLUSH_BATCH_MAX 256u	/* each holds a descriptor while it is flushed */
 #define FLUSH_THREADS 4u	/* more hold the loop up on a small machine */
 #define FLUSH_JOBS (FLUSH_THREADS + 2u)	/* the journal's batch and upkeep */
-#define FLUSH_LAZY_MS 5		/* a removal waits for a batch */
-#define FLUSH_SYNC_MS 95	/* and that long more to be flushed */
+#define FLUSH_LAZY_MS 10	/* a removal waits for a batch */
 #define FLUSH_UPKEEP_MS 30000	/* after upkeep has failed */
 #define FLUSH_MOVES_MAX 64u	/* asked for at a time */
 
@@ -55,6 +53,7 @@ struct flush {
 	flush_move_fn		*move;
 	void			*move_ctx;
 	bool			 ending;	/* the threads may be gone */
+	bool			 ended;		/* freed by journal_soon */
 	loop_fn			*idle;
 	void			*idle_ctx;
 };
@@ -173,11 +172,9 @@ static void
 flush_journal_start(struct flush *f)
 {
 	struct store_ops apart = TAILQ_HEAD_INITIALIZER(apart);
-	bool sync = !TAILQ_EMPTY(&f->records) || TAILQ_EMPTY(&f->lazy) ||
-	    f->idle != NULL || f->ending;
 
 	TAILQ_CONCAT(&f->records, &f->lazy, link);
-	if (journal_begin(f->journal, &f->records, sync, &apart)) {
+	if (journal_begin(f->journal, &f->records, &apart)) {
 		f->journal_runs = true;
 		flush_submit(f, flush_journal, flush_journal_done, f);
 	} else {
@@ -195,7 +192,9 @@ flush_journal_turn(void *ctx)
 	struct flush *f = ctx;
 
 	f->journal_soon = false;
-	if (!f->journal_runs)
+	if (f->ended)
+		free(f);
+	else if (!f->journal_runs)
 		flush_journal_start(f);
 }
 
@@ -238,10 +237,8 @@ flush_journal_done(void *ctx)
 	journal_end(f->journal, &done);
 	if (!TAILQ_EMPTY(&f->records))
 		flush_journal_start(f);
-	else if (!TAILQ_EMPTY(&f->lazy))
+	else if (!TAILQ_EMPTY(&f->lazy) || journal_is_due(f->journal))
 		timer_arm(&f->late, FLUSH_LAZY_MS);
-	else if (journal_is_due(f->journal))
-		timer_arm(&f->late, FLUSH_SYNC_MS);
 	flush_pass_on(f, &done);
 	if (!f->ending)
 		flush_crowded(f);
@@ -384,7 +381,9 @@ flush_free(struct flush *f)
 		flush_journal_start(f);
 	timer_free(&f->late);
 	timer_free(&f->upkeep);
-	free(f);
+	f->ended = true;
+	if (!f->journal_soon)
+		free(f);
 }
 
 void

@@ -18,8 +18,8 @@
  * J4  A message that moves to a file is in that file, on stable storage, before
  *     its GONE is written; found in both, the file is right. The file goes only
  *     after the GONE is on stable storage.
- * J5  GONE may be lost by a crash until a later batch is flushed: a delivery is
- *     repeated then, and no message is lost.
+ * J5  A GONE waits a moment for a batch to go with. A crash before repeats a
+ *     delivery, and loses none.
  * J6  Nobody outside has a descriptor of a segment: it will hold others' mail.
  */
 #include "config.h"
@@ -324,8 +324,6 @@ journal_batch_fill(struct journal *j, struct store_ops *ops,
 				break;
 			/* The rest of the segment is left. */
 			if (j->n_ready > 0) {
-				if (j->unsynced)
-					b->before = j->active;
 				journal_close(j, j->active);
 				open = journal_batch_open(j);
 				continue;
@@ -344,29 +342,25 @@ journal_batch_fill(struct journal *j, struct store_ops *ops,
 bool
 journal_is_due(const struct journal *j)
 {
-	return j->unsynced || (j->failed && j->n_ready > 0);
+	return j->failed && j->n_ready > 0;
 }
 
 bool
-journal_begin(struct journal *j, struct store_ops *ops, bool sync,
+journal_begin(struct journal *j, struct store_ops *ops,
     struct store_ops *files)
 {
 	struct journal_batch *b = &j->batch;
 
 	TAILQ_INIT(&b->ops);
 	TAILQ_INIT(&b->refused);
-	b->segment = b->before = NULL;
+	b->segment = NULL;
 	b->n_messages = b->n_gone = 0;
 	b->len = 0;
 	b->r = 0;
 	if (TAILQ_EMPTY(ops) && !journal_is_due(j))
 		return false;
 	journal_batch_fill(j, ops, files);
-	/* A new segment's first batch is flushed at once: it ends others. */
-	b->sync = sync || b->begins || b->before != NULL;
 	b->oldest = journal_oldest(j);
-	b->batch = j->unsynced && b->before == NULL ? j->unsynced_from :
-	    b->offset;
 	for (unsigned int i = 0; i < b->n_closed; i++) {
 		journal_put32(b->closed + JOURNAL_END * i, j->closed[i].seq);
 		journal_put32(b->closed + JOURNAL_END * i + 4,
@@ -398,7 +392,6 @@ journal_end_op(struct journal *j, struct store_op *op)
 static void
 journal_fail(struct journal *j)
 {
-	j->unsynced = false;
 	j->failed = true;
 	journal_close(j, j->batch.segment);
 }
@@ -409,13 +402,6 @@ journal_succeed(struct journal *j)
 	struct journal_batch *b = &j->batch;
 
 	b->segment->end += b->len;
-	if (!b->sync) {
-		if (!j->unsynced)
-			j->unsynced_from = b->offset;
-		j->unsynced = true;
-		return;
-	}
-	j->unsynced = false;
 	if (b->begins) {
 		j->failed = false;
 		j->n_closed -= b->n_closed;
@@ -460,7 +446,7 @@ journal_write_record(struct journal_batch *b, uint8_t *head,
 	r->seq = b->segment->seq;
 	r->salt = b->segment->salt;
 	r->oldest = b->oldest;
-	r->batch = b->batch;
+	r->batch = b->offset;
 	journal_write_piece(b, head, JOURNAL_HEAD);
 	for (int i = 0; i < n; i++) {
 		r->len += (uint32_t)payload[i].iov_len;
@@ -513,14 +499,10 @@ journal_write(struct journal *j)
 
 	if (b->segment == NULL)
 		return;
-	if (b->before != NULL)
-		b->r = fio_datasync(b->before->fd, "the journal", &b->err);
-	if (b->r == 0 && b->len > 0) {
-		journal_write_batch(b, j->size);
-		b->r = fio_pwritev_all(b->segment->fd, b->iov, b->n_iov,
-		    (off_t)b->offset, "the journal", &b->err);
-	}
-	if (b->r == 0 && b->sync)
+	journal_write_batch(b, j->size);
+	b->r = fio_pwritev_all(b->segment->fd, b->iov, b->n_iov,
+	    (off_t)b->offset, "the journal", &b->err);
+	if (b->r == 0)
 		b->r = fio_datasync(b->segment->fd, "the journal", &b->err);
 }
 

@@ -31,16 +31,14 @@ void	journal_set_size(struct journal *j, uint32_t size);
 
 /* Takes STORE_JOURNAL operations from the front of `ops`, as many as one write
  * holds; COMMITs for which there is no room go to `files` as STORE_FILES, others
- * fail at the end. `sync`: on stable storage, with all that came before; else
- * that is left for a later batch. True: journal_write() and journal_end() are to
- * follow. */
-bool	journal_begin(struct journal *j, struct store_ops *ops, bool sync,
+ * fail at the end. True: journal_write() and journal_end() are to follow. */
+bool	journal_begin(struct journal *j, struct store_ops *ops,
 	    struct store_ops *files);
 void	journal_write(struct journal *j);		/* on a thread */
 /* Appends the operations to `done`, each with its r. */
 void	journal_end(struct journal *j, struct store_ops *done);
-/* Something that was not asked for by an operation is to be written: batches
- * that were only written, or an end of a segment that a failure made. */
+/* The end of a segment that a failure made is to be written, before a crash makes
+ * something of what is behind it. */
 bool	journal_is_due(const struct journal *j);
 
 /* Makes a segment that is wanted, or removes one too many. True: the others are

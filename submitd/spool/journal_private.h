@@ -44,11 +44,9 @@ struct journal_batch {
 	struct store_ops ops;
 	struct store_ops refused;	/* no room, even for these */
 	struct journal_segment *segment;
-	struct journal_segment *before;	/* has what was not flushed */
 	uint32_t	 offset, len;
-	uint32_t	 batch, oldest;
+	uint32_t	 oldest;
 	bool		 begins;	/* with the segment's first record */
-	bool		 sync;
 	unsigned int	 n_closed;	/* ends that it names */
 	unsigned int	 n_messages, n_gone;
 	int		 r;
@@ -81,8 +79,6 @@ struct journal {
 	struct journal_closed closed[2 * JOURNAL_SEGMENTS_MAX];
 	unsigned int	 n_closed;	/* not said yet */
 	bool		 failed;	/* they are to be said soon */
-	bool		 unsynced;
-	uint32_t	 unsynced_from;	/* in the active segment */
 	struct journal_batch batch;
 	struct journal_upkeep upkeep;
 };

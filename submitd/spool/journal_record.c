@@ -157,11 +157,10 @@ journal_scan_run(struct journal_scan *s, const uint8_t *p, uint32_t len,
     uint32_t limit, journal_scan_fn *each, void *ctx)
 {
 	uint32_t at = 0, batch = 0;
-	bool known = limit <= len;
+	bool known = limit <= len && (limit & JOURNAL_TORN) == 0;
 	struct journal_record r;
 
-	if (!known)
-		limit = len;
+	limit = limit > len ? len : limit & ~7u;
 	while (at < limit) {
 		uint32_t next = journal_scan_next(s, p, limit, at);
 
@@ -191,6 +190,7 @@ journal_scan_run(struct journal_scan *s, const uint8_t *p, uint32_t len,
 		struct journal_gap *g = &s->gaps[--s->n_gaps];
 
 		s->torn += g->to - g->from;
+		s->holes = true;
 	}
 	if (s->end < limit && journal_scan_head(s, p, limit, s->end, &r))
 		s->torn += journal_record_octets(r.len);

@@ -15,7 +15,7 @@
  *	the payload, and zeros up to a multiple of 8
  *
  * Payloads: SEGMENT: pairs u32 sequence, u32 end of earlier segments, behind
- * which nothing was ever acknowledged. MESSAGE: the octets of a file of queue/.
+ * which nothing was ever acknowledged (JOURNAL_TORN). MESSAGE: the octets of a file of queue/.
  * GONE: queue ids, 16 octets each. All integers are big-endian. Pure; fuzzed.
  */
 #ifndef SUBMITD_SPOOL_JOURNAL_RECORD_H
@@ -30,6 +30,7 @@
 #define JOURNAL_HEAD	56u	/* octets in front of a payload */
 #define JOURNAL_ID	16u	/* of a queue id, without NUL */
 #define JOURNAL_END	8u	/* of a pair in SEGMENT */
+#define JOURNAL_TORN	1u	/* of an end: the batch before it is torn */
 #define JOURNAL_GAPS	16u	/* told apart in one segment */
 
 enum journal_type {
@@ -72,6 +73,7 @@ struct journal_scan {
 	struct journal_gap gaps[JOURNAL_GAPS];
 	size_t		 n_gaps;	/* damage; by where they are */
 	uint32_t	 torn;		/* octets begun that nobody was told of */
+	bool		 holes;		/* in front of the end, that is */
 };
 
 /* One whole record; false stops the scan. */
@@ -81,8 +83,8 @@ typedef bool journal_scan_fn(void *ctx, const struct journal_record *r,
  * never used. */
 int	journal_scan_begin(const uint8_t *p, uint32_t len,
 	    struct journal_scan *ret);
-/* Gives all records up to `limit` (of this segment's end, when a later one names
- * it; else UINT32_MAX), passing over what is damaged. */
+/* Gives all records up to `limit` (this segment's end, as a later one names it;
+ * UINT32_MAX: none does), passing over what is damaged. */
 void	journal_scan_run(struct journal_scan *s, const uint8_t *p, uint32_t len,
 	    uint32_t limit, journal_scan_fn *each, void *ctx);
 

@@ -265,7 +265,7 @@ journal_find_scan(struct journal_find *s, struct journal_segment *seg)
 		s->f->torn(s->ctx, seg->name, scan.torn);
 	if (scan.oldest > s->oldest)
 		s->oldest = scan.oldest;
-	seg->end = scan.end;
+	seg->end = scan.end | (scan.holes ? JOURNAL_TORN : 0);
 }
 
 /* What later records say is dead is so (J3). */
@@ -294,6 +294,31 @@ journal_find_sync(struct journal_find *s, struct err *reterr)
 	return r;
 }
 
+static bool
+journal_find_nothing(void *ctx, const struct journal_record *r,
+    uint32_t offset, const uint8_t *payload)
+{
+	(void)ctx;
+	(void)r;
+	(void)offset;
+	(void)payload;
+	return true;
+}
+
+/* The last records tell what is dead; of that nothing is told, whatever a crash
+ * has left that was just overwriting it. */
+static void
+journal_find_oldest(struct journal_find *s, struct journal_segment *seg)
+{
+	struct journal_scan scan = { .seq = seg->seq, .salt = seg->salt };
+
+	journal_find_load(s, seg);
+	journal_scan_run(&scan, s->buf, s->len,
+	    journal_find_end(s, seg->seq), journal_find_nothing, NULL);
+	if (scan.oldest > s->oldest)
+		s->oldest = scan.oldest;
+}
+
 static void
 journal_find_run(struct journal_find *s)
 {
@@ -302,6 +327,8 @@ journal_find_run(struct journal_find *s)
 
 	qsort(s->found, s->n, sizeof(struct journal_segment *),
 	    journal_find_cmp);
+	for (size_t i = s->n; i > 0 && i + 2 > s->n; i--)
+		journal_find_oldest(s, s->found[i - 1]);
 	while (first < s->n && s->found[first]->seq < s->oldest)
 		journal_add_ready(j, s->found[first++]);
 	for (size_t i = first; i < s->n; i++)

@@ -169,5 +169,6 @@ main(int argc, char **argv)
 	/* What is on its way to the disk gets there. */
 	pool_free(sp.writers);
 	flush_free(sp.flush);
+	queue_free(sp.queue);
 	return 0;
 }

@@ -303,6 +303,22 @@ queue_forget(struct queue_msg *m)
 	queue_msg_free(m);
 }
 
+void
+queue_free(struct queue *q)
+{
+	struct queue_msg *m;
+
+	while ((m = TAILQ_FIRST(&q->stuck)) != NULL) {
+		TAILQ_REMOVE(&q->stuck, m, again);
+		if (m->removing)
+			queue_msg_free(m);
+	}
+	while ((m = TAILQ_FIRST(&q->msgs)) != NULL)
+		queue_forget(m);
+	timer_free(&q->retry);
+	free(q);
+}
+
 static int
 queue_cmp(const void *a, const void *b)
 {

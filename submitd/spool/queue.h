@@ -97,6 +97,9 @@ struct queue_hooks {
 struct queue *queue_new(struct loop *l, struct flush *f,
 	    const struct queue_hooks *hooks, void *ctx);
 
+/* Behind flush_free(): what it has in memory. */
+void	queue_free(struct queue *q);
+
 /* A message that is not queued yet; takes sender, user, recipients and what was
  * asked about reports out of the envelope. NULL: no memory (the envelope is whole). */
 struct queue_msg *queue_msg_new(struct envelope *e);

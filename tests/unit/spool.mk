@@ -1,7 +1,7 @@
 # the spool and the Maildir writer
 if HAVE_CMOCKA
 SPOOL_TESTS = tests/unit/t_envelope tests/unit/t_store tests/unit/t_spool \
-	tests/unit/t_spool_faults
+	tests/unit/t_spool_faults tests/unit/t_spool_loss
 SPOOL_FAKE = tests/unit/spool_fake.c tests/unit/spool_fake.h
 check_PROGRAMS += $(SPOOL_TESTS)
 TESTS += $(SPOOL_TESTS)
@@ -22,4 +22,8 @@ tests_unit_t_spool_LDADD = $(SPOOL_LIBS)
 tests_unit_t_spool_faults_SOURCES = tests/unit/t_spool_faults.c $(SPOOL_FAKE)
 tests_unit_t_spool_faults_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_t_spool_faults_LDADD = $(SPOOL_LIBS)
+tests_unit_t_spool_loss_SOURCES = tests/unit/t_spool_loss.c \
+	tests/unit/loss_disk.c tests/unit/loss_disk.h
+tests_unit_t_spool_loss_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_t_spool_loss_LDADD = $(SPOOL_LIBS)
 endif
