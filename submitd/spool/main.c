@@ -19,7 +19,7 @@
 
 #define SPOOL_WRITERS 2u		/* threads that write what comes in */
 #define SPOOL_WRITERS_QUEUE (2u * SPOOL_TXNS_MAX)
-#define SPOOL_STOP_MS 2000
+#define SPOOL_STOP_MS 8000	/* more than submitd-send takes */
 
 /* ----------------------------------------------------------------- reload -- */
 
@@ -54,21 +54,39 @@ spool_end(void *ctx)
 	loop_stop(sp->loop);
 }
 
-/* What is being flushed is answered yet; a new message is refused. */
+/* Once submitd-send is gone, and a flush over. */
+static void
+spool_stop_check(void *ctx)
+{
+	struct spool *sp = ctx;
+
+	if (sp->sender != NULL)
+		return;
+	if (flush_idle(sp->flush))
+		spool_end(sp);
+	else
+		flush_when_idle(sp->flush, spool_stop_check, sp);
+}
+
+/* What is being flushed is answered yet; a new message is refused. submitd-send
+ * ends first: it still has the answers to what next hops are just taking, and
+ * without them we would send that again. */
 static void
 spool_stop(void *ctx)
 {
 	static struct timer late;
 	struct spool *sp = ctx;
 
+	if (sp->stopping)
+		return;
 	sp->stopping = true;
-	if (flush_idle(sp->flush) ||
-	    timer_init(&late, sp->loop, spool_end, sp) != 0) {
+	sp->sender_gone = spool_stop_check;
+	if (timer_init(&late, sp->loop, spool_end, sp) != 0) {
 		spool_end(sp);
 		return;
 	}
 	timer_arm(&late, SPOOL_STOP_MS);
-	flush_when_idle(sp->flush, spool_end, sp);
+	spool_stop_check(sp);
 }
 
 static const struct child_ops spool_child_ops = {

@@ -402,6 +402,10 @@ sender_bounce_envelope(struct envelope *e, const struct queue_msg *of)
 	e->arrived_s = clock_now_s();
 	/* The headers it quotes may be 8-bit. */
 	e->eightbit = true;
+	/* RFC 8689 section 5: what was to be kept secret stays so in its report;
+	 * RFC 6710: it matters as much. */
+	e->wishes.requiretls = of->wishes.requiretls;
+	e->wishes.priority = of->wishes.priority;
 	e->smtputf8 = mailbox_parse(to, strlen(to), &box) == 0 && box.utf8;
 	for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++)
 		if ((*empty[i] = strdup("")) == NULL)
@@ -508,12 +512,15 @@ static void
 sender_reap(void *ctx)
 {
 	struct sender *s = ctx;
+	struct spool *sp = s->sp;
 
 	s->holds--;
-	if (s->sp->sender == s)
-		sender_close(s->sp);
+	if (sp->sender == s)
+		sender_close(sp);
 	else
 		sender_free(s);
+	if (sp->sender_gone != NULL)
+		sp->sender_gone(sp);
 }
 
 /* Perhaps from within a reply of ours: not freed under its feet. */

@@ -31,6 +31,7 @@ struct spool {
 	struct authc		*auth;
 	struct control		*control;
 	struct sender		*sender;	/* submitd-send, or NULL */
+	loop_fn			*sender_gone;	/* told of it, or NULL */
 	TAILQ_HEAD(, txn_peer)	 peers;		/* submitd-smtp's */
 	size_t			 n_txns;	/* open, of all peers */
 	uint64_t		 reserved;	/* octets they may still need */

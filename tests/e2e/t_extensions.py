@@ -409,7 +409,7 @@ class Reports(Case):
             hop.rule("RCPT", "reply 550 5.1.1 nobody")
             self.send([OUT], letter("x", to=OUT), sender=BOB)
             m, _, fields, _ = self.report()
-            self.assertEqual(str(m["To"]), "<%s>" % ANNA)
+            self.assertEqual(str(m["To"]), ANNA)
             self.assertEqual(fields["Action"], "failed")
             self.assertEqual(inst.drop_size(BOB), 0)
         finally:
@@ -620,6 +620,20 @@ class RequireTls(Case):
         self.assertEqual(hop.count("MAIL"), 0)
         # The Maildir here is as safe as we are.
         self.assertTrue(inst.fetch(BOB, n=1)[0].endswith(m))
+
+    def test_rfc8689_5_the_report_asks_for_it_too(self):
+        """Its sender's mail is elsewhere: no report goes there unprotected."""
+        inst.ctl("user", "alias", "add", ANNA, "anna@gone.test")
+        since = inst.log_size("submitd")
+        try:
+            self.send([OUT], letter("x", "anna@gone.test", to=OUT),
+                      " REQUIRETLS", "anna@gone.test")
+            inst.wait_log("submitd", r"ev=msg\.lost .*to=anna@gone\.test "
+                          r".*why=5\.7\.30", since)
+            wait_until(inst.queue_empty, what="the queue being empty")
+            self.assertEqual(hop.count("MAIL"), 0)
+        finally:
+            inst.ctl("user", "alias", "delete", "anna@gone.test")
 
     def test_rfc8689_4_3_tls_required_no_goes_anyhow(self):
         m = letter("x", to=OUT).replace(b"Subject:",
