@@ -204,9 +204,11 @@ conf_check_route(const struct conf *c, const struct conf_route *r,
 	const struct conf_kind *kind = conf_kind_find("route");
 
 	if (strcmp(r->item.name, c->route_next_hop->item.name) == 0 ||
-	    strcmp(r->item.name, c->route_local->item.name) == 0)
-		return conf_section_error(kind, r, reterr,
-		    "expected another name, a key is called so");
+	    strcmp(r->item.name, c->route_local->item.name) == 0 ||
+	    strcmp(r->item.name, "local") == 0 ||
+	    strcmp(r->item.name, "none") == 0)
+		return conf_section_error(kind, r, reterr, "expected another "
+		    "name, a destination is called so already");
 	for (size_t i = 0; i < r->domains.n && r->via == CONF_VIA_LOCAL; i++)
 		if (!conf_is_local_domain(c, r->domains.v[i]))
 			return conf_section_error(kind, r, reterr, "domains: "

@@ -44,6 +44,41 @@ conf_route_find(const struct conf *c, const char *domain)
 	return local ? c->route_local : c->route_next_hop;
 }
 
+const struct conf_route *
+conf_route_named(const struct conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_routes; i++)
+		if (strcmp(c->routes[i].item.name, name) == 0)
+			return &c->routes[i];
+	if (strcmp(c->route_next_hop->item.name, name) == 0)
+		return c->route_next_hop;
+	return strcmp(c->route_local->item.name, name) == 0 ? c->route_local :
+	    NULL;
+}
+
+static bool
+conf_route_str_eq(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool
+conf_route_eq(const struct conf_route *a, const struct conf_route *b)
+{
+	return a->via == b->via && a->port == b->port && a->tls == b->tls &&
+	    a->address_family == b->address_family && a->auth == b->auth &&
+	    a->connections == b->connections && a->bdat == b->bdat &&
+	    a->messages_per_minute == b->messages_per_minute &&
+	    a->tls_from_start == b->tls_from_start &&
+	    conf_route_str_eq(a->host, b->host) &&
+	    conf_route_str_eq(a->tls_name, b->tls_name) &&
+	    conf_route_str_eq(a->tls_ca, b->tls_ca) &&
+	    conf_route_str_eq(a->auth_user, b->auth_user) &&
+	    conf_route_str_eq(a->auth_secret_file, b->auth_secret_file) &&
+	    conf_route_str_eq(a->tls_ca_pem, b->tls_ca_pem) &&
+	    conf_route_str_eq(a->auth_secret, b->auth_secret);
+}
+
 const char *
 conf_route_unix(const struct conf_route *r)
 {

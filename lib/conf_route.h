@@ -48,6 +48,11 @@ struct conf_route {		/* route NAME { … } */
  * as it stands behind the @. Never NULL. */
 const struct conf_route *conf_route_find(const struct conf *c,
 	    const char *domain);
+/* The section by that name, or "next_hop", "local_domains"; or NULL. */
+const struct conf_route *conf_route_named(const struct conf *c,
+	    const char *name);
+/* Mail goes by either in the same way; the domains are not looked at. */
+bool	conf_route_eq(const struct conf_route *a, const struct conf_route *b);
 /* The route's host and port, for smtp and lmtp; the port by default 25, 24 for
  * lmtp, 465 with tls_from_start. ERR_NOTFOUND: there is none (unix:). */
 int	conf_route_host(const struct conf_route *r, char *host, size_t size,

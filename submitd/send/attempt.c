@@ -40,19 +40,18 @@ attempt_msg(const struct attempt *a)
 
 /* Those in this state who are due; `out` may be NULL. */
 static size_t
-attempt_due(const struct sched_entry *e, enum route route,
-    enum spoolq_state state, int64_t now_ms, struct outcome_rcpt *out)
+attempt_due(const struct sched_job *job, enum spoolq_state state,
+    int64_t now_ms, struct outcome_rcpt *out)
 {
+	const struct sched_entry *e = job->entry;
 	size_t n = 0;
 
-	for (size_t i = 0; i < e->msg->n_rcpts; i++) {
-		const struct sched_rcpt *r = &e->rcpts[i];
-
-		if (e->msg->rcpts[i].state != state ||
-		    r->route != route || r->busy || r->due_ms > now_ms)
+	for (uint32_t i = job->first; i != SCHED_NONE; i = e->rcpts[i].next) {
+		if (e->msg->rcpts[i].state != state || e->rcpts[i].busy ||
+		    e->rcpts[i].due_ms > now_ms)
 			continue;
 		if (out != NULL)
-			out[n] = (struct outcome_rcpt){ .index = (uint32_t)i,
+			out[n] = (struct outcome_rcpt){ .index = i,
 				.address = e->msg->rcpts[i].address,
 				.dsn = e->msg->rcpts[i].dsn };
 		n++;
@@ -62,10 +61,10 @@ attempt_due(const struct sched_entry *e, enum route route,
 
 /* With those of this state who are due; NULL: there are none, or no memory. */
 static struct attempt *
-attempt_make(struct sched *s, struct sched_entry *e, enum route route,
-    enum spoolq_state state, int64_t now_ms)
+attempt_make(struct sched *s, struct sched_job *job, enum spoolq_state state,
+    int64_t now_ms)
 {
-	size_t n = attempt_due(e, route, state, now_ms, NULL);
+	size_t n = attempt_due(job, state, now_ms, NULL);
 	struct attempt *a = n == 0 ? NULL : calloc(1, sizeof(*a));
 
 	if (a == NULL || (a->rcpts = calloc(n, sizeof(*a->rcpts))) == NULL) {
@@ -73,27 +72,26 @@ attempt_make(struct sched *s, struct sched_entry *e, enum route route,
 		return NULL;
 	}
 	a->sched = s;
-	a->entry = e;
-	a->route = route;
+	a->entry = job->entry;
+	a->job = job;
 	a->fd = -1;
 	a->stage = ATTEMPT_WORKING;
-	a->n_rcpts = attempt_due(e, route, state, now_ms, a->rcpts);
+	a->n_rcpts = attempt_due(job, state, now_ms, a->rcpts);
 	for (size_t i = 0; i < a->n_rcpts; i++)
-		e->rcpts[a->rcpts[i].index].busy = true;
+		a->entry->rcpts[a->rcpts[i].index].busy = true;
 	return a;
 }
 
 struct attempt *
-attempt_new(struct sched *s, struct sched_entry *e, enum route route,
-    int64_t now_ms)
+attempt_new(struct sched *s, struct sched_job *job, int64_t now_ms)
 {
-	const struct spool_wishes *w = &e->msg->wishes;
-	struct attempt *a = attempt_make(s, e, route, SPOOLQ_DELIVERED, now_ms);
+	const struct spool_wishes *w = &job->entry->msg->wishes;
+	struct attempt *a = attempt_make(s, job, SPOOLQ_DELIVERED, now_ms);
 
 	if (a == NULL)
 		return w->by_mode == SPOOL_BY_RETURN &&
-		    now_ms >= w->by_s * 1000 ? attempt_new_late(s, e, route) :
-		    attempt_make(s, e, route, SPOOLQ_PENDING, now_ms);
+		    now_ms >= w->by_s * 1000 ? attempt_new_late(s, job) :
+		    attempt_make(s, job, SPOOLQ_PENDING, now_ms);
 	a->owed = true;
 	/* The words that it was taken with are gone. */
 	outcome_set_all(a->rcpts, a->n_rcpts, OUTCOME_NONE, OUTCOME_DONE,
@@ -102,15 +100,14 @@ attempt_new(struct sched *s, struct sched_entry *e, enum route route,
 }
 
 struct attempt *
-attempt_new_late(struct sched *s, struct sched_entry *e, enum route route)
+attempt_new_late(struct sched *s, struct sched_job *job)
 {
-	struct attempt *a = attempt_make(s, e, route, SPOOLQ_PENDING,
-	    INT64_MAX);
+	struct attempt *a = attempt_make(s, job, SPOOLQ_PENDING, INT64_MAX);
 
 	if (a == NULL)
 		return NULL;
 	a->deadline = true;
-	if (e->msg->wishes.by_mode == SPOOL_BY_RETURN)
+	if (job->entry->msg->wishes.by_mode == SPOOL_BY_RETURN)
 		outcome_set_all(a->rcpts, a->n_rcpts, OUTCOME_NONE,
 		    OUTCOME_FAIL, false, ATTEMPT_TOO_LATE);
 	else
@@ -135,15 +132,15 @@ attempt_free(struct attempt *a)
 static void
 attempt_end(struct attempt *a)
 {
-	struct sched_entry *e = a->entry;
+	struct sched_job *job = a->job;
 	struct sched *s = a->sched;
 
 	for (size_t i = 0; i < a->n_rcpts; i++)
-		e->rcpts[a->rcpts[i].index].busy = false;
-	e->jobs[a->route].attempt = NULL;
-	e->jobs[a->route].went_away = a->went_away;
+		a->entry->rcpts[a->rcpts[i].index].busy = false;
+	job->attempt = NULL;
+	job->went_away = a->went_away;
 	attempt_free(a);
-	sched_place(s, e);
+	sched_place(s, job);
 }
 
 /* The spool could not help: later, and nobody's fault. */
@@ -164,13 +161,13 @@ attempt_postpone(struct attempt *a)
 void
 attempt_cancel(struct attempt *a)
 {
-	const struct attempt_dest *d = a->sched->dests[a->route];
+	const struct dest *d = a->job->dest;
 	bool waits = a->stage != ATTEMPT_WORKING;
 
 	a->entry = NULL;
-	if (d != NULL && (a->stage == ATTEMPT_OPENING ||
+	if (d->ops != NULL && (a->stage == ATTEMPT_OPENING ||
 	    a->stage == ATTEMPT_WORKING))
-		d->cancel(a->sched->dest_ctx[a->route], a);
+		d->ops->cancel(d->ctx, a);
 	if (!waits)
 		attempt_free(a);
 }
@@ -181,8 +178,7 @@ static void
 attempt_opened(void *ctx, int fd, uint64_t offset)
 {
 	struct attempt *a = ctx;
-	const struct attempt_dest *d = a->sched->dests[a->route];
-	void *dest_ctx = a->sched->dest_ctx[a->route];
+	const struct dest *d;
 	bool report = a->stage == ATTEMPT_REPORT_OPENING;
 
 	a->fd = fd;
@@ -191,14 +187,15 @@ attempt_opened(void *ctx, int fd, uint64_t offset)
 		attempt_free(a);
 		return;
 	}
+	d = a->job->dest;
 	a->stage = ATTEMPT_WORKING;
 	if (fd >= 0 && report) {
 		attempt_report(a);
 	} else if (fd >= 0) {
-		d->opened(dest_ctx, a);
+		d->ops->opened(d->ctx, a);
 	} else {
 		if (!report)
-			d->cancel(dest_ctx, a);
+			d->ops->cancel(d->ctx, a);
 		attempt_untold(a);
 	}
 }
@@ -251,7 +248,7 @@ attempt_is_owed(const struct attempt *a, const struct outcome_rcpt *r)
 	if (!r->dsn_passed && attempt_is_told(a, r, SPOOL_NOTIFY_SUCCESS))
 		return true;
 	return m->wishes.by_mode != SPOOL_BY_NONE && m->sender[0] != '\0' &&
-	    r->dsn.notify != SPOOL_NOTIFY_NEVER && a->route != ROUTE_LOCAL &&
+	    r->dsn.notify != SPOOL_NOTIFY_NEVER && a->job->dest != a->sched->local &&
 	    (m->wishes.by_trace || !r->by_passed);
 }
 
@@ -424,7 +421,7 @@ attempt_kind(const struct attempt *a, const struct outcome_rcpt *r)
 	enum spoolq_state state = attempt_msg(a)->rcpts[r->index].state;
 
 	if (state == SPOOLQ_DELIVERED)
-		return a->route == ROUTE_LOCAL ? DSN_DELIVERED : DSN_RELAYED;
+		return a->job->dest == a->sched->local ? DSN_DELIVERED : DSN_RELAYED;
 	if (state != SPOOLQ_PENDING)
 		return DSN_KIND__COUNT;
 	return r->outcome == OUTCOME_FAIL ? DSN_FAILED :

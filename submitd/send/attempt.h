@@ -10,13 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/tls.h"
 #include "submitd/send/dsn.h"
 #include "submitd/send/outcome.h"
-#include "submitd/send/route.h"
 #include "submitd/send/smtp_client.h"
 
 struct sched;
 struct sched_entry;
+struct sched_job;
 struct spoolq_msg;
 
 enum attempt_stage {
@@ -29,7 +30,7 @@ enum attempt_stage {
 struct attempt {
 	struct sched		*sched;
 	struct sched_entry	*entry;		/* NULL: cancelled */
-	enum route		 route;
+	struct sched_job	*job;		/* good while entry is */
 	enum attempt_stage	 stage;
 	struct outcome_rcpt	*rcpts;
 	size_t			 n_rcpts;
@@ -66,14 +67,13 @@ struct attempt_dest {
 	void	(*flush)(void *ctx);
 };
 
-/* Begins with the due recipients of `e` on `route`; what is owed or past its
- * deadline only needs attempt_done(). NULL: no memory. */
-struct attempt *attempt_new(struct sched *s, struct sched_entry *e,
-	    enum route route, int64_t now_ms);
+/* Begins with the due recipients of the job; what is owed or past its deadline
+ * only needs attempt_done(). NULL: no memory. */
+struct attempt *attempt_new(struct sched *s, struct sched_job *job,
+	    int64_t now_ms);
 /* The same for all who are pending, due or not, with the outcome that the end of
  * the message's time has for them; then attempt_done(). NULL: nobody. */
-struct attempt *attempt_new_late(struct sched *s, struct sched_entry *e,
-	    enum route route);
+struct attempt *attempt_new_late(struct sched *s, struct sched_job *job);
 /* The message; not once it is cancelled. */
 const struct spoolq_msg *attempt_msg(const struct attempt *a);
 /* Asks for the descriptor, then tells the destination. */

@@ -28,6 +28,7 @@ deadline_add(struct sched *s, struct sched_entry *e)
 		return;
 	if (job_heap_set(&s->deadlines, &e->deadline, w->by_s * 1000) != 0)
 		LOG_EV(LOG_ERR, "send.nomem", NULL, KV_A("qid", e->msg->id));
+	sched_arm(s, w->by_s * 1000);
 }
 
 void
@@ -41,17 +42,17 @@ deadline_remove(struct sched *s, struct sched_entry *e)
 static bool
 deadline_start(struct sched *s, struct sched_entry *e)
 {
-	for (int r = 0; r < ROUTE__COUNT && !e->held; r++) {
-		struct sched_job *job = &e->jobs[r];
+	for (struct sched_job *job = e->jobs; job != NULL && !e->held;
+	    job = job->next) {
 		struct attempt *a;
 
 		if (job->past_deadline)
 			continue;
 		job->past_deadline = true;
 		if (job->attempt != NULL ||
-		    (a = attempt_new_late(s, e, (enum route)r)) == NULL)
+		    (a = attempt_new_late(s, job)) == NULL)
 			continue;
-		job_heap_remove(&s->heaps[r], &job->item);
+		job_heap_remove(&job->dest->jobs, &job->item);
 		job->attempt = a;
 		attempt_done(a);	/* `e` may be gone */
 		return true;

@@ -64,7 +64,7 @@ job_heap_sift(struct job_heap_part *p, size_t at)
 static int
 job_heap_grow(struct job_heap_part *p, size_t n)
 {
-	size_t room = p->room == 0 ? 64 : p->room * 2;
+	size_t room = p->room == 0 ? 4 : p->room * 2;
 	void *v;
 
 	if (n <= p->room)

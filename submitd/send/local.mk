@@ -7,7 +7,9 @@ submitd_send_libsend_a_SOURCES = \
 	submitd/send/deadline.c \
 	submitd/send/dns_answer.c submitd/send/dns_answer.h \
 	submitd/send/dsn.c submitd/send/dsn.h \
+	submitd/send/dest.c submitd/send/dest.h \
 	submitd/send/hop.c submitd/send/hop.h \
+	submitd/send/hop_link.c submitd/send/hop_private.h \
 	submitd/send/hosts.c submitd/send/hosts.h \
 	submitd/send/hop_reply.c submitd/send/hop_reply.h \
 	submitd/send/job_heap.c submitd/send/job_heap.h \

@@ -201,7 +201,7 @@ local_client_pump(struct local_client *c)
 		local_job_free(j);
 		attempt_done(a);
 	}
-	sched_wake(c->sched);
+	sched_wake_local(c->sched);
 }
 
 /* ----------------------------------------------------- as a destination -- */
@@ -253,7 +253,7 @@ local_cancel(void *ctx, struct attempt *a)
 	if (a->worker != NULL)
 		local_job_free(a->worker);
 	a->worker = NULL;
-	sched_wake(c->sched);
+	sched_wake_local(c->sched);
 }
 
 const struct attempt_dest local_dest = {
@@ -270,7 +270,7 @@ local_client_up(void *ctx)
 {
 	struct local_client *c = ctx;
 
-	sched_wake(c->sched);
+	sched_wake_local(c->sched);
 }
 
 static void

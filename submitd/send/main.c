@@ -26,7 +26,7 @@ struct send {
 	SSL_CTX			*tls;
 	struct sched		*sched;
 	struct spoolq		*spool;
-	struct hop		*hop;
+	struct hops		*hops;
 	struct local_client	*local;
 };
 
@@ -43,10 +43,8 @@ static void
 send_commit(void *ctx)
 {
 	struct send *s = ctx;
-	const struct conf *conf = child_conf(s->child);
 
-	hop_set_conf(s->hop, conf);
-	sched_set_conf(s->sched, conf);
+	sched_set_conf(s->sched, child_conf(s->child));
 }
 
 static void
@@ -80,23 +78,22 @@ send_open(struct send *s)
 static void
 send_connect(struct send *s)
 {
-	const struct conf *conf = child_conf(s->child);
 	struct err e = { 0 };
 
-	s->sched = sched_new(s->loop, conf);
+	s->sched = sched_new(s->loop, child_conf(s->child));
 	if (s->sched != NULL) {
-		s->hop = hop_new(s->loop, conf, s->tls, s->resolve, s->sched);
+		s->hops = hops_new(s->loop, s->resolve, s->tls, s->child);
 		s->local = local_client_new(s->loop, "local", s->sched);
 		s->spool = spoolq_new(s->loop, "spool", &sched_spoolq_ops,
 		    s->sched);
 	}
-	if (s->hop == NULL || s->local == NULL || s->spool == NULL) {
+	if (s->hops == NULL || s->local == NULL || s->spool == NULL) {
 		err_set(&e, ERR_NOMEM, "no memory");
 		child_fail(s->child, &e);
 	}
 	sched_set_spool(s->sched, s->spool);
-	sched_set_dest(s->sched, ROUTE_LOCAL, &local_dest, s->local);
-	sched_set_dest(s->sched, ROUTE_HOP, &hop_dest, s->hop);
+	sched_set_hops(s->sched, s->hops);
+	sched_set_local(s->sched, &local_dest, s->local);
 }
 
 int

@@ -10,28 +10,25 @@
 
 #include "submitd/send/route.h"
 
-#include "lib/conf_route.h"
-#include "lib/mailbox.h"
 #include "lib/str.h"
 
-enum route
-route_of(const struct conf *conf, const char *address)
+const struct conf_route *
+route_of(const struct conf *conf, const char *address,
+    char domain[MAILBOX_SIZE])
 {
+	const char *at = strrchr(address, '@');
 	struct mailbox box;
 
+	domain[0] = '\0';
 	/* RFC 5321 section 4.5.1: the one recipient without a domain. */
-	if (strchr(address, '@') == NULL)
-		return str_ieq(address, "postmaster") ? ROUTE_LOCAL :
-		    ROUTE_NOWHERE;
+	if (at == NULL)
+		return str_ieq(address, "postmaster") ? conf->route_local :
+		    NULL;
 	/* U-labels and A-labels are one domain. */
-	if (mailbox_parse(address, strlen(address), &box) != 0)
-		return ROUTE_HOP;
-	switch (conf_route_find(conf, mailbox_domain(box.canon))->via) {
-	case CONF_VIA_LOCAL:
-		return ROUTE_LOCAL;
-	case CONF_VIA_NONE:
-		return ROUTE_NOWHERE;
-	default:
-		return ROUTE_HOP;
-	}
+	if (mailbox_parse(address, strlen(address), &box) == 0)
+		at = strrchr(box.canon, '@');
+	if (str_copy(domain, MAILBOX_SIZE, at + 1) != 0)
+		return NULL;
+	str_lower(domain);
+	return conf_route_find(conf, domain);
 }

@@ -1,20 +1,16 @@
 /*
- * route.h - where a recipient's mail goes: into a Maildir here, or to the next
- * hop. Pure.
+ * route.h - where a recipient's mail goes. Pure.
  */
 #ifndef SUBMITD_SEND_ROUTE_H
 #define SUBMITD_SEND_ROUTE_H
 
-#include "lib/conf.h"
+#include "lib/conf_route.h"
+#include "lib/mailbox.h"
 
-enum route {
-	ROUTE_LOCAL,
-	ROUTE_HOP,
-	ROUTE_NOWHERE,		/* there is no next_hop (any more): 5.4.4 */
-	ROUTE__COUNT
-};
-
-/* `address` as given: in any case, "postmaster" may stand alone. */
-enum route route_of(const struct conf *conf, const char *address);
+/* `address` as given: in any case, "postmaster" may stand alone. `domain` is what
+ * stands behind its @, ASCII in lower case, or an address literal in brackets;
+ * "" for postmaster. NULL: an address without a domain goes nowhere. */
+const struct conf_route *route_of(const struct conf *conf,
+	    const char *address, char domain[MAILBOX_SIZE]);
 
 #endif

@@ -1,23 +1,31 @@
 /*
- * schedule_private.h - what schedule.c, deadline.c and attempt.c share.
+ * schedule_private.h - what schedule.c, dest.c, deadline.c and
+ * attempt.c share.
  */
 #ifndef SUBMITD_SEND_SCHEDULE_PRIVATE_H
 #define SUBMITD_SEND_SCHEDULE_PRIVATE_H
 
+#include "submitd/send/dest.h"
 #include "submitd/send/job_heap.h"
 #include "submitd/send/schedule.h"
 
+#define SCHED_NONE UINT32_MAX
+
 struct sched_rcpt {
-	int64_t		due_ms;
-	enum route	route;
-	bool		busy;		/* in an attempt */
-	bool		held;		/* deferred because of its destination */
+	int64_t		 due_ms;
+	struct sched_job *job;		/* its destination's; NULL: closed */
+	uint32_t	 next;		/* recipient of that job */
+	bool		 busy;		/* in an attempt */
+	bool		 held;		/* deferred because of its destination */
 };
 
 struct sched_job {			/* a message for a destination */
 	struct job_heap_item	 item;
+	struct sched_job	*next;		/* of the same message */
 	struct sched_entry	*entry;
+	struct dest		*dest;
 	struct attempt		*attempt;	/* running, or NULL */
+	uint32_t		 first;		/* recipient, or SCHED_NONE */
 	bool			 went_away;
 	bool			 past_deadline;	/* deadline_run() has seen to it */
 };
@@ -28,25 +36,36 @@ struct sched_entry {
 	struct sched_rcpt	*rcpts;
 	bool			 held;		/* no new try; forgotten when the
 						 * last of its attempts is over */
-	struct sched_job	 jobs[ROUTE__COUNT];
+	struct sched_job	*jobs;		/* those with open recipients */
 	struct job_heap_item	 deadline;	/* of RFC 2852, if it has one */
 };
 
 struct sched {
 	struct loop		*loop;
-	const struct conf	*conf;
+	struct conf		*conf;		/* counted */
 	struct retry_policy	 policy;
 	struct spoolq		*spool;
+	struct hops		*hops;
+	const struct attempt_dest *local_ops;
+	void			*local_ctx;
 	struct sched_entry	**buckets;
 	size_t			 n_buckets;	/* a power of two */
 	size_t			 n_entries;
-	struct job_heap		 heaps[ROUTE__COUNT];
-	const struct attempt_dest *dests[ROUTE__COUNT];
-	void			*dest_ctx[ROUTE__COUNT];
 	struct job_heap		 deadlines;
 	struct timer		 timer;
+	int64_t			 timer_ms;	/* set for then; INT64_MAX: no */
 	int64_t			 last_ms;	/* of the last pump */
-	bool			 woken;		/* the timer is at 0 */
+
+	/* dest.c */
+	struct dest		**dests;
+	size_t			 n_dest_buckets;
+	size_t			 n_dests;
+	struct dest		*local;		/* or NULL */
+	struct job_heap		 looks;		/* when to look at which */
+	TAILQ_HEAD(, dest)	 idle_dests;	/* by idle_ms */
+	TAILQ_HEAD(, dest)	 retired_dests;	/* that are not idle yet */
+	struct timer		 drop;
+	bool			 dropping;	/* that is set */
 };
 
 /* There is still something to be done for a recipient in this state. */
@@ -64,9 +83,25 @@ sched_since_s(const struct spoolq_msg *m)
 	    m->wishes.hold_until_s : m->arrived_s;
 }
 
-/* Puts the entry's jobs where they belong now; frees it when no recipient is
- * pending any more. */
-void	sched_place(struct sched *s, struct sched_entry *e);
+static inline struct sched_job *
+sched_job_of(struct job_heap_item *i)
+{
+	return (struct sched_job *)((char *)i - offsetof(struct sched_job,
+	    item));
+}
+
+static inline struct dest *
+dest_of(struct job_heap_item *i)
+{
+	return (struct dest *)((char *)i - offsetof(struct dest, item));
+}
+
+size_t	sched_hash(const char *key);
+/* There is something to be looked at then. */
+void	sched_arm(struct sched *s, int64_t at_ms);
+/* A job's attempt is over: it gets its place again, or goes when none of its
+ * recipients is open any more, and its message with the last job. */
+void	sched_place(struct sched *s, struct sched_job *job);
 
 /* The deadlines of RFC 2852. The entry has just been told; it is forgotten. */
 void	deadline_add(struct sched *s, struct sched_entry *e);

@@ -187,7 +187,7 @@ class Connections(unittest.TestCase):
             self.inst.write_conf(next_hop="127.0.0.1:%d" % other.port)
             self.inst.reload("submitd")
             other.wait_messages(1, 30)
-            self.inst.write_conf(next_hop=None)
+            self.inst.write_conf(next_hop="none")
             self.inst.reload("submitd")
         self.inst.write_conf(next_hop=old)
         self.inst.reload("submitd")
@@ -311,7 +311,7 @@ class Names(unittest.TestCase):
             with Instance(conf={"next_hop": "127.0.0.1:%d" % hop.port}) as i:
                 send(i, letter("stranded"))
                 wait_until(lambda: hop.count("RCPT") > 0, what="a try")
-                i.write_conf(next_hop=None)
+                i.write_conf(next_hop="none")
                 i.reload("submitd")
                 raw = i.fetch(ANNA, n=1)[0]
                 self.assertIn(b"Status: 5.4.4", raw)

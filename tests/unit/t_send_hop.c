@@ -211,7 +211,7 @@ struct bench {
 	struct loop	*loop;
 	struct resolve	*resolve;
 	struct sched	*sched;
-	struct hop	*hop;
+	struct hops	*hops;
 	struct conf	 conf;
 	char		 next_hop[64];
 	struct timer	 timer;
@@ -235,7 +235,7 @@ bench_open(struct bench *b, const char *script, bool bytewise)
 	memset(&spool, 0, sizeof(spool));
 	server_open(script, bytewise);
 	snprintf(b->next_hop, sizeof(b->next_hop), "127.0.0.1:%u", server.port);
-	b->conf = (struct conf){ .hostname = hostname,
+	b->conf = (struct conf){ .refs = 1, .send_connections = 200, .hostname = hostname,
 		.next_hop = b->next_hop, .local_domains = { domains, 1 },
 		.retry_min_s = 1, .retry_max_s = 2, .queue_lifetime_s = 86400,
 		.delay_warning_s = 4 * 3600 };
@@ -245,8 +245,8 @@ bench_open(struct bench *b, const char *script, bool bytewise)
 	b->resolve = resolve_new(b->loop, NULL);
 	assert_non_null(b->resolve);
 	b->sched = sched_new(b->loop, &b->conf);
-	b->hop = hop_new(b->loop, &b->conf, NULL, b->resolve, b->sched);
-	sched_set_dest(b->sched, ROUTE_HOP, &hop_dest, b->hop);
+	b->hops = hops_new(b->loop, b->resolve, NULL, NULL);
+	sched_set_hops(b->sched, b->hops);
 	assert_int_equal(timer_init(&b->timer, b->loop, bench_timeout, b), 0);
 }
 
@@ -285,7 +285,7 @@ bench_close(struct bench *b)
 	sched_spoolq_ops.reset(b->sched);
 	bench_turns(b);
 	sched_free(b->sched);
-	hop_free(b->hop);
+	hops_free(b->hops);
 	conf_routes_free(&b->conf);
 	bench_turns(b);
 	server_close();

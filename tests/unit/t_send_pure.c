@@ -263,22 +263,24 @@ test_content(void **state)
 struct route_row {
 	const char	*address;
 	bool		 hop;		/* a next_hop is set */
-	enum route	 want;
+	const char	*route;	/* NULL: nowhere */
+	const char	*domain;
 };
 
 /* clang-format off */
 static const struct route_row route_rows[] = {
-	{ "a@here.test",		true,	ROUTE_LOCAL },
-	{ "A@HERE.test",		true,	ROUTE_LOCAL },
-	{ "\"x@y\"@here.test",		true,	ROUTE_LOCAL },
-	{ "a@sub.here.test",		true,	ROUTE_HOP },
-	{ "a@there.test",		true,	ROUTE_HOP },
-	{ "a@there.test",		false,	ROUTE_NOWHERE },
-	{ "a@[192.0.2.1]",		true,	ROUTE_HOP },
-	{ "postmaster",			false,	ROUTE_LOCAL },
-	{ "PostMaster",			true,	ROUTE_LOCAL },
-	{ "postmaster@there.test",	true,	ROUTE_HOP },
-	{ "someone",			true,	ROUTE_NOWHERE },
+	{ "a@here.test",		true,	"local_domains", "here.test" },
+	{ "A@HERE.test",		true,	"local_domains", "here.test" },
+	{ "\"x@y\"@here.test",		true,	"local_domains", "here.test" },
+	{ "a@sub.here.test",		true,	"next_hop", "sub.here.test" },
+	{ "a@THERE.test",		true,	"next_hop", "there.test" },
+	{ "a@\303\274.test",		true,	"next_hop", "xn--tda.test" },
+	{ "a@there.test",		false,	"next_hop", "there.test" },
+	{ "a@[192.0.2.1]",		true,	"next_hop", "[192.0.2.1]" },
+	{ "postmaster",			false,	"local_domains", "" },
+	{ "PostMaster",			true,	"local_domains", "" },
+	{ "postmaster@there.test",	true,	"next_hop", "there.test" },
+	{ "someone",			true,	NULL, "" },
 };
 /* clang-format on */
 
@@ -286,18 +288,22 @@ static void
 test_route(void **state)
 {
 	static char here[] = "here.test", hop[] = "hop.test:25";
-	char *domains[] = { here };
+	char *domains[] = { here }, domain[MAILBOX_SIZE];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(route_rows) / sizeof(*route_rows); i++) {
 		const struct route_row *row = &route_rows[i];
 		struct conf conf = { .local_domains = { domains, 1 },
 			.next_hop = row->hop ? hop : NULL };
+		const struct conf_route *r;
 
 		assert_int_equal(conf_routes_make(&conf), 0);
-		if (route_of(&conf, row->address) != row->want)
-			print_error("%s\n", row->address);
-		assert_int_equal(route_of(&conf, row->address), row->want);
+		r = route_of(&conf, row->address, domain);
+		if ((r == NULL) != (row->route == NULL))
+			fail_msg("%s", row->address);
+		if (r != NULL)
+			assert_string_equal(r->item.name, row->route);
+		assert_string_equal(domain, row->domain);
 		conf_routes_free(&conf);
 	}
 }
