@@ -129,7 +129,7 @@ authc_drained(void *ctx)
 {
 	struct authc *a = ctx;
 
-	event_drain(&a->events, a->ipc);
+	event_drain(&a->events);
 	if (a->notices != NULL && a->notices->drained != NULL)
 		a->notices->drained(a->ctx);
 }
@@ -181,12 +181,12 @@ authc_new_with(struct loop *l, const char *path,
 		return NULL;
 	a->notices = n;
 	a->ctx = ctx;
-	event_queue_init(&a->events);
 	a->ipc = ipc_client_new(l, path, "authd", &authc_ipc_ops, a);
 	if (a->ipc == NULL) {
 		free(a);
 		return NULL;
 	}
+	event_queue_init(&a->events, l, a->ipc);
 	return a;
 }
 
@@ -263,6 +263,8 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 	if (ok && (type == AUTHP_SASL_START || type == AUTHP_SASL_STEP ||
 	    type == AUTHP_APOP))
 		msg_get_str(m, &r->login, AUTHP_USER_MAX);
+	if (ok && (type == AUTHP_SASL_START || type == AUTHP_SASL_STEP))
+		msg_get_blob(m, &r->handle, &r->handle_len, AUTHP_HANDLE_MAX);
 	if (ok && (type == AUTHP_MAIL || type == AUTHP_TICKET))
 		msg_get_u8(m, &kind);
 	if (ok && type == AUTHP_MAIL) {
@@ -313,7 +315,7 @@ authc_replied(void *ctx, int rc, struct msg_in *m, int fd)
 		.rc = ERR_AWAY, .verdict = AUTHP_TEMP, .user = "",
 		.login = "", .path = "",
 		.peer = "", .tls = "", .mech = "", .sid = "", .origin = "",
-		.blob = "",
+		.blob = "", .handle = "",
 		.kind = AUTHP_KIND_SASL,
 	};
 	struct authc_call *c = ctx, **at = authc_find(c->authc, c->id);
@@ -392,19 +394,28 @@ authc_put_blob(struct msg_out *m, const void *p, size_t len, size_t max)
 		msg_put_blob(m, p, len);
 }
 
+/* The fields of SESSION. */
+static void
+authc_put_session(struct msg_out *m, enum authp_service service,
+    const char *sid, const struct addr *claim)
+{
+	char ip[ADDR_STRLEN];
+
+	authc_put_str(m, sid, AUTHP_SID_MAX);
+	msg_put_u8(m, (uint8_t)service);
+	authc_put_str(m, claim == NULL ? "" : addr_ip_text(claim, ip),
+	    AUTHP_ADDRESS_MAX);
+}
+
 int
 authc_session(struct authc *a, int sock_fd, enum authp_service service,
     const char *sid, const struct addr *claim, authc_fn *fn, void *ctx,
     uint32_t *ret_call)
 {
 	struct msg_out m;
-	char ip[ADDR_STRLEN];
 	uint32_t id = authc_begin(a, &m, AUTHP_SESSION);
 
-	authc_put_str(&m, sid, AUTHP_SID_MAX);
-	msg_put_u8(&m, (uint8_t)service);
-	authc_put_str(&m, claim == NULL ? "" : addr_ip_text(claim, ip),
-	    AUTHP_ADDRESS_MAX);
+	authc_put_session(&m, service, sid, claim);
 	return authc_ask(a, &m, AUTHP_SESSION, id, sock_fd, fn, ctx, ret_call);
 }
 
@@ -414,6 +425,7 @@ authc_sasl_start(struct authc *a, const struct authc_handle *handle,
 {
 	struct msg_out m;
 	uint32_t id = authc_begin(a, &m, AUTHP_SASL_START);
+	bool is_new = handle->len == 0;
 
 	authc_put_blob(&m, handle->data, handle->len, AUTHP_HANDLE_MAX);
 	authc_put_str(&m, st->tls, AUTHP_TLS_MAX);
@@ -426,7 +438,10 @@ authc_sasl_start(struct authc *a, const struct authc_handle *handle,
 	    AUTHP_BINDING_DATA_MAX);
 	authc_put_blob(&m, st->cert, st->cert == NULL ? 0 : AUTHP_CERT_SIZE,
 	    AUTHP_CERT_SIZE);
-	return authc_ask(a, &m, AUTHP_SASL_START, id, -1, fn, ctx, ret_call);
+	if (is_new)
+		authc_put_session(&m, st->service, st->sid, st->claim);
+	return authc_ask(a, &m, AUTHP_SASL_START, id, is_new ? st->sock_fd : -1,
+	    fn, ctx, ret_call);
 }
 
 int
@@ -506,7 +521,7 @@ authc_who_end(struct authc *a, uint32_t serial)
 void
 authc_event(struct authc *a, const struct authc_event *e)
 {
-	event_send(&a->events, a->ipc, e);
+	event_send(&a->events, e);
 }
 
 int

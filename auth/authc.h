@@ -49,6 +49,8 @@ struct authc_reply {
 	const char		*user;
 	const char		*login;		/* SASL, APOP: who logged in
 						 * for user; "": himself */
+	const void		*handle;	/* SASL: if START brought none */
+	size_t			 handle_len;
 	enum authp_kind		 kind;
 	uint64_t		 size_limit;	/* MAIL, TICKET; 0: none */
 	bool			 may_prioritise;	/* MAIL: above 0 */
@@ -122,8 +124,13 @@ struct authc_event {
 	size_t			 sent_len;
 };
 
-/* How the client came to prove who he is (SASL_START). */
+/* How the client came to prove who he is (SASL_START). With an empty handle the
+ * first four tell of the session, as authc_session() does. */
 struct authc_start {
+	int		 sock_fd;
+	enum authp_service service;
+	const char	*sid;
+	const struct addr *claim;
 	const char	*tls;
 	const char	*mech;
 	const void	*ir;		/* NULL: no initial response */

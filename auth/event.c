@@ -9,6 +9,8 @@
 
 #include "lib/str.h"
 
+#define EVENT_HEAD 8u			/* of a packet, before the fields */
+
 struct event_waiting {
 	TAILQ_ENTRY(event_waiting)	 link;
 	size_t				 len;
@@ -32,11 +34,10 @@ event_put_str(struct msg_out *m, const char *s, size_t max)
 }
 
 void
-event_put(struct msg_out *m, uint32_t id, const struct authc_event *e)
+event_put(struct msg_out *m, const struct authc_event *e)
 {
 	char ip[ADDR_STRLEN];
 
-	msg_begin(m, AUTHP_EVENT, id);
 	msg_put_str(m, e->sid);
 	msg_put_u8(m, (uint8_t)e->service);
 	msg_put_str(m, addr_ip_text(e->peer, ip));
@@ -59,11 +60,13 @@ event_put(struct msg_out *m, uint32_t id, const struct authc_event *e)
 }
 
 void
-event_queue_init(struct event_queue *q)
+event_queue_init(struct event_queue *q, struct loop *l, struct ipc_client *ipc)
 {
+	memset(q, 0, sizeof(*q));
+	q->loop = l;
+	q->ipc = ipc;
 	TAILQ_INIT(&q->owners);
 	TAILQ_INIT(&q->others);
-	q->n = 0;
 }
 
 static void
@@ -89,15 +92,16 @@ event_make_room(struct event_queue *q)
 static void
 event_keep(struct event_queue *q, const struct msg_out *m, bool owner)
 {
+	size_t head = m->len < EVENT_HEAD ? m->len : EVENT_HEAD;
 	struct event_waiting *w;
 
 	if (!owner && q->n >= EVENT_WAITING_MAX && TAILQ_EMPTY(&q->others))
 		return;
 	event_make_room(q);
-	if ((w = malloc(sizeof(*w) + m->len)) == NULL)
+	if ((w = malloc(sizeof(*w) + m->len - head)) == NULL)
 		return;			/* a session less to look up */
-	w->len = m->len;
-	memcpy(w->data, m->data, m->len);
+	w->len = m->len - head;
+	memcpy(w->data, m->data + head, w->len);
 	if (owner)
 		TAILQ_INSERT_TAIL(&q->owners, w, link);
 	else
@@ -106,40 +110,77 @@ event_keep(struct event_queue *q, const struct msg_out *m, bool owner)
 }
 
 static bool
-event_may_send(struct ipc_client *ipc)
+event_may_send(const struct event_queue *q)
 {
-	return ipc_client_is_up(ipc) && !ipc_client_full(ipc);
+	return ipc_client_is_up(q->ipc) && !ipc_client_full(q->ipc);
+}
+
+/* Fills a packet with those of one list, from the oldest on; returns how many. */
+static unsigned int
+event_fill(const struct event_list *list, struct msg_out *m)
+{
+	const struct event_waiting *w;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH(w, list, link) {
+		if (msg_room(m) < w->len)
+			break;
+		memcpy(m->data + m->len, w->data, w->len);
+		m->len += w->len;
+		n++;
+	}
+	return n;
 }
 
 void
-event_send(struct event_queue *q, struct ipc_client *ipc,
-    const struct authc_event *e)
-{
-	struct msg_out m;
-
-	event_put(&m, ipc_client_id(ipc), e);
-	if (m.error != 0)
-		return;
-	if (q->n > 0 || !event_may_send(ipc) ||
-	    ipc_client_send(ipc, &m, -1) != 0)
-		event_keep(q, &m, e->kind != 0);
-}
-
-void
-event_drain(struct event_queue *q, struct ipc_client *ipc)
+event_drain(struct event_queue *q)
 {
 	struct event_list *list;
-	struct event_waiting *w;
+	struct msg_out m;
+	unsigned int n;
+
+	while (q->n > 0 && event_may_send(q)) {
+		list = TAILQ_EMPTY(&q->owners) ? &q->others : &q->owners;
+		msg_begin(&m, AUTHP_EVENT, ipc_client_id(q->ipc));
+		n = event_fill(list, &m);
+		if (ipc_client_send(q->ipc, &m, -1) != 0)
+			return;
+		while (n-- > 0)
+			event_drop(q, list, TAILQ_FIRST(list));
+	}
+}
+
+static void
+event_waited(void *ctx)
+{
+	struct event_queue *q = ctx;
+
+	q->armed = false;
+	event_drain(q);
+}
+
+/* Others may come to go with it. */
+static void
+event_wait(struct event_queue *q)
+{
+	if (q->n >= EVENT_TOGETHER || (q->timer.ev == NULL &&
+	    timer_init(&q->timer, q->loop, event_waited, q) != 0)) {
+		event_drain(q);
+	} else if (!q->armed) {
+		q->armed = true;
+		timer_arm(&q->timer, EVENT_WAIT_MS);
+	}
+}
+
+void
+event_send(struct event_queue *q, const struct authc_event *e)
+{
 	struct msg_out m;
 
-	while (q->n > 0 && event_may_send(ipc)) {
-		list = TAILQ_EMPTY(&q->owners) ? &q->others : &q->owners;
-		w = TAILQ_FIRST(list);
-		m.error = 0;
-		m.len = w->len;
-		memcpy(m.data, w->data, w->len);
-		if (ipc_client_send(ipc, &m, -1) != 0)
-			return;
-		event_drop(q, list, w);
-	}
+	msg_begin(&m, AUTHP_EVENT, 0);
+	event_put(&m, e);
+	if (m.error != 0)
+		return;
+	event_keep(q, &m, e->kind != 0);
+	event_wait(q);
 }

@@ -16,7 +16,7 @@
 enum exchange_state {
 	EXCHANGE_IDLE,
 	EXCHANGE_FIRST,		/* waits for a -PLUS client's first message */
-	EXCHANGE_HELLO,		/* waits for the handle, maybe to go on */
+	EXCHANGE_HELLO,		/* waits for the handle, maybe for APOP */
 	EXCHANGE_AUTHD,		/* waits for authd */
 	EXCHANGE_CLIENT,	/* waits for the client's response */
 };
@@ -174,6 +174,10 @@ exchange_answered(void *ctx, const struct authc_reply *a)
 	}
 	memcpy(ticket.data, a->blob, a->blob_len);
 	ticket.len = a->blob_len;
+	if (a->handle_len > 0 && a->handle_len <= sizeof(x->handle.data)) {
+		memcpy(x->handle.data, a->handle, a->handle_len);
+		x->handle.len = a->handle_len;
+	}
 	r.ticket = &ticket;
 	r.user = a->user;
 	if (a->login != NULL && a->login[0] != '\0')
@@ -185,6 +189,8 @@ static int
 exchange_send_sasl(struct exchange *x, const struct exchange_start *st)
 {
 	struct authc_start s = {
+		.sock_fd = st->fd, .service = x->service, .sid = x->sid,
+		.claim = x->claim,
 		.tls = st->tls, .mech = st->mech,
 		.ir = st->has_ir ? st->ir : NULL, .ir_len = st->ir_len,
 		.binding = st->binding, .binding_data = st->binding_data,
@@ -196,7 +202,7 @@ exchange_send_sasl(struct exchange *x, const struct exchange_start *st)
 	    x, &x->call);
 }
 
-/* Sends START or APOP; the handle is known. */
+/* Sends START, with all of SESSION where there is no handle yet, or APOP. */
 static int
 exchange_send_start(struct exchange *x)
 {
@@ -280,7 +286,6 @@ exchange_prepare(struct exchange *x, const struct exchange_client *c,
 	return r;
 }
 
-/* With the handle, or behind it. */
 static int
 exchange_send(struct exchange *x, exchange_fn *fn, void *ctx)
 {
@@ -288,7 +293,8 @@ exchange_send(struct exchange *x, exchange_fn *fn, void *ctx)
 
 	x->fn = fn;
 	x->ctx = ctx;
-	r = exchange_handle(x) != NULL ? exchange_send_start(x) :
+	r = x->start->kind == EXCHANGE_SASL || exchange_handle(x) != NULL ?
+	    exchange_send_start(x) :
 	    exchange_hello(x, x->start->fd, fn, ctx);
 	if (r != 0)
 		exchange_drop_start(x);

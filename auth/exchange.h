@@ -7,7 +7,7 @@
  * of a -PLUS mechanism's first message, for only here is the TLS connection.
  *
  * Fetches the session's handle at the first need, by passing the client's
- * socket. One exchange at a time. Each begin and each response that returns 0
+ * socket; a SASL exchange brings it along. One exchange at a time. Each begin and each response that returns 0
  * leads to exactly one callback from the loop, unless x is freed; after an error
  * the exchange is over and there is none. Keeps no response longer than it
  * needs, and zeroes it.

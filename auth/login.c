@@ -222,9 +222,8 @@ login_op_start(struct peer *p, struct msg_in *m, int fd)
 	struct ticket_handle h;
 	struct login *l;
 	uint8_t has_ir;
-	int mech;
+	int mech, r;
 
-	(void)fd;
 	msg_get_blob(m, &handle, &handle_len, AUTHP_HANDLE_MAX);
 	msg_get_str(m, &tls, AUTHP_TLS_MAX);
 	msg_get_str(m, &name, AUTHP_MECH_MAX);
@@ -233,19 +232,24 @@ login_op_start(struct peer *p, struct msg_in *m, int fd)
 	msg_get_str(m, &binding, AUTHP_BINDING_MAX);
 	msg_get_blob(m, &binding_data, &binding_len, AUTHP_BINDING_DATA_MAX);
 	msg_get_blob(m, &cert, &cert_len, AUTHP_CERT_SIZE);
-	if (msg_get_end(m) != 0 || !ops_is_tls_text(tls) || has_ir > 1 ||
+	r = ops_get_session(p, m, fd, handle, handle_len, &h);
+	if (m->error != 0 || !ops_is_tls_text(tls) || has_ir > 1 ||
 	    (!has_ir && ir_len != 0) ||
 	    (cert_len != 0 && cert_len != AUTHP_CERT_SIZE))
 		return ERR_FORMAT;
-	if (ops_get_handle(p, handle, handle_len, &h) != 0) {
-		ops_reply_verdict(p, m->type, m->id, AUTHP_VOID);
+	if (r == ERR_AWAY || r == ERR_DENIED) {
+		ops_reply_verdict(p, m->type, m->id, r == ERR_AWAY ?
+		    AUTHP_TEMP : AUTHP_VOID);
 		return 0;
 	}
+	if (r != 0)
+		return r;
 	mech = conf_mech_find(name);
 	if (mech == CONF_APOP)		/* has a request of its own */
 		mech = -1;
 	if ((l = login_open(p, m, &h, mech, tls)) == NULL)
 		return 0;
+	l->is_new = handle_len == 0;
 	saslx_set_binding(&l->x, binding, binding_data, binding_len);
 	l->has_cert = cert_len > 0;
 	if (l->has_cert)

@@ -239,13 +239,16 @@ static void
 login_succeeded(struct login *l)
 {
 	struct core *core = l->x.core;
-	uint8_t ticket[AUTHP_TICKET_MAX];
+	uint8_t ticket[AUTHP_TICKET_MAX], handle[AUTHP_HANDLE_MAX];
 	int64_t now_s = clock_now_s();
 	struct msg_out m;
-	int len = login_seal(l, now_s, ticket);
+	int len = login_seal(l, now_s, ticket), handle_len = 0;
 
 	login_note(l, now_s);
-	if (len < 0 || l->peer == NULL) {
+	if (l->is_new)
+		handle_len = ticket_handle_seal(core->keys.ticket, &l->handle,
+		    handle);
+	if (len < 0 || handle_len < 0 || l->peer == NULL) {
 		login_end(l, AUTHP_TEMP);
 		return;
 	}
@@ -257,6 +260,8 @@ login_succeeded(struct login *l)
 	msg_put_blob(&m, ticket, (size_t)len);
 	msg_put_str(&m, l->x.user);
 	msg_put_str(&m, strcmp(l->x.user, l->x.login) == 0 ? "" : l->x.login);
+	if (l->type != AUTHP_APOP)
+		msg_put_blob(&m, handle, (size_t)handle_len);
 	ops_reply(l->peer, &m);
 	login_free(l);
 }

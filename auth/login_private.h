@@ -36,6 +36,7 @@ struct login {
 	uint16_t		 type;		/* request to be answered */
 	uint32_t		 id;
 	struct ticket_handle	 handle;
+	bool			 is_new;	/* the worker has no handle yet */
 	char			 tls[AUTHP_TLS_MAX + 1];
 	struct conf		*conf;
 	struct saslx		 x;

@@ -38,30 +38,32 @@ static int	ops_op_session(struct peer *p, struct msg_in *m, int fd);
 #define BY(role) (1u << (role))
 #define BY_SESSIONS (BY(ROLE_SMTP) | BY(ROLE_POP))
 
+enum op_fd { FD_NONE, FD_ONE, FD_MAYBE };	/* the handler owns it */
+
 static const struct op {
 	unsigned int	by;
-	bool		takes_fd;	/* the handler owns it then */
+	enum op_fd	fd;
 	int		(*run)(struct peer *p, struct msg_in *m, int fd);
 } ops_table[AUTHP__COUNT] = {
-	/* request		    may be asked by   fd     run */
-	[AUTHP_SESSION] =	{ BY_SESSIONS,	      true,  ops_op_session },
-	[AUTHP_SASL_START] =	{ BY_SESSIONS,	      false, login_op_start },
-	[AUTHP_SASL_STEP] =	{ BY_SESSIONS,	      false, login_op_step },
-	[AUTHP_SASL_CANCEL] =	{ BY_SESSIONS,	      false, login_op_cancel },
-	[AUTHP_MAIL] =		{ BY(ROLE_SMTP),      false, mail_op_mail },
-	[AUTHP_RCPT] =		{ BY(ROLE_SMTP),      false, address_op_rcpt },
-	[AUTHP_TICKET] =	{ BY(ROLE_SPOOL),     false, mail_op_ticket },
-	[AUTHP_MAILDROP] =	{ BY(ROLE_MBOX),      false,
+	/* request		    may be asked by   fd	 run */
+	[AUTHP_SESSION] =	{ BY_SESSIONS,	      FD_ONE,   ops_op_session },
+	[AUTHP_SASL_START] =	{ BY_SESSIONS,	      FD_MAYBE, login_op_start },
+	[AUTHP_SASL_STEP] =	{ BY_SESSIONS,	      FD_NONE,  login_op_step },
+	[AUTHP_SASL_CANCEL] =	{ BY_SESSIONS,	      FD_NONE,  login_op_cancel },
+	[AUTHP_MAIL] =		{ BY(ROLE_SMTP),      FD_NONE,  mail_op_mail },
+	[AUTHP_RCPT] =		{ BY(ROLE_SMTP),      FD_NONE,  address_op_rcpt },
+	[AUTHP_TICKET] =	{ BY(ROLE_SPOOL),     FD_NONE,  mail_op_ticket },
+	[AUTHP_MAILDROP] =	{ BY(ROLE_MBOX),      FD_NONE,
 				  address_op_maildrop },
-	[AUTHP_DELIVER] =	{ BY(ROLE_LOCAL),     false,
+	[AUTHP_DELIVER] =	{ BY(ROLE_LOCAL),     FD_NONE,
 				  address_op_deliver },
-	[AUTHP_APOP] =		{ BY(ROLE_POP),	      false, login_op_apop },
-	[AUTHP_FROM] =		{ BY(ROLE_SMTP),      false, mail_op_from },
-	[AUTHP_WHO_ENTRY] =	{ BY_SESSIONS,	      false,
+	[AUTHP_APOP] =		{ BY(ROLE_POP),	      FD_NONE,  login_op_apop },
+	[AUTHP_FROM] =		{ BY(ROLE_SMTP),      FD_NONE,  mail_op_from },
+	[AUTHP_WHO_ENTRY] =	{ BY_SESSIONS,	      FD_NONE,
 				  notice_op_who_entry },
-	[AUTHP_WHO_END] =	{ BY_SESSIONS,	      false,
+	[AUTHP_WHO_END] =	{ BY_SESSIONS,	      FD_NONE,
 				  notice_op_who_end },
-	[AUTHP_EVENT] =		{ BY_SESSIONS,	      false,
+	[AUTHP_EVENT] =		{ BY_SESSIONS,	      FD_NONE,
 				  recent_op_event },
 	[AUTHP_USERS] =		{ BY(ROLE_SPOOL),     false, notice_op_users },
 };
@@ -231,29 +233,39 @@ ops_take_claim(struct peer *p, struct ticket_handle *h, const char *claim)
 	return ERR_DENIED;
 }
 
+/* The fields of SESSION, and the socket, which is closed. 0, ERR_AWAY or
+ * ERR_DENIED are answers; for any other the peer is dropped. */
+static int
+ops_know_session(struct peer *p, struct msg_in *m, int fd,
+    struct ticket_handle *ret)
+{
+	const char *sid, *claim;
+	int r = 0;
+
+	*ret = (struct ticket_handle){ .issued_s = clock_now_s() };
+	msg_get_str(m, &sid, AUTHP_SID_MAX);
+	msg_get_u8(m, &ret->service);
+	msg_get_str(m, &claim, AUTHP_ADDRESS_MAX);
+	if (msg_get_end(m) != 0 || fd < 0 || !str_is_id(sid) ||
+	    ret->service != (p->role == ROLE_POP ? AUTHP_POP : AUTHP_SMTP))
+		r = ERR_FORMAT;
+	if (r == 0)
+		r = ops_read_socket(fd, ret);
+	if (fd >= 0)
+		close(fd);
+	str_copy(ret->sid, sizeof(ret->sid), sid);
+	return r == 0 ? ops_take_claim(p, ret, claim) : r;
+}
+
 static int
 ops_op_session(struct peer *p, struct msg_in *m, int fd)
 {
-	struct ticket_handle h = { .issued_s = clock_now_s() };
+	struct ticket_handle h;
 	uint8_t blob[AUTHP_HANDLE_MAX];
 	uint32_t id = m->id;
 	struct msg_out out;
-	const char *sid, *claim;
-	int r = 0, len;
+	int r = ops_know_session(p, m, fd, &h), len;
 
-	msg_get_str(m, &sid, AUTHP_SID_MAX);
-	msg_get_u8(m, &h.service);
-	msg_get_str(m, &claim, AUTHP_ADDRESS_MAX);
-	if (msg_get_end(m) != 0 || fd < 0 || !str_is_id(sid) ||
-	    h.service != (p->role == ROLE_POP ? AUTHP_POP : AUTHP_SMTP))
-		r = ERR_FORMAT;
-	if (r == 0)
-		r = ops_read_socket(fd, &h);
-	if (fd >= 0)
-		close(fd);
-	str_copy(h.sid, sizeof(h.sid), sid);
-	if (r == 0)
-		r = ops_take_claim(p, &h, claim);
 	if (r == ERR_AWAY || r == ERR_DENIED) {
 		ops_reply_verdict(p, AUTHP_SESSION, id, r == ERR_AWAY ?
 		    AUTHP_TEMP : AUTHP_VOID);
@@ -272,6 +284,22 @@ ops_op_session(struct peer *p, struct msg_in *m, int fd)
 	return 0;
 }
 
+int
+ops_get_session(struct peer *p, struct msg_in *m, int fd, const void *handle,
+    size_t len, struct ticket_handle *ret)
+{
+	int r;
+
+	if (len == 0)
+		return ops_know_session(p, m, fd, ret);
+	if (fd >= 0)
+		close(fd);
+	if (fd >= 0 || msg_get_end(m) != 0)
+		return ERR_FORMAT;
+	r = ops_get_handle(p, handle, len, ret);
+	return r == 0 ? 0 : ERR_DENIED;
+}
+
 static int
 ops_packet(void *ctx, struct ipc *ipc, struct msg_in *m, int fd)
 {
@@ -280,7 +308,8 @@ ops_packet(void *ctx, struct ipc *ipc, struct msg_in *m, int fd)
 	    NULL;
 
 	(void)ipc;
-	if (op != NULL && (op->by & BY(p->role)) && op->takes_fd == (fd >= 0))
+	if (op != NULL && (op->by & BY(p->role)) && (op->fd == FD_MAYBE ||
+	    (op->fd == FD_ONE) == (fd >= 0)))
 		return op->run(p, m, fd);
 	if (fd >= 0)
 		close(fd);

@@ -71,6 +71,12 @@ void	login_expire(struct peer *p, int64_t now_ms);
  * answer is then VOID. */
 int	ops_get_handle(struct peer *p, const void *blob, size_t len,
 	    struct ticket_handle *ret);
+/* The session that a request is about: by its handle, or, where that is empty,
+ * by the fields of SESSION at the request's end and the socket, which is closed
+ * in any case. 0; ERR_AWAY, ERR_DENIED: the answer is TEMP, or VOID; any other
+ * drops the peer. */
+int	ops_get_session(struct peer *p, struct msg_in *m, int fd,
+	    const void *handle, size_t len, struct ticket_handle *ret);
 /* Who logged in for this ticket (kind SASL) is still there, is not in one of
  * the `refused` flags, holds the credential that he used, and may act for the
  * ticket's user, whose record is `user`: 0. ERR_NOTFOUND: not so; other errors

@@ -440,17 +440,16 @@ recent_sent_is_right(const struct recent_record *rec)
 	return at == rec->sent_len;
 }
 
-int
-recent_op_event(struct peer *p, struct msg_in *m, int fd)
+static int
+recent_take_event(struct peer *p, struct msg_in *m)
 {
 	struct recent *r = p->core->recent;
 	struct recent_record rec = { .n = 1, .at_s = clock_now_s() };
 	struct addr a = { .port = 0 };
 	char peer[ADDR_STRLEN];
 
-	(void)fd;
 	recent_take_all(m, &rec, peer);
-	if (msg_get_end(m) != 0 || !str_is_id(rec.sid) ||
+	if (m->error != 0 || !str_is_id(rec.sid) ||
 	    rec.service != (p->role == ROLE_POP ? AUTHP_POP : AUTHP_SMTP) ||
 	    addr_parse_peer(peer, &a) != 0 ||
 	    rec.kind > AUTHP_KIND_NETWORK || !ops_is_tls_text(rec.tls) ||
@@ -468,8 +467,21 @@ recent_op_event(struct peer *p, struct msg_in *m, int fd)
 	else if (rate_take(r->rate, &a, rec.login[0] != '\0' ||
 	    rec.sender[0] != '\0', rec.at_s))
 		recent_keep_other(r, &rec);
-	recent_arm(r, RECENT_WRITE_MS);
 	return 0;
+}
+
+int
+recent_op_event(struct peer *p, struct msg_in *m, int fd)
+{
+	int r;
+
+	(void)fd;
+	do
+		r = recent_take_event(p, m);
+	while (r == 0 && m->left > 0);
+	if (!p->core->recent->stopping)
+		recent_arm(p->core->recent, RECENT_WRITE_MS);
+	return r;
 }
 
 /* ------------------------------------------------------------------- life -- */

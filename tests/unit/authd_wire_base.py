@@ -164,6 +164,7 @@ class Reply:
         version, zero, got, self.id = struct.unpack(">BBHI", data[:8])
         assert (version, zero, got) == (1, 0, kind | 0x8000), data[:8]
         assert self.id == number
+        self.kind = kind
         self.rest = data[8:]
         self.verdict = VERDICTS[self.u8()]
 
@@ -275,6 +276,26 @@ class Peer:
         return self.call(START, blob(handle) + text(tls) + text(mech) +
                          bytes([ir is not None]) + blob(ir or b"") +
                          text(binding) + blob(data) + blob(cert))
+
+    def start_new(self, service, mech, ir=None, sid=SID, claim="",
+                  client="127.0.0.1", gone=False):
+        """START that brings its session along."""
+        server = socket.create_server(("127.0.0.1", 0))
+        c = socket.create_connection(server.getsockname(),
+                                     source_address=(client, 0))
+        a, _ = server.accept()
+        if gone:
+            a.shutdown(socket.SHUT_RDWR)
+            c.close()
+        try:
+            return self.call(
+                START, blob(b"") + text(TLS) + text(mech) +
+                bytes([ir is not None]) + blob(ir or b"") + text("") +
+                blob(b"") + blob(b"") + text(sid) + bytes([service]) +
+                text(claim), a.fileno())
+        finally:
+            for x in (c, a, server):
+                x.close()
 
     def apop(self, handle, name, challenge, secret, tls=TLS):
         digest = hashlib.md5((challenge + secret).encode()).digest()
@@ -417,13 +438,15 @@ class Base(unittest.TestCase):
         self.local = self.peer("submitd-local")
         self.authd.clock("+0")
 
-    def ok(self, r, user="alice@example.org", login=""):
+    def ok(self, r, user="alice@example.org", login="", new=False):
+        """The ticket; with the session's handle, if it was new."""
         self.assertEqual(r.verdict, "OK")
         ticket = r.blob()
         self.assertEqual(r.text(), user)
         self.assertEqual(r.text(), login)
-        self.assertEqual(r.rest, b"")
-        return ticket
+        handle = r.blob() if r.kind != APOP else b""
+        self.assertEqual((r.rest, handle != b""), (b"", new))
+        return (handle, ticket) if new else ticket
 
     def login(self, user="alice@example.org", password=PASSWORD,
               client="127.0.0.1"):

@@ -35,6 +35,7 @@ class Events(Base):
                       b"alice@example.org\0" + SID.encode() + b"\0"),
                 event(helo="\u00e4", text_="x" * 255, flags=255, code=599)):
             self.smtp.send(EVENT, fields)
+        self.smtp.send(EVENT, event() + event(peer="unknown") + event())
         self.pop.send(EVENT, event(service=POP))
         self.login()
 
@@ -42,6 +43,7 @@ class Events(Base):
         good = event()
         for fields in (
                 b"", good + b"x", good[:-1], event(sid="x"),
+                good + event(sid="x"), good + good[:-1],
                 event(service=POP), event(peer="here"), event(kind=4),
                 event(flags=1 << 20), event(tls="a b"),
                 event(text_="x" * 256), event(why="x" * 48),

@@ -4,11 +4,12 @@ Run by authd_wire.py.
 """
 
 import concurrent.futures
+import socket
 import struct
 import time
 
 from authd_wire_base import (blob, text, a_sid, Peer, scram, Base, START,
-    CANCEL, TLS, SID, SMTP, PASSWORD, NO_TLS_PROOF)
+    CANCEL, TLS, SID, SMTP, POP, PASSWORD, NO_TLS_PROOF)
 
 
 class Sasl(Base):
@@ -24,6 +25,45 @@ class Sasl(Base):
         exchange = r.u32()
         self.assertEqual(r.blob(), b"")
         self.ok(self.smtp.step(exchange, b"\0alice\0" + PASSWORD.encode()))
+
+    def test_session_along(self):
+        right = b"\0alice\0" + PASSWORD.encode()
+        handle, ticket = self.ok(self.smtp.start_new(SMTP, "PLAIN", right),
+                                 new=True)
+        for mail in (self.smtp.mail(handle, "alice@example.org", ticket),
+                     self.smtp.mail(self.smtp.session(SMTP),
+                                    "alice@example.org", ticket)):
+            self.assertEqual(mail.verdict, "OK")
+        self.assertEqual(self.smtp.mail(handle, "alice@example.org").verdict,
+                         "NOAUTH")
+        r = self.smtp.start_new(SMTP, "PLAIN")
+        self.assertEqual(r.verdict, "CONTINUE")
+        self.ok(self.smtp.step(r.u32(), right), new=True)
+        r = self.smtp.start_new(SMTP, "PLAIN", b"\0alice\0wrong",
+                                client="127.0.0.4")
+        self.assertEqual((r.verdict, r.rest), ("BADCRED", b""))
+        for verdict, more in (("VOID", {"claim": "192.0.2.1"}),
+                              ("TEMP", {"gone": True})):
+            r = self.smtp.start_new(SMTP, "PLAIN", right, **more)
+            self.assertEqual((r.verdict, r.rest), (verdict, b""))
+        self.assertEqual(self.pop.start_new(POP, "PLAIN", right).verdict, "OK")
+
+    def test_session_along_is_whole(self):
+        begin = text(TLS) + text("PLAIN") + b"\0" + blob(b"") + text("") + \
+            blob(b"") + blob(b"")
+        along = text(SID) + bytes([SMTP]) + text("")
+        handle = blob(self.smtp.session(SMTP))
+        a, b = socket.socketpair()
+        for fields, fd in ((blob(b"") + begin + along, None),
+                           (blob(b"") + begin + along, a.fileno()),
+                           (blob(b"") + begin, a.fileno()),
+                           (handle + begin + along, None),
+                           (handle + begin, a.fileno())):
+            with self.subTest(fields=fields, fd=fd):
+                self.assertTrue(self.peer("submitd-smtp").dropped(
+                    START, fields, fd))
+        a.close()
+        b.close()
 
     def test_plain_refused(self):
         h = self.smtp.session(SMTP, "127.0.0.2")

@@ -330,7 +330,10 @@ authc_sasl_start(struct authc *a, const struct authc_handle *handle,
 	struct fake_call *c;
 
 	(void)a;
-	fake_must(handle->len == 6 && st->tls[0] != '\0', "START before TLS");
+	fake_must(st->tls[0] != '\0', "START before TLS");
+	fake_must(handle->len == 6 || (st->sock_fd >= 0 &&
+	    st->service == AUTHP_POP && strlen(st->sid) == 16),
+	    "SESSION is wrong");
 	c = fake_ask(AUTHP_SASL_START, fn, ctx, ret_call);
 	c->has_ir = st->ir != NULL;
 	c->is_start = strcmp(st->mech, "PLAIN") == 0;

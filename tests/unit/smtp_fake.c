@@ -291,6 +291,8 @@ fake_answer(authc_fn *fn, void *ctx, enum authp_verdict v, uint32_t *ret_call,
 	c->reply.verdict = fake->authd != AUTHP_OK ? fake->authd : v;
 	c->reply.blob = "ticket";
 	c->reply.blob_len = 6;
+	c->reply.handle = "handle";
+	c->reply.handle_len = 6;
 	c->reply.user = "alice@example.org";
 	c->reply.kind = AUTHP_KIND_SASL;
 	if (ret_call != NULL)
@@ -344,7 +346,8 @@ authc_sasl_start(struct authc *a, const struct authc_handle *handle,
 	const char *mech = st->mech;
 
 	(void)a;
-	if (handle == NULL || handle->len == 0 || *st->tls == '\0')
+	if (*st->tls == '\0' || (handle->len == 0 &&
+	    (st->service != AUTHP_SMTP || !str_is_id(st->sid))))
 		abort();
 	if (strcmp(mech, "LOGIN") == 0 && st->ir == NULL)
 		return fake_prompt(fn, ctx, PROMPT_USER, "Username:",

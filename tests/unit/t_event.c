@@ -11,7 +11,7 @@
 #include "lib/str.h"
 
 static bool up, full;
-static unsigned int sent, sent_owners;
+static unsigned int sent, sent_owners, packets;
 static uint32_t ids;
 
 bool
@@ -36,51 +36,56 @@ ipc_client_id(struct ipc_client *c)
 }
 
 static void
-read_event(const struct msg_out *out)
+read_event(struct msg_in *in)
 {
 	const char *s, *user;
 	const void *p;
-	struct msg_in m;
 	uint64_t u64;
 	uint32_t u32;
 	uint16_t u16;
 	uint8_t kind, u8;
 	size_t len;
 
-	assert_int_equal(msg_open(&m, out->data, out->len), 0);
-	assert_int_equal(m.type, AUTHP_EVENT);
-	msg_get_str(&m, &s, AUTHP_SID_MAX);
-	msg_get_u8(&m, &u8);
-	msg_get_str(&m, &s, AUTHP_ADDRESS_MAX);
-	msg_get_u16(&m, &u16);
-	msg_get_str(&m, &s, AUTHP_TLS_MAX);
-	msg_get_str(&m, &user, AUTHP_USER_MAX);
-	msg_get_str(&m, &s, AUTHP_USER_MAX);
-	msg_get_u8(&m, &kind);
-	msg_get_str(&m, &s, AUTHP_SENDER_MAX);
-	msg_get_str(&m, &s, AUTHP_HELO_MAX);
+	msg_get_str(in, &s, AUTHP_SID_MAX);
+	msg_get_u8(in, &u8);
+	msg_get_str(in, &s, AUTHP_ADDRESS_MAX);
+	msg_get_u16(in, &u16);
+	msg_get_str(in, &s, AUTHP_TLS_MAX);
+	msg_get_str(in, &user, AUTHP_USER_MAX);
+	msg_get_str(in, &s, AUTHP_USER_MAX);
+	msg_get_u8(in, &kind);
+	msg_get_str(in, &s, AUTHP_SENDER_MAX);
+	msg_get_str(in, &s, AUTHP_HELO_MAX);
 	assert_true(str_is_utf8(s, strlen(s)));
 	assert_null(strpbrk(s, "\r\n\t\033"));
-	msg_get_u64(&m, &u64);
-	msg_get_u32(&m, &u32);
-	msg_get_u32(&m, &u32);
-	msg_get_u32(&m, &u32);
-	msg_get_u16(&m, &u16);
-	msg_get_str(&m, &s, AUTHP_STATUS_MAX);
-	msg_get_str(&m, &s, AUTHP_TEXT_MAX);
-	msg_get_str(&m, &s, AUTHP_WHY_MAX);
-	msg_get_blob(&m, &p, &len, AUTHP_SENT_MAX);
-	assert_int_equal(msg_get_end(&m), 0);
+	msg_get_u64(in, &u64);
+	msg_get_u32(in, &u32);
+	msg_get_u32(in, &u32);
+	msg_get_u32(in, &u32);
+	msg_get_u16(in, &u16);
+	msg_get_str(in, &s, AUTHP_STATUS_MAX);
+	msg_get_str(in, &s, AUTHP_TEXT_MAX);
+	msg_get_str(in, &s, AUTHP_WHY_MAX);
+	msg_get_blob(in, &p, &len, AUTHP_SENT_MAX);
+	assert_int_equal(in->error, 0);
+	sent++;
 	sent_owners += kind != 0;
 }
 
 int
 ipc_client_send(struct ipc_client *c, const struct msg_out *m, int fd)
 {
+	struct msg_in in;
+
 	(void)c;
 	assert_int_equal(fd, -1);
-	read_event(m);
-	sent++;
+	assert_int_equal(m->error, 0);
+	assert_int_equal(msg_open(&in, m->data, m->len), 0);
+	assert_int_equal(in.type, AUTHP_EVENT);
+	do
+		read_event(&in);
+	while (in.left > 0);
+	packets++;
 	return 0;
 }
 
@@ -97,14 +102,25 @@ send_one(struct event_queue *q, uint8_t kind)
 	memset(helo, 'x', sizeof(helo) - 1);
 	memcpy(helo, "\033[2J\r\n\xff\xc3", 8);
 	helo[AUTHP_HELO_MAX - 1] = '\xc3';
-	event_send(q, NULL, &e);
+	event_send(q, &e);
+}
+
+static struct loop *loop;
+
+static void
+enough(void *ctx)
+{
+	(void)ctx;
+	loop_stop(loop);
 }
 
 static void
 begin(struct event_queue *q)
 {
-	event_queue_init(q);
-	sent = sent_owners = 0;
+	if (loop == NULL)
+		loop = loop_new();
+	event_queue_init(q, loop, NULL);
+	sent = sent_owners = packets = 0;
 	up = true;
 	full = false;
 }
@@ -113,13 +129,26 @@ static void
 test_sent(void **state)
 {
 	struct event_queue q;
+	struct timer t;
 
 	(void)state;
 	begin(&q);
+	assert_int_equal(timer_init(&t, loop, enough, NULL), 0);
 	send_one(&q, 0);
 	send_one(&q, AUTHP_KIND_SASL);
-	assert_int_equal(sent, 2);
+	send_one(&q, AUTHP_KIND_SASL);
+	assert_int_equal(sent, 0);
+	timer_arm(&t, 2 * EVENT_WAIT_MS);
+	loop_run(loop);
+	assert_int_equal(sent, 3);
+	assert_int_equal(packets, 2);	/* owners' are not mixed with others' */
 	assert_int_equal(q.n, 0);
+	for (unsigned int i = 0; i < EVENT_TOGETHER; i++)
+		send_one(&q, 0);
+	assert_int_equal(sent, 3 + EVENT_TOGETHER);
+	assert_int_equal(packets, 3);
+	timer_free(&t);
+	timer_free(&q.timer);
 }
 
 static void
@@ -140,16 +169,17 @@ test_waits(void **state)
 		send_one(&q, AUTHP_KIND_GRANT);
 	send_one(&q, 0);
 	assert_int_equal(q.n, EVENT_WAITING_MAX);
-	event_drain(&q, NULL);
+	event_drain(&q);
 	assert_int_equal(sent, 0);
 	up = full = true;
-	event_drain(&q, NULL);
+	event_drain(&q);
 	assert_int_equal(sent, 0);
 	full = false;
-	event_drain(&q, NULL);
+	event_drain(&q);
 	assert_int_equal(sent, EVENT_WAITING_MAX);
 	assert_int_equal(sent_owners, EVENT_WAITING_MAX);
 	assert_int_equal(q.n, 0);
+	timer_free(&q.timer);
 }
 
 int

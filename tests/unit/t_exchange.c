@@ -62,7 +62,9 @@ authc_sasl_start(struct authc *a, const struct authc_handle *handle,
     const struct authc_start *st, authc_fn *fn, void *ctx, uint32_t *ret_call)
 {
 	(void)a;
-	assert_int_equal(handle->len, 6);
+	assert_int_equal(handle->len, 0);
+	assert_int_equal(st->sock_fd, 9);
+	assert_string_equal(st->sid, "sid");
 	assert_string_equal(st->tls, "TLS");
 	strcpy(authd.mech, st->mech);
 	authd.has_ir = st->ir != NULL;
@@ -290,8 +292,6 @@ test_bindings(void **state)
 			} else {
 				x = begun(rows[i].mech, first, 0);
 			}
-			assert_int_equal(authd.type, AUTHP_SESSION);
-			answer(AUTHP_OK);
 			assert_int_equal(authd.type, AUTHP_SASL_START);
 			ROW_STR(rows[i].name, authd.mech, rows[i].mech);
 			ROW_STR(rows[i].name, authd.binding, rows[i].binding);
@@ -333,7 +333,6 @@ test_first_message(void **state)
 		ROW_EQ(rows[i].name, exchange_respond(x, rows[i].line,
 		    strlen(rows[i].line)), rows[i].r);
 		if (rows[i].r == 0) {
-			answer(AUTHP_OK);
 			ROW_EQ(rows[i].name, authd.has_ir &&
 			    authd.ir_len == 0, true);
 		} else {
@@ -361,18 +360,15 @@ test_certificate(void **state)
 	join(TLS1_3_VERSION, true);
 	assert_int_equal(tls_peer_fingerprint(server_ssl, want), 0);
 	x = begun("EXTERNAL", NULL, 0);
-	answer(AUTHP_OK);
 	assert_true(authd.has_cert && !authd.has_ir);
 	assert_memory_equal(authd.cert, want, sizeof(want));
 	exchange_free(x);
 	x = begun("PLAIN", "=", 0);	/* nobody's business there */
-	answer(AUTHP_OK);
 	assert_false(authd.has_cert);
 	exchange_free(x);
 	part();
 	join(TLS1_2_VERSION, false);
 	x = begun("EXTERNAL", "=", 0);
-	answer(AUTHP_OK);
 	assert_true(!authd.has_cert && authd.has_ir && authd.ir_len == 0);
 	exchange_free(x);
 	part();
