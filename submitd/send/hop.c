@@ -65,7 +65,8 @@ hop_is_busy(struct hop *h)
 	int64_t now_ms = clock_mono_ms();
 	size_t limit = hop_limit(h);
 
-	if (h->halved_ms > 0 && now_ms - h->halved_ms < HOP_BUSY_MS)
+	/* One that was not up has one connection anyway. */
+	if (!h->up || (h->halved_ms > 0 && now_ms - h->halved_ms < HOP_BUSY_MS))
 		return;
 	h->halved_ms = now_ms;
 	hop_set_limit(h, (h->n_links < limit ? h->n_links : limit) / 2);

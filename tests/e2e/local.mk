@@ -32,6 +32,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_recent.py \
 	tests/e2e/t_reload.py \
 	tests/e2e/t_rfc_smtp.py \
+	tests/e2e/t_routes.py \
 	tests/e2e/t_rule.py \
 	tests/e2e/t_scan.py \
 	tests/e2e/t_sessions.py \
