@@ -21,6 +21,9 @@
 
 #define CTL_OVERRIDES_MAX	64
 #define CTL_WAIT_S		30
+#define CTL_ARGS_MAX		100000
+#define CTL_QUEUE_WHICH		(CTL_USER | CTL_MAIL_FROM | CTL_MAIL_TO | \
+				CTL_SINCE | CTL_HELD)
 
 const struct ctl_cmd ctl_cmds[] = {
 	{ "user add", "USER [KEY=VALUE]...",
@@ -123,14 +126,18 @@ const struct ctl_cmd ctl_cmds[] = {
 	  1, 1, 0, ctl_limits_reset },
 	{ "limits", "USER", "what he may send, what he has, and what is left",
 	  1, 1, 0, ctl_limits },
-	{ "queue list", "", "messages that wait for delivery", 0, 0, CTL_USER,
-	  ctl_queue_list },
-	{ "queue show", "ID", "one message: recipients, tries, last answers",
-	  1, 1, 0, ctl_queue_show },
-	{ "queue flush", "[ID]...", "try these, or all, now", 0, 64, 0,
-	  ctl_queue_flush },
+	{ "queue list", "[ID]...", "messages that wait for delivery, and why",
+	  0, CTL_ARGS_MAX, CTL_QUEUE_WHICH, ctl_queue_list },
+	{ "queue show", "ID...", "a message: recipients, tries, last answers",
+	  0, CTL_ARGS_MAX, CTL_QUEUE_WHICH, ctl_queue_show },
+	{ "queue hold", "ID...|ALL", "keep messages, and try them no more for "
+	  "now", 0, CTL_ARGS_MAX, CTL_QUEUE_WHICH | CTL_ALL, ctl_queue_hold },
+	{ "queue release", "ID...|ALL", "let held messages go on",
+	  0, CTL_ARGS_MAX, CTL_QUEUE_WHICH | CTL_ALL, ctl_queue_release },
+	{ "queue flush", "[ID]...", "try these, or all, now",
+	  0, CTL_ARGS_MAX, CTL_QUEUE_WHICH | CTL_ALL, ctl_queue_flush },
 	{ "queue delete", "ID...|ALL", "remove messages, without a bounce",
-	  1, 64, 0, ctl_queue_delete },
+	  0, CTL_ARGS_MAX, CTL_QUEUE_WHICH | CTL_ALL, ctl_queue_delete },
 	{ "db check", "", "verify the database, while it is in use; exits 0 "
 	  "or 1", 0, 0, 0, ctl_db_check },
 	{ "db backup", "FOLDER", "a copy of the database and its keys, while "
@@ -187,11 +194,16 @@ ctl_help_options(FILE *to)
 	    "  -j, --json        JSON, one object a line\n"
 	    "  --stdin           the password is the first line of the input\n"
 	    "  --user USER       only this user's grants, or messages\n"
+	    "  --from, --to ADDRESS|@DOMAIN, --held\n"
+	    "                    of mail that waits: only what fits; ids may "
+	    "be \"-\":\n"
+	    "                    on the standard input, one a line\n"
 	    "  --all             expired grants too\n"
 	    "  --ip, --from, --to ADDRESS\n"
 	    "                    of why: the client's, a sender, a recipient\n"
 	    "  --scope SCOPE     what a credential is for: all, smtp or pop\n"
-	    "  --since DURATION  how far back recent looks: 12h, 2d (the default)\n"
+	    "  --since DURATION  how far back recent looks: 12h, 2d (the default);\n"
+	    "                    of mail that waits: what arrived since\n"
 	    "  --expires WHEN    30d, 2027-01-31 or 2027-01-31T12:00\n"
 	    "  --ask             of credential add: asks for the password\n"
 	    "  --sending         of user disable: he may still fetch mail\n"
@@ -448,6 +460,7 @@ static const struct option ctl_longs[] = {
 	{ "from", required_argument, NULL, CTL_LONG + CTL_MAIL_FROM },
 	{ "to", required_argument, NULL, CTL_LONG + CTL_MAIL_TO },
 	{ "since", required_argument, NULL, CTL_LONG + CTL_SINCE },
+	{ "held", no_argument, NULL, CTL_LONG + CTL_HELD },
 	{ "ask", no_argument, NULL, CTL_LONG + CTL_ASK },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },

@@ -39,7 +39,8 @@ enum {				/* options; each row says which it takes */
 	CTL_ONE		= 1 << 21,	/* -1 */
 	CTL_MECH	= 1 << 22,	/* -A MECHANISM */
 	CTL_FROM	= 1 << 23,	/* -x rip=ADDRESS */
-	CTL_SINCE	= 1 << 24	/* --since DURATION */
+	CTL_SINCE	= 1 << 24,	/* --since DURATION */
+	CTL_HELD	= 1 << 25	/* --held */
 };
 
 struct ctl {
@@ -209,6 +210,8 @@ int	ctl_blocked_list(struct ctl *c);
 int	ctl_blocked_clear(struct ctl *c);
 int	ctl_queue_list(struct ctl *c);
 int	ctl_queue_show(struct ctl *c);
+int	ctl_queue_hold(struct ctl *c);
+int	ctl_queue_release(struct ctl *c);
 int	ctl_queue_flush(struct ctl *c);
 int	ctl_queue_delete(struct ctl *c);
 int	ctl_db_check(struct ctl *c);

@@ -343,7 +343,7 @@ ctl_said_state(const struct ctl *c, const json_t *r)
 	    ctl_str(r, "state"));
 }
 
-/* What of his waits: it goes on being delivered. */
+/* What of his waits: it is held. */
 static void
 ctl_said_disabled(const struct ctl *c, const json_t *r)
 {
@@ -360,8 +360,9 @@ ctl_said_disabled(const struct ctl *c, const json_t *r)
 		    json_integer(n));
 	ctl_said_state(c, all);
 	if (code == 0 && n > 0 && !c->json)
-		printf("%lld of his messages wait for delivery, which goes on: "
-		    "submitctl queue list --user %s\n", (long long)n,
+		printf("%lld of his messages wait for delivery; they are held "
+		    "until he is enabled: submitctl queue list --user %s\n",
+		    (long long)n,
 		    ctl_str(r, "user"));
 	else if (code != 0)
 		fprintf(stderr, "submitctl: warning: how many of his messages "

@@ -233,6 +233,12 @@ control_fail(struct control_call *c, int code, const char *fmt, ...)
 	    strlen(text), "code", code));
 }
 
+size_t
+control_backlog(const struct control_call *c)
+{
+	return c->broken ? 0 : c->waiting;
+}
+
 uid_t
 control_uid(const struct control_call *c)
 {

@@ -51,6 +51,9 @@ void	control_fail(struct control_call *c, int code, const char *fmt, ...)
 /* As control_done(), with a record of its own in the last packet (stolen). */
 void	control_done_with(struct control_call *c, json_t *record);
 uid_t	control_uid(const struct control_call *c);
+/* Octets that wait to be read; 0 when the caller is gone. Who has much to say
+ * goes on when it is little. */
+size_t	control_backlog(const struct control_call *c);
 
 /* A string argument, or NULL when it is missing or no string. */
 const char *control_arg(const json_t *args, const char *name);

@@ -8,19 +8,18 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/statvfs.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "submitd/spool/spool.h"
+#include "submitd/spool/control_private.h"
 
+#include "lib/clock.h"
 #include "lib/err.h"
-#include "lib/log.h"
+#include "submitd/spool/journal.h"
 
 #define CONTROL_HEADER_MAX 65536u	/* octets of the header that are shown */
 #define CONTROL_LINE_MAX 998u
-#define CONTROL_LIST_MAX 1000u	/* messages of one answer */
 #define CONTROL_RCPTS_MAX 500u		/* in one record: it is one packet */
 
 /* JSON is UTF-8: what is not becomes '?'. */
@@ -44,8 +43,34 @@ control_string(const char *s)
 	return control_text(s, strlen(s));
 }
 
+/* Why something of it waits, in a word. */
+static const char *
+control_why_held(const struct queue_msg *m)
+{
+	return m->held & ENVELOPE_HOLD_ADMIN ? "held" :
+	    m->held & ENVELOPE_HOLD_USER ? "user disabled" : NULL;
+}
+
+static const char *
+control_why(const struct queue_msg *m, const struct queue_rcpt *r)
+{
+	int64_t now_s = clock_now_s();
+
+	if (r->state != ENVELOPE_PENDING && r->state != ENVELOPE_DELIVERED)
+		return "";
+	if (m->held != 0)
+		return control_why_held(m);
+	if (r->state == ENVELOPE_DELIVERED)
+		return "report owed";
+	if (m->wishes.hold_until_s > now_s)
+		return "not yet";
+	if (r->next_try_s > now_s)
+		return "deferred";
+	return r->tries > 0 ? "due again" : "due";
+}
+
 static json_t *
-control_rcpt(const struct queue_rcpt *r)
+control_rcpt(const struct queue_msg *m, const struct queue_rcpt *r)
 {
 	static const char *const states[] = {
 		[ENVELOPE_PENDING] = "pending",
@@ -53,108 +78,111 @@ control_rcpt(const struct queue_rcpt *r)
 		[ENVELOPE_FAILED] = "failed",
 		[ENVELOPE_DELIVERED] = "delivered",
 	};
+	int64_t next_s = r->next_try_s;
 
-	return json_pack("{s:o, s:s, s:I, s:I, s:o}",
+	if (m->wishes.hold_until_s > next_s)
+		next_s = m->wishes.hold_until_s;
+	return json_pack("{s:o, s:s, s:s, s:I, s:I, s:o}",
 	    "address", control_string(r->address), "state", states[r->state],
-	    "tries", (json_int_t)r->tries,
-	    "next_try_s", (json_int_t)r->next_try_s,
+	    "why", control_why(m, r), "tries", (json_int_t)r->tries,
+	    "next_try_s", (json_int_t)(r->state == ENVELOPE_PENDING ?
+	    next_s : 0),
 	    "last", control_string(r->last == NULL ? "" : r->last));
 }
 
-/* One record; of very many recipients the first, and how many there are. */
-static json_t *
+static void
+control_put_held(json_t *o, const struct queue_msg *m)
+{
+	json_t *held = json_array();
+
+	if (m->held & ENVELOPE_HOLD_ADMIN)
+		json_array_append_new(held, json_string("admin"));
+	if (m->held & ENVELOPE_HOLD_USER)
+		json_array_append_new(held, json_string("user"));
+	json_object_set_new(o, "held", held);
+	if (m->held == 0)
+		return;
+	json_object_set_new(o, "held_s", json_integer(m->held_s));
+	json_object_set_new(o, "held_by", control_string(m->held_by == NULL ?
+	    "" : m->held_by));
+}
+
+json_t *
 control_message(const struct queue_msg *m)
 {
 	size_t octets = 0;
-	json_t *rcpts = json_array();
+	json_t *rcpts = json_array(), *o;
 
+	/* Of very many recipients the first, and how many there are. */
 	for (size_t i = 0; i < m->n_rcpts && i < CONTROL_RCPTS_MAX &&
 	    octets < 100000; i++) {
 		const struct queue_rcpt *r = &m->rcpts[i];
 
-		octets += 100 + strlen(r->address) +
+		octets += 120 + strlen(r->address) +
 		    (r->last == NULL ? 0 : strlen(r->last));
-		json_array_append_new(rcpts, control_rcpt(r));
+		json_array_append_new(rcpts, control_rcpt(m, r));
 	}
-	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:o}",
+	o = json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:i, s:o}",
 	    "id", m->id, "sender", control_string(m->sender),
 	    "user", control_string(m->user),
 	    "octets", (json_int_t)m->octets,
 	    "arrived_s", (json_int_t)m->arrived_s,
 	    "n_recipients", (json_int_t)m->n_rcpts,
-	    "n_pending", (json_int_t)m->n_pending, "recipients", rcpts);
+	    "n_pending", (json_int_t)m->n_pending,
+	    "priority", m->wishes.priority, "recipients", rcpts);
+	if (o != NULL)
+		control_put_held(o, m);
+	return o;
 }
 
-/* "user", if it is given: whose the message is. */
-static bool
-control_fits(const struct queue_msg *m, const json_t *args)
+static void
+control_list_one(struct walk *w, struct queue_msg *m)
 {
-	const char *user = control_arg(args, "user");
-
-	return user == NULL || strcasecmp(user, m->user) == 0;
+	control_record(w->call, control_message(m));
 }
 
-/* The messages behind `after` in the order of their ids, which is that of their
- * age: at most `max` into v; returns how many. */
-static size_t
-control_page(struct spool *sp, const json_t *args, const char *after,
-    struct queue_msg **v, size_t max)
+static void
+control_listed(struct walk *w)
 {
-	struct queue_msg *m;
-	size_t n = 0, at;
-
-	for (m = queue_first(sp->queue); m != NULL; m = queue_next(m)) {
-		if (strcmp(m->id, after) <= 0 || !control_fits(m, args))
-			continue;
-		at = n;		/* as a rule it is the last */
-		while (at > 0 && strcmp(v[at - 1]->id, m->id) > 0)
-			at--;
-		if (at == max)
-			continue;
-		if (n < max)
-			n++;
-		memmove(v + at + 1, v + at, (n - at - 1) * sizeof(*v));
-		v[at] = m;
-	}
-	return n;
+	walk_done(w, NULL);
 }
 
 static void
 control_list(void *ctx, struct control_call *call, const json_t *args)
 {
-	struct queue_msg *v[CONTROL_LIST_MAX + 1];
-	const char *after = control_arg(args, "after");
-	const json_t *given = json_object_get(args, "limit");
-	size_t limit = CONTROL_LIST_MAX, n;
+	static const struct walk_work work = {
+		.each = control_list_one, .end = control_listed,
+	};
 
-	if (json_is_integer(given) && json_integer_value(given) > 0 &&
-	    json_integer_value(given) < (json_int_t)limit)
-		limit = (size_t)json_integer_value(given);
-	n = control_page(ctx, args, after == NULL ? "" : after, v, limit + 1);
-	for (size_t i = 0; i < n && i < limit; i++)
-		control_record(call, control_message(v[i]));
-	if (n > limit)
-		control_done_with(call, json_pack("{s:s}", "next",
-		    v[limit - 1]->id));
-	else
-		control_done(call);
+	walk_begin(ctx, call, args, &work);
+}
+
+static void
+control_count_one(struct walk *w, struct queue_msg *m)
+{
+	w->done++;
+	w->pending += m->n_pending;
+	w->n_held += m->held != 0;
+}
+
+static void
+control_counted(struct walk *w)
+{
+	control_done_with(w->call, json_pack("{s:I, s:I, s:I}",
+	    "messages", (json_int_t)w->done,
+	    "recipients_pending", (json_int_t)w->pending,
+	    "held", (json_int_t)w->n_held));
+	walk_free(w);
 }
 
 static void
 control_count(void *ctx, struct control_call *call, const json_t *args)
 {
-	struct spool *sp = ctx;
-	json_int_t messages = 0, pending = 0;
-	struct queue_msg *m;
+	static const struct walk_work work = {
+		.each = control_count_one, .end = control_counted,
+	};
 
-	for (m = queue_first(sp->queue); m != NULL; m = queue_next(m)) {
-		if (!control_fits(m, args))
-			continue;
-		messages++;
-		pending += (json_int_t)m->n_pending;
-	}
-	control_done_with(call, json_pack("{s:I, s:I}", "messages", messages,
-	    "recipients_pending", pending));
+	walk_begin(ctx, call, args, &work);
 }
 
 /* The message that "id" names, or NULL when that was answered already. */
@@ -173,20 +201,14 @@ control_find(struct spool *sp, struct control_call *call, const json_t *args)
 	return m;
 }
 
-static bool
-control_all(const json_t *args)
-{
-	return json_is_true(json_object_get(args, "all"));
-}
-
 /* ------------------------------------------------------------------- show -- */
 
 struct control_show {
 	struct spool		*sp;
 	struct control_call	*call;
 	json_t			*record;	/* the loop's part of it */
-	int			 fd;
-	uint64_t		 octets;
+	int			 fd;		/* -1: it is in the journal */
+	struct store_place	 place;
 	struct envelope		 env;
 	char			*header;
 	size_t			 header_len;
@@ -194,24 +216,52 @@ struct control_show {
 	struct err		 err;
 };
 
+static int
+control_show_file(struct control_show *s, struct envelope_header *h)
+{
+	ssize_t n;
+	int r = store_read_envelope(s->fd, h, &s->env, &s->err);
+
+	if (r != 0)
+		return r;
+	s->header_len = h->content_len < CONTROL_HEADER_MAX ?
+	    (size_t)h->content_len : CONTROL_HEADER_MAX;
+	if ((s->header = malloc(s->header_len + 1)) == NULL)
+		return err_set(&s->err, ERR_NOMEM, "no memory");
+	n = pread(s->fd, s->header, s->header_len, (off_t)h->content_offset);
+	s->header_len = n < 0 ? 0 : (size_t)n;
+	return 0;
+}
+
+static int
+control_show_journal(struct control_show *s, struct envelope_header *h)
+{
+	uint8_t *all = malloc(s->place.len);
+	int r;
+
+	if (all == NULL)
+		return err_set(&s->err, ERR_NOMEM, "no memory");
+	if ((r = journal_read(&s->place, all, &s->err)) == 0)
+		r = store_parse_envelope(all, s->place.len, h, &s->env,
+		    &s->err);
+	if (r == 0 && (s->header = malloc((size_t)h->content_len + 1)) ==
+	    NULL)
+		r = err_set(&s->err, ERR_NOMEM, "no memory");
+	if (r == 0) {
+		s->header_len = (size_t)h->content_len;
+		memcpy(s->header, all + h->content_offset, s->header_len);
+	}
+	free(all);
+	return r;
+}
+
 static void
 control_show_work(void *ctx)
 {
 	struct control_show *s = ctx;
 	struct envelope_header h;
-	ssize_t n;
 
-	s->r = store_read_envelope(s->fd, &h, &s->env, &s->err);
-	if (s->r != 0)
-		return;
-	s->header_len = h.content_len < CONTROL_HEADER_MAX ?
-	    (size_t)h.content_len : CONTROL_HEADER_MAX;
-	if ((s->header = malloc(s->header_len + 1)) == NULL) {
-		s->r = err_set(&s->err, ERR_NOMEM, "no memory");
-		return;
-	}
-	n = pread(s->fd, s->header, s->header_len, (off_t)h.content_offset);
-	s->header_len = n < 0 ? 0 : (size_t)n;
+	s->r = (s->fd < 0 ? control_show_journal : control_show_file)(s, &h);
 }
 
 /* The lines up to the empty one. */
@@ -266,6 +316,15 @@ control_asked(const struct envelope *e)
 }
 
 static void
+control_show_close(struct control_show *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	else
+		journal_release(s->sp->store.journal, &s->place);
+}
+
+static void
 control_show_done(void *ctx)
 {
 	static const char *const kinds[] = {
@@ -303,7 +362,7 @@ control_show_done(void *ctx)
 		control_record(s->call, s->record);
 		control_done(s->call);
 	}
-	close(s->fd);
+	control_show_close(s);
 	envelope_free(&s->env);
 	free(s->header);
 	free(s);
@@ -323,9 +382,13 @@ control_show(void *ctx, struct control_call *call, const json_t *args)
 		control_fail(call, EX_OSERR, "no memory");
 		return;
 	}
+	s->sp = sp;
 	s->call = call;
-	s->fd = store_read_fd(&sp->store, m->id, &err);
-	if (s->fd < 0) {
+	s->fd = -1;
+	s->place = m->place;
+	if (m->place.segment != NULL && !m->place.filed) {
+		journal_hold(&s->place);
+	} else if ((s->fd = store_read_fd(&sp->store, m->id, &err)) < 0) {
 		control_fail(call, EX_IOERR, "%s", err.text);
 		free(s);
 		return;
@@ -335,100 +398,9 @@ control_show(void *ctx, struct control_call *call, const json_t *args)
 	    s) != 0) {
 		control_fail(call, EX_TEMPFAIL, "too much to do; try again");
 		json_decref(s->record);
-		close(s->fd);
+		control_show_close(s);
 		free(s);
 	}
-}
-
-/* ---------------------------------------------------------- flush, delete -- */
-
-static void
-control_flush(void *ctx, struct control_call *call, const json_t *args)
-{
-	struct spool *sp = ctx;
-	struct queue_msg *m;
-	size_t n = 0;
-
-	if (!control_all(args) && control_arg(args, "id") != NULL) {
-		if ((m = control_find(sp, call, args)) == NULL)
-			return;
-		LOG_EV(LOG_NOTICE, "msg.flushed", NULL, KV_A("qid", m->id),
-		    KV_U("uid", control_uid(call)));
-		queue_try_now(m);
-		n = 1;
-	} else {
-		for (m = queue_first(sp->queue); m != NULL; m = queue_next(m)) {
-			queue_try_now(m);
-			n++;
-		}
-	}
-	control_done_with(call, json_pack("{s:I}", "flushed", (json_int_t)n));
-}
-
-struct control_delete {
-	struct control_call	*call;
-	size_t			 waiting;
-	size_t			 deleted;
-	size_t			 failed;
-};
-
-/* One of those that it waits for is over. */
-static void
-control_delete_step(struct control_delete *d)
-{
-	if (--d->waiting > 0)
-		return;
-	if (d->failed > 0)
-		control_fail(d->call, EX_IOERR, "%zu could not be removed, see "
-		    "the log; it is tried again", d->failed);
-	else
-		control_done_with(d->call, json_pack("{s:I}", "deleted",
-		    (json_int_t)d->deleted));
-	free(d);
-}
-
-static void
-control_deleted(void *ctx, const char *id, int r)
-{
-	struct control_delete *d = ctx;
-
-	if (r == 0) {
-		d->deleted++;
-		LOG_EV(LOG_NOTICE, "msg.deleted", NULL, KV_A("qid", id),
-		    KV_U("uid", control_uid(d->call)));
-	} else {
-		d->failed++;
-	}
-	control_delete_step(d);
-}
-
-static void
-control_delete(void *ctx, struct control_call *call, const json_t *args)
-{
-	struct spool *sp = ctx;
-	struct queue_msg *m, *next;
-	struct control_delete *d;
-	bool all = control_all(args);
-
-	m = all ? queue_first(sp->queue) : control_find(sp, call, args);
-	if (m == NULL && all)
-		control_done_with(call, json_pack("{s:i}", "deleted", 0));
-	if (m == NULL)
-		return;
-	if ((d = calloc(1, sizeof(*d))) == NULL) {
-		control_fail(call, EX_OSERR, "no memory");
-		return;
-	}
-	d->call = call;
-	/* One more than there are, so that it is not done before the end. */
-	d->waiting = 1;
-	for (; m != NULL; m = next) {
-		next = all ? queue_next(m) : NULL;
-		d->waiting++;
-		sender_say_gone(sp, m->id);
-		queue_delete(m, control_deleted, d);
-	}
-	control_delete_step(d);
 }
 
 /* ----------------------------------------------------------------- status -- */
@@ -471,8 +443,10 @@ const struct control_verb control_verbs[] = {
 	{ "queue.list",	   control_list,    false },
 	{ "queue.count",   control_count,   false },
 	{ "queue.show",	   control_show,    false },
-	{ "queue.flush",   control_flush,   true },
-	{ "queue.delete",  control_delete,  true },
+	{ "queue.flush",   control_flush_verb, true },
+	{ "queue.hold",	   control_hold_verb, true },
+	{ "queue.release", control_release_verb, true },
+	{ "queue.delete",  control_delete_verb, true },
 	{ "status",	   control_status,  false },
 	{ NULL, NULL, false }
 };

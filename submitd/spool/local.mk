@@ -23,7 +23,9 @@ submitd_spool_libspool_a_SOURCES = submitd/spool/spool.h \
 	submitd/spool/queue.c submitd/spool/queue.h \
 	submitd/spool/flush.c submitd/spool/flush.h \
 	submitd/spool/users.c submitd/spool/limit.c \
-	submitd/spool/recover.c submitd/spool/control.c
+	submitd/spool/recover.c submitd/spool/control.c \
+	submitd/spool/control_walk.c submitd/spool/control_change.c \
+	submitd/spool/control_private.h
 submitd_spool_libspool_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 
 pkglibexec_PROGRAMS += submitd/spool/submitd-spool

@@ -41,34 +41,38 @@ static void
 answer(void *ctx, struct control_call *call, const json_t *args)
 {
 	const char *verb = control_arg(args, "verb");
-	const char *id = control_arg(args, "id");
+	json_t *unknown = json_array(), *id;
+	size_t i, n = 0;
 
 	(void)ctx;
-	if (strcmp(verb, "queue.delete") == 0 && id != NULL &&
-	    strcmp(id, "aaaabbbbccccdddd") != 0) {
-		control_fail(call, EX_NOUSER, "no message %s is queued", id);
-		return;
+	json_array_foreach(json_object_get(args, "ids"), i, id) {
+		n++;
+		if (strcmp(json_string_value(id), "aaaabbbbccccdddd") != 0)
+			json_array_append(unknown, id);
 	}
 	if (strcmp(verb, "queue.list") == 0) {
 		control_record(call, json_pack("{s:s, s:s, s:s, s:I, s:I, s:i,"
-		    " s:i, s:[{s:s, s:s, s:i, s:i, s:s}]}",
+		    " s:i, s:[{s:s, s:s, s:s, s:i, s:i, s:s}]}",
 		    "id", "aaaabbbbccccdddd", "sender", ALICE, "user", ALICE,
 		    "octets", (json_int_t)3 * 1024 * 1024, "arrived_s",
 		    (json_int_t)1700000000, "n_recipients", 1, "n_pending", 1,
 		    "recipients", "address", "bob@example.net", "state",
-		    "pending", "tries", 2, "next_try_s", 1700000300,
+		    "pending", "why", "deferred", "tries", 2, "next_try_s", 1700000300,
 		    "last", "451 \033[31mlater"));
 		control_done(call);
+		json_decref(unknown);
 		return;
 	}
 	if (strcmp(verb, "queue.count") == 0)
 		control_done_with(call, json_pack("{s:i}", "messages", 3));
 	else if (strcmp(verb, "queue.delete") == 0)
-		control_done_with(call, json_pack("{s:i}", "deleted", 1));
+		control_done_with(call, json_pack("{s:i, s:O}", "deleted",
+		    (int)(n - json_array_size(unknown)), "unknown", unknown));
 	else
 		control_done_with(call, json_pack("{s:i, s:i, s:b, s:b, s:b}",
 		    "messages", 1, "recipients_pending", 1, "nospace", 0,
 		    "authd", 1, "send", 1));
+	json_decref(unknown);
 }
 
 /* More than a caller may let wait. */
@@ -517,6 +521,19 @@ t_queue(void **state)
 		{ "queue delete aaaabbbbccccdddd", "", 0, "1 deleted", NULL },
 		{ "queue delete zzz aaaabbbbccccdddd", "", EX_NOUSER,
 		    "1 deleted", NULL },
+		{ "queue delete -", "zzz 1\n\n", EX_NOUSER,
+		    "no message zzz is queued", NULL },
+		{ "queue delete -", "aaaabbbbccccdddd 3.0M\n"
+		    "{\"id\": \"aaaabbbbccccdddd\"}\n{\"id\": 1}\n{\n", 0,
+		    "2 deleted", NULL },
+		{ "queue delete -", "", 0, "0 deleted", NULL },
+		{ "queue delete --user alice@example.org", "", 0, "0 deleted",
+		    NULL },
+		{ "queue list --since soon", "", EX_USAGE, "duration", NULL },
+		{ "queue list", "", 0, "deferred", NULL },
+		{ "queue hold", "", EX_USAGE, "missing", NULL },
+		{ "queue release -j", "", EX_USAGE, "missing", NULL },
+		{ "queue show", "", EX_USAGE, "which messages", NULL },
 		{ "queue delete", "", EX_USAGE, "missing", NULL },
 		{ "queue flush", "", EX_USAGE, "no such verb", NULL },
 	};

@@ -1,0 +1,271 @@
+"""The queue and its commands: why mail waits, hold, release, flush, delete, by
+id, filter and standard input; a disabled user's mail; a user's share; a spool
+that is full."""
+
+import json
+import os
+import pwd
+import subprocess
+import tempfile
+import unittest
+
+from next_hop import NextHop
+from submitd_instance import (ANNA, BOB, IS_ROOT, Instance, Refused, letter,
+                              wait_until)
+
+FRIEND = "friend@elsewhere.test"
+
+
+class Commands(unittest.TestCase):
+    """A next hop that says 451 until it is told not to."""
+
+    def setUp(self):
+        self.hop = NextHop()
+        self.hop.up()
+        self.addCleanup(self.hop.down)
+        self.hop.rule("RCPT", "reply 451 4.7.1 come back later")
+        self.inst = Instance(conf={
+            "next_hop": "127.0.0.1:%d" % self.hop.port,
+            "retry_min": "1h", "retry_max": "1h"})
+        self.addCleanup(self.inst.close)
+
+    def send(self, sender, *rcpts):
+        with self.inst.smtp_as(sender) as w:
+            w.send_mail(sender, list(rcpts), letter("a message", sender=sender))
+
+    def queue(self, *args):
+        return [json.loads(x) for x in self.inst.ctl(
+            "queue", "list", "-j", *args).stdout.splitlines()]
+
+    def deferred(self, n):
+        wait_until(lambda: [m["recipients"][0]["why"] for m in self.queue()]
+                   == n * ["deferred"], what="%d tries" % n)
+
+    def test_all(self):
+        inst = self.inst
+        self.assertEqual(inst.ctl("queue", "list").stdout,
+                         "the queue is empty\n")
+        self.send(ANNA, FRIEND)
+        self.send(ANNA, "other@third.test")
+        self.send(BOB, FRIEND)
+        self.deferred(3)
+        # Why, when next, and what it was told; for people and for programs.
+        m = self.queue("--from", ANNA, "--to", FRIEND)
+        self.assertEqual(len(m), 1)
+        r = m[0]["recipients"][0]
+        self.assertEqual((r["address"], r["state"], r["why"], r["tries"]),
+                         (FRIEND, "pending", "deferred", 1))
+        self.assertIn("451 4.7.1 come back later", r["last"])
+        self.assertGreater(r["next_try_s"], m[0]["arrived_s"])
+        self.assertEqual(m[0]["held"], [])
+        text = inst.ctl("queue", "list").stdout
+        self.assertIn("WHY", text.splitlines()[0])
+        self.assertEqual(text.count(" deferred "), 3)
+        self.assertIn("come back later", text)
+        # Filters.
+        for args, n in ((("--user", BOB), 1), (("--from", "@example.test"), 3),
+                        (("--to", "@third.test"), 1), (("--to", "@x.test"), 0),
+                        (("--since", "1h"), 3), (("--held",), 0),
+                        (("--user", ANNA, "--to", FRIEND), 1),
+                        ((m[0]["id"],), 1), ((m[0]["id"], "--user", BOB), 0)):
+            self.assertEqual(len(self.queue(*args)), n, args)
+        self.assertEqual(inst.ctl("queue", "list", "--held").stdout,
+                         "no message that waits fits\n")
+        r = inst.ctl("queue", "list", "nosuchid", check=False)
+        self.assertEqual(r.returncode, 67)
+        self.assertIn("no message nosuchid is queued", r.stderr)
+        # Shown, by id and by filter.
+        shown = json.loads(inst.ctl("queue", "show", m[0]["id"], "-j").stdout)
+        self.assertEqual(shown["kind"], "sasl")
+        self.assertIn("Subject: a message", shown["headers"])
+        self.assertIn("deferred", inst.ctl("queue", "show", m[0]["id"]).stdout)
+        self.assertEqual(len(inst.ctl("queue", "show", "--user", ANNA,
+                                      "-j").stdout.splitlines()), 2)
+
+        self.hold_and_release(m[0]["id"])
+        # Deleted by what a list printed.
+        listed = inst.ctl("queue", "list", "--user", ANNA, "-j").stdout
+        out = inst.ctl("queue", "delete", "-", input=listed).stdout
+        self.assertEqual(out, "2 deleted\n")
+        self.assertEqual([x["user"] for x in self.queue()], [BOB])
+        self.assertEqual(json.loads(inst.ctl(
+            "queue", "delete", "--from", BOB, "-j").stdout), {"deleted": 1})
+        self.assertTrue(inst.queue_empty())
+        self.assertRegex(inst.log("submitd"), r"ev=msg\.deleted qid=\w+ uid=")
+
+    def hold_and_release(self, qid):
+        inst, tries = self.inst, self.hop.count("RCPT")
+        self.assertEqual(inst.ctl("queue", "hold", qid).stdout, "1 held\n")
+        self.assertEqual(inst.ctl("queue", "hold", qid).stdout, "0 held\n")
+        for kill in (False, True):
+            if kill:
+                inst.kill_all()
+            else:
+                inst.stop()
+            inst.start()
+            held = self.queue("--held")
+            self.assertEqual([x["id"] for x in held], [qid])
+            self.assertEqual(held[0]["held"], ["admin"])
+            self.assertEqual(held[0]["held_by"], "uid %d" % os.getuid())
+            self.assertEqual(held[0]["recipients"][0]["why"], "held")
+        self.assertIn(" held ", inst.ctl("queue", "list").stdout)
+        # What is held is not tried, not even when all are to be.
+        self.assertEqual(inst.ctl("queue", "flush").stdout, "2 flushed\n")
+        wait_until(lambda: self.hop.count("RCPT") >= tries + 2,
+                   what="the other two")
+        self.assertEqual(inst.ctl("queue", "flush", qid).stdout, "0 flushed\n")
+        self.assertEqual(self.queue(qid)[0]["recipients"][0]["tries"], 1)
+        self.assertEqual(json.loads(inst.ctl(
+            "queue", "release", "--held", "-j").stdout), {"released": 1})
+        self.assertEqual(self.queue("--held"), [])
+        inst.ctl("queue", "flush", qid)
+        wait_until(lambda: self.queue(qid)[0]["recipients"][0]["tries"] == 2,
+                   what="its try")
+        for event in ("held", "released", "flushed"):
+            self.assertRegex(inst.log("submitd"),
+                             r"ev=msg\.%s qid=%s uid=" % (event, qid))
+
+    def test_disabled(self):
+        inst = self.inst
+        self.send(ANNA, FRIEND)
+        self.send(BOB, FRIEND)
+        self.deferred(2)
+        out = inst.ctl("user", "disable", ANNA).stdout
+        self.assertIn("1 of his messages wait for delivery; they are held", out)
+        wait_until(lambda: self.queue("--held"), what="the hold")
+        m = self.queue("--held")[0]
+        self.assertEqual((m["user"], m["held"], m["recipients"][0]["why"]),
+                         (ANNA, ["user"], "user disabled"))
+        r = inst.ctl("queue", "release", m["id"], check=False)
+        self.assertEqual(r.returncode, 75)
+        self.assertIn("their user is disabled", r.stderr)
+        inst.kill_all()
+        inst.start()
+        self.assertEqual(len(self.queue("--held")), 1)
+        # Enabled and disabled while submitd is away.
+        inst.ctl("user", "enable", ANNA)
+        wait_until(lambda: not self.queue("--held"), what="the release")
+        submitd = inst.procs.pop("submitd")
+        submitd.terminate()
+        self.assertEqual(submitd.wait(60), 0)
+        inst.ctl("user", "disable", BOB, "--sending")
+        inst.start("submitd")
+        wait_until(lambda: [x["user"] for x in self.queue("--held")] == [BOB],
+                   what="the hold of the other")
+        self.hop.clear()
+        inst.ctl("queue", "flush")
+        wait_until(lambda: [x["user"] for x in self.queue()] == [BOB],
+                   what="delivery of what is not held")
+        inst.ctl("user", "enable", BOB)
+        wait_until(lambda: not self.queue("--held"), what="the release")
+        inst.ctl("queue", "flush")
+        wait_until(inst.queue_empty, what="the end")
+        self.assertRegex(inst.log("submitd"), "ev=user.held user=" + ANNA)
+
+    def test_share(self):
+        """One user may not fill the spool: 452 4.3.1 that names the limit."""
+        inst = self.inst
+        inst.write_conf(spool_user_messages="2", spool_user_limit="1M")
+        inst.reload("submitd")
+        self.send(ANNA, FRIEND)
+        self.send(ANNA, FRIEND)
+        with self.assertRaises(Refused) as e:
+            self.send(ANNA, FRIEND)
+        self.assertEqual(e.exception.reply[0], 452)
+        self.assertTrue(e.exception.reply[1].startswith(
+            "4.3.1 Too much of your mail waits: 2 messages wait for delivery "
+            "at most (spool_user_messages) ["), e.exception.reply)
+        self.send(BOB, FRIEND)
+        inst.ctl("queue", "delete", "--user", ANNA)
+        body = "x" * 70 + "\r\n"
+        with inst.smtp_as(ANNA) as w, self.assertRaises(Refused) as e:
+            w.send_mail(ANNA, [FRIEND], letter("much", body=body * 20000))
+        self.assertEqual(e.exception.reply[0], 452)
+        self.assertTrue(e.exception.reply[1].startswith(
+            "4.3.1 Too much of your mail waits: 1024 KiB wait for delivery at "
+            "most (spool_user_limit) ["), e.exception.reply)
+        self.assertIn("ev=spool.limit user=" + ANNA, inst.log("submitd"))
+        self.assertEqual([m["user"] for m in self.queue()], [BOB])
+
+
+@unittest.skipUnless(IS_ROOT, "mounting a tmpfs takes root")
+class Full(unittest.TestCase):
+    """A spool without any room: what is there is put off and deleted."""
+
+    def setUp(self):
+        self.root = tempfile.mkdtemp(prefix="submitd-full-")
+        self.spool = os.path.join(self.root, "spool")
+        os.mkdir(self.spool)
+        r = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m,mode=0700",
+                            "submitd-test", self.spool], capture_output=True)
+        if r.returncode:
+            self.skipTest("no tmpfs here: %r" % r.stderr)
+        u = pwd.getpwnam("_submitq")
+        os.chown(self.spool, u.pw_uid, u.pw_gid)
+        self.addCleanup(self.clean)
+
+    def clean(self):
+        subprocess.run(["umount", "-l", self.spool], check=False)
+        subprocess.run(["rm", "-rf", self.root], check=False)
+
+    def fill(self):
+        path = os.path.join(self.spool, "ballast")
+        with open(path, "ab", buffering=0) as f:
+            for size in (1 << 20, 4096, 1):
+                try:
+                    while True:
+                        f.write(bytes(size))
+                except OSError:
+                    pass
+        return path
+
+    def test_full(self):
+        with NextHop() as hop, Instance(root=self.root, conf={
+                "next_hop": "127.0.0.1:%d" % hop.port, "spool_min_free": "1M",
+                "retry_min": "1s", "retry_max": "1s"}) as inst:
+            hop.rule("RCPT", "reply 451 4.7.1 come back later")
+
+            def queue():
+                return {m["id"]: m for m in (json.loads(x) for x in inst.ctl(
+                    "queue", "list", "-j").stdout.splitlines())}
+
+            def send(subject):
+                with inst.smtp_as(ANNA) as w:
+                    w.send_mail(ANNA, [FRIEND], letter(subject))
+
+            for n in range(4):
+                send("n %d" % n)
+            wait_until(lambda: [m["recipients"][0]["tries"] > 0 for m in
+                                queue().values()] == 4 * [True], what="tries")
+            ballast = self.fill()
+            with self.assertRaises(Refused) as e:
+                send("no room")
+            self.assertEqual(e.exception.reply[0], 452)
+            # Tries go on, and are remembered.
+            before = {k: m["recipients"][0]["tries"] for k, m in queue().items()}
+            wait_until(lambda: all(m["recipients"][0]["tries"] > before[k] + 1
+                                   for k, m in queue().items()), what="tries")
+            ids = sorted(queue())
+            self.assertEqual(inst.ctl("queue", "hold", ids[3]).stdout,
+                             "1 held\n")
+            self.assertEqual(inst.ctl("queue", "delete", ids[0]).stdout,
+                             "1 deleted\n")
+            hop.clear()
+            inst.ctl("queue", "flush")
+            hop.wait_messages(2)
+            wait_until(lambda: list(queue()) == [ids[3]], what="the held one")
+            os.unlink(ballast)
+            wait_until(lambda: not self.refused(send), what="room")
+            self.assertEqual(list(queue())[0], ids[3])
+
+    @staticmethod
+    def refused(send):
+        try:
+            send("room")
+        except Refused:
+            return True
+        return False
+
+
+if __name__ == "__main__":
+    unittest.main()
