@@ -77,6 +77,7 @@ attempt_make(struct sched *s, struct sched_job *job, enum spoolq_state state,
 	a->fd = -1;
 	a->stage = ATTEMPT_WORKING;
 	a->n_rcpts = attempt_due(job, state, now_ms, a->rcpts);
+	s->n_running++;
 	for (size_t i = 0; i < a->n_rcpts; i++)
 		a->entry->rcpts[a->rcpts[i].index].busy = true;
 	return a;
@@ -141,6 +142,7 @@ attempt_end(struct attempt *a)
 	job->went_away = a->went_away;
 	attempt_free(a);
 	sched_place(s, job);
+	sched_ended(s);
 }
 
 /* The spool could not help: later, and nobody's fault. */
@@ -162,6 +164,7 @@ void
 attempt_cancel(struct attempt *a)
 {
 	const struct dest *d = a->job->dest;
+	struct sched *s = a->sched;
 	bool waits = a->stage != ATTEMPT_WORKING;
 
 	a->entry = NULL;
@@ -170,6 +173,17 @@ attempt_cancel(struct attempt *a)
 		d->ops->cancel(d->ctx, a);
 	if (!waits)
 		attempt_free(a);
+	sched_ended(s);
+}
+
+bool
+attempt_is_ending(const struct attempt *a)
+{
+	const struct dest *d = a->job->dest;
+
+	if (a->stage == ATTEMPT_WORKING)
+		return d->ops != NULL && d->ops->ending(d->ctx, a);
+	return a->stage != ATTEMPT_OPENING;
 }
 
 /* ----------------------------------------------------------- the message -- */

@@ -63,6 +63,9 @@ struct attempt_dest {
 	void	(*opened)(void *ctx, struct attempt *a);
 	/* Forget it, at any time between start and attempt_done(). */
 	void	(*cancel)(void *ctx, struct attempt *a);
+	/* The other side has all of it, and we are to hear what it makes of it:
+	 * who gives up now may deliver it twice. */
+	bool	(*ending)(void *ctx, const struct attempt *a);
 	/* The administrator asks to try now. May be NULL. */
 	void	(*flush)(void *ctx);
 };
@@ -80,6 +83,8 @@ const struct spoolq_msg *attempt_msg(const struct attempt *a);
 void	attempt_open(struct attempt *a);
 /* From the destination: each recipient has its outcome. */
 void	attempt_done(struct attempt *a);
+/* Its end is near, and worth waiting for: see struct attempt_dest. */
+bool	attempt_is_ending(const struct attempt *a);
 /* The message is gone; no results are given any more. */
 void	attempt_cancel(struct attempt *a);
 

@@ -254,6 +254,16 @@ hop_cancel(void *ctx, struct attempt *a)
 		hop_link_free(k);	/* what it says to us is of no use */
 }
 
+static bool
+hop_ending(void *ctx, const struct attempt *a)
+{
+	const struct hop_link *k = a->worker;
+
+	(void)ctx;
+	return k != NULL && k->client != NULL &&
+	    smtp_client_is_ending(k->client);
+}
+
 static void
 hop_flush(void *ctx)
 {
@@ -267,6 +277,7 @@ const struct attempt_dest hop_dest = {
 	.start = hop_start,
 	.opened = hop_opened,
 	.cancel = hop_cancel,
+	.ending = hop_ending,
 	.flush = hop_flush,
 };
 

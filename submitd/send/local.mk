@@ -23,6 +23,7 @@ submitd_send_libsend_a_SOURCES = \
 	submitd/send/schedule.c submitd/send/schedule.h \
 	submitd/send/schedule_private.h \
 	submitd/send/smtp_client.c submitd/send/smtp_client.h \
+	submitd/send/stop.c \
 	submitd/send/smtp_client_auth.c submitd/send/smtp_client_check.c \
 	submitd/send/smtp_client_content.c \
 	submitd/send/smtp_client_envelope.c submitd/send/smtp_client_hello.c \

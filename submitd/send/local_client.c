@@ -256,11 +256,21 @@ local_cancel(void *ctx, struct attempt *a)
 	sched_wake_local(c->sched);
 }
 
+static bool
+local_ending(void *ctx, const struct attempt *a)
+{
+	const struct local_job *j = a->worker;
+
+	(void)ctx;
+	return j != NULL && !TAILQ_EMPTY(&j->calls);
+}
+
 const struct attempt_dest local_dest = {
 	.ready_ms = local_ready_ms,
 	.start = local_start,
 	.opened = local_opened,
 	.cancel = local_cancel,
+	.ending = local_ending,
 };
 
 /* ------------------------------------------------------------ the object -- */

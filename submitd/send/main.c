@@ -53,11 +53,27 @@ send_abandon(void *ctx)
 	(void)ctx;
 }
 
+static void
+send_stopped(void *ctx)
+{
+	struct send *s = ctx;
+
+	loop_stop(s->loop);
+}
+
+static void
+send_stop(void *ctx)
+{
+	struct send *s = ctx;
+
+	sched_stop(s->sched, send_stopped, s);
+}
+
 static const struct child_ops send_ops = {
 	.prepare = send_prepare,
 	.commit = send_commit,
 	.abandon = send_abandon,
-	.stop = NULL,		/* at once: what is under way stays queued */
+	.stop = send_stop,
 };
 
 /* What needs the file system: certificates' defaults, resolv.conf, hosts. */

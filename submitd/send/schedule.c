@@ -471,6 +471,8 @@ sched_pump(void *ctx)
 	struct job_heap_item *i;
 	unsigned int starts = 0;
 
+	if (s->stopping)
+		return;
 	/* Nothing arms it before the end of the turn. */
 	s->timer_ms = INT64_MIN;
 	/* A second may be seen twice: its number and its fraction are read one
@@ -620,7 +622,8 @@ sched_new(struct loop *l, struct conf *conf)
 	s->n_buckets = SCHED_BUCKETS_MIN;
 	s->buckets = calloc(s->n_buckets, sizeof(*s->buckets));
 	if (s->buckets == NULL || dests_init(s) != 0 ||
-	    timer_init(&s->timer, l, sched_pump, s) != 0) {
+	    timer_init(&s->timer, l, sched_pump, s) != 0 ||
+	    timer_init(&s->stop_late, l, sched_stop_late, s) != 0) {
 		dests_free(s);
 		free(s->buckets);
 		free(s);
@@ -639,6 +642,7 @@ sched_free(struct sched *s)
 	dests_free(s);
 	job_heap_free(&s->deadlines);
 	timer_free(&s->timer);
+	timer_free(&s->stop_late);
 	conf_unref(s->conf);
 	free(s->buckets);
 	free(s);

@@ -33,6 +33,12 @@ void	sched_set_local(struct sched *s, const struct attempt_dest *ops,
 void	sched_set_conf(struct sched *s, struct conf *conf);
 const struct conf *sched_conf(const struct sched *s);
 
+/* Begins nothing any more, gives up what can be given up without being delivered
+ * twice, and calls fn(ctx), perhaps at once, when the rest is over or has taken
+ * SCHED_STOP_MS. */
+#define SCHED_STOP_MS	5000
+void	sched_stop(struct sched *s, loop_fn *fn, void *ctx);
+
 /* For spoolq_new(); its ctx is the struct sched. */
 extern const struct spoolq_ops sched_spoolq_ops;
 

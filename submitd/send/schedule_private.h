@@ -55,6 +55,13 @@ struct sched {
 	struct timer		 timer;
 	int64_t			 timer_ms;	/* set for then; INT64_MAX: no */
 	int64_t			 last_ms;	/* of the last pump */
+	size_t			 n_running;	/* attempts */
+
+	/* stop.c */
+	bool			 stopping;	/* nothing is begun any more */
+	struct timer		 stop_late;
+	loop_fn			*stopped;
+	void			*stopped_ctx;
 
 	/* dest.c */
 	struct dest		**dests;
@@ -102,6 +109,10 @@ void	sched_arm(struct sched *s, int64_t at_ms);
 /* A job's attempt is over: it gets its place again, or goes when none of its
  * recipients is open any more, and its message with the last job. */
 void	sched_place(struct sched *s, struct sched_job *job);
+
+/* An attempt is over: perhaps we can end now. */
+void	sched_ended(struct sched *s);
+void	sched_stop_late(void *ctx);	/* of the timer stop_late */
 
 /* The deadlines of RFC 2852. The entry has just been told; it is forgotten. */
 void	deadline_add(struct sched *s, struct sched_entry *e);

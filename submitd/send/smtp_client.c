@@ -340,6 +340,12 @@ smtp_client_quit(struct smtp_client *c)
 	smtp_client_command(c, "QUIT");
 }
 
+bool
+smtp_client_is_ending(const struct smtp_client *c)
+{
+	return c->state == SMTP_CLIENT_END && c->txn != NULL;
+}
+
 const char *
 smtp_client_relay(const struct smtp_client *c)
 {

@@ -96,6 +96,9 @@ void	smtp_client_quit(struct smtp_client *c);
 /* At once, without a word and without callbacks. NULL is fine. */
 void	smtp_client_abort(struct smtp_client *c);
 
+/* The next hop has the whole message, and has not answered yet. */
+bool	smtp_client_is_ending(const struct smtp_client *c);
+
 /* "HOST[192.0.2.1]:25" of the address in use, and "" or "TLSv1.3:…". */
 const char *smtp_client_relay(const struct smtp_client *c);
 const char *smtp_client_tls(const struct smtp_client *c);

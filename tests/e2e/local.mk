@@ -37,6 +37,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_scan.py \
 	tests/e2e/t_sessions.py \
 	tests/e2e/t_start.py \
+	tests/e2e/t_stop.py \
 	tests/e2e/t_submission.py \
 	tests/e2e/t_submitctl.py \
 	tests/e2e/t_telling.py \

@@ -1,0 +1,71 @@
+"""SIGTERM while messages are on their way: what a next hop is just taking is
+waited for, for some seconds, and so nobody gets it twice."""
+
+import time
+import unittest
+
+from next_hop import NextHop
+from submitd_instance import ANNA, BOB, Instance, letter, wait_until
+
+OUT = "friend@elsewhere.test"
+
+
+class Stop(unittest.TestCase):
+    def setUp(self):
+        self.hop = NextHop()
+        self.hop.up()
+        self.addCleanup(self.hop.down)
+        self.inst = Instance(conf={
+            "next_hop": "127.0.0.1:%d" % self.hop.port})
+        self.addCleanup(self.inst.close)
+
+    def send(self, n):
+        with self.inst.smtp_as(ANNA) as w:
+            for i in range(n):
+                w.send_mail(ANNA, [OUT], letter("m%d" % i, to=OUT))
+
+    def restart(self):
+        codes = self.inst.stop()
+        self.assertEqual(set(codes.values()), {0})
+        self.inst.start()
+
+    def test_the_answer_to_the_dot_is_waited_for(self):
+        self.hop.rule("EOD", "slow 2", times=5)
+        self.send(5)
+        self.hop.wait(lambda: self.hop.count("EOD") >= 5)
+        self.restart()
+        wait_until(self.inst.queue_empty, what="the queue being empty")
+        self.assertEqual(len(self.hop.messages), 5)
+
+    def test_but_not_for_ever(self):
+        self.hop.rule("EOD", "hang", times=1)
+        self.send(1)
+        self.hop.wait(lambda: self.hop.count("EOD") >= 1)
+        at = time.monotonic()
+        self.restart()
+        self.assertLess(time.monotonic() - at, 30)
+        self.hop.wait_messages(1)
+
+    def test_nor_for_what_has_not_come_so_far(self):
+        self.hop.rule("RCPT", "hang", times=1)
+        self.send(1)
+        self.hop.wait(lambda: self.hop.count("RCPT") >= 1)
+        at = time.monotonic()
+        self.inst.stop()
+        self.assertLess(time.monotonic() - at, 4)
+        self.inst.start()
+        self.hop.wait_messages(1)
+        wait_until(self.inst.queue_empty, what="the queue being empty")
+
+    def test_a_report_is_queued_once(self):
+        self.hop.rule("RCPT", "reply 550 5.1.1 nobody")
+        for _ in range(3):
+            self.send(3)
+            self.restart()
+        wait_until(self.inst.queue_empty, what="the queue being empty")
+        self.assertEqual(len(self.inst.fetch(ANNA, n=9)), 9)
+        self.assertEqual(self.inst.drop_size(BOB), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
