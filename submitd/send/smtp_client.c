@@ -119,7 +119,7 @@ smtp_client_lost(struct smtp_client *c, bool remote, const char *why)
 	c->conn = NULL;
 	if (c->walking && smtp_client_next_place(c, text)) {
 		smtp_client_enter(c, SMTP_CLIENT_CONNECT);
-		timer_arm(&c->soon, 0);
+		smtp_client_soon(c);
 		return;
 	}
 	c->walking = false;
@@ -292,7 +292,7 @@ const struct conn_ops smtp_client_conn_ops = {
 };
 
 static void
-smtp_client_soon(void *ctx)
+smtp_client_run(void *ctx)
 {
 	struct smtp_client *c = ctx;
 
@@ -302,6 +302,13 @@ smtp_client_soon(void *ctx)
 		smtp_client_on_check(c);
 	else if (c->state == SMTP_CLIENT_TAIL)
 		smtp_client_tail(c);
+}
+
+void
+smtp_client_soon(struct smtp_client *c)
+{
+	if (loop_defer(c->loop, smtp_client_run, c) != 0)
+		timer_arm(&c->soon, 0);
 }
 
 /* ------------------------------------------------------------ the object -- */
@@ -320,14 +327,14 @@ smtp_client_new(struct loop *l, const struct smtp_client_target *to,
 	c->ops = ops;
 	c->ctx = ctx;
 	if (smtp_client_hosts_take(c, to) != 0 ||
-	    timer_init(&c->soon, l, smtp_client_soon, c) != 0) {
+	    timer_init(&c->soon, l, smtp_client_run, c) != 0) {
 		smtp_client_hosts_free(c);
 		free(c);
 		return NULL;
 	}
 	c->state = SMTP_CLIENT_CONNECT;
 	c->walking = true;
-	timer_arm(&c->soon, 0);
+	smtp_client_soon(c);
 	return c;
 }
 

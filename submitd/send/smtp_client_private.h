@@ -87,8 +87,7 @@ struct smtp_client {
 	struct loop			*loop;
 	const struct smtp_client_ops	*ops;
 	void				*ctx;
-	struct timer			 soon;	/* begins what must not begin
-						 * within the caller's call */
+	struct timer			 soon;	/* the same in another turn */
 
 	/* Where to. */
 	char				 hostname[256];
@@ -147,6 +146,9 @@ struct smtp_client {
 
 /* smtp_client.c */
 void	smtp_client_enter(struct smtp_client *c, enum smtp_client_state next);
+/* Goes on with the state when this turn's callbacks are done: what must not begin
+ * within the caller's call. */
+void	smtp_client_soon(struct smtp_client *c);
 /* The time-out starts anew. */
 void	smtp_client_rearm(struct smtp_client *c);
 void	smtp_client_command(struct smtp_client *c, const char *fmt, ...)

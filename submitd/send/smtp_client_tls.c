@@ -25,6 +25,8 @@ smtp_client_level(const struct smtp_client *c)
 {
 	enum conf_tls_level level = c->way.tls;
 
+	if (c->places[c->place].is_unix)
+		return CONF_TLS_NONE;
 	if (level == CONF_TLS_DANE && !smtp_client_host(c)->dane)
 		return CONF_TLS_MAY;
 	/* RFC 8689 section 5: the sender wants it delivered all the same. */

@@ -29,7 +29,7 @@ smtp_client_txn_begin(struct smtp_client *c)
 	c->pos = 0;
 	c->line_end = 2;	/* as if there were a line in front */
 	smtp_client_enter(c, SMTP_CLIENT_CHECK);
-	timer_arm(&c->soon, 0);
+	smtp_client_soon(c);
 }
 
 void
@@ -131,7 +131,7 @@ smtp_client_txn_over_ipv4(struct smtp_client *c)
 	c->n_rcpts = n;
 	c->walking = true;
 	smtp_client_enter(c, SMTP_CLIENT_CONNECT);
-	timer_arm(&c->soon, 0);
+	smtp_client_soon(c);
 	return true;
 }
 

@@ -1,11 +1,14 @@
 """TLS to next hops and our logins there, route by route."""
 
+import hashlib
 import os
 import subprocess
 import unittest
 
+from dns_server import DnsServer
 from next_hop import NextHop
-from submitd_instance import (ANNA, PASSWORDS, Instance, letter, wait_until)
+from submitd_instance import (ANNA, PASSWORDS, Instance, letter, make_cert,
+                              wait_until)
 
 SECRET = "the-secret-of-the-route"
 
@@ -233,6 +236,75 @@ class Logins(Routes):
                              r"ev=reload\.refused .*" + self.secret_file)
         finally:
             os.rename(self.secret_file + ".away", self.secret_file)
+
+
+class Dane(unittest.TestCase):
+    """By MX and TLSA records of a signed zone; all hosts are one server."""
+
+    def setUp(self):
+        self.dns = DnsServer().__enter__()
+        self.inst = Instance(start=False)
+        etc = os.path.join(self.inst.root, "etc")
+        self.pair = make_cert(etc, "dane", "whatever.test")
+        self.hop = NextHop(tls=self.pair)
+        self.hop.up()
+        self.dns.zone("signed.test", self.zone(), signed=True)
+        self.dns.zone("plain.test", "@ MX 10 mx\nmx A 127.0.0.1\n")
+        anchor = self.inst.root + "/anchor.key"
+        self.dns.anchor(anchor)
+        self.inst.env.update(SUBMITD_TEST_DNS=self.dns.where,
+                             SUBMITD_TEST_ANCHOR=anchor)
+        self.inst.extra = """
+route mx {
+	domains = "*"
+	via = mx
+	port = %d
+	tls = dane
+}
+""" % self.hop.port
+        self.inst.write_conf(mx_allow_networks=["127.0.0.0/8"])
+        self.inst.start()
+        self.inst.add_user(ANNA, PASSWORDS[ANNA])
+
+    def tearDown(self):
+        self.inst.close()
+        self.hop.down()
+        self.dns.__exit__(None, None, None)
+
+    def zone(self):
+        key = subprocess.run(
+            ["openssl", "x509", "-in", self.pair[0], "-noout", "-pubkey"],
+            check=True, capture_output=True).stdout
+        der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"],
+                             input=key, check=True, capture_output=True).stdout
+        good = hashlib.sha256(der).hexdigest()
+        text = ""
+        for host, tlsa in (("good", good), ("bad", "00" * 32), ("none", "")):
+            text += "%s MX 10 mx.%s\nmx.%s A 127.0.0.1\n" % ((host,) * 3)
+            if tlsa:
+                text += "_%d._tcp.mx.%s TLSA 3 1 1 %s\n" % (
+                    self.hop.port, host, tlsa)
+        return text
+
+    def send(self, domain):
+        with self.inst.smtp_as(ANNA) as w:
+            w.send_mail(ANNA, ["x@" + domain], letter("by DANE"))
+
+    def test_records_decide(self):
+        self.send("good.signed.test")
+        self.assertTrue(self.hop.wait_messages(1)[0].tls)
+        self.send("bad.signed.test")
+        self.inst.wait_log("submitd", r"ev=msg\.deferred .*bad\.signed.*4\.7\.5")
+        # Without records and without signatures it is tls = may.
+        self.send("none.signed.test")
+        self.send("plain.test")
+        self.hop.wait_messages(3)
+        # What must be under TLS never falls back.
+        wait_until(lambda: self.hop.open_now == 0, 20, "QUIT when idle")
+        self.hop.rule("HANDSHAKE", "drop")
+        self.send("good.signed.test")
+        self.inst.wait_log("submitd", r"ev=msg\.deferred .*good\.signed")
+        self.assertEqual(len(self.hop.messages), 3)
 
 
 if __name__ == "__main__":
