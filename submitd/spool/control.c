@@ -63,7 +63,7 @@ control_why(const struct queue_msg *m, const struct queue_rcpt *r)
 	if (r->state == ENVELOPE_DELIVERED)
 		return "report owed";
 	if (m->wishes.hold_until_s > now_s)
-		return "not yet";
+		return "future release";
 	if (r->next_try_s > now_s)
 		return "deferred";
 	return r->tries > 0 ? "due again" : "due";
@@ -130,8 +130,12 @@ control_message(const struct queue_msg *m)
 	    "n_recipients", (json_int_t)m->n_rcpts,
 	    "n_pending", (json_int_t)m->n_pending,
 	    "priority", m->wishes.priority, "recipients", rcpts);
-	if (o != NULL)
-		control_put_held(o, m);
+	if (o == NULL)
+		return NULL;
+	control_put_held(o, m);
+	if (m->wishes.hold_until_s > 0)
+		json_object_set_new(o, "hold_until_s",
+		    json_integer(m->wishes.hold_until_s));
 	return o;
 }
 

@@ -446,6 +446,10 @@ class Held(Case):
     def test_rfc4865_4_held_shown_and_released(self):
         m = letter("later", to=OUT)
         self.send([OUT, BOB], m, " HOLDFOR=3600")
+        queued = json.loads(inst.ctl("queue", "list", "-j").stdout)
+        self.assertAlmostEqual(queued["hold_until_s"], time.time() + 3600,
+                               delta=60)
+        self.assertIn("future release", inst.ctl("queue", "list").stdout)
         inst.ctl("queue", "flush")
         inst.stop()
         inst.start()

@@ -165,6 +165,46 @@ class Levels(Routes):
         self.waits("may", "unexpected octets")
 
 
+class Required(Routes):
+    """RFC 8689 to next hops that offer REQUIRETLS, and by TLS-Required: No."""
+
+    hop_args = {"extensions": NextHop.EXTENSIONS + ("REQUIRETLS",)}
+    routes = {
+        "may": {"tls": "may"},
+        "verify": {"tls": "verify", "tls_name": "hop.test", "tls_ca": "CA"},
+        "othername": {"tls": "verify", "tls_name": "other.test",
+                      "tls_ca": "CA"},
+    }
+
+    def send_with(self, name, mail="", head=b""):
+        self.since = self.inst.log_size("submitd")
+        with self.inst.smtp_as(ANNA) as w:
+            w.send_mail(ANNA, ["x@%s.test" % name], head + letter("x"), mail)
+
+    def test_rfc8689_4_2_1_it_goes_where_all_is_verified(self):
+        self.send_with("verify", " REQUIRETLS")
+        m = self.hop.wait_messages(1)[0]
+        self.assertIn("REQUIRETLS", m.parameters.split())
+        self.assertTrue(m.tls)
+
+    def test_rfc8689_4_2_1_not_where_nobody_knows_who_it_is(self):
+        self.send_with("may", " REQUIRETLS")
+        self.inst.wait_log("submitd", r"ev=msg\.bounced .*why=5\.7\.30",
+                           self.since)
+        self.assertEqual(self.hop.count("MAIL"), 0)
+
+    def test_rfc8689_4_3_no_lets_it_go_to_whom_it_is_not(self):
+        self.send_with("othername", head=b"TLS-Required: No\r\n")
+        self.assertNotIn("REQUIRETLS",
+                         self.hop.wait_messages(1)[0].parameters)
+
+    def test_rfc8689_4_3_requiretls_wins_over_no(self):
+        self.send_with("othername", " REQUIRETLS", b"TLS-Required: No\r\n")
+        self.inst.wait_log("submitd", r"ev=(msg\.deferred|hop\.down) ",
+                           self.since)
+        self.assertEqual(self.hop.count("MAIL"), 0)
+
+
 class FromStart(Routes):
     hop_args = {"tls_from_start": True}
     routes = {"smtps": {"tls": "verify", "tls_name": "hop.test",
