@@ -86,8 +86,12 @@ resolve_options(struct ub_ctx *ub)
 {
 	static const char *const options[][2] = {
 		{ "do-not-query-localhost:", "no" },
-		{ "outgoing-range:", "128" },
-		{ "num-queries-per-thread:", "128" },
+		{ "outgoing-range:", "512" },
+		{ "num-queries-per-thread:", "512" },
+		/* It blames the name server of the site for what that one cannot
+		 * find out: after a few dead domains it would not ask it at all,
+		 * about any domain, for as long as it remembers. */
+		{ "infra-host-ttl:", "1" },
 		{ "msg-cache-size:", "256k" },
 		{ "rrset-cache-size:", "512k" },
 		{ "key-cache-size:", "256k" },

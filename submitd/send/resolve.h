@@ -22,7 +22,7 @@
 
 #define RESOLVE_ADDRS_MAX	16u
 #define RESOLVE_WAIT_MS		20000	/* for one question */
-#define RESOLVE_OPEN_MAX	256u	/* questions; more of them wait */
+#define RESOLVE_OPEN_MAX	512u	/* questions; more of them wait */
 
 struct resolve;			/* the resolvers */
 struct resolve_ask;		/* one question */

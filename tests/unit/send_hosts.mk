@@ -11,4 +11,4 @@ tests_unit_t_send_tlsa_LDADD = $(SEND_TEST_LIBS)
 tests_unit_t_send_hosts_SOURCES = tests/unit/t_send_hosts.c
 tests_unit_t_send_hosts_LDADD = $(SEND_TEST_LIBS)
 endif
-EXTRA_DIST += tests/e2e/dns_server.py
+EXTRA_DIST += tests/e2e/dns_server.py tests/e2e/t_mx.py
