@@ -317,6 +317,7 @@ void
 hop_link_connect(struct hop_link *k)
 {
 	const struct dest *d = k->hop->dest;
+	struct conf_route as = *d->route;
 	char host[256];
 	uint16_t port;
 
@@ -324,8 +325,11 @@ hop_link_connect(struct hop_link *k)
 	if (conf_route_host(d->route, host, sizeof(host), &port) == 0)
 		(void)str_format(k->attempt->relay, sizeof(k->attempt->relay),
 		    "%s:%u", host, port);
-	k->query = hosts_find(k->hop->hops->resolve, d->conf, d->route,
-	    d->domain, hop_link_hosts, k);
+	/* RFC 8689 section 5: what DNSSEC says counts no more than TLS. */
+	if (d->tls_optional && as.auth == CONF_AUTH_NONE)
+		as.tls = CONF_TLS_MAY;
+	k->query = hosts_find(k->hop->hops->resolve, d->conf, &as, d->domain,
+	    hop_link_hosts, k);
 	if (k->query == NULL)
 		hop_link_failed(k, false, "4.3.0 out of memory");
 }

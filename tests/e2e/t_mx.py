@@ -462,6 +462,19 @@ class Dane(Mx):
                 self.assertEqual(self.sink["a"].count("CONNECT"), 0)
                 self.empty_queue()
 
+    def test_tls_not_required(self):
+        """RFC 8689 section 5: the sender wants it to arrive all the same."""
+        for name in "bad", "bogusmx", "bogustlsa":
+            with self.subTest(name):
+                rcpt = "friend@%s.signed.test" % name
+                sink = self.sink["b" if name == "bad" else "a"]
+                sink.messages.clear()
+                with self.inst.smtp_as(ANNA) as w:
+                    w.send_mail(ANNA, [rcpt],
+                                b"TLS-Required: No\r\n" + letter(to=rcpt))
+                sink.wait_messages(1, 60)
+                wait_until(self.inst.queue_empty, what="an empty queue")
+
 
 del Mx
 
