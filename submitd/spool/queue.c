@@ -143,34 +143,47 @@ queue_msg_free(struct queue_msg *m)
 
 /* ----------------------------------------------------------- operations -- */
 
+/* It is tried again in a while. */
+static void
+queue_stick(struct queue_msg *m)
+{
+	m->stuck = true;
+	TAILQ_INSERT_TAIL(&m->queue->stuck, m, again);
+	timer_arm(&m->queue->retry, QUEUE_STUCK_MS);
+}
+
+static void
+queue_op_failed(struct queue_msg *m, const struct store_op *op)
+{
+	/* Once, however often it is tried: a full disk has thousands. */
+	if (!m->complained)
+		LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", m->id),
+		    KV_A("op", op->kind == STORE_REMOVE ? "remove" :
+		    op->kind == STORE_MOVE ? "move" : "result"),
+		    KV_T("why", op->err.text));
+	m->complained = true;
+	/* Whoever waits for the removal hears of the failure; it is tried
+	 * again all the same. */
+	if (op->kind == STORE_REMOVE && m->gone != NULL) {
+		m->gone(m->gone_ctx, m->id, op->r);
+		m->gone = NULL;
+	}
+	queue_stick(m);
+}
+
 static void
 queue_op_done(struct store_op *op)
 {
 	struct queue_msg *m = op->ctx;
-	struct queue *q = m->queue;
 
 	m->busy = false;
 	if (op->r != 0) {
-		/* Once, however often it is tried: a full disk has thousands. */
-		if (!m->complained)
-			LOG_EV(LOG_ERR, "spool.fault", NULL,
-			    KV_A("qid", m->id), KV_A("op",
-			    op->kind == STORE_REMOVE ? "remove" :
-			    op->kind == STORE_MOVE ? "move" : "result"),
-			    KV_T("why", op->err.text));
-		m->complained = true;
-		/* Whoever waits for the removal hears of the failure; it is
-		 * tried again all the same. */
-		if (op->kind == STORE_REMOVE && m->gone != NULL) {
-			m->gone(m->gone_ctx, m->id, op->r);
-			m->gone = NULL;
-		}
-		m->stuck = true;
-		TAILQ_INSERT_TAIL(&q->stuck, m, again);
-		timer_arm(&q->retry, QUEUE_STUCK_MS);
+		queue_op_failed(m, op);
+		free(op);
 		return;
 	}
 	if (op->kind == STORE_REMOVE) {
+		free(op);
 		if (m->gone != NULL)
 			m->gone(m->gone_ctx, m->id, 0);
 		queue_msg_free(m);
@@ -178,6 +191,7 @@ queue_op_done(struct store_op *op)
 	}
 	m->complained = false;
 	m->end += op->len;
+	free(op);
 	buf_free(&m->flight);
 	queue_kick(m);
 }
@@ -186,34 +200,35 @@ queue_op_done(struct store_op *op)
 static void
 queue_kick(struct queue_msg *m)
 {
+	struct store_op *op;
+
 	if (m->busy || m->stuck)
 		return;
-	memset(&m->op, 0, sizeof(m->op));
-	memcpy(m->op.id, m->id, sizeof(m->op.id));
-	m->op.done = queue_op_done;
-	m->op.ctx = m;
-	m->op.place = &m->place;
-	if (m->removing) {
-		m->op.kind = STORE_REMOVE;
-		m->op.lazy = m->gone == NULL;
-	} else {
-		if (buf_len(&m->flight) == 0) {
-			struct buf empty = m->flight;
+	if (!m->removing && buf_len(&m->flight) == 0) {
+		struct buf empty = m->flight;
 
-			m->flight = m->records;
-			m->records = empty;
-		}
-		if (buf_len(&m->flight) == 0 &&
-		    !(m->place.moving && m->place.segment != NULL))
-			return;
-		m->op.kind = buf_len(&m->flight) == 0 ? STORE_MOVE :
-		    STORE_RESULTS;
-		m->op.data = buf_data(&m->flight);
-		m->op.len = buf_len(&m->flight);
-		m->op.offset = m->end;
+		m->flight = m->records;
+		m->records = empty;
 	}
+	if (!m->removing && buf_len(&m->flight) == 0 &&
+	    !(m->place.moving && m->place.segment != NULL))
+		return;
+	if ((op = calloc(1, sizeof(*op))) == NULL) {
+		queue_stick(m);
+		return;
+	}
+	op->kind = m->removing ? STORE_REMOVE :
+	    buf_len(&m->flight) == 0 ? STORE_MOVE : STORE_RESULTS;
+	memcpy(op->id, m->id, sizeof(op->id));
+	op->done = queue_op_done;
+	op->ctx = m;
+	op->place = &m->place;
+	op->lazy = m->removing && m->gone == NULL;
+	op->data = buf_data(&m->flight);
+	op->len = m->removing ? 0 : buf_len(&m->flight);
+	op->offset = m->end;
 	m->busy = true;
-	flush_add(m->queue->flush, &m->op);
+	flush_add(m->queue->flush, op);
 }
 
 static void

@@ -81,7 +81,6 @@ struct queue_msg {
 	struct buf		 records;	/* not yet in an op */
 	struct buf		 flight;	/* what op writes */
 	uint64_t		 end;		/* where records go */
-	struct store_op		 op;
 	queue_gone_fn		*gone;
 	void			*gone_ctx;
 };

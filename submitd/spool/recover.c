@@ -10,6 +10,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,9 @@
 #include "lib/fio.h"
 #include "lib/log.h"
 #include "submitd/spool/journal.h"
+
+#define RECOVER_THREADS 7u	/* beside our own */
+#define RECOVER_SOME 2048u	/* files, before the next are read */
 
 static void
 recover_list_free(char **names, size_t n)
@@ -89,38 +94,70 @@ recover_apply(void *ctx, const struct envelope_result *r)
 	(void)queue_msg_apply(ctx, r);
 }
 
-/* Reads one file and queues it. */
+/* What was found in one file; threads read many at a time. */
+struct recover_one {
+	const char		*name;
+	struct queue_msg	*msg;
+	uint64_t		 offset, octets, end;
+	int			 r;
+	struct err		 err;
+};
+
 static int
-recover_read(struct spool *sp, int fd, const char *name, struct err *reterr)
+recover_read(int fd, struct recover_one *o)
 {
 	struct envelope_header h;
 	struct envelope e;
-	struct queue_msg *m;
-	uint64_t end;
 	struct stat sb;
 	int r;
 
 	if (fstat(fd, &sb) != 0)
-		return err_sys(reterr, "cannot look at it");
+		return err_sys(&o->err, "cannot look at it");
 	if (!S_ISREG(sb.st_mode))
-		return err_set(reterr, ERR_CORRUPT, "not a file");
-	if ((r = store_read_envelope(fd, &h, &e, reterr)) != 0)
+		return err_set(&o->err, ERR_CORRUPT, "not a file");
+	if ((r = store_read_envelope(fd, &h, &e, &o->err)) != 0)
 		return r;
-	if (strcmp(e.id, name) != 0)
-		r = err_set(reterr, ERR_CORRUPT, "it is named %s inside", e.id);
-	m = r == 0 ? queue_msg_new(&e) : NULL;
-	if (r == 0 && m == NULL)
-		r = err_set(reterr, ERR_NOMEM, "no memory");
+	if (strcmp(e.id, o->name) != 0)
+		r = err_set(&o->err, ERR_CORRUPT, "it is named %s inside",
+		    e.id);
+	else if ((o->msg = queue_msg_new(&e)) == NULL)
+		r = err_set(&o->err, ERR_NOMEM, "no memory");
 	envelope_free(&e);
 	if (r == 0)
-		r = store_read_results(fd, &h, recover_apply, m, &end, reterr);
+		r = store_read_results(fd, &h, recover_apply, o->msg, &o->end,
+		    &o->err);
 	if (r != 0) {
-		queue_msg_free(m);
+		queue_msg_free(o->msg);
+		o->msg = NULL;
 		return r;
 	}
-	m->place.filed = true;
-	queue_add(sp->queue, m, h.content_offset, h.content_len, end);
+	o->offset = h.content_offset;
+	o->octets = h.content_len;
+	o->msg->place.filed = true;
 	return 0;
+}
+
+static void
+recover_open(int dir, struct recover_one *o)
+{
+	int fd;
+
+	if (!str_is_id(o->name)) {
+		o->r = err_set(&o->err, ERR_CORRUPT,
+		    "its name is no queue id");
+		return;
+	}
+	/* O_NONBLOCK: somebody may have put a FIFO there. */
+	fd = openat(dir, o->name,
+	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 && (errno == ELOOP || errno == ENXIO))
+		o->r = err_set(&o->err, ERR_CORRUPT, "not a file");
+	else if (fd < 0)
+		o->r = err_sys(&o->err, "cannot open it");
+	else
+		o->r = recover_read(fd, o);
+	if (fd >= 0)
+		close(fd);
 }
 
 static void
@@ -134,50 +171,83 @@ recover_set_aside(struct spool *sp, const char *name, const char *why)
 	    KV_T("fault", r == 0 ? NULL : err.text));
 }
 
+/* Queues what was read. */
 static int
-recover_file(struct spool *sp, const char *name, struct err *reterr)
+recover_one(struct spool *sp, struct recover_one *o, struct err *reterr)
 {
-	struct err err;
-	int fd, r;
-
-	if (!str_is_id(name)) {
-		recover_set_aside(sp, name, "its name is no queue id");
-		return 0;
-	}
-	/* O_NONBLOCK: somebody may have put a FIFO there. */
-	fd = openat(sp->store.queue, name,
-	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 && (errno == ELOOP || errno == ENXIO))
-		r = err_set(&err, ERR_CORRUPT, "not a file");
-	else if (fd < 0)
-		r = err_sys(&err, "cannot open it");
-	else
-		r = recover_read(sp, fd, name, &err);
-	if (fd >= 0)
-		close(fd);
-	if (r == ERR_NOMEM)
+	if (o->r == 0)
+		queue_add(sp->queue, o->msg, o->offset, o->octets, o->end);
+	else if (o->r == ERR_NOMEM)
 		return err_set(reterr, ERR_NOMEM, "no memory for the queue");
-	if (r == ERR_CORRUPT)
-		recover_set_aside(sp, name, err.text);
-	else if (r != 0)
+	else if (o->r == ERR_CORRUPT)
+		recover_set_aside(sp, o->name, o->err.text);
+	else
 		/* Perhaps it can be read another time: it stays. */
-		LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", name),
-		    KV_A("op", "recover"), KV_T("why", err.text));
+		LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", o->name),
+		    KV_A("op", "recover"), KV_T("why", o->err.text));
 	return 0;
+}
+
+struct recover_share {
+	int			 dir;
+	struct recover_one	*ones;
+	size_t			 n;
+	atomic_size_t		 next;
+};
+
+static void *
+recover_thread(void *arg)
+{
+	struct recover_share *s = arg;
+	size_t i;
+
+	while ((i = atomic_fetch_add(&s->next, 1)) < s->n)
+		recover_open(s->dir, &s->ones[i]);
+	return NULL;
+}
+
+/* Reads some files on threads: a disk that has to fetch them serves several at
+ * a time better than one. */
+static void
+recover_some(int dir, struct recover_one *ones, size_t n)
+{
+	struct recover_share s = { .dir = dir, .ones = ones, .n = n };
+	pthread_t threads[RECOVER_THREADS];
+	unsigned int started = 0;
+
+	while (started < RECOVER_THREADS && started + 1 < n &&
+	    pthread_create(&threads[started], NULL, recover_thread, &s) == 0)
+		started++;
+	(void)recover_thread(&s);
+	while (started > 0)
+		pthread_join(threads[--started], NULL);
 }
 
 static int
 recover_files(struct spool *sp, struct err *reterr)
 {
+	struct recover_one *ones = calloc(RECOVER_SOME, sizeof(*ones));
 	char **names;
-	size_t n;
+	size_t n, at, k;
 	int r;
 
-	if ((r = recover_list(sp->store.queue, &names, &n, reterr)) != 0)
+	if (ones == NULL)
+		return err_set(reterr, ERR_NOMEM, "no memory");
+	if ((r = recover_list(sp->store.queue, &names, &n, reterr)) != 0) {
+		free(ones);
 		return r;
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = recover_file(sp, names[i], reterr);
+	}
+	for (at = 0; r == 0 && at < n; at += k) {
+		k = n - at < RECOVER_SOME ? n - at : RECOVER_SOME;
+		memset(ones, 0, k * sizeof(*ones));
+		for (size_t i = 0; i < k; i++)
+			ones[i].name = names[at + i];
+		recover_some(sp->store.queue, ones, k);
+		for (size_t i = 0; i < k && r == 0; i++)
+			r = recover_one(sp, &ones[i], reterr);
+	}
 	recover_list_free(names, n);
+	free(ones);
 	return r;
 }
 

@@ -1,7 +1,8 @@
 # the spool and the Maildir writer
 if HAVE_CMOCKA
 SPOOL_TESTS = tests/unit/t_envelope tests/unit/t_store tests/unit/t_spool \
-	tests/unit/t_spool_faults tests/unit/t_spool_loss
+	tests/unit/t_spool_faults tests/unit/t_spool_loss \
+	tests/unit/t_spool_start
 SPOOL_FAKE = tests/unit/spool_fake.c tests/unit/spool_fake.h
 check_PROGRAMS += $(SPOOL_TESTS)
 TESTS += $(SPOOL_TESTS)
@@ -22,6 +23,9 @@ tests_unit_t_spool_LDADD = $(SPOOL_LIBS)
 tests_unit_t_spool_faults_SOURCES = tests/unit/t_spool_faults.c $(SPOOL_FAKE)
 tests_unit_t_spool_faults_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_t_spool_faults_LDADD = $(SPOOL_LIBS)
+tests_unit_t_spool_start_SOURCES = tests/unit/t_spool_start.c
+tests_unit_t_spool_start_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_t_spool_start_LDADD = $(SPOOL_LIBS)
 tests_unit_t_spool_loss_SOURCES = tests/unit/t_spool_loss.c \
 	tests/unit/loss_disk.c tests/unit/loss_disk.h
 tests_unit_t_spool_loss_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)

@@ -1,0 +1,239 @@
+/*
+ * t_spool_start.c - the start of submitd-spool with a long queue: how long it
+ * takes, and how much memory a message.
+ *
+ *	t_spool_start journal|files MESSAGES OCTETS DIR
+ * measures it with the disk's cache emptied of them.
+ */
+#include "config.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "submitd/spool/journal.h"
+#include "submitd/spool/spool.h"
+#include "tests/unit/unit.h"
+
+#define AT_ONCE 200u
+#define MEMORY_MAX 1024u	/* octets of a message in the queue */
+
+struct one {
+	struct store_op	 op;
+	struct store_place place;
+	char		*body;
+};
+
+static struct loop *loop;
+static unsigned int left;
+
+static void
+op_done(struct store_op *op)
+{
+	struct one *o = op->ctx;
+
+	assert_int_equal(op->r, 0);
+	o->place = (struct store_place){ 0 };
+	if (--left == 0)
+		loop_stop(loop);
+}
+
+static void
+add_one(struct flush *f, struct one *o, size_t octets)
+{
+	static char sender[] = "anna.sender@example.org",
+	    user[] = "anna.sender@example.org", empty[] = "",
+	    rcpt[] = "bob.recipient@example.com";
+	static char *rcpts[] = { rcpt };
+	struct envelope e = { .sender = sender, .user = user, .kind = 1,
+		.peer = empty, .tls = empty, .mech = empty, .sid = empty,
+		.helo = empty, .envid = empty, .arrived_s = 1,
+		.rcpts = rcpts, .n_rcpts = 1 };
+
+	str_id(e.id);
+	memset(&o->op, 0, sizeof(o->op));
+	o->op.kind = STORE_COMMIT;
+	memcpy(o->op.id, e.id, sizeof(e.id));
+	assert_int_equal(store_file_new(&e, "", 0, &o->op.file), 0);
+	o->op.place = &o->place;
+	o->op.data = o->body;
+	o->op.len = octets;
+	o->op.done = op_done;
+	o->op.ctx = o;
+	left++;
+	flush_add(f, &o->op);
+}
+
+static void
+tick(void *ctx)
+{
+	(void)ctx;
+	loop_stop(loop);
+}
+
+/* A queue of so many, in a spool that is then left. The places of those that
+ * are in the journal are forgotten, which keeps them there. */
+static void
+fill(const char *path, unsigned int messages, size_t octets, uint32_t segment)
+{
+	static struct one ones[AT_ONCE];
+	struct journal_status status = { .ready = 2 };
+	struct timer t = { 0 };
+	struct store st;
+	struct flush *f;
+	struct err err;
+
+	assert_int_equal(store_open(&st, path, getuid(), getgid(), &err), 0);
+	journal_set_size(st.journal, segment);
+	f = flush_new(loop, &st);
+	flush_start(f);
+	assert_int_equal(timer_init(&t, loop, tick, NULL), 0);
+	for (unsigned int i = 0; i < AT_ONCE; i++) {
+		ones[i].body = malloc(octets);
+		memset(ones[i].body, 'x', octets);
+	}
+	while (messages > 0) {
+		do {
+			if (segment != 0)
+				journal_status(st.journal, &status);
+			timer_arm(&t, 1);
+			if (status.ready == 0)
+				loop_run(loop);
+		} while (status.ready == 0);
+		timer_stop(&t);
+		for (unsigned int i = 0; i < AT_ONCE && messages > 0;
+		    i++, messages--)
+			add_one(f, &ones[i], octets);
+		loop_run(loop);
+	}
+	timer_free(&t);
+	for (unsigned int i = 0; i < AT_ONCE; i++)
+		free(ones[i].body);
+	flush_free(f);
+	store_close(&st);
+}
+
+/* Out of the cache, as far as that is ours to say. */
+static void
+cool(const char *path, const char *folder)
+{
+	char dir[600];
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(dir, sizeof(dir), "%s/%s", path, folder);
+	d = opendir(dir);
+	while ((e = readdir(d)) != NULL) {
+		int fd = openat(dirfd(d), e->d_name, O_RDONLY);
+
+		if (fd >= 0) {
+			(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+			close(fd);
+		}
+	}
+	closedir(d);
+}
+
+static void
+told(void *ctx)
+{
+	(void)ctx;
+}
+
+static void
+gone(void *ctx, struct queue_msg *m)
+{
+	(void)ctx;
+	(void)m;
+}
+
+struct started {
+	size_t	 messages, octets;
+	int64_t	 us;
+};
+
+static struct started
+start(const char *path, uint32_t segment)
+{
+	static const struct queue_hooks hooks = { .told = told,
+		.left = gone };
+	struct started s = { 0 };
+	size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+	struct spool sp = { .loop = loop };
+	struct err err;
+
+	s.us = clock_now_us();
+	assert_int_equal(store_open(&sp.store, path, getuid(), getgid(),
+	    &err), 0);
+	journal_set_size(sp.store.journal, segment);
+	sp.flush = flush_new(loop, &sp.store);
+	sp.queue = queue_new(loop, sp.flush, &hooks, &sp);
+	assert_int_equal(recover_run(&sp, &err), 0);
+	s.us = clock_now_us() - s.us;
+	s.messages = queue_count(sp.queue);
+	s.octets = mallinfo2().uordblks + mallinfo2().hblkhd - before;
+	flush_free(sp.flush);
+	queue_free(sp.queue);
+	store_close(&sp.store);
+	return s;
+}
+
+static struct started
+measure(bool files, unsigned int messages, size_t octets, const char *parent)
+{
+	uint32_t segment = files ? 0 : JOURNAL_SIZE;
+	char root[256], cmd[300];
+	struct started s;
+
+	snprintf(root, sizeof(root), "%s/t_start.XXXXXX", parent);
+	assert_non_null(mkdtemp(root));
+	fill(root, messages, octets, segment);
+	cool(root, files ? "queue" : "journal");
+	s = start(root, JOURNAL_SIZE);
+	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", root);
+	assert_int_equal(system(cmd), 0);
+	return s;
+}
+
+static void
+test_start(void **state)
+{
+	static const unsigned int messages = 5000;
+
+	(void)state;
+	for (int files = 0; files < 2; files++) {
+		struct started s = measure(files, messages, 1000, "/tmp");
+
+		assert_int_equal(s.messages, messages);
+		/* Without what a sanitizer adds. */
+#ifndef __SANITIZE_ADDRESS__
+		assert_true(s.octets / messages <= MEMORY_MAX);
+#endif
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_start),
+	};
+	struct started s;
+
+	umask(077);
+	loop = loop_new();
+	log_open("t_spool_start", "t_spool_start", "/dev/null");
+	if (argc != 5)
+		return cmocka_run_group_tests(tests, NULL, NULL);
+	s = measure(strcmp(argv[1], "files") == 0,
+	    (unsigned int)atoi(argv[2]), (size_t)atol(argv[3]), argv[4]);
+	printf("%zu messages: %.2f s, %zu octets of memory each\n",
+	    s.messages, (double)s.us / 1e6, s.octets / (s.messages + !s.messages));
+	return 0;
+}
