@@ -143,8 +143,12 @@ hosts_tell_fate(struct hosts_query *q, enum hosts_fate fate)
 		    "4.7.5 DNSSEC or DANE does not verify for" },
 	};
 
-	hosts_tell(q, q->by_mx ? table[fate].verdict : HOSTS_TEMP, NULL,
-	    q->by_mx ? table[fate].by_mx : table[fate].host);
+	if (fate == HOSTS_BOGUS && !resolve_validates(q->resolve))
+		hosts_tell(q, HOSTS_TEMP, NULL, "4.7.5 there is no trust "
+		    "anchor for DNSSEC, which tls = dane needs; to");
+	else
+		hosts_tell(q, q->by_mx ? table[fate].verdict : HOSTS_TEMP, NULL,
+		    q->by_mx ? table[fate].by_mx : table[fate].host);
 }
 
 static void

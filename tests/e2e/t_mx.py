@@ -475,6 +475,33 @@ class Dane(Mx):
                 sink.wait_messages(1, 60)
                 wait_until(self.inst.queue_empty, what="an empty queue")
 
+    def test_requiretls(self):
+        """RFC 8689 section 4.2.1: MX records that are secure, a certificate
+        that is verified, and a host that knows the word, or a report."""
+        sink, c = self.sink["a"], self.sink["c"]
+        for s in sink, c:
+            s.begin_anew([*NextHop.EXTENSIONS, "REQUIRETLS"])
+        try:
+            with self.inst.smtp_as(ANNA) as w:
+                for rcpt in ("friend@good.signed.test", "nosig@good.plain.test",
+                             "notlsa@none.signed.test"):
+                    w.send_mail(ANNA, [rcpt], letter(to=rcpt), " REQUIRETLS")
+            m = sink.wait_messages(1, 60)[0]
+            self.assertEqual(m.recipients, ["friend@good.signed.test"])
+            self.assertIn("REQUIRETLS", m.parameters)
+            told = {}
+            for raw in self.inst.fetch(ANNA, n=2):
+                fields = email.message_from_bytes(raw).get_payload()[1] \
+                    .get_payload()[1]
+                told[fields["Final-Recipient"].split("; ")[1].split("@")[0]] \
+                    = fields["Status"]
+            self.assertEqual(told, {"nosig": "5.7.30", "notlsa": "5.7.30"})
+            self.assertEqual(len(sink.messages), 1)
+            self.assertFalse(c.messages)
+        finally:
+            for s in sink, c:
+                s.begin_anew(NextHop.EXTENSIONS)
+
 
 del Mx
 
