@@ -18,6 +18,7 @@
 #include "submitd/send/attempt.h"
 
 #include "lib/clock.h"
+#include "lib/fio.h"
 #include "lib/log.h"
 #include "lib/str.h"
 #include "submitd/send/dsn.h"
@@ -126,6 +127,7 @@ attempt_free(struct attempt *a)
 	free(a->rcpts);
 	if (a->fd >= 0)
 		close(a->fd);
+	free(a->content);
 	free(a);
 }
 
@@ -188,12 +190,38 @@ attempt_is_ending(const struct attempt *a)
 
 /* ----------------------------------------------------------- the message -- */
 
+/* A copy, for as long as the attempt takes. */
+static int
+attempt_keep(struct attempt *a, const void *content, size_t len)
+{
+	if (len != attempt_msg(a)->octets)
+		return ERR_FORMAT;
+	free(a->content);
+	a->content = malloc(len + 1);
+	if (a->content == NULL)
+		return ERR_NOMEM;
+	memcpy(a->content, content, len);
+	return 0;
+}
+
+int
+attempt_file(struct attempt *a)
+{
+	if (a->fd < 0 && a->content != NULL)
+		a->fd = fio_memfd("message", a->content,
+		    (size_t)attempt_msg(a)->octets);
+	return a->fd;
+}
+
 static void
-attempt_opened(void *ctx, int fd, uint64_t offset)
+attempt_opened(void *ctx, int fd, uint64_t offset, const void *content,
+    size_t len)
 {
 	struct attempt *a = ctx;
 	const struct dest *d;
 	bool report = a->stage == ATTEMPT_REPORT_OPENING;
+
+	bool open;
 
 	a->fd = fd;
 	a->offset = offset;
@@ -201,11 +229,13 @@ attempt_opened(void *ctx, int fd, uint64_t offset)
 		attempt_free(a);
 		return;
 	}
+	open = fd >= 0 || (content != NULL && attempt_keep(a, content,
+	    len) == 0);
 	d = a->job->dest;
 	a->stage = ATTEMPT_WORKING;
-	if (fd >= 0 && report) {
+	if (open && report) {
 		attempt_report(a);
-	} else if (fd >= 0) {
+	} else if (open) {
 		d->ops->opened(d->ctx, a);
 	} else {
 		if (!report)
@@ -223,7 +253,7 @@ attempt_open(struct attempt *a)
 		a->stage = ATTEMPT_OPENING;
 	if (spoolq_open(a->sched->spool, attempt_msg(a)->id, attempt_opened,
 	    a) != 0)
-		attempt_opened(a, -1, 0);
+		attempt_opened(a, -1, 0, NULL, 0);
 }
 
 /* --------------------------------------------------------------- results -- */
@@ -573,7 +603,7 @@ attempt_report(struct attempt *a)
 
 	if (n == 0) {
 		attempt_end(a);
-	} else if (a->fd < 0) {
+	} else if (attempt_file(a) < 0) {
 		a->stage = ATTEMPT_REPORT_OPENING;
 		attempt_open(a);
 	} else {

@@ -34,7 +34,9 @@ struct attempt {
 	enum attempt_stage	 stage;
 	struct outcome_rcpt	*rcpts;
 	size_t			 n_rcpts;
-	int			 fd;		/* of the message; -1: not open */
+	int			 fd;		/* of the message; -1: none, see
+						 * attempt_file() */
+	uint8_t			*content;	/* of a small one, or NULL */
 	uint64_t		 offset;
 	bool			 owed;		/* all were delivered before;
 						 * only reports are wanted */
@@ -59,7 +61,7 @@ struct attempt_dest {
 	 * INT64_MAX while it first has to call sched_wake(). */
 	int64_t	(*ready_ms)(void *ctx);
 	void	(*start)(void *ctx, struct attempt *a);
-	/* The descriptor is there: a->fd. */
+	/* The message is there: a->content, or a->fd. */
 	void	(*opened)(void *ctx, struct attempt *a);
 	/* Forget it, at any time between start and attempt_done(). */
 	void	(*cancel)(void *ctx, struct attempt *a);
@@ -77,9 +79,11 @@ struct attempt *attempt_new(struct sched *s, struct sched_job *job,
 /* The same for all who are pending, due or not, with the outcome that the end of
  * the message's time has for them; then attempt_done(). NULL: nobody. */
 struct attempt *attempt_new_late(struct sched *s, struct sched_job *job);
+/* Makes a file of a->content where there is none yet: a->fd, or -1. */
+int	attempt_file(struct attempt *a);
 /* The message; not once it is cancelled. */
 const struct spoolq_msg *attempt_msg(const struct attempt *a);
-/* Asks for the descriptor, then tells the destination. */
+/* Asks for the message, then tells the destination. */
 void	attempt_open(struct attempt *a);
 /* From the destination: each recipient has its outcome. */
 void	attempt_done(struct attempt *a);

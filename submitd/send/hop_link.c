@@ -164,7 +164,8 @@ hop_link_send(struct hop_link *k)
 	k->n_sent++;
 	k->txn = (struct smtp_client_txn){
 		.sender = m->sender, .rcpts = a->rcpts, .n_rcpts = a->n_rcpts,
-		.fd = a->fd, .offset = a->offset, .octets = m->octets,
+		.content = a->content, .fd = a->fd, .offset = a->offset,
+		.octets = m->octets,
 		.eightbit = m->eightbit, .smtputf8 = m->smtputf8,
 		.ret = m->ret, .envid = m->envid, .wishes = &m->wishes,
 	};

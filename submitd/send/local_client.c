@@ -237,7 +237,9 @@ local_opened(void *ctx, struct attempt *a)
 {
 	struct local_client *c = ctx;
 
-	if (a->worker == NULL) {
+	if (a->worker == NULL || attempt_file(a) < 0) {
+		if (a->worker != NULL)
+			local_job_free(a->worker);
 		attempt_done(a);		/* no memory: again */
 		return;
 	}

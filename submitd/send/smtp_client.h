@@ -41,7 +41,8 @@ struct smtp_client_txn {		/* the caller's, until sent() */
 	struct outcome_rcpt	*rcpts;		/* outcomes go in here; their
 						 * order may change */
 	size_t			 n_rcpts;
-	int			 fd;		/* borrowed */
+	const uint8_t		*content;	/* borrowed; all of it, or NULL: */
+	int			 fd;		/* borrowed; it begins there at */
 	uint64_t		 offset;
 	uint64_t		 octets;
 	bool			 eightbit;	/* said BODY=8BITMIME */

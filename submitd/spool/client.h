@@ -175,8 +175,11 @@ struct spoolq *spoolq_new(struct loop *l, const char *path,
 void	spoolq_free(struct spoolq *q);
 
 /* fd >= 0: a read-only descriptor (the callee's) of the file in which the
- * message begins at `offset` and has m->octets; or -1: try again later. */
-typedef void spoolq_open_fn(void *ctx, int fd, uint64_t offset);
+ * message begins at `offset` and has m->octets. Else `content` is all of
+ * it, for the call: a small one comes in the answer. Or -1 and NULL: try again
+ * later. */
+typedef void spoolq_open_fn(void *ctx, int fd, uint64_t offset,
+	    const void *content, size_t len);
 int	spoolq_open(struct spoolq *q, const char *id, spoolq_open_fn *fn,
 	    void *ctx);
 

@@ -14,7 +14,6 @@
 #include "submitd/spool/client.h"
 
 #include "lib/err.h"
-#include "lib/fio.h"
 #include "lib/ipc.h"
 #include "lib/msg.h"
 #include "submitd/spool/protocol.h"
@@ -239,12 +238,11 @@ spoolq_free(struct spoolq *q)
 	free(q);
 }
 
-/* What came in the packet is a file from here on, like the others. */
+/* What comes in the packet is *content. */
 static int
-spoolq_get_open(struct msg_in *in, int *fd, uint64_t *offset)
+spoolq_get_open(struct msg_in *in, int fd, uint64_t *offset,
+    const void **content, size_t *len)
 {
-	const void *content;
-	size_t len;
 	uint8_t how;
 	int r;
 
@@ -254,30 +252,28 @@ spoolq_get_open(struct msg_in *in, int *fd, uint64_t *offset)
 	if (in->error == 0 && how == SPOOLQ_HOW_FILE)
 		msg_get_u64(in, offset);
 	if (in->error == 0 && how == SPOOLQ_HOW_CONTENT)
-		msg_get_blob(in, &content, &len, MSG_MAX);
+		msg_get_blob(in, content, len, MSG_MAX);
 	if ((r = msg_get_end(in)) != 0)
 		return r;
-	if (how > SPOOLQ_HOW_CONTENT || (how == SPOOLQ_HOW_FILE) != (*fd >= 0))
-		return ERR_FORMAT;
-	if (how == SPOOLQ_HOW_CONTENT)
-		*fd = fio_memfd("message", content, len);
-	return 0;
+	return how > SPOOLQ_HOW_CONTENT || (how == SPOOLQ_HOW_FILE) !=
+	    (fd >= 0) ? ERR_FORMAT : 0;
 }
 
 static int
 spoolq_reply_open(void *ctx, int rc, struct msg_in *in, int fd)
 {
 	struct spoolq_call c = *(struct spoolq_call *)ctx;
+	const void *content = NULL;
 	uint64_t offset = 0;
+	size_t len = 0;
 
 	free(ctx);
 	if (rc == 0)
-		rc = spoolq_get_open(in, &fd, &offset);
-	if (rc != 0 && fd >= 0) {
+		rc = spoolq_get_open(in, fd, &offset, &content, &len);
+	if (rc != 0 && fd >= 0)
 		close(fd);
-		fd = -1;
-	}
-	c.open_fn(c.ctx, fd, offset);
+	c.open_fn(c.ctx, rc == 0 ? fd : -1, offset, rc == 0 ? content : NULL,
+	    len);
 	return rc == ERR_AWAY ? 0 : rc;
 }
 

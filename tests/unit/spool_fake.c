@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "auth/authp.h"
+#include "lib/fio.h"
 #include "lib/log.h"
 #include "submitd/spool/journal.h"
 #include "tests/unit/spool_fake.h"
@@ -446,10 +447,10 @@ int open_fd;
 uint64_t open_offset;
 
 void
-on_open(void *ctx, int fd, uint64_t offset)
+on_open(void *ctx, int fd, uint64_t offset, const void *content, size_t len)
 {
 	(void)ctx;
-	open_fd = fd;
+	open_fd = content != NULL ? fio_memfd("content", content, len) : fd;
 	open_offset = offset;
 	called();
 }

@@ -73,7 +73,8 @@ extern int open_fd;
 extern uint64_t open_offset;
 void	sender_begin(unsigned int n);	/* and waits for n entries */
 void	forget_told(void);
-void	on_open(void *ctx, int fd, uint64_t offset);
+void	on_open(void *ctx, int fd, uint64_t offset, const void *content,
+	    size_t len);
 void	on_bounce(void *ctx, bool ok);
 
 size_t	files_in(const char *dir);

@@ -76,11 +76,17 @@ static void
 spool_answer(void *ctx)
 {
 	struct spool_call c = *(struct spool_call *)ctx;
+	static unsigned int opened;
 
 	free(ctx);
-	if (c.open_fn != NULL)
-		c.open_fn(c.ctx, spool.refuse_open ? -1 : fio_memfd("message",
-		    spool.message, strlen(spool.message)), 0);
+	/* Small ones come in the answer, others as a file: by turns. */
+	if (c.open_fn != NULL && spool.refuse_open)
+		c.open_fn(c.ctx, -1, 0, NULL, 0);
+	else if (c.open_fn != NULL && ++opened % 2 == 0)
+		c.open_fn(c.ctx, fio_memfd("message", spool.message,
+		    strlen(spool.message)), 0, NULL, 0);
+	else if (c.open_fn != NULL)
+		c.open_fn(c.ctx, -1, 0, spool.message, strlen(spool.message));
 	else
 		c.bounce_fn(c.ctx, !spool.refuse_bounce);
 }
