@@ -285,7 +285,7 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 	}
 	if (type == AUTHP_MAIL && r->verdict == AUTHP_NOAUTH)
 		msg_get_u8(m, &hint);
-	if (kind < AUTHP_KIND_SASL || kind > AUTHP_KIND_NETWORK ||
+	if (kind < AUTHP_KIND_SASL || kind >= AUTHP_KIND__COUNT ||
 	    hint >= AUTHP_HINT__COUNT)
 		return ERR_FORMAT;
 	r->kind = (enum authp_kind)kind;

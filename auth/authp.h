@@ -56,7 +56,14 @@ enum authp_limit {
 };
 
 /* How the right to send was come by. */
-enum authp_kind { AUTHP_KIND_SASL = 1, AUTHP_KIND_GRANT, AUTHP_KIND_NETWORK };
+enum authp_kind {
+	AUTHP_KIND_SASL = 1,
+	AUTHP_KIND_GRANT,
+	AUTHP_KIND_NETWORK,
+	AUTHP_KIND_RECEIVE,	/* nobody's right to send: mail for local users,
+				 * from an MTA here by LMTP */
+	AUTHP_KIND__COUNT
+};
 
 /* FROM: what an address of the header is to who sends. */
 enum authp_owned {

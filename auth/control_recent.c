@@ -117,10 +117,10 @@ recent_messages(const struct recent_record *r)
 static const char *
 recent_by(const struct recent_record *r)
 {
-	static const char *const names[] = { NULL, "login", "grant",
-	    "network" };
+	static const char *const names[AUTHP_KIND__COUNT] = { NULL, "login",
+	    "grant", "network", "lmtp" };
 
-	return r->kind <= AUTHP_KIND_NETWORK ? names[r->kind] : NULL;
+	return r->kind < AUTHP_KIND__COUNT ? names[r->kind] : NULL;
 }
 
 static void

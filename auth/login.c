@@ -233,6 +233,8 @@ login_op_start(struct peer *p, struct msg_in *m, int fd)
 	msg_get_blob(m, &binding_data, &binding_len, AUTHP_BINDING_DATA_MAX);
 	msg_get_blob(m, &cert, &cert_len, AUTHP_CERT_SIZE);
 	r = ops_get_session(p, m, fd, handle, handle_len, &h);
+	if (r == 0 && h.receives)
+		r = ERR_DENIED;
 	if (m->error != 0 || !ops_is_tls_text(tls) || has_ir > 1 ||
 	    (!has_ir && ir_len != 0) ||
 	    (cert_len != 0 && cert_len != AUTHP_CERT_SIZE))
@@ -276,7 +278,7 @@ login_op_apop(struct peer *p, struct msg_in *m, int fd)
 	if (msg_get_end(m) != 0 || !ops_is_tls_text(tls) ||
 	    digest_len != AUTHP_DIGEST_SIZE)
 		return ERR_FORMAT;
-	if (ops_get_handle(p, handle, handle_len, &h) != 0) {
+	if (ops_get_handle(p, handle, handle_len, &h) != 0 || h.receives) {
 		ops_reply_verdict(p, m->type, m->id, AUTHP_VOID);
 		return 0;
 	}

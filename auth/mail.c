@@ -30,7 +30,8 @@ mail_log(const struct mail *m)
 	bool ok = m->out.verdict == AUTHP_OK;
 
 	addr_ip_text(&m->peer, rip);
-	if (ok && m->out.kind != AUTHP_KIND_SASL)
+	if (ok && (m->out.kind == AUTHP_KIND_GRANT ||
+	    m->out.kind == AUTHP_KIND_NETWORK))
 		LOG_EV(LOG_INFO, m->out.kind == AUTHP_KIND_GRANT ?
 		    "relay.grant" : "relay.network", m->sid,
 		    KV_S("user", user), KV_A("rip", rip),
@@ -147,9 +148,11 @@ mail_op_mail(struct peer *p, struct msg_in *in, int fd)
 	}
 	m.peer = h.peer;
 	m.sid = h.sid;
+	m.receives = h.receives != 0;
 	if (len > 0) {
 		m.ticket = &t;
-		if (mail_open_ticket(p, blob, len, &h, &t) != 0) {
+		if (mail_open_ticket(p, blob, len, &h, &t) != 0 ||
+		    h.receives || t.kind == AUTHP_KIND_RECEIVE) {
 			ops_reply_verdict(p, AUTHP_MAIL, in->id, AUTHP_VOID);
 			return 0;
 		}

@@ -268,6 +268,16 @@ mail_ticket_kind(const struct ticket *t)
 	return POLICY_TICKET_BAD;
 }
 
+/* From an MTA here, for local users: it has decided from whom it takes mail.
+ * submitd-spool sees that the recipients are local. */
+static void
+mail_judge_received(struct mail *m)
+{
+	m->out.verdict = m->core->conf->lmtp_listen == NULL || m->in_header ?
+	    AUTHP_VOID : AUTHP_OK;
+	m->out.kind = AUTHP_KIND_RECEIVE;
+}
+
 void
 mail_judge(struct mail *m)
 {
@@ -276,6 +286,10 @@ mail_judge(struct mail *m)
 	int r;
 
 	m->now_s = clock_now_s();
+	if (t == NULL ? m->receives : t->kind == AUTHP_KIND_RECEIVE) {
+		mail_judge_received(m);
+		return;
+	}
 	m->in.tls = m->tls[0] != '\0';
 	if (t != NULL)
 		m->in.ticket = mail_ticket_kind(t);

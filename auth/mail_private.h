@@ -24,6 +24,7 @@ struct mail {
 	struct grant_record	 grant;		/* a live one at the address */
 	bool			 after_mail;	/* begin or commit asks */
 	bool			 in_header;	/* sender is From's or Sender's */
+	bool			 receives;	/* without ticket: by LMTP */
 	/* Of whose mail it is (mail_user(), when he has a record), known once
 	 * it is allowed. */
 	bool			 has_user;

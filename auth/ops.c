@@ -7,9 +7,11 @@
 #include "auth/ops.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "auth/notice.h"
@@ -182,10 +184,32 @@ ops_ticket_holds(struct core *core, const struct ticket *t,
 	return r;
 }
 
-/* SESSION: the address is read from the socket itself, not from a word of the
- * worker's. */
+/* SESSION: where it comes from is read from the socket itself, and is not a word
+ * of the worker's. */
 static int
-ops_read_socket(int fd, struct ticket_handle *h)
+ops_read_unix(const struct core *core, int fd, struct ticket_handle *h)
+{
+	const char *path = core->conf->lmtp_listen;
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct ucred who = { .uid = UINT32_MAX };
+	socklen_t len = sizeof(sun), who_len = sizeof(who);
+
+	if (getsockname(fd, (struct sockaddr *)&sun, &len) < 0 ||
+	    len <= offsetof(struct sockaddr_un, sun_path))
+		return ERR_FORMAT;
+	/* A worker could bind a socket of its own: who has connected counts,
+	 * and that is not its own user. */
+	if (path == NULL || h->service != AUTHP_SMTP || strncmp(sun.sun_path,
+	    path, sizeof(sun.sun_path)) != 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_len) < 0 ||
+	    !conf_lmtp_takes(core->conf, who.uid))
+		return ERR_DENIED;
+	h->receives = 1;
+	return 0;
+}
+
+static int
+ops_read_socket(const struct core *core, int fd, struct ticket_handle *h)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
@@ -198,6 +222,8 @@ ops_read_socket(int fd, struct ticket_handle *h)
 	/* A client that has hung up meanwhile is no fault of the worker's. */
 	if (getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
 		return errno == ENOTCONN ? ERR_AWAY : ERR_FORMAT;
+	if (ss.ss_family == AF_UNIX)
+		return ops_read_unix(core, fd, h);
 	if (addr_from_sockaddr((struct sockaddr *)&ss, &h->peer) != 0)
 		return ERR_FORMAT;
 	len = sizeof(ss);
@@ -214,7 +240,7 @@ ops_take_claim(struct peer *p, struct ticket_handle *h, const char *claim)
 {
 	const struct conf *c = p->core->conf;
 	size_t l = conf_listener_of(c, h->service == AUTHP_POP, &h->local);
-	bool proxied = conf_listener_is_proxied(c, l);
+	bool proxied = !h->receives && conf_listener_is_proxied(c, l);
 	char ip[ADDR_STRLEN];
 	struct addr peer = h->peer;
 
@@ -250,7 +276,7 @@ ops_know_session(struct peer *p, struct msg_in *m, int fd,
 	    ret->service != (p->role == ROLE_POP ? AUTHP_POP : AUTHP_SMTP))
 		r = ERR_FORMAT;
 	if (r == 0)
-		r = ops_read_socket(fd, ret);
+		r = ops_read_socket(p->core, fd, ret);
 	if (fd >= 0)
 		close(fd);
 	str_copy(ret->sid, sizeof(ret->sid), sid);

@@ -452,7 +452,7 @@ recent_take_event(struct peer *p, struct msg_in *m)
 	if (m->error != 0 || !str_is_id(rec.sid) ||
 	    rec.service != (p->role == ROLE_POP ? AUTHP_POP : AUTHP_SMTP) ||
 	    addr_parse_peer(peer, &a) != 0 ||
-	    rec.kind > AUTHP_KIND_NETWORK || !ops_is_tls_text(rec.tls) ||
+	    rec.kind >= AUTHP_KIND__COUNT || !ops_is_tls_text(rec.tls) ||
 	    (rec.flags & ~(uint32_t)AUTHP_PAST__ALL) != 0 ||
 	    !recent_sent_is_right(&rec))
 		return ERR_FORMAT;
@@ -462,9 +462,9 @@ recent_take_event(struct peer *p, struct msg_in *m)
 	rec.bits = addr_is_none(&a) ? 0 : 128;
 	recent_add_login(r, &rec);
 	recent_note_path(r, &rec, &a);
-	if (rec.kind != 0)
+	if (rec.kind != 0 && rec.kind != AUTHP_KIND_RECEIVE)
 		recent_keep_owner(r, &rec);
-	else if (rate_take(r->rate, &a, rec.login[0] != '\0' ||
+	else if (rec.kind != 0 || rate_take(r->rate, &a, rec.login[0] != '\0' ||
 	    rec.sender[0] != '\0', rec.at_s))
 		recent_keep_other(r, &rec);
 	return 0;

@@ -163,6 +163,7 @@ ticket_handle_seal(const uint8_t key[TICKET_KEY_SIZE],
 	ticket_put_addr(&m, &h->peer);
 	ticket_put_addr(&m, &h->local);
 	msg_put_u8(&m, h->service);
+	msg_put_u8(&m, h->receives);
 	msg_put_u64(&m, (uint64_t)h->issued_s);
 	return ticket_finish(key, &m, dst, AUTHP_HANDLE_MAX);
 }
@@ -180,6 +181,7 @@ ticket_handle_open(const uint8_t key[TICKET_KEY_SIZE], const void *p,
 	ticket_get_addr(&m, &ret->peer);
 	ticket_get_addr(&m, &ret->local);
 	msg_get_u8(&m, &ret->service);
+	msg_get_u8(&m, &ret->receives);
 	ticket_get_i64(&m, &ret->issued_s);
 	if (msg_get_end(&m) != 0)
 		return ERR_FORMAT;

@@ -24,6 +24,7 @@ struct ticket_handle {
 	struct addr	peer;
 	struct addr	local;
 	uint8_t		service;	/* enum authp_service */
+	uint8_t		receives;	/* it came by lmtp_listen: no peer */
 	int64_t		issued_s;
 };
 

@@ -253,7 +253,9 @@ static void
 why_answer(struct why *w)
 {
 	static const char *const kinds[] = { [AUTHP_KIND_SASL] = "login",
-		[AUTHP_KIND_GRANT] = "grant", [AUTHP_KIND_NETWORK] = "network" };
+		[AUTHP_KIND_GRANT] = "grant",
+		[AUTHP_KIND_NETWORK] = "network",
+		[AUTHP_KIND_RECEIVE] = "lmtp" };
 
 	switch (w->m.out.verdict) {
 	case AUTHP_OK:
@@ -300,6 +302,9 @@ why_route(struct why *w, const char *domain, char *text, size_t size)
 	char where[256];
 
 	(void)conf_route_text(route, where, sizeof(where));
+	if (route->via != CONF_VIA_LOCAL && w->j->conf->lmtp_listen != NULL)
+		control_job_warn(w->j, "at lmtp_listen the recipient gets 550 "
+		    "5.1.1: nothing goes out again from there");
 	if (route->via == CONF_VIA_LOCAL)
 		(void)str_copy(text, size, "550 5.1.1: its domain is in "
 		    "local_domains, and there is no such user or alias");

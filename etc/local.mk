@@ -34,6 +34,8 @@ dist_fail2banfilter_DATA = etc/fail2ban/filter.d/submitd.conf \
 dist_fail2banjail_DATA = etc/fail2ban/jail.d/submitd.conf
 # An example only: a configuration is the administrator's own.
 dist_doc_DATA = etc/submitd.conf
+examplesdir = $(docdir)/examples
+dist_examples_DATA = etc/examples/postfix-main.cf etc/examples/opensmtpd.conf
 CLEANFILES += $(etc_made)
 EXTRA_DIST += etc/quickstart etc/common.sh etc/systemd/submitd.target \
 	etc/systemd/authd.service.in etc/systemd/submitd.service.in \

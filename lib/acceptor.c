@@ -221,6 +221,25 @@ acceptor_begin(struct acceptor *a, int fd, const struct addr *peer,
 	return ERR_DENIED;
 }
 
+/* By the UNIX socket: who it is is the kernel's word. */
+static int
+acceptor_begin_local(struct acceptor *a, int fd)
+{
+	const struct acceptor_client c = { .local = true };
+	struct ucred who = { .uid = UINT32_MAX };
+	socklen_t len = sizeof(who);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
+	    conf_lmtp_takes(child_conf(a->child), who.uid)) {
+		LOG_EV(LOG_INFO, "lmtp.open", NULL, KV_U("uid", who.uid),
+		    KV_I("pid", who.pid));
+		return a->fn(a->ctx, fd, &c);
+	}
+	LOG_EV(LOG_WARNING, "lmtp.refused", NULL, KV_U("uid", who.uid),
+	    KV_I("pid", who.pid));
+	return ERR_DENIED;
+}
+
 static void
 acceptor_ready(void *ctx, int what)
 {
@@ -239,7 +258,9 @@ acceptor_ready(void *ctx, int what)
 		acceptor_accept_failed(a, &service);
 		return;
 	}
-	if (addr_from_sockaddr((struct sockaddr *)&ss, &peer) != 0) {
+	peer = (struct addr){ .port = 0 };
+	if (ss.ss_family != AF_UNIX &&
+	    addr_from_sockaddr((struct sockaddr *)&ss, &peer) != 0) {
 		close(fd);
 		return;
 	}
@@ -249,7 +270,8 @@ acceptor_ready(void *ctx, int what)
 		return;
 	}
 	a->sessions++;
-	if (acceptor_begin(a, fd, &peer, service.name) != 0) {
+	if ((ss.ss_family == AF_UNIX ? acceptor_begin_local(a, fd) :
+	    acceptor_begin(a, fd, &peer, service.name)) != 0) {
 		acceptor_left(a);
 		close(fd);
 	}

@@ -25,6 +25,8 @@ struct acceptor_client {		/* who has just come */
 	struct addr	via;		/* who is connected: it, or a balancer */
 	size_t		listener;	/* its number in child_conf() */
 	bool		claimed;	/* peer is from a PROXY header */
+	bool		local;		/* came by lmtp_listen: peer and via are
+					 * nowhere, and listener is no matter */
 };
 
 /* A client came. Returns 0 when it has taken over the non-blocking descriptor

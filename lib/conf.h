@@ -69,6 +69,14 @@ enum conf_sender_policy { SENDER_REJECT, SENDER_ADD, SENDER_LOG };
 #define CONF_SECTIONS_MAX	32u	/* listeners that are sections */
 #define CONF_LISTENERS_MAX	(CONF_LISTENER__COUNT + CONF_SECTIONS_MAX)
 
+#define CONF_LMTP_NAME		"lmtp"	/* of lmtp_listen among listeners */
+#define CONF_UID_NAMED		UINT32_MAX	/* not looked up yet */
+
+struct conf_uids {
+	uint32_t	*v;
+	size_t		 n;
+};
+
 enum conf_inherit { CONF_INHERIT, CONF_NO, CONF_YES };
 
 struct conf_listen {		/* listener NAME { … } */
@@ -120,6 +128,9 @@ struct conf {
 	struct conf_addrs listen_pop3s;
 	struct conf_listen *listeners;		/* the sections */
 	size_t		 n_listeners;
+	char		*lmtp_listen;		/* path of a socket, or NULL */
+	char		*lmtp_group;		/* or NULL */
+	struct conf_uids lmtp_peers;
 	struct conf_list tls_cert;		/* files, one key each */
 	struct conf_list tls_key;
 	bool		 tls_legacy;		/* ECDHE with CBC too */
@@ -280,6 +291,8 @@ bool	conf_listener_takes_proxy(const struct conf *c, size_t l,
 bool	conf_listener_takes_xclient(const struct conf *c, size_t l,
 	    const struct addr *peer);
 
+/* A process of this user may hand in mail for local users by LMTP. */
+bool	conf_lmtp_takes(const struct conf *c, uint32_t uid);
 /* What may be used to log in at a listener: bits of enum conf_mech. */
 uint32_t conf_mechanisms(const struct conf *c, size_t l);
 /* "SCRAM-SHA-256" and so on. */

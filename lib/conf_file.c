@@ -6,6 +6,8 @@
 #include "lib/conf_section.h"
 
 #include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -314,6 +316,32 @@ conf_file_places(const struct conf_args *args, char *file, char *base,
 	return 0;
 }
 
+/* The names in lmtp_peers become numbers, which need no looking up. */
+static int
+conf_file_users(struct conf *c, struct err *reterr)
+{
+	const struct conf_value *v =
+	    &c->values->key[conf_key_find("lmtp_peers")];
+
+	for (size_t i = 0; i < c->lmtp_peers.n; i++) {
+		const struct passwd *pw;
+		char *number = NULL;
+
+		if (c->lmtp_peers.v[i] != CONF_UID_NAMED)
+			continue;
+		if ((pw = getpwnam(v->v[i])) == NULL)
+			return err_set(reterr, ERR_CONFIG, "%s: lmtp_peers: "
+			    "there is no user %s", v->origin, v->v[i]);
+		if (asprintf(&number, "%u", (unsigned int)pw->pw_uid) < 0)
+			return err_set(reterr, ERR_NOMEM,
+			    "configuration: no memory");
+		free(v->v[i]);
+		v->v[i] = number;
+		c->lmtp_peers.v[i] = pw->pw_uid;
+	}
+	return 0;
+}
+
 int
 conf_load(const struct conf_args *args, struct conf **ret, struct err *reterr)
 {
@@ -337,6 +365,8 @@ conf_load(const struct conf_args *args, struct conf **ret, struct err *reterr)
 		r = conf_file_override(c, args->overrides[i], reterr);
 	if (r == 0)
 		r = conf_complete(c, file, reterr);
+	if (r == 0)
+		r = conf_file_users(c, reterr);
 	if (r != 0) {
 		conf_unref(c);
 		return r;

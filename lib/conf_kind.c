@@ -176,6 +176,9 @@ kind_listener_check(const void *item, struct err *reterr)
 			return conf_section_error(kind, item, reterr, "expected "
 			    "another name, listen_%s is called so", l->item.name);
 	}
+	if (strcmp(l->item.name, CONF_LMTP_NAME) == 0)
+		return conf_section_error(kind, item, reterr, "expected "
+		    "another name, that is lmtp_listen's");
 	if (!l->item.values[0].set)
 		return conf_section_error(kind, item, reterr,
 		    "expected service = submission, submissions, pop3 or "

@@ -56,7 +56,8 @@ extern const struct conf_type conf_hostname, conf_domains, conf_hostport,
     conf_addrs, conf_nets, conf_path, conf_paths, conf_template, conf_log,
     conf_duration, conf_size, conf_number, conf_policy, conf_user, conf_text,
     conf_mechs, conf_bool, conf_domain, conf_separators, conf_senders,
-    conf_fields, conf_word, conf_route_domains, conf_route_hosts, conf_section;
+    conf_fields, conf_word, conf_route_domains, conf_route_hosts, conf_section,
+    conf_unix, conf_uids;
 
 extern const struct conf_key conf_keys[];	/* ends with a NULL name */
 #define CONF_NO_KEY ((size_t)-1)

@@ -9,7 +9,7 @@ lib_librun_a_SOURCES = \
 	lib/priv.c lib/priv.h lib/child.c lib/child.h lib/proc.h \
 	lib/conf.c lib/conf_key.c lib/conf_type.c lib/conf_mech.c lib/conf_private.h lib/conf.h \
 	lib/conf_value.c lib/conf_pack.c lib/conf_show.c \
-	lib/conf_section.c lib/conf_kind.c lib/conf_listen.c lib/conf_check.c lib/conf_route.c lib/conf_route.h lib/conf_section.h \
+	lib/conf_section.c lib/conf_kind.c lib/conf_listen.c lib/conf_lmtp.c lib/conf_check.c lib/conf_route.c lib/conf_route.h lib/conf_section.h \
 	lib/siphash.c lib/siphash.h lib/crc32c.c lib/crc32c.h \
 	lib/sessions.c lib/sessions_index.c lib/sessions_lock.c lib/sessions_hello.c lib/sessions_watch.c lib/sessions_log.c \
 	lib/sessions.h lib/sessions_private.h
@@ -17,7 +17,7 @@ lib_librun_a_SOURCES = \
 # What only parents and submitctl link: libconfuse, jansson, libsystemd.
 noinst_LIBRARIES += lib/libparent.a
 lib_libparent_a_SOURCES = \
-	lib/conf_file.c lib/conf_scan.c lib/conf_scan.h lib/parent.c lib/parent_dirs.c lib/parent_kids.c lib/parent_table.c lib/parent_tls.c lib/cert_watch.c lib/cert_watch.h lib/conf_route_load.c \
+	lib/conf_file.c lib/conf_scan.c lib/conf_scan.h lib/parent.c lib/parent_dirs.c lib/parent_kids.c lib/parent_table.c lib/parent_tls.c lib/parent_lmtp.c lib/cert_watch.c lib/cert_watch.h lib/conf_route_load.c \
 	lib/parent.h lib/parent_private.h
 lib_libparent_a_CFLAGS = $(AM_CFLAGS) $(CONFUSE_CFLAGS) $(SYSTEMD_CFLAGS) \
 	$(JANSSON_CFLAGS)

@@ -229,13 +229,34 @@ parent_bind_one(const struct addr *a, struct err *reterr)
 
 static int
 parent_find_listener(const struct parent_listeners *have,
-    const struct addr *wanted)
+    const struct parent_listener *l)
 {
 	for (size_t i = 0; have != NULL && i < have->n; i++)
-		if (have->v[i].wanted.port == wanted->port &&
-		    addr_ip_eq(&have->v[i].wanted, wanted))
+		if (have->v[i].wanted.port == l->wanted.port &&
+		    addr_ip_eq(&have->v[i].wanted, &l->wanted) &&
+		    strcmp(have->v[i].path, l->path) == 0)
 			return have->v[i].fd;
 	return -1;
+}
+
+/* One that is not there is bound. */
+static int
+parent_take_listener(const struct conf *conf, const char *name,
+    const struct parent_listeners *have, struct parent_listeners *ret,
+    struct err *reterr)
+{
+	struct parent_listener *l = &ret->v[ret->n];
+
+	str_copy(l->name, sizeof l->name, name);
+	l->fd = parent_find_listener(have, l);
+	l->is_new = l->fd < 0;
+	if (l->is_new)
+		l->fd = l->path[0] != '\0' ? parent_bind_lmtp(conf, reterr) :
+		    parent_bind_one(&l->wanted, reterr);
+	if (l->fd < 0)
+		return l->fd;
+	ret->n++;
+	return 0;
 }
 
 static int
@@ -247,22 +268,42 @@ parent_bind_listener(const struct conf *conf, size_t number,
 
 	for (size_t i = 0; i < addrs->n; i++) {
 		struct parent_listener *l = &ret->v[ret->n];
+		int r;
 
 		if (ret->n >= PARENT_LISTENERS_MAX)
 			return err_set(reterr, ERR_CONFIG,
 			    "more than %d listeners", PARENT_LISTENERS_MAX);
-		str_copy(l->name, sizeof l->name,
-		    conf_listener_name(conf, number));
-		l->implicit_tls = conf_listener_is_tls(conf, number);
-		l->wanted = addrs->v[i];
-		l->fd = parent_find_listener(have, &l->wanted);
-		l->is_new = l->fd < 0;
-		if (l->is_new && (l->fd = parent_bind_one(&l->wanted,
-		    reterr)) < 0)
-			return l->fd;
-		ret->n++;
+		*l = (struct parent_listener){ .wanted = addrs->v[i],
+		    .implicit_tls = conf_listener_is_tls(conf, number) };
+		if ((r = parent_take_listener(conf, conf_listener_name(conf,
+		    number), have, ret, reterr)) != 0)
+			return r;
 	}
 	return 0;
+}
+
+static int
+parent_bind_all(struct parent *p, const struct conf *conf,
+    const struct parent_listeners *have, struct parent_listeners *ret,
+    struct err *reterr)
+{
+	int r = 0;
+
+	for (size_t l = 0; p->prog->serves != PARENT_NOTHING &&
+	    l < conf_listener_count(conf) && r == 0; l++)
+		if (conf_listener_is_pop(conf, l) ==
+		    (p->prog->serves == PARENT_POP))
+			r = parent_bind_listener(conf, l, have, ret, reterr);
+	if (r != 0 || p->prog->serves != PARENT_SUBMISSION ||
+	    conf->lmtp_listen == NULL)
+		return r;
+	if (ret->n >= PARENT_LISTENERS_MAX)
+		return err_set(reterr, ERR_CONFIG, "more than %d listeners",
+		    PARENT_LISTENERS_MAX);
+	ret->v[ret->n] = (struct parent_listener){ .is_new = false };
+	str_copy(ret->v[ret->n].path, sizeof ret->v[0].path,
+	    conf->lmtp_listen);
+	return parent_take_listener(conf, CONF_LMTP_NAME, have, ret, reterr);
 }
 
 int
@@ -270,22 +311,16 @@ parent_bind(struct parent *p, const struct conf *conf,
     const struct parent_listeners *have, struct parent_listeners *ret,
     struct err *reterr)
 {
-	ret->n = 0;
-	for (size_t l = 0; p->prog->serves != PARENT_NOTHING &&
-	    l < conf_listener_count(conf); l++) {
-		int r = conf_listener_is_pop(conf, l) != (p->prog->serves ==
-		    PARENT_POP) ? 0 : parent_bind_listener(conf, l, have, ret,
-		    reterr);
+	int r;
 
-		if (r != 0) {
-			for (size_t k = 0; k < ret->n; k++)
-				if (ret->v[k].is_new)
-					close(ret->v[k].fd);
-			ret->n = 0;
-			return r;
-		}
-	}
-	return 0;
+	ret->n = 0;
+	r = parent_bind_all(p, conf, have, ret, reterr);
+	for (size_t k = 0; k < ret->n && r != 0; k++)
+		if (ret->v[k].is_new)
+			close(ret->v[k].fd);
+	if (r != 0)
+		ret->n = 0;
+	return r;
 }
 
 void
@@ -298,7 +333,12 @@ parent_log_listeners(const struct parent_listeners *ls, bool only_new)
 		char text[ADDR_STRLEN];
 		struct addr a;
 
-		if ((only_new && !l->is_new) ||
+		if (only_new && !l->is_new)
+			continue;
+		if (l->path[0] != '\0')
+			LOG_EV(LOG_INFO, "listen", NULL,
+			    KV_A("service", l->name), KV_S("listen", l->path));
+		if (l->path[0] != '\0' ||
 		    getsockname(l->fd, (struct sockaddr *)&sa, &len) < 0 ||
 		    addr_from_sockaddr((struct sockaddr *)&sa, &a) != 0)
 			continue;

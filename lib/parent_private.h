@@ -26,6 +26,7 @@ struct parent_listener {
 	char				 name[32];	/* conf_listener_name() */
 	bool				 implicit_tls;
 	struct addr			 wanted;	/* as configured */
+	char				 path[108];	/* instead, or "" */
 	int				 fd;
 	bool				 is_new;	/* bound by this reload */
 };
@@ -97,6 +98,10 @@ int	parent_bind(struct parent *p, const struct conf *conf,
 	    const struct parent_listeners *have, struct parent_listeners *ret,
 	    struct err *reterr);
 void	parent_log_listeners(const struct parent_listeners *l, bool only_new);
+
+/* parent_lmtp.c: the socket of lmtp_listen. The descriptor, or an error code
+ * with its text; what lies there of an earlier one is replaced. */
+int	parent_bind_lmtp(const struct conf *conf, struct err *reterr);
 
 /* parent_table.c */
 unsigned int parent_workers(const struct parent *p);

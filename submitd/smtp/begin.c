@@ -31,8 +31,8 @@ smtp_begin_greet(struct smtp_session *s)
 {
 	char text[300];
 
-	if (str_format(text, sizeof(text), "%s ESMTP submitd",
-	    s->settings->conf->hostname) != 0)
+	if (str_format(text, sizeof(text), "%s %s submitd",
+	    s->settings->conf->hostname, s->lmtp ? "LMTP" : "ESMTP") != 0)
 		text[0] = '\0';
 	smtp_reply_with(s, SMTP_R_GREETING, text);
 }
@@ -67,6 +67,17 @@ begin_link(struct smtp_session *s)
 	w->sessions = s;
 }
 
+static void
+begin_lmtp(struct smtp_session *s)
+{
+	if ((s->tls = strdup("")) == NULL) {
+		smtp_session_close(s, "memory");
+		return;
+	}
+	smtp_session_enter(s, SMTP_ST_SECURE);
+	smtp_begin_greet(s);
+}
+
 int
 smtp_session_new(struct smtp_worker *w, int fd, const struct acceptor_client *c)
 {
@@ -83,6 +94,7 @@ smtp_session_new(struct smtp_worker *w, int fd, const struct acceptor_client *c)
 	s->via = c->via;
 	s->listener = c->listener;
 	s->claimed = c->claimed;
+	s->lmtp = c->local;
 	s->opened_ms = clock_mono_ms();
 	str_id(s->sid);
 	s->conn = conn_new(w->loop, fd, SMTP_IN_MAX, &smtp_session_conn_ops, s);
@@ -94,7 +106,9 @@ smtp_session_new(struct smtp_worker *w, int fd, const struct acceptor_client *c)
 	begin_link(s);
 	begin_log(s);
 	smtp_limits_enter(s);
-	if (!is_tls) {
+	if (s->lmtp) {
+		begin_lmtp(s);
+	} else if (!is_tls) {
 		smtp_session_enter(s, SMTP_ST_GREET);
 		if (!smtp_hint_early(s))
 			smtp_begin_greet(s);

@@ -27,16 +27,20 @@
 #define NOARG	SMTP_CMD_NOARG
 #define ARG	SMTP_CMD_ARG
 #define CHEAP	SMTP_CMD_CHEAP
+#define LMTP	SMTP_CMD_LMTP
+#define TCP	SMTP_CMD_TCP
 
 /* clang-format off */
 static const struct smtp_command commands[] = {
-	{ "EHLO",     IN_ANY,      ARG | CHEAP,    LINE,      smtp_cmd_ehlo,
+	{ "EHLO",     IN_ANY,      ARG | CHEAP | TCP, LINE,      smtp_cmd_ehlo,
 	  "EHLO name: says who you are, and asks what this server can do" },
-	{ "HELO",     IN_ANY,      ARG | CHEAP,    LINE,      smtp_cmd_helo,
+	{ "HELO",     IN_ANY,      ARG | CHEAP | TCP, LINE,      smtp_cmd_helo,
 	  "HELO name: says who you are; EHLO is better" },
-	{ "STARTTLS", IN_CLEAR,    NOARG,          LINE,      smtp_cmd_starttls,
+	{ "LHLO",     IN_TLS,      ARG | CHEAP | LMTP, LINE,  smtp_cmd_lhlo,
+	  "LHLO name: says who you are, and asks what this server can do" },
+	{ "STARTTLS", IN_CLEAR,    NOARG | TCP,    LINE,      smtp_cmd_starttls,
 	  "STARTTLS: TLS from here on; it is under way already" },
-	{ "AUTH",     B(HELLO),    ARG | SMTP_CMD_SECRET,
+	{ "AUTH",     B(HELLO),    ARG | TCP | SMTP_CMD_SECRET,
 						   SMTP_AUTH_LINE_MAX,
 							      smtp_cmd_auth,
 	  "AUTH mechanism [initial-response]: logs in; EHLO names the mechanisms" },
@@ -51,7 +55,7 @@ static const struct smtp_command commands[] = {
 	{ "DATA",     B(RCPT),     NOARG,          LINE,      smtp_cmd_data,
 	  "DATA: the message follows, up to a line with a dot alone" },
 	{ "BDAT",     B(RCPT) | B(CHUNK),
-				   ARG | SMTP_CMD_OCTETS,
+				   ARG | TCP | SMTP_CMD_OCTETS,
 						   LINE,      smtp_cmd_bdat,
 	  "BDAT octets [LAST]: so many octets of the message follow" },
 	{ "RSET",     IN_TLS,      NOARG | CHEAP,  LINE,      smtp_cmd_rset,
@@ -64,7 +68,7 @@ static const struct smtp_command commands[] = {
 	  "EXPN list: is not answered here" },
 	{ "HELP",     IN_TLS,      CHEAP,          LINE,      smtp_cmd_help,
 	  "HELP [command]: tells about a command, or names all of them" },
-	{ "XCLIENT",  IN_ANY,      ARG,            LINE,      smtp_cmd_xclient,
+	{ "XCLIENT",  IN_ANY,      ARG | TCP,      LINE,      smtp_cmd_xclient,
 	  NULL },
 	{ "QUIT",     IN_ANY,      NOARG,          LINE,      smtp_cmd_quit,
 	  "QUIT: ends the session" },
@@ -94,6 +98,12 @@ smtp_command_find(const char *verb, size_t len)
 		if (str_ieq_n(commands[i].verb, verb, len))
 			return &commands[i];
 	return NULL;
+}
+
+bool
+smtp_command_is_here(const struct smtp_command *c, bool lmtp)
+{
+	return !(c->flags & (lmtp ? TCP : LMTP));
 }
 
 enum smtp_reply
@@ -216,15 +226,16 @@ smtp_command_line(struct smtp_session *s, char *text, size_t len,
 	verb = strcspn(text, " ");
 	for (arg = text + verb; *arg == ' '; arg++)
 		;
-	if ((c = smtp_command_find(text, verb)) == NULL) {
+	if ((c = smtp_command_find(text, verb)) == NULL ||
+	    !smtp_command_is_here(c, s->lmtp)) {
 		command_unknown(s, text, verb, octets);
 		return;
 	}
 	s->secret_line = c->flags & SMTP_CMD_SECRET;
 	if ((r = command_check(s, c, arg, octets)) != SMTP_R_NONE) {
 		/* All recipients were refused, as a pipelining client learns
-		 * here (RFC 2920 section 3.1). */
-		if (r == SMTP_R_RCPT_FIRST && s->tx->refused > 0)
+		 * here (RFC 2920 section 3.1; LMTP has 503 for it). */
+		if (r == SMTP_R_RCPT_FIRST && s->tx->refused > 0 && !s->lmtp)
 			r = SMTP_R_NO_VALID_RCPT;
 		if (r == SMTP_R_NEEDS_TLS)
 			command_in_clear(s, c, arg);

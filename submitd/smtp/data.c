@@ -293,7 +293,7 @@ data_is_bad(const struct smtp_session *s)
 	const struct smtp_content *c = s->tx->content;
 
 	return c->reader.broken || c->too_big || c->failed != SMTP_R_NONE ||
-	    c->reader.longest > s->settings->conf->line_limit ||
+	    (c->reader.longest > s->settings->conf->line_limit && !s->lmtp) ||
 	    c->header.found.fault != SMTP_HEADER_OK;
 }
 
@@ -534,6 +534,9 @@ data_open_content(struct smtp_session *s)
 	str_id(c->message_id);
 	rules.id = c->message_id;
 	smtp_header_begin(&c->header, &rules, data_emit, s);
+	/* What others have written is received as it is. */
+	if (s->lmtp)
+		c->header.state = SMTP_HEADER_BODY;
 	data_rate_begin(c);
 	return true;
 }
@@ -556,6 +559,7 @@ data_begun(void *ctx, enum spoolc_verdict v, const char *queue_id)
 	} else {
 		smtp_session_enter(s, SMTP_ST_DATA);
 		smtp_reply(s, SMTP_R_GO_AHEAD);
+		s->replies = s->lmtp ? s->tx->taken : 0;
 	}
 	smtp_go_on(s);
 }

@@ -103,6 +103,24 @@ smtp_cmd_ehlo(struct smtp_session *s, char *arg)
 		smtp_reply(s, SMTP_R_NO_MEMORY);
 }
 
+/* RFC 2033 section 4.1. */
+void
+smtp_cmd_lhlo(struct smtp_session *s, char *arg)
+{
+	const struct conf *conf = s->settings->conf;
+	char text[512];
+
+	if (!ehlo_take(s, arg, true))
+		return;
+	if (str_format(text, sizeof(text), "250-%s\r\n250-PIPELINING\r\n"
+	    "250-SIZE %" PRIu64 "\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
+	    "250 ENHANCEDSTATUSCODES\r\n", conf->hostname,
+	    conf->message_size_limit) == 0)
+		smtp_send(s, text, strlen(text));
+	else
+		smtp_reply(s, SMTP_R_NO_MEMORY);
+}
+
 void
 smtp_cmd_starttls(struct smtp_session *s, char *arg)
 {

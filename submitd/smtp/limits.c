@@ -60,7 +60,7 @@ smtp_limits_enter(struct smtp_session *s)
 	const struct addr *place = addr_place(&s->peer, &s->via);
 	const struct conf *conf = s->settings->conf;
 	unsigned int over = sessions_enter(s->worker->table, &s->place, s,
-	    place, conf);
+	    addr_is_none(place) ? NULL : place, conf);
 
 	if (over != 0)
 		sessions_log(s->sid, place, conf, over, NULL);

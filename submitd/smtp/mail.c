@@ -194,13 +194,13 @@ mail_take(struct smtp_session *s, const struct authc_reply *r)
 		mail_refuse(s, SMTP_R_CROWDED_USER);
 		return;
 	}
-	if (s->ticket == NULL) {
+	if (s->ticket == NULL)
 		smtp_past_granted(s, r);
+	if (s->ticket == NULL && !s->lmtp)
 		LOG_EV(LOG_INFO, "smtp.granted", s->sid,
 		    KV_A("by", r->kind == AUTHP_KIND_NETWORK ? "network" :
 			"grant"), KV_S("user", tx->user),
 		    KV_S("from", tx->sender));
-	}
 	smtp_session_enter(s, SMTP_ST_MAIL);
 	if (tx->params.wishes.priority > 0 && !r->may_prioritise) {
 		tx->params.wishes.priority = 0;
@@ -325,7 +325,7 @@ mail_parse(struct smtp_session *s, const char *arg, struct smtp_tx *tx)
 {
 	const struct smtp_params_limits limits = {
 		.size = s->settings->conf->message_size_limit,
-		.extensions = s->settings->extensions,
+		.extensions = s->lmtp ? 0 : s->settings->extensions,
 		.now_s = clock_now_s(),
 	};
 	struct smtp_path path;
@@ -507,6 +507,9 @@ smtp_cmd_rcpt(struct smtp_session *s, char *arg)
 	    conf_route_find(conf, domain);
 	if (route->via == CONF_VIA_LOCAL) {
 		rcpt_ask(s, rcpt);
+	} else if (s->lmtp) {		/* never to relay */
+		rcpt_refuse(s, SMTP_R_NO_USER, rcpt);
+		free(rcpt);
 	} else if (route->via == CONF_VIA_NONE) {
 		rcpt_refuse(s, route == conf->route_next_hop ?
 		    SMTP_R_NO_ROUTE : SMTP_R_ROUTE_NONE, rcpt);

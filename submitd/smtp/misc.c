@@ -44,7 +44,8 @@ help_about(struct smtp_session *s, const char *verb)
 {
 	const struct smtp_command *c = smtp_command_find(verb, strlen(verb));
 
-	if (c == NULL || c->help == NULL)
+	if (c == NULL || c->help == NULL ||
+	    !smtp_command_is_here(c, s->lmtp))
 		smtp_reply(s, SMTP_R_HELP_UNKNOWN);
 	else
 		smtp_reply_with(s, SMTP_R_HELP, c->help);
@@ -61,7 +62,7 @@ smtp_cmd_help(struct smtp_session *s, char *arg)
 		return;
 	}
 	for (size_t i = 0; (c = smtp_command_row(i)) != NULL; i++) {
-		if (c->help == NULL)
+		if (c->help == NULL || !smtp_command_is_here(c, s->lmtp))
 			continue;
 		strncat(text, " ", sizeof(text) - strlen(text) - 1);
 		strncat(text, c->verb, sizeof(text) - strlen(text) - 1);

@@ -176,8 +176,8 @@ past_flags(const struct smtp_session *s)
 		flags |= AUTHP_PAST_HANDSHAKE;
 	if (s->tls == NULL && s->hello != NULL)
 		flags |= AUTHP_PAST_EHLO_CLEAR;
-	if (!conf_listener_is_tls(s->settings->conf, s->listener) && (s->tls != NULL ||
-	    s->state == SMTP_ST_HANDSHAKE))
+	if (!s->lmtp && !conf_listener_is_tls(s->settings->conf,
+	    s->listener) && (s->tls != NULL || s->state == SMTP_ST_HANDSHAKE))
 		flags |= AUTHP_PAST_STARTTLS;
 	if (s->mech != NULL)
 		flags |= AUTHP_PAST_LOGIN;

@@ -109,6 +109,21 @@ session_send_reply(struct smtp_session *s, enum smtp_reply r,
 	smtp_send(s, text, len);
 }
 
+/* RFC 2033 section 4.2: to a message one for each recipient that was taken. */
+static void
+session_send_replies(struct smtp_session *s, enum smtp_reply r,
+    const char *detail)
+{
+	uint64_t n = s->replies;
+
+	s->replies = 0;
+	if (smtp_reply_row(r)->flags & SMTP_R_CLOSE)
+		n = 0;
+	do
+		session_send_reply(s, r, detail);
+	while (n > 0 && --n > 0);
+}
+
 static const char *
 session_close_word(enum smtp_reply r)
 {
@@ -162,7 +177,7 @@ smtp_reply_with(struct smtp_session *s, enum smtp_reply r, const char *detail)
 	if (s->state == SMTP_ST_CLOSED)
 		return;
 	smtp_past_reply(s, r, session_detail(s, r, detail, buf), NULL);
-	session_send_reply(s, r, detail);
+	session_send_replies(s, r, detail);
 	if ((row->flags & SMTP_R_ERROR) &&
 	    ++s->sums.errors >= s->settings->conf->error_limit) {
 		r = SMTP_R_TOO_MANY_ERRORS;

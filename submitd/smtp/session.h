@@ -23,6 +23,10 @@
  *   MAIL, RCPT, DATA, CHUNK -> HELLO, READY	end of data, RSET, EHLO
  *   any -> CLOSED			smtp_session_close(); freed at turn's end
  *
+ * A session of LMTP begins in SECURE (a UNIX socket needs no TLS), and never
+ * authorises itself: authd knows by the socket that it may hand in mail for
+ * users here, and no other.
+ *
  * Orthogonal to the state is `waiting`: a question to authd or submitd-spool
  * is open. Then the connection is paused and no further command runs, so that
  * answers come in the order of the commands.
@@ -138,6 +142,8 @@ struct smtp_session {
 						 * balancer */
 	size_t			 listener;	/* its number in settings */
 	bool			 claimed;	/* peer is another's word */
+	bool			 lmtp;		/* RFC 2033; from lmtp_listen */
+	uint64_t		 replies;	/* to the message, if not one */
 	enum smtp_state		 state;
 	bool			 waiting;
 	bool			 skipping;	/* the rest of a long line */

@@ -290,7 +290,7 @@ envelope_get_head(struct msg_in *m, unsigned int version, struct envelope *e)
 	    (r = msg_get_end(m)) != 0)
 		return r;
 	if (n_rcpts == 0 || n_rcpts > SPOOL_RCPTS_MAX || eightbit > 1 ||
-	    e->kind > AUTHP_KIND_NETWORK)
+	    e->kind >= AUTHP_KIND__COUNT)
 		return ERR_FORMAT;
 	e->arrived_s = (int64_t)arrived;
 	e->eightbit = eightbit != 0;

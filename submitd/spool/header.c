@@ -102,7 +102,7 @@ header_user(struct header_out *o, const struct envelope *e)
 	char user[2 * AUTHP_USER_MAX + 4], text[sizeof(user) + 40];
 
 	if (e->kind < AUTHP_KIND_SASL || e->kind > AUTHP_KIND_NETWORK)
-		return;
+		return;		/* received: nobody does */
 	header_ctext(user, sizeof(user), e->user);
 	snprintf(text, sizeof(text), "(%s%s)",
 	    user[0] == '\0' ? "trusted network" : what[e->kind], user);
@@ -202,7 +202,10 @@ header_received(const struct envelope *e, const char *hostname,
 	header_word(&o, hostname);
 	/* RFC 3848: the A stands for a successful AUTH and nothing else. RFC
 	 * 6531 section 4.3: UTF8SMTP where SMTPUTF8 was used. */
-	header_word(&o, e->smtputf8 ? "with UTF8SMTPS" : "with ESMTPS");
+	if (e->kind == AUTHP_KIND_RECEIVE)
+		header_word(&o, e->smtputf8 ? "with UTF8LMTP" : "with LMTP");
+	else
+		header_word(&o, e->smtputf8 ? "with UTF8SMTPS" : "with ESMTPS");
 	if (e->kind == AUTHP_KIND_SASL)
 		header_more(&o, "A");
 	header_word(&o, "id");

@@ -19,6 +19,7 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/conf_route.h"
 #include "lib/mailbox.h"
 #include "lib/xtext.h"
 #include "submitd/spool/header.h"
@@ -486,6 +487,30 @@ txn_make(struct txn *t, const struct authc_reply *r)
 	return store_file_new(&t->env, top, (size_t)n, &t->file);
 }
 
+/* Mail that nobody may send is for users here, and never goes out again. */
+static bool
+txn_is_for_here(const struct txn *t)
+{
+	struct mailbox box;
+
+	for (size_t i = 0; i < t->env.n_rcpts; i++)
+		if (mailbox_parse(t->env.rcpts[i], strlen(t->env.rcpts[i]),
+		    &box) == 0 && conf_route_find(t->sp->conf,
+		    mailbox_domain(box.canon))->via != CONF_VIA_LOCAL)
+			return false;
+	return true;
+}
+
+static enum spoolc_verdict
+txn_check_received(const struct txn *t, const struct authc_reply *r)
+{
+	if (r->kind != AUTHP_KIND_RECEIVE || txn_is_for_here(t))
+		return SPOOLC_OK;
+	LOG_EV(LOG_ERR, "spool.fault", r->sid, KV_T("why",
+	    "mail by LMTP was to be relayed"));
+	return SPOOLC_VOID;
+}
+
 static void
 txn_begun(void *ctx, const struct authc_reply *r)
 {
@@ -495,6 +520,8 @@ txn_begun(void *ctx, const struct authc_reply *r)
 	t->auth_call = 0;
 	t->reservation = r->reservation;
 	t->size_limit = r->size_limit;
+	if (v == SPOOLC_OK)
+		v = txn_check_received(t, r);
 	if (v == SPOOLC_OK && t->announced > txn_size_limit(t))
 		v = SPOOLC_TOOBIG;
 	if (v == SPOOLC_OK)

@@ -14,4 +14,4 @@ TESTS += tests/unit/authd_wire.py
 EXTRA_DIST += tests/unit/authd_wire.py tests/unit/authd_wire_base.py \
 	tests/unit/authd_wire_sasl.py tests/unit/authd_wire_mechanisms.py \
 	tests/unit/authd_wire_rule.py tests/unit/authd_wire_roles.py \
-	tests/unit/authd_wire_claims.py
+	tests/unit/authd_wire_claims.py tests/unit/authd_wire_lmtp.py

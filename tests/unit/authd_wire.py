@@ -18,6 +18,7 @@ from authd_wire_sasl import Sasl
 from authd_wire_mechanisms import Mechanisms, Transition
 from authd_wire_rule import Guesser, Rule, Addresses, Plugins, Empty
 from authd_wire_claims import Claims
+from authd_wire_lmtp import Lmtp, Stranger
 from authd_wire_roles import Events, Notices, Roles
 
 

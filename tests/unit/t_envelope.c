@@ -289,6 +289,9 @@ static const struct received_case received_cases[] = {
 	  "192.0.2.7", "o@example.org", "b@example.com", "",
 	  "a.example ([192.0.2.7]) by mx.example.org with ESMTPS id "
 	  ID " (trusted network, owner o@example.org) for <b@example.com>" },
+	{ "received", AUTHP_KIND_RECEIVE, "mx.example.net", "unknown", "",
+	  "b@example.com", "", "mx.example.net by mx.example.org with LMTP id "
+	  ID " for <b@example.com>" },
 	{ "helo that would add a line", AUTHP_KIND_SASL, "x\r\nBcc: y",
 	  "192.0.2.7", "u@example.org", "b@example.com", "",
 	  "unknown ([192.0.2.7]) by mx.example.org with ESMTPSA id "

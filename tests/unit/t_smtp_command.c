@@ -28,6 +28,7 @@ static const struct {
 	/* verb		 GREET CLEAR SECURE HELLO READY MAIL RCPT CHUNK */
 	{ "EHLO",	{ 0,   0,    0,     0,    0,    0,   0,  0 } },
 	{ "HELO",	{ 0,   0,    0,     0,    0,    0,   0,  0 } },
+	{ "LHLO",	{ 530, 530,  0,     0,    0,    0,   0,  0 } },
 	{ "STARTTLS",	{ 0,   0,    503,   503,  503,  503, 503,  503 } },
 	{ "AUTH",	{ 530, 530,  503,   0,    503,  503, 503,  503 } },
 	{ "MAIL",	{ 530, 530,  503,   0,    0,    503, 503,  503 } },
