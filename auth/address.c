@@ -80,6 +80,8 @@ address_reply_path(struct peer *p, uint16_t type, uint32_t id,
 	if (v == AUTHP_OK) {
 		msg_put_str(&out, user);
 		msg_put_str(&out, rec->maildir);
+		if (type == AUTHP_DELIVER)
+			msg_put_u64(&out, rec->quota_octets);
 	}
 	ops_reply(p, &out);
 }

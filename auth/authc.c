@@ -273,6 +273,8 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 	}
 	if (ok && (type == AUTHP_MAILDROP || type == AUTHP_DELIVER))
 		msg_get_str(m, &r->path, AUTHP_PATH_MAX);
+	if (ok && type == AUTHP_DELIVER)
+		msg_get_u64(m, &r->quota);
 	if (ok && type == AUTHP_TICKET) {
 		msg_get_str(m, &r->peer, AUTHP_SID_MAX * 2);
 		msg_get_str(m, &r->tls, AUTHP_TLS_MAX);

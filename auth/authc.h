@@ -56,6 +56,7 @@ struct authc_reply {
 	bool			 may_prioritise;	/* MAIL: above 0 */
 	enum authp_hint		 hint;		/* MAIL: NOAUTH */
 	const char		*path;		/* MAILDROP, DELIVER */
+	uint64_t		 quota;		/* DELIVER: octets; 0: none */
 	const char		*peer;		/* TICKET: the client's address */
 	const char		*tls;		/* TICKET */
 	const char		*mech;		/* TICKET: "" unless SASL */

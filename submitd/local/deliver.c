@@ -22,6 +22,7 @@
 #include "lib/beneath.h"
 #include "lib/fio.h"
 #include "lib/str.h"
+#include "submitd/local/usage.h"
 
 #define DELIVER_DIR_MODE 02770
 #define DELIVER_FILE_MODE 0660
@@ -181,7 +182,7 @@ deliver_file(struct deliver_copy *c, const struct deliver_place *p,
 	if ((r = str_format(top, sizeof(top),
 	    "Return-Path: <%s>\nDelivered-To: %s\n", m->sender,
 	    m->address)) != 0)
-		r = err_set(reterr, r, "the addresses are too long");
+		r = err_set(reterr, ERR_FORMAT, "the addresses are too long");
 	if (r == 0)
 		r = deliver_share(c->fd, p->gid, DELIVER_FILE_MODE, reterr);
 	if (r == 0)
@@ -206,7 +207,7 @@ deliver_into(const struct deliver_place *p, const struct deliver_message *m,
 	int r;
 
 	if (maildir_name(p->host, name, MAILDIR_NAME_MAX + 1) != 0)
-		return err_set(reterr, ERR_LIMIT, "no name for the file");
+		return err_set(reterr, ERR_FORMAT, "no name for the file");
 	c.fd = fio_openat(tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
 	    DELIVER_FILE_MODE, reterr);
 	if (c.fd < 0)
@@ -215,7 +216,7 @@ deliver_into(const struct deliver_place *p, const struct deliver_message *m,
 	if (r == 0 && (str_copy(final, sizeof(final), name) != 0 ||
 	    maildir_name_sizes(final, sizeof(final), c.octets,
 	    c.octets + c.lines) != 0))
-		r = err_set(reterr, ERR_LIMIT, "no name for the file");
+		r = err_set(reterr, ERR_FORMAT, "no name for the file");
 	if (r == 0)
 		r = fio_renameat(tmp, name, new, final, reterr);
 	if (r != 0) {
@@ -230,6 +231,26 @@ deliver_into(const struct deliver_place *p, const struct deliver_message *m,
 	memcpy(name, final, sizeof(final));
 	*ret_octets = c.octets;
 	return 0;
+}
+
+/* Deliveries at the same time may go over it together; the next one does not. */
+static int
+deliver_quota(const struct deliver_message *m, int new, int cur,
+    struct err *reterr)
+{
+	uint64_t used = 0;
+	int r;
+
+	if (m->quota == 0)
+		return 0;
+	if ((r = usage_add(new, &used, reterr)) != 0 ||
+	    (r = usage_add(cur, &used, reterr)) != 0)
+		return r;
+	if (m->octets <= m->quota && used <= m->quota - m->octets)
+		return 0;
+	return err_set(reterr, ERR_LIMIT, "over the quota: %llu of %llu octets "
+	    "are used, %llu wanted", (unsigned long long)used,
+	    (unsigned long long)m->quota, (unsigned long long)m->octets);
 }
 
 int
@@ -247,6 +268,8 @@ deliver(const struct deliver_place *p, const struct deliver_message *m,
 		if ((fds[i] = deliver_folder(box, names[i], p->gid,
 		    reterr)) < 0)
 			r = fds[i];
+	if (r == 0)
+		r = deliver_quota(m, fds[1], fds[2], reterr);
 	if (r == 0)
 		r = deliver_into(p, m, fds[0], fds[1], ret_name, ret_octets,
 		    reterr);

@@ -23,10 +23,12 @@ struct deliver_message {
 	const char	*sender;	/* "" for <>; checked */
 	const char	*address;	/* checked */
 	const char	*path;		/* of the Maildir, relative to the root */
+	uint64_t	 quota;		/* octets; 0: none */
 };
 
 /* The message is in new/, durable, when it returns 0: its name and its octets
- * in *ret_name and *ret_octets. Makes the Maildir where there is none. */
+ * in *ret_name and *ret_octets. Makes the Maildir where there is none. ERR_LIMIT:
+ * it would go over the quota. */
 int	deliver(const struct deliver_place *p, const struct deliver_message *m,
 	    char ret_name[MAILDIR_NAME_MAX + 1], uint64_t *ret_octets,
 	    struct err *reterr);

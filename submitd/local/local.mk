@@ -1,6 +1,7 @@
 # submitd-local
 noinst_LIBRARIES += submitd/local/libdeliver.a
 submitd_local_libdeliver_a_SOURCES = \
+	submitd/local/usage.c submitd/local/usage.h \
 	submitd/local/deliver.c submitd/local/deliver.h
 
 pkglibexec_PROGRAMS += submitd/local/submitd-local

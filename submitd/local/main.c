@@ -109,6 +109,20 @@ local_work(void *ctx)
 	    &j->err);
 }
 
+/* RFC 3463: X.2.2 is a full mailbox. What could never go in goes back now. */
+static void
+local_full(struct local_job *j)
+{
+	LOG_EV(LOG_NOTICE, "local.full", NULL, KV_A("qid", j->qid),
+	    KV_S("user", j->user), KV_U("quota", j->m.quota),
+	    KV_T("why", j->err.text));
+	if (j->m.octets > j->m.quota)
+		local_answer(j, LOCAL_FAIL, "5.2.2 the message is larger than "
+		    "all that the mailbox may hold");
+	else
+		local_answer(j, LOCAL_DEFER, "4.2.2 the mailbox is full");
+}
+
 static void
 local_worked(void *ctx)
 {
@@ -121,6 +135,10 @@ local_worked(void *ctx)
 		    KV_A("path", j->path), KV_A("file", j->name),
 		    KV_U("octets", j->octets));
 		local_answer(j, LOCAL_DONE, "delivered to the mailbox");
+		return;
+	}
+	if (j->r == ERR_LIMIT) {
+		local_full(j);
 		return;
 	}
 	LOG_EV(LOG_ERR, "local.fault", NULL, KV_A("qid", j->qid),
@@ -154,6 +172,7 @@ local_found(void *ctx, const struct authc_reply *r)
 		    "the user's mailbox has no usable path");
 		return;
 	}
+	j->m.quota = r->quota;
 	if (pool_submit(j->peer->local->pool, local_work, local_worked, j) != 0)
 		local_answer(j, LOCAL_DEFER, "too many deliveries at once");
 }

@@ -323,8 +323,10 @@ attempt_expire(struct attempt *a, struct outcome_rcpt *r)
 
 	s /= s >= 2 * 86400 ? 86400 : s >= 2 * 3600 ? 3600 : 1;
 	/* As much of the last answer as there is room for. */
-	snprintf(text, sizeof(text), "4.4.7 given up after %" PRIu64 " %s; the "
-	    "last attempt: %.900s", s, unit, outcome_text(r));
+	snprintf(text, sizeof(text), "%s given up after %" PRIu64 " %s; the "
+	    "last attempt: %.900s", !r->remote &&
+	    strncmp(outcome_text(r), "4.2.2 ", 6) == 0 ? "5.2.2" : "4.4.7", s,
+	    unit, outcome_text(r));
 	outcome_set(r, OUTCOME_FAIL, false, text);
 }
 

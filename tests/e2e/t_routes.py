@@ -225,5 +225,58 @@ class Limits(unittest.TestCase):
                 self.assertEqual(len(i.fetch(BOB, n=1)), 1)
 
 
+class Local(unittest.TestCase):
+    def test_here_among_what_goes_away(self):
+        """via = local keeps a local domain from a section behind it; aliases,
+        +tags and catch-all work there; * leaves local domains alone."""
+        with NextHop() as hop, Instance(
+                conf={"local_domains": ["example.test", "in.example.test",
+                                        "away.example.test"]},
+                extra=route("here", ["in.example.test"], via="local")
+                + route("below", [".example.test"], host=host(hop.port))
+                + route("all", ["*"], host=host(hop.port))) as i:
+            i.ctl("user", "alias", "add", ANNA, "sales@in.example.test")
+            i.ctl("user", "alias", "add", BOB, "@in.example.test")
+            send(i, letter("to anna"), ["sales+now@in.example.test", ANNA])
+            self.assertEqual(len(i.fetch(ANNA, n=2)), 2)
+            send(i, letter("to bob"), ["whoever@in.example.test"])
+            self.assertEqual(len(i.fetch(BOB, n=1)), 1)
+            for to, says in (("whoever@in.example.test", "local user %s" % BOB),
+                             ("sales+x@in.example.test",
+                              "local user %s" % ANNA),
+                             ("x@away.example.test", "route below"),
+                             ("nobody@example.test", "550 5.1.1"),
+                             ("x@far.test", "route all")):
+                r = i.ctl("why", "--ip", "127.0.0.1", "--user", ANNA, "--to",
+                          to, "-j", check=False)
+                self.assertIn(says, r.stdout)
+            with i.smtp_as(ANNA) as w:
+                w.cmd("MAIL FROM:<%s>" % ANNA, 250)
+                w.cmd("RCPT TO:<nobody@example.test>", 550)
+                w.cmd("RCPT TO:<x@away.example.test>", 250)
+
+    def test_quota(self):
+        """What does not fit waits, until there is room or its time is over;
+        what never can goes back at once (RFC 3463: X.2.2)."""
+        small = letter("small", body=b"x" * 70 + b"\r\n")
+        large = letter("large", body=(b"x" * 70 + b"\r\n") * 60)
+        with Instance(conf={"queue_lifetime": "6s"}) as i:
+            i.ctl("user", "set", BOB, "quota=4000")
+            send(i, large, [BOB])
+            wait_until(i.queue_empty, what="an empty queue")
+            self.assertIn(b"Status: 5.2.2", i.fetch(ANNA, n=1)[0])
+            send(i, small, [BOB], n=20)
+            i.wait_log("submitd", r"ev=local\.full .*user=%s quota=4000" % BOB)
+            held = len(i.fetch(BOB))
+            self.assertGreater(held, 0)
+            self.assertLess(held, 20)
+            i.wait_log("submitd", r"ev=msg\.bounced .*5\.2\.2%20given")
+            wait_until(i.queue_empty, what="an empty queue")
+            came = held + len(i.fetch(BOB))
+            self.assertGreater(came, held)
+            told = sum(b"Status: 5.2.2" in r for r in i.fetch(ANNA))
+            self.assertEqual(came + told, 20)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -321,7 +321,7 @@ class Addresses(Base):
             r = self.local.call(DELIVER, text(address))
             self.assertEqual((r.verdict, r.text(), r.text(), r.rest),
                              ("OK", "alice@example.org",
-                              "example.org/alice", b""), address)
+                              "example.org/alice", bytes(8)), address)
         self.authd.ask("user.disable", user="eve@example.net")
         r = self.local.call(DELIVER, text("eve@example.net"))
         self.assertEqual((r.verdict, r.text()), ("OK", "eve@example.net"))
