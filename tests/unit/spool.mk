@@ -2,7 +2,7 @@
 if HAVE_CMOCKA
 SPOOL_TESTS = tests/unit/t_envelope tests/unit/t_store tests/unit/t_spool \
 	tests/unit/t_spool_faults tests/unit/t_spool_loss \
-	tests/unit/t_spool_start
+	tests/unit/t_spool_start tests/unit/t_spool_queue
 SPOOL_FAKE = tests/unit/spool_fake.c tests/unit/spool_fake.h
 check_PROGRAMS += $(SPOOL_TESTS)
 TESTS += $(SPOOL_TESTS)
@@ -20,6 +20,9 @@ SPOOL_LIBS = submitd/spool/libspool.a \
 tests_unit_t_spool_SOURCES = tests/unit/t_spool.c $(SPOOL_FAKE)
 tests_unit_t_spool_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_t_spool_LDADD = $(SPOOL_LIBS)
+tests_unit_t_spool_queue_SOURCES = tests/unit/t_spool_queue.c $(SPOOL_FAKE)
+tests_unit_t_spool_queue_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_t_spool_queue_LDADD = $(SPOOL_LIBS)
 tests_unit_t_spool_faults_SOURCES = tests/unit/t_spool_faults.c $(SPOOL_FAKE)
 tests_unit_t_spool_faults_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_t_spool_faults_LDADD = $(SPOOL_LIBS)

@@ -154,7 +154,7 @@ static const struct queue_hooks hooks = {
 	.held = sender_held,
 };
 
-static int
+int
 bind_here(const char *name)
 {
 	int dir = open(".", O_RDONLY | O_DIRECTORY), fd;
@@ -498,7 +498,7 @@ fake_clean(void **state)
 {
 	(void)state;
 	segment_octets = 256 * 1024;
-	return system("rm -rf spool auth smtp send log");
+	return system("rm -rf spool auth smtp send queue log");
 }
 
 int

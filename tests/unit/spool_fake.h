@@ -38,6 +38,7 @@ void	spool_begin_journal(void);
 void	wait_ms(int64_t ms);
 void	spool_end(void);		/* as a crash would */
 size_t	in_journal(void);		/* messages */
+int	bind_here(const char *name);	/* a socket in the folder */
 void	client_begin(void);
 /* A callback came; wait_for(n) returns after n of them. */
 void	called(void);
