@@ -14,6 +14,7 @@ include tests/unit/sasl.mk
 include tests/e2e/local.mk
 include tests/unit/send.mk
 include tests/unit/send_hosts.mk
+include tests/unit/send_dest.mk
 include tests/unit/pop.mk
 include tests/unit/spool.mk
 include tests/unit/verify.mk

@@ -39,6 +39,12 @@ attempt_msg(const struct attempt *a)
 	return a->entry->msg;
 }
 
+static bool
+attempt_is_local(const struct attempt *a)
+{
+	return a->job->dest->ops == a->sched->local_ops;
+}
+
 /* Those in this state who are due; `out` may be NULL. */
 static size_t
 attempt_due(const struct sched_job *job, enum spoolq_state state,
@@ -292,7 +298,7 @@ attempt_is_owed(const struct attempt *a, const struct outcome_rcpt *r)
 	if (!r->dsn_passed && attempt_is_told(a, r, SPOOL_NOTIFY_SUCCESS))
 		return true;
 	return m->wishes.by_mode != SPOOL_BY_NONE && m->sender[0] != '\0' &&
-	    r->dsn.notify != SPOOL_NOTIFY_NEVER && a->job->dest != a->sched->local &&
+	    r->dsn.notify != SPOOL_NOTIFY_NEVER && !attempt_is_local(a) &&
 	    (m->wishes.by_trace || !r->by_passed);
 }
 
@@ -467,7 +473,7 @@ attempt_kind(const struct attempt *a, const struct outcome_rcpt *r)
 	enum spoolq_state state = attempt_msg(a)->rcpts[r->index].state;
 
 	if (state == SPOOLQ_DELIVERED)
-		return a->job->dest == a->sched->local ? DSN_DELIVERED : DSN_RELAYED;
+		return attempt_is_local(a) ? DSN_DELIVERED : DSN_RELAYED;
 	if (state != SPOOLQ_PENDING)
 		return DSN_KIND__COUNT;
 	return r->outcome == OUTCOME_FAIL ? DSN_FAILED :

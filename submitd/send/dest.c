@@ -318,6 +318,18 @@ dests_set_conf(struct sched *s, struct conf *conf)
 		}
 }
 
+void
+dests_let_go(struct sched *s)
+{
+	struct dest *d, *next;
+
+	for (d = TAILQ_FIRST(&s->retired_dests); d != NULL; d = next) {
+		next = TAILQ_NEXT(d, idle);
+		if (d->hop != NULL)
+			hop_let_go(d->hop);
+	}
+}
+
 int
 dests_init(struct sched *s)
 {

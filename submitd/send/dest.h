@@ -72,6 +72,8 @@ void	dest_count(struct dest *d);
 
 /* Takes the new routes over. The schedule's entries are routed anew after it. */
 void	dests_set_conf(struct sched *s, struct conf *conf);
+/* After that: the retired ones let go what they have not begun. */
+void	dests_let_go(struct sched *s);
 int	dests_init(struct sched *s);
 void	dests_free(struct sched *s);
 

@@ -293,6 +293,23 @@ hop_retire(struct hop *h)
 		hop_link_end(k);
 }
 
+void
+hop_let_go(struct hop *h)
+{
+	struct hop_link *k, *next;
+	struct attempt *a;
+
+	for (k = TAILQ_FIRST(&h->links); k != NULL; k = next) {
+		next = TAILQ_NEXT(k, link);
+		if (k->state != HOP_CONNECTING)
+			continue;
+		a = hop_link_release(k);
+		hop_link_free(k);
+		if (a != NULL)
+			attempt_done(a);
+	}
+}
+
 struct hop *
 hop_new(struct hops *hs, struct dest *d)
 {

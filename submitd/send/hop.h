@@ -44,6 +44,10 @@ void	hop_free(struct hop *h);	/* NULL is fine */
 /* Connections end after their message. */
 void	hop_retire(struct hop *h);
 
+/* Once it has retired and its jobs have other ways: what waits for a connection
+ * goes those too. */
+void	hop_let_go(struct hop *h);
+
 extern const struct attempt_dest hop_dest;	/* its ctx: the hop */
 
 #endif

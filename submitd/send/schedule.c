@@ -580,6 +580,7 @@ sched_set_conf(struct sched *s, struct conf *conf)
 				    KV_A("qid", e->msg->id));
 			sched_place_all(e);
 		}
+	dests_let_go(s);
 	for (size_t b = 0; b < s->n_dest_buckets; b++)
 		for (struct dest *d = s->dests[b]; d != NULL; d = d->next)
 			dest_wake(d);
