@@ -67,7 +67,7 @@ static const struct op {
 				  notice_op_who_end },
 	[AUTHP_EVENT] =		{ BY_SESSIONS,	      FD_NONE,
 				  recent_op_event },
-	[AUTHP_USERS] =		{ BY(ROLE_SPOOL),     false, notice_op_users },
+	[AUTHP_USERS] =		{ BY(ROLE_SPOOL),     FD_NONE,  notice_op_users },
 };
 
 void

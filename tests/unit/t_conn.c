@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -467,6 +468,50 @@ test_half_closed_peer_gets_all_answers(void **state)
 	assert_int_equal(w->client.got, 100 * sizeof asked);
 }
 
+/* Runs the loop for a while; what that costs. */
+static double
+quiet_cpu_ms(struct world *w)
+{
+	clock_t before = clock();
+	struct timer t;
+
+	assert_int_equal(timer_init(&t, w->loop, stop, w->loop), 0);
+	timer_arm(&t, 200);
+	loop_run(w->loop);
+	timer_free(&t);
+	return (double)(clock() - before) * 1000 / CLOCKS_PER_SEC;
+}
+
+/* Octets that are not wanted yet, or are no whole record, cost nothing while
+ * they wait. */
+static void
+test_waits_quietly(void **state)
+{
+	static const uint8_t part[] = { 0x17, 0x03, 0x03, 0x00, 0x40, 'x' };
+	struct world *w = *state;
+
+	secure(w);
+	conn_pause(w->server.conn);
+	assert_int_equal(conn_write(w->client.conn, "hello", 5), 0);
+	assert_true(quiet_cpu_ms(w) < 100);
+	assert_int_equal(w->server.got, 0);
+	w->want = 5;
+	conn_resume(w->server.conn);
+	loop_run(w->loop);
+	assert_int_equal(w->server.got, 5);
+	assert_int_equal(send(conn_fd(w->client.conn), part, sizeof part, 0),
+	    sizeof part);
+	assert_true(quiet_cpu_ms(w) < 100);
+	assert_int_equal(conn_write(w->server.conn, "hello", 5), 0);
+	assert_true(quiet_cpu_ms(w) < 100);
+	assert_int_equal(w->client.got, 5);
+	conn_pause(w->server.conn);
+	conn_resume(w->server.conn);
+	assert_true(quiet_cpu_ms(w) < 100);
+	assert_true(conn_has_more(w->server.conn));
+	assert_string_equal(w->server.why, "");
+}
+
 #define ROW(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int
@@ -478,6 +523,7 @@ main(void)
 		ROW(test_injection_before_tls),
 		ROW(test_close_flushes),
 		ROW(test_never_reading_peer),
+		ROW(test_waits_quietly),
 		cmocka_unit_test(test_many_closing),
 		ROW(test_idle_timeout),
 		ROW(test_idle_while_paused),
