@@ -26,7 +26,7 @@
 
 #define ATTEMPT_POSTPONE_MAX_MS	60000
 
-/* RFC 2852 section 4.1.3 */
+/* RFC 2852 section 4 */
 #define ATTEMPT_TOO_LATE	"5.4.7 the time by which it was to be delivered " \
 	"is over"
 
@@ -37,12 +37,6 @@ const struct spoolq_msg *
 attempt_msg(const struct attempt *a)
 {
 	return a->entry->msg;
-}
-
-static bool
-attempt_is_local(const struct attempt *a)
-{
-	return a->job->dest->ops == a->sched->local_ops;
 }
 
 /* Those in this state who are due; `out` may be NULL. */
@@ -288,6 +282,16 @@ attempt_is_told(const struct attempt *a, const struct outcome_rcpt *r,
 	return (r->dsn.notify & of) != 0;
 }
 
+/* Into a Maildir, here or by LMTP: nobody passes it on. */
+static bool
+attempt_delivers(const struct attempt *a)
+{
+	const struct dest *d = a->job->dest;
+
+	return d->ops == a->sched->local_ops ||
+	    (d->route != NULL && d->route->via == CONF_VIA_LMTP);
+}
+
 /* A report that he has it, or that it was passed on: by NOTIFY, or by RFC 2852
  * where the trace was asked for, or the deadline is not minded any more. */
 static bool
@@ -298,7 +302,7 @@ attempt_is_owed(const struct attempt *a, const struct outcome_rcpt *r)
 	if (!r->dsn_passed && attempt_is_told(a, r, SPOOL_NOTIFY_SUCCESS))
 		return true;
 	return m->wishes.by_mode != SPOOL_BY_NONE && m->sender[0] != '\0' &&
-	    r->dsn.notify != SPOOL_NOTIFY_NEVER && !attempt_is_local(a) &&
+	    r->dsn.notify != SPOOL_NOTIFY_NEVER && !attempt_delivers(a) &&
 	    (m->wishes.by_trace || !r->by_passed);
 }
 
@@ -473,7 +477,7 @@ attempt_kind(const struct attempt *a, const struct outcome_rcpt *r)
 	enum spoolq_state state = attempt_msg(a)->rcpts[r->index].state;
 
 	if (state == SPOOLQ_DELIVERED)
-		return attempt_is_local(a) ? DSN_DELIVERED : DSN_RELAYED;
+		return attempt_delivers(a) ? DSN_DELIVERED : DSN_RELAYED;
 	if (state != SPOOLQ_PENDING)
 		return DSN_KIND__COUNT;
 	return r->outcome == OUTCOME_FAIL ? DSN_FAILED :

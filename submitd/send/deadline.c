@@ -22,7 +22,7 @@ deadline_add(struct sched *s, struct sched_entry *e)
 
 	e->deadline.id = e->msg->id;
 	/* A deadline that was over when the message came has been told by who
-	 * sent it on (section 4.1.4). */
+	 * sent it on (section 4). */
 	if (w->by_mode == SPOOL_BY_NONE ||
 	    (w->by_mode == SPOOL_BY_NOTIFY && w->by_s <= e->msg->arrived_s))
 		return;

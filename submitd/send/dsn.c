@@ -22,8 +22,9 @@
 #define DSN_COLUMNS	72u
 #define DSN_LINE_MAX	990u		/* RFC 5322 section 2.1.1: 998 */
 #define DSN_WORD_MAX	900u		/* behind a field's name or an indent */
-#define DSN_RCPTS_MAX	20000u		/* octets that recipients may take, in
-					 * each of the two parts */
+#define DSN_RCPTS_MAX	52000u		/* octets that recipients may take in the
+					 * two parts together, */
+#define DSN_STATUS_MAX	34000u		/* and in that of statuses */
 #define DSN_RCPT_MAX	4096u		/* of one of them */
 #define DSN_TAIL	200u		/* the closing boundary */
 #define DSN_8BIT	"Content-Transfer-Encoding: 8bit\r\n"
@@ -323,7 +324,7 @@ dsn_put_status(const struct dsn *d, const struct outcome_rcpt *r,
 
 /* Recipients while they fit; *ret is how many. */
 static int
-dsn_put_rcpts(const struct dsn *d, struct buf *b, size_t n,
+dsn_put_rcpts(const struct dsn *d, struct buf *b, size_t n, size_t max,
     int (*put)(const struct dsn *, const struct outcome_rcpt *, struct buf *),
     size_t *ret)
 {
@@ -331,7 +332,7 @@ dsn_put_rcpts(const struct dsn *d, struct buf *b, size_t n,
 	int r;
 
 	for (i = 0; i < n; i++) {
-		if (i > 0 && buf_len(b) - begin > DSN_RCPTS_MAX - DSN_RCPT_MAX)
+		if (i > 0 && buf_len(b) - begin + DSN_RCPT_MAX > max)
 			break;
 		if ((r = put(d, &d->rcpts[i], b)) != 0)
 			return r;
@@ -366,7 +367,7 @@ dsn_put_top(const struct dsn *d, const char *boundary, struct buf *b)
 
 static int
 dsn_put_text(const struct dsn *d, const char *boundary, struct buf *b,
-    size_t *ret_covered)
+    size_t max, size_t *ret_covered)
 {
 	const struct dsn_text *last;
 	bool utf8 = dsn_is_utf8(d);
@@ -379,7 +380,7 @@ dsn_put_text(const struct dsn *d, const char *boundary, struct buf *b,
 	    "This is the mail server %s.\r\n"
 	    "\r\n", boundary, utf8 ? "utf-8" : "us-ascii",
 	    utf8 ? DSN_8BIT : "", d->hostname)) != 0 ||
-	    (r = dsn_put_rcpts(d, b, d->n_rcpts, dsn_put_person,
+	    (r = dsn_put_rcpts(d, b, d->n_rcpts, max, dsn_put_person,
 	    ret_covered)) != 0)
 		return r;
 	last = dsn_text(&d->rcpts[*ret_covered - 1]);
@@ -423,7 +424,8 @@ dsn_put_statuses(const struct dsn *d, const char *boundary, struct buf *b,
 	if (d->by_s > 0 && (r = buf_printf(b, "Deliver-By-Date: %s\r\n",
 	    date)) != 0)
 		return r;
-	return dsn_put_rcpts(d, b, *ret_covered, dsn_put_status, ret_covered);
+	return dsn_put_rcpts(d, b, *ret_covered, DSN_STATUS_MAX,
+	    dsn_put_status, ret_covered);
 }
 
 /* The message, or its headers. */
@@ -444,19 +446,20 @@ dsn_put_message(const struct dsn *d, const char *boundary, struct buf *b)
 	    "Content-Transfer-Encoding: 8bit" : "text/rfc822-headers")) != 0 ||
 	    d->headers == NULL)
 		return r;
-	return dsn_put_headers(b, d->headers, d->headers_len,
+	return buf_len(b) > DSN_MAX - DSN_TAIL ? 0 :
+	    dsn_put_headers(b, d->headers, d->headers_len,
 	    DSN_MAX - DSN_TAIL - buf_len(b), d->smtputf8);
 }
 
-/* All three parts; a whole message where there is room for it. */
+/* All three parts; `max` octets are for the persons in the first. */
 static int
 dsn_put_all(const struct dsn *d, const char *boundary, struct buf *b,
-    size_t *ret_covered)
+    size_t max, size_t *ret_covered)
 {
 	int r;
 
 	if ((r = dsn_put_top(d, boundary, b)) != 0 ||
-	    (r = dsn_put_text(d, boundary, b, ret_covered)) != 0 ||
+	    (r = dsn_put_text(d, boundary, b, max, ret_covered)) != 0 ||
 	    (r = dsn_put_statuses(d, boundary, b, ret_covered)) != 0 ||
 	    (r = dsn_put_message(d, boundary, b)) != 0)
 		return r;
@@ -469,6 +472,7 @@ dsn_build(const struct dsn *d, struct buf *ret, size_t *ret_covered)
 	char boundary[2 * STR_ID_SIZE + 4], a[STR_ID_SIZE], b[STR_ID_SIZE];
 	struct dsn part = *d;
 	struct buf head;
+	size_t max;
 	int r;
 
 	/* 80 random bits that no message could know. */
@@ -477,15 +481,18 @@ dsn_build(const struct dsn *d, struct buf *ret, size_t *ret_covered)
 	snprintf(boundary, sizeof(boundary), "=_%s.%s", a, b);
 	/* Each of the two parts may have room for fewer than the other. */
 	buf_init(&head, DSN_MAX);
+	part.n_rcpts = d->n_rcpts;
 	r = dsn_put_statuses(d, boundary, &head, &part.n_rcpts);
+	max = DSN_RCPTS_MAX > buf_len(&head) ? DSN_RCPTS_MAX - buf_len(&head) :
+	    0;
 	buf_free(&head);
 	if (r == 0)
-		r = dsn_put_all(&part, boundary, ret, ret_covered);
+		r = dsn_put_all(&part, boundary, ret, max, ret_covered);
 	if (r == ERR_LIMIT && part.full) {
 		/* There is no room for the whole. */
 		part.full = false;
 		buf_clear(ret);
-		r = dsn_put_all(&part, boundary, ret, ret_covered);
+		r = dsn_put_all(&part, boundary, ret, max, ret_covered);
 	}
 	return r;
 }

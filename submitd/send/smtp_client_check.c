@@ -165,8 +165,8 @@ smtp_client_check_wishes(const struct smtp_client *c)
 		return "5.7.30 REQUIRETLS: the next hop does not offer it";
 	/* RFC 2852 section 4: who would not return it in time does not get
 	 * it. */
-	if (w->by_mode != SPOOL_BY_RETURN || w->by_s == 0)
-		return NULL;
+	if (w->by_mode != SPOOL_BY_RETURN || w->by_s == 0 || c->way.lmtp)
+		return NULL;		/* by LMTP it is delivered */
 	if ((c->ext & SMTP_EXT_DELIVERBY) == 0)
 		return "5.3.3 the next hop does not offer DELIVERBY, so that "
 		    "it would not return the message in time";

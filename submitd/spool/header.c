@@ -216,7 +216,7 @@ header_received(const struct envelope *e, const char *hostname,
 	if (e->n_rcpts == 1)
 		header_for(&o, e);
 	header_tls(&o, e->tls);
-	/* RFC 6710 section 4.1: a priority leaves its trace. */
+	/* RFC 6710: a priority leaves its trace. */
 	if (e->wishes.priority != 0) {
 		snprintf(priority, sizeof(priority), "%d", e->wishes.priority);
 		header_word(&o, "PRIORITY");

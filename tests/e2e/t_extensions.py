@@ -498,7 +498,7 @@ class Deadline(Case):
         inst.clock(0)
         super().tearDown()
 
-    def test_rfc2852_4_1_3_by_mode_r_goes_back(self):
+    def test_rfc2852_4_by_mode_r_goes_back(self):
         self.offer(self.BY)
         hop.rule("RCPT", "reply 451 4.2.1 not now")
         self.send([OUT], letter("x", to=OUT), " BY=600;R RET=HDRS")
@@ -510,7 +510,7 @@ class Deadline(Case):
         self.assertIn("Deliver-By-Date", fields)
         self.assertIn("the time by which", text)
 
-    def test_rfc2852_4_1_3_while_the_next_hop_is_down(self):
+    def test_rfc2852_4_while_the_next_hop_is_down(self):
         hop.down()
         self.send([OUT], letter("x", to=OUT), " BY=600;R")
         inst.kill_all()
@@ -518,7 +518,7 @@ class Deadline(Case):
         inst.clock(601)
         self.assertEqual(self.report()[2]["Status"], "5.4.7")
 
-    def test_rfc2852_4_1_4_by_mode_n_is_told_once(self):
+    def test_rfc2852_4_by_mode_n_is_told_once(self):
         self.offer(self.BY)
         hop.rule("RCPT", "reply 451 4.2.1 not now")
         self.send([OUT], letter("x", to=OUT), " BY=600;N")
@@ -535,7 +535,7 @@ class Deadline(Case):
         wait_until(inst.queue_empty, what="the queue being empty")
         self.assertEqual(inst.drop_size(ANNA), 0)
 
-    def test_rfc2852_4_2_passed_on_with_the_time_left(self):
+    def test_rfc2852_4_passed_on_with_the_time_left(self):
         self.offer(self.BY)
         for mode in ("R", "N"):
             self.send([OUT], letter("x", to=OUT), " BY=600;" + mode)
@@ -556,7 +556,7 @@ class Deadline(Case):
                          ("relayed", "rfc822; " + OUT))
         self.assertNotIn("two@", text)
 
-    def test_rfc2852_4_2_to_a_next_hop_without_it(self):
+    def test_rfc2852_4_to_a_next_hop_without_it(self):
         self.send([OUT], letter("x", to=OUT), " BY=600;R")
         fields = self.report()[2]
         self.assertEqual((fields["Action"], fields["Status"][0]),

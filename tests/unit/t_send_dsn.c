@@ -304,6 +304,30 @@ test_mixed(void **state)
 	free(text);
 }
 
+/* As many as a message may have by default, refused alike, are one report. */
+static void
+test_one_report(void **state)
+{
+	static struct outcome_rcpt rcpts[150];
+	static char headers[] = "Subject: x\r\n";
+	struct dsn d = dsn_plain;
+	size_t covered;
+	char *text;
+
+	(void)state;
+	for (size_t i = 0; i < 150; i++)
+		rcpts[i] = (struct outcome_rcpt){ .remote = true,
+			.address = "somebody@elsewhere.test", .text = reply_1 };
+	d.rcpts = rcpts;
+	d.n_rcpts = 150;
+	d.headers = headers;
+	d.headers_len = strlen(headers);
+	text = dsn_run(&d, &covered);
+	assert_int_equal(covered, 150);
+	assert_non_null(strstr(text, "\r\nSubject: x\r\n"));
+	free(text);
+}
+
 /* 50 KiB come back whole; where the rest leaves no room for them, the headers
  * do. */
 static void
@@ -349,6 +373,7 @@ main(void)
 		cmocka_unit_test(test_injection),
 		cmocka_unit_test(test_mixed),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_one_report),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_headers),
 		cmocka_unit_test(test_fold),
