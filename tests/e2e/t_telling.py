@@ -185,7 +185,11 @@ class Origin(unittest.TestCase):
         got = inst.fetch(BOB, n=1)[0].decode()
         line = re.search(r"^Received: .*?\r\n(?![ \t])", got,
                          re.M | re.S).group(0)
-        r = json.loads(inst.ctl("trace-origin", line, "-j").stdout)
+
+        def known():
+            got = json.loads(inst.ctl("trace-origin", line, "-j").stdout)
+            return got if got["source"] == "session" else None
+        r = wait_until(known, what="the session's end is told")
         self.assertEqual((r["source"], r["user"], r["address"], r["helo"]),
                          ("session", ANNA, "127.0.0.34", "box.example.net"))
         bad = inst.ctl("trace-origin", line.replace(ANNA, BOB))

@@ -134,8 +134,8 @@ class AppPasswords(UserCase):
         self.assertTrue(self.pop_ok(U, pop))
         self.assertEqual(self.smtp_code(U, smtp), 235)
         self.assertFalse(self.pop_ok(U, smtp))
-        inst.wait_log("authd", r"ev=auth\.fail .*service=smtp why=scope$")
-        inst.wait_log("authd", r"ev=auth\.fail .*service=pop why=scope$")
+        inst.wait_log("authd", r"ev=auth\.fail .*service=smtp why=scope ")
+        inst.wait_log("authd", r"ev=auth\.fail .*service=pop why=scope ")
 
     def test_expiry(self):
         pw = self.app("guest", "--expires", "1h")
@@ -146,7 +146,7 @@ class AppPasswords(UserCase):
             self.assertEqual(w.cmd("MAIL FROM:<%s>" % U)[0], 421)
         self.assertEqual(self.smtp_code(U, pw), 535)
         self.assertFalse(self.pop_ok(U, pw))
-        inst.wait_log("authd", r"ev=auth\.fail .*service=pop why=expired$")
+        inst.wait_log("authd", r"ev=auth\.fail .*service=pop why=expired ")
         self.assertEqual(self.smtp_code(U, PASSWORD), 235)
 
     def test_under_scram(self):

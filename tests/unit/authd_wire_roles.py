@@ -44,7 +44,7 @@ class Events(Base):
         for fields in (
                 b"", good + b"x", good[:-1], event(sid="x"),
                 good + event(sid="x"), good + good[:-1],
-                event(service=POP), event(peer="here"), event(kind=4),
+                event(service=POP), event(peer="here"), event(kind=5),
                 event(flags=1 << 20), event(tls="a b"),
                 event(text_="x" * 256), event(why="x" * 48),
                 event(user="x" * 255), event(sent=b"x" * 2049),
