@@ -88,13 +88,15 @@ journal_free(struct journal *j)
 }
 
 struct journal_segment *
-journal_segment_new(uint32_t number, int fd)
+journal_segment_new(uint32_t number, uint32_t key, int fd)
 {
 	struct journal_segment *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
 		return NULL;
-	snprintf(s->name, sizeof(s->name), "%08u", number % 100000000u);
+	snprintf(s->name, sizeof(s->name), "%08u-%08x", number % 100000000u,
+	    key);
+	s->key = key;
 	s->fd = fd;
 	TAILQ_INIT(&s->places);
 	return s;
@@ -455,7 +457,7 @@ journal_write_record(struct journal_batch *b, uint8_t *head,
 		journal_write_piece(b, payload[i].iov_base,
 		    payload[i].iov_len);
 	}
-	journal_record_pack(r, head);
+	journal_record_pack(r, b->segment->key, head);
 	journal_write_piece(b, journal_zeros, -r->len & 7u);
 }
 
@@ -512,6 +514,7 @@ bool
 journal_upkeep_begin(struct journal *j)
 {
 	struct journal_upkeep *u = &j->upkeep;
+	uint32_t key;
 
 	u->made = u->drop = NULL;
 	u->r = 0;
@@ -532,7 +535,8 @@ journal_upkeep_begin(struct journal *j)
 	    (j->n_ready > 0 || j->active != NULL)) ||
 	    j->n_used + j->n_ready + j->n_dying >= JOURNAL_SEGMENTS_MAX)
 		return false;
-	u->made = journal_segment_new(j->next_name++, -1);
+	if (getrandom(&key, sizeof(key), 0) == sizeof(key))
+		u->made = journal_segment_new(j->next_name++, key, -1);
 	return u->made != NULL;
 }
 
@@ -650,7 +654,7 @@ journal_check(const struct store_place *p, const uint8_t head[JOURNAL_HEAD],
 {
 	struct journal_record r;
 
-	if (journal_record_unpack(head, &r) != 0 ||
+	if (journal_record_unpack(head, p->segment->key, &r) != 0 ||
 	    r.seq != p->segment->seq || r.salt != p->segment->salt ||
 	    r.len != p->len || r.crc != crc32c(0, payload, r.len))
 		return err_set(reterr, ERR_CORRUPT, "it is damaged in segment "

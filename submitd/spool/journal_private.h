@@ -17,7 +17,7 @@
 #define JOURNAL_RESERVE 64u	/* this part of the last one for GONE alone */
 #define JOURNAL_BATCH_MESSAGES 128u
 #define JOURNAL_BATCH_GONE 1024u
-#define JOURNAL_NAME_SIZE 9u
+#define JOURNAL_NAME_SIZE 18u	/* "NUMBER-KEY": 8 digits, 8 of hex */
 #define JOURNAL_NEW ".new"	/* behind the name of one not yet whole */
 
 TAILQ_HEAD(store_places, store_place);
@@ -26,6 +26,7 @@ struct journal_segment {
 	TAILQ_ENTRY(journal_segment) link;
 	char		 name[JOURNAL_NAME_SIZE];	/* of its file */
 	int		 fd;
+	uint32_t	 key;		/* of its records, in its name */
 	uint32_t	 seq, salt;
 	uint32_t	 end;		/* where the next batch goes */
 	struct store_places places;	/* the messages that live in it */
@@ -83,7 +84,8 @@ struct journal {
 	struct journal_upkeep upkeep;
 };
 
-struct journal_segment *journal_segment_new(uint32_t number, int fd);
+struct journal_segment *journal_segment_new(uint32_t number, uint32_t key,
+	    int fd);
 /* Puts a message into its segment. */
 void	journal_enter(struct journal *j, struct journal_segment *s,
 	    struct store_place *p, uint32_t offset, uint32_t len);

@@ -39,7 +39,8 @@ journal_record_octets(uint32_t len)
 }
 
 void
-journal_record_pack(const struct journal_record *r, uint8_t dst[JOURNAL_HEAD])
+journal_record_pack(const struct journal_record *r, uint32_t key,
+    uint8_t dst[JOURNAL_HEAD])
 {
 	const uint32_t words[] = { JOURNAL_MAGIC, r->type, r->seq, r->salt,
 		r->len, r->crc, r->oldest, r->batch };
@@ -48,16 +49,16 @@ journal_record_pack(const struct journal_record *r, uint8_t dst[JOURNAL_HEAD])
 		journal_put32(dst + 4 * i, words[i]);
 	memset(dst + 32, 0, JOURNAL_HEAD - 32);
 	memcpy(dst + 32, r->id, strnlen(r->id, JOURNAL_ID));
-	journal_put32(dst + JOURNAL_SUMMED, crc32c(0, dst, JOURNAL_SUMMED));
+	journal_put32(dst + JOURNAL_SUMMED, crc32c(key, dst, JOURNAL_SUMMED));
 }
 
 int
-journal_record_unpack(const uint8_t src[JOURNAL_HEAD],
+journal_record_unpack(const uint8_t src[JOURNAL_HEAD], uint32_t key,
     struct journal_record *ret)
 {
 	if (journal_get32(src) != JOURNAL_MAGIC ||
 	    journal_get32(src + JOURNAL_SUMMED) !=
-	    crc32c(0, src, JOURNAL_SUMMED))
+	    crc32c(key, src, JOURNAL_SUMMED))
 		return ERR_FORMAT;
 	ret->type = journal_get32(src + 4);
 	ret->seq = journal_get32(src + 8);
@@ -81,7 +82,7 @@ journal_scan_head(const struct journal_scan *s, const uint8_t *p, uint32_t len,
     uint32_t at, struct journal_record *ret)
 {
 	return len - at >= JOURNAL_HEAD &&
-	    journal_record_unpack(p + at, ret) == 0 && ret->seq == s->seq &&
+	    journal_record_unpack(p + at, s->key, ret) == 0 && ret->seq == s->seq &&
 	    ret->salt == s->salt && ret->batch <= at &&
 	    ret->len <= len - at - JOURNAL_HEAD;
 }
@@ -93,13 +94,15 @@ journal_scan_whole(const struct journal_record *r, const uint8_t *payload)
 }
 
 int
-journal_scan_begin(const uint8_t *p, uint32_t len, struct journal_scan *ret)
+journal_scan_begin(const uint8_t *p, uint32_t len, uint32_t key,
+    struct journal_scan *ret)
 {
 	struct journal_record r;
 	bool found = false;
 
 	memset(ret, 0, sizeof(*ret));
-	if (len >= JOURNAL_HEAD && journal_record_unpack(p, &r) == 0) {
+	ret->key = key;
+	if (len >= JOURNAL_HEAD && journal_record_unpack(p, key, &r) == 0) {
 		ret->seq = r.seq;
 		ret->salt = r.salt;
 		return 0;
@@ -107,7 +110,7 @@ journal_scan_begin(const uint8_t *p, uint32_t len, struct journal_scan *ret)
 	/* The first record is damaged, or was never there: the others know. */
 	for (uint32_t at = 8; len >= JOURNAL_HEAD && at <= len - JOURNAL_HEAD;
 	    at += 8) {
-		if (journal_record_unpack(p + at, &r) != 0 ||
+		if (journal_record_unpack(p + at, key, &r) != 0 ||
 		    (found && r.seq <= ret->seq))
 			continue;
 		ret->seq = r.seq;
@@ -168,7 +171,7 @@ journal_scan_run(struct journal_scan *s, const uint8_t *p, uint32_t len,
 			journal_scan_gap(s, p, limit, at, next);
 		if (next == limit)
 			break;
-		(void)journal_record_unpack(p + next, &r);
+		(void)journal_record_unpack(p + next, s->key, &r);
 		at = next + journal_record_octets(r.len);
 		s->end = at;
 		batch = r.batch;

@@ -11,8 +11,12 @@
  *	u32 oldest: no message lives in a segment before that sequence number
  *	u32 where the batch begins that it was written with
  *	16 octets: the queue id of a MESSAGE, else zeros
- *	u32 0, u32 CRC-32C of the 52 octets before
+ *	u32 0, u32 CRC-32C of the 52 octets before, begun with the file's key
  *	the payload, and zeros up to a multiple of 8
+ *
+ * The key is random, and part of the file's name: nobody who sends mail can
+ * write a message that holds a record, for the day when damage to the first one
+ * makes us look for others.
  *
  * Payloads: SEGMENT: pairs u32 sequence, u32 end of earlier segments, behind
  * which nothing was ever acknowledged (JOURNAL_TORN). MESSAGE: the octets of a file of queue/.
@@ -51,10 +55,10 @@ struct journal_record {
 
 /* What a record with so much payload takes. */
 uint32_t journal_record_octets(uint32_t len);
-void	journal_record_pack(const struct journal_record *r,
+void	journal_record_pack(const struct journal_record *r, uint32_t key,
 	    uint8_t dst[JOURNAL_HEAD]);
 /* ERR_FORMAT: no head. The payload is not looked at. */
-int	journal_record_unpack(const uint8_t src[JOURNAL_HEAD],
+int	journal_record_unpack(const uint8_t src[JOURNAL_HEAD], uint32_t key,
 	    struct journal_record *ret);
 
 uint32_t journal_get32(const uint8_t *p);
@@ -67,7 +71,7 @@ struct journal_gap {
 };
 
 struct journal_scan {
-	uint32_t	 seq, salt;
+	uint32_t	 key, seq, salt;
 	uint32_t	 end;		/* behind the last record */
 	uint32_t	 oldest;	/* the highest that a record names */
 	struct journal_gap gaps[JOURNAL_GAPS];
@@ -81,7 +85,7 @@ typedef bool journal_scan_fn(void *ctx, const struct journal_record *r,
 	    uint32_t offset, const uint8_t *payload);
 /* Which segment these octets are: seq and salt. ERR_NOTFOUND: none, it was
  * never used. */
-int	journal_scan_begin(const uint8_t *p, uint32_t len,
+int	journal_scan_begin(const uint8_t *p, uint32_t len, uint32_t key,
 	    struct journal_scan *ret);
 /* Gives all records up to `limit` (this segment's end, as a later one names it;
  * UINT32_MAX: none does), passing over what is damaged. */

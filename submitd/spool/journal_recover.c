@@ -140,9 +140,9 @@ journal_find_know(struct journal_find *s, struct journal_segment *seg,
 	if (s->len > s->j->size)
 		s->len = s->j->size;
 	journal_find_read(seg->fd, s->buf, s->len);
-	if (journal_scan_begin(s->buf, JOURNAL_HEAD, &scan) != 0) {
+	if (journal_scan_begin(s->buf, JOURNAL_HEAD, seg->key, &scan) != 0) {
 		journal_find_load(s, seg);
-		if (journal_scan_begin(s->buf, s->len, &scan) != 0) {
+		if (journal_scan_begin(s->buf, s->len, seg->key, &scan) != 0) {
 			journal_add_ready(s->j, seg);
 			return 0;
 		}
@@ -164,16 +164,23 @@ journal_find_file(struct journal_find *s, const char *name,
 	struct journal_segment *seg;
 	struct stat sb;
 	struct err err;
-	uint32_t number;
+	uint32_t number, key;
 	int fd;
 
-	if (strspn(name, "0123456789") != JOURNAL_NAME_SIZE - 1)
+	if (strspn(name, "0123456789") != 8 || name[8] != '-' ||
+	    strspn(name + 9, "0123456789abcdef") != 8) {
+		if (name[0] != '.') {
+			err_set(&err, ERR_CORRUPT, "its name is no segment's");
+			s->f->unreadable(s->ctx, name, &err);
+		}
 		return 0;
+	}
 	if (strcmp(name + JOURNAL_NAME_SIZE - 1, JOURNAL_NEW) == 0)
 		fio_forget(s->j->st->segments, name);
 	if (name[JOURNAL_NAME_SIZE - 1] != '\0')
 		return 0;
 	number = (uint32_t)strtoul(name, NULL, 10);
+	key = (uint32_t)strtoul(name + 9, NULL, 16);
 	if (number >= s->j->next_name)
 		s->j->next_name = number + 1;
 	fd = fio_openat(s->j->st->segments, name,
@@ -187,7 +194,7 @@ journal_find_file(struct journal_find *s, const char *name,
 		s->f->unreadable(s->ctx, name, &err);
 		return 0;
 	}
-	if ((seg = journal_segment_new(number, fd)) == NULL) {
+	if ((seg = journal_segment_new(number, key, fd)) == NULL) {
 		close(fd);
 		return journal_find_nomem(reterr);
 	}
@@ -250,7 +257,8 @@ journal_find_record(void *ctx, const struct journal_record *r,
 static void
 journal_find_scan(struct journal_find *s, struct journal_segment *seg)
 {
-	struct journal_scan scan = { .seq = seg->seq, .salt = seg->salt };
+	struct journal_scan scan = { .key = seg->key, .seq = seg->seq,
+		.salt = seg->salt };
 	uint32_t limit = journal_find_end(s, seg->seq);
 
 	TAILQ_INSERT_TAIL(&s->j->used, seg, link);
@@ -310,7 +318,8 @@ journal_find_nothing(void *ctx, const struct journal_record *r,
 static void
 journal_find_oldest(struct journal_find *s, struct journal_segment *seg)
 {
-	struct journal_scan scan = { .seq = seg->seq, .salt = seg->salt };
+	struct journal_scan scan = { .key = seg->key, .seq = seg->seq,
+		.salt = seg->salt };
 
 	journal_find_load(s, seg);
 	journal_scan_run(&scan, s->buf, s->len,

@@ -29,7 +29,7 @@ fuzz_journal_each(void *ctx, const struct journal_record *r, uint32_t offset,
 	FUZZ_CHECK(r->type != JOURNAL_MESSAGE || str_is_id(r->id));
 	f->at = offset + journal_record_octets(r->len);
 	/* What was understood is written the same; ids of others are free. */
-	journal_record_pack(r, head);
+	journal_record_pack(r, 0, head);
 	FUZZ_CHECK(memcmp(head, f->p + offset, 32) == 0);
 	return true;
 }
@@ -41,7 +41,7 @@ fuzz_journal_scan(const uint8_t *p, uint32_t len, uint32_t limit)
 	struct journal_scan s;
 	uint32_t at = 0;
 
-	if (journal_scan_begin(p, len, &s) != 0)
+	if (journal_scan_begin(p, len, 0, &s) != 0)
 		return;
 	journal_scan_run(&s, p, len, limit, fuzz_journal_each, &f);
 	FUZZ_CHECK(s.end <= len && s.n_gaps <= JOURNAL_GAPS);

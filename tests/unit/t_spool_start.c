@@ -1,6 +1,6 @@
 /*
  * t_spool_start.c - the start of submitd-spool with a long queue: how long it
- * takes, and how much memory a message.
+ * takes, and how much memory a message; and what a message cannot make it do.
  *
  *	t_spool_start journal|files MESSAGES OCTETS DIR
  * measures it with the disk's cache emptied of them.
@@ -80,7 +80,8 @@ tick(void *ctx)
 /* A queue of so many, in a spool that is then left. The places of those that
  * are in the journal are forgotten, which keeps them there. */
 static void
-fill(const char *path, unsigned int messages, size_t octets, uint32_t segment)
+fill(const char *path, unsigned int messages, size_t octets, uint32_t segment,
+    void (*write)(char *body, size_t octets))
 {
 	static struct one ones[AT_ONCE];
 	struct journal_status status = { .ready = 2 };
@@ -97,6 +98,8 @@ fill(const char *path, unsigned int messages, size_t octets, uint32_t segment)
 	for (unsigned int i = 0; i < AT_ONCE; i++) {
 		ones[i].body = malloc(octets);
 		memset(ones[i].body, 'x', octets);
+		if (write != NULL)
+			write(ones[i].body, octets);
 	}
 	while (messages > 0) {
 		do {
@@ -193,7 +196,7 @@ measure(bool files, unsigned int messages, size_t octets, const char *parent)
 
 	snprintf(root, sizeof(root), "%s/t_start.XXXXXX", parent);
 	assert_non_null(mkdtemp(root));
-	fill(root, messages, octets, segment);
+	fill(root, messages, octets, segment, NULL);
 	cool(root, files ? "queue" : "journal");
 	s = start(root, JOURNAL_SIZE);
 	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", root);
@@ -218,11 +221,71 @@ test_start(void **state)
 	}
 }
 
+/* What a sender would write, who knows how a segment is laid out: wherever his
+ * message comes to lie, one of the copies is where a record may begin. It says
+ * that nothing lives in any segment but one that comes much later. */
+static void
+forge(char *body, size_t octets)
+{
+	const struct journal_record r = { .type = JOURNAL_SEGMENT,
+		.seq = 0xfffffff0, .salt = 1, .oldest = 0xfffffff0 };
+
+	for (size_t at = 0; at + JOURNAL_HEAD <= octets;
+	    at += JOURNAL_HEAD + 1)
+		journal_record_pack(&r, 0, (uint8_t *)body + at);
+}
+
+/* The first octets of all segments, which are those of a record. */
+static void
+damage(const char *path)
+{
+	char dir[600];
+	struct dirent *e;
+	DIR *d;
+	int n = 0;
+
+	snprintf(dir, sizeof(dir), "%s/journal", path);
+	d = opendir(dir);
+	while ((e = readdir(d)) != NULL) {
+		int fd = openat(dirfd(d), e->d_name, O_RDWR);
+		char was = 0;
+
+		if (fd < 0)
+			continue;
+		assert_int_equal(pread(fd, &was, 1, 0), 1);
+		if (was != 0) {
+			was ^= 1;
+			assert_int_equal(pwrite(fd, &was, 1, 0), 1);
+			n++;
+		}
+		close(fd);
+	}
+	closedir(d);
+	assert_int_equal(n, 1);
+}
+
+static void
+test_forged(void **state)
+{
+	char root[] = "/tmp/t_start.XXXXXX", cmd[64];
+	struct started s;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	fill(root, 3, 4000, JOURNAL_SIZE, forge);
+	damage(root);
+	s = start(root, JOURNAL_SIZE);
+	assert_int_equal(s.messages, 3);
+	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", root);
+	assert_int_equal(system(cmd), 0);
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_start),
+		cmocka_unit_test(test_forged),
 	};
 	struct started s;
 
