@@ -38,4 +38,5 @@ submitd_send_submitd_send_LDADD = submitd/send/libsend.a \
 	submitd/spool/libspoolc.a $(RUN_LIBS) $(UNBOUND_LIBS)
 
 EXTRA_DIST += tests/e2e/next_hop.py tests/e2e/t_next_hop.py \
-	tests/e2e/t_hop_tls.py tests/e2e/t_hop_wishes.py tests/e2e/t_lmtp.py
+	tests/e2e/t_hop_postfix.py tests/e2e/t_hop_tls.py \
+	tests/e2e/t_hop_wishes.py tests/e2e/t_lmtp.py
