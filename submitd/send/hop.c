@@ -127,27 +127,46 @@ hop_has_failed(struct hop *h, struct attempt *a, bool remote, const char *why)
 
 /* ------------------------------------------------------------ among the hops -- */
 
-static void
-hop_starve_over(struct hop *h)
+static size_t
+hops_most(const struct hop *h)
 {
-	if (!h->starving)
-		return;
-	h->starving = false;
-	TAILQ_REMOVE(h->starving_bare ? &h->hops->bare : &h->hops->more, h,
-	    starve);
+	return (size_t)sched_conf(h->dest->sched)->send_connections;
+}
+
+/* A hop that has failed may have a connection as far as all of these are
+ * concerned. */
+static bool
+hops_may_doubt(const struct hop *h)
+{
+	return h->hops->n_doubtful < (hops_most(h) + 1) / 2;
 }
 
 static void
-hop_starve(struct hop *h)
+hop_starve_over(struct hop *h)
 {
-	bool bare = h->n_links == 0;
+	if (h->starving != NULL)
+		TAILQ_REMOVE(h->starving, h, starve);
+	h->starving = NULL;
+}
 
-	if (h->starving && h->starving_bare == bare)
+/* Who stands in the list already keeps his place. */
+static void
+hop_starve(struct hop *h, struct hop_list *list)
+{
+	if (h->starving == list)
 		return;
 	hop_starve_over(h);
-	h->starving = true;
-	h->starving_bare = bare;
-	TAILQ_INSERT_TAIL(bare ? &h->hops->bare : &h->hops->more, h, starve);
+	h->starving = list;
+	TAILQ_INSERT_TAIL(list, h, starve);
+}
+
+static void
+hop_feed(struct hop *h)
+{
+	if (h == NULL)
+		return;
+	hop_starve_over(h);
+	dest_wake(h->dest);
 }
 
 void
@@ -155,10 +174,10 @@ hops_feed(struct hops *hs)
 {
 	struct hop *h = TAILQ_FIRST(&hs->bare);
 
-	if (h == NULL && (h = TAILQ_FIRST(&hs->more)) == NULL)
-		return;
-	hop_starve_over(h);
-	dest_wake(h->dest);
+	hop_feed(h != NULL ? h : TAILQ_FIRST(&hs->more));
+	h = TAILQ_FIRST(&hs->doubtful);
+	if (h != NULL && hops_may_doubt(h))
+		hop_feed(h);
 }
 
 bool
@@ -171,19 +190,17 @@ hop_gives_way(const struct hop *h, unsigned int n_sent)
 /* There is room for one connection more, perhaps because another one, which had
  * nothing to do, ends for it. */
 static bool
-hops_have_room(struct hops *hs, struct hop *h)
+hops_have_room(const struct hop *h)
 {
-	size_t most = (size_t)sched_conf(h->dest->sched)->send_connections;
+	struct hops *hs = h->hops;
 	struct hop_link *k;
 
-	if (h->fails > 0 && hs->n_doubtful >= (most + 1) / 2)
-		return false;
-	if (hs->n_links < most)
+	if (hs->n_links < hops_most(h))
 		return true;
 	if ((k = TAILQ_FIRST(&hs->resting)) == NULL)
 		return false;
 	hop_link_end(k);
-	return hs->n_links < most;
+	return hs->n_links < hops_most(h);
 }
 
 /* ----------------------------------------------------- as a destination -- */
@@ -205,10 +222,15 @@ hop_ready_ms(void *ctx)
 	} else if (h->n_links >= hop_limit(h)) {
 		return INT64_MAX;
 	}
-	hop_starve_over(h);
-	if (hops_have_room(h->hops, h))
+	if (h->fails > 0 && !hops_may_doubt(h)) {
+		hop_starve(h, &h->hops->doubtful);
+	} else if (!hops_have_room(h)) {
+		hop_starve(h, h->n_links == 0 ? &h->hops->bare :
+		    &h->hops->more);
+	} else {
+		hop_starve_over(h);
 		return 0;
-	hop_starve(h);
+	}
 	return INT64_MAX;
 }
 
@@ -350,6 +372,7 @@ hops_new(struct loop *l, struct resolve *resolve, SSL_CTX *tls,
 	TAILQ_INIT(&hs->resting);
 	TAILQ_INIT(&hs->bare);
 	TAILQ_INIT(&hs->more);
+	TAILQ_INIT(&hs->doubtful);
 	return hs;
 }
 

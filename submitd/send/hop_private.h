@@ -50,10 +50,11 @@ struct hop {
 	int64_t			 grow_ms;	/* when it is one more */
 	int64_t			 halved_ms;
 	struct addr		 last_good;
-	bool			 starving;	/* in one of the lists */
-	bool			 starving_bare;	/* in that of those without */
+	struct hop_list		*starving;	/* the list it is in, or NULL */
 	TAILQ_ENTRY(hop)	 starve;
 };
+
+TAILQ_HEAD(hop_list, hop);
 
 struct hops {
 	struct loop		*loop;
@@ -63,8 +64,9 @@ struct hops {
 	TAILQ_HEAD(, hop_link)	 resting;	/* longest first */
 	size_t			 n_links;
 	size_t			 n_doubtful;
-	TAILQ_HEAD(hop_list, hop) bare, more;	/* that want a connection, and
-						 * have none, or some */
+	/* Those that want a connection: they have none; they have some; they
+	 * have failed, and enough of those have one. */
+	struct hop_list		 bare, more, doubtful;
 };
 
 /* -------------------------------------------------------------- hop_link.c -- */
