@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import smtplib
 import socket
 import stat
@@ -12,6 +13,7 @@ import subprocess
 import tempfile
 import unittest
 
+from next_hop import NextHop
 from submitd_instance import (ANNA, BOB, PATIENCE_S, Instance, Refused, Wire,
                               free_port, letter, stuff, wait_until)
 
@@ -179,6 +181,30 @@ class Session(unittest.TestCase):
             inst.write_conf(sessions_per_address=None,
                             sessions_per_network=None)
             inst.reload("submitd")
+
+
+class Undeliverable(unittest.TestCase):
+    def test_returned_to_the_sender(self):
+        """Who is gone when it is delivered; the report goes by the routes."""
+        with NextHop() as hop:
+            where = path + "3"
+            with Instance(conf={"lmtp_listen": "unix:" + where, "next_hop":
+                                "127.0.0.1:%d" % hop.port}) as i:
+                pid = i.pid("submitd-send")
+                os.kill(pid, signal.SIGSTOP)
+                try:
+                    with Lmtp(where) as w:
+                        for sender in (FAR, ""):
+                            w.deliver(sender, [BOB], letter("too late", FAR))
+                        w.quit()
+                    i.ctl("user", "delete", BOB)
+                finally:
+                    os.kill(pid, signal.SIGCONT)
+                report = hop.wait_messages(1)[0]
+                wait_until(i.queue_empty, what="an empty queue")
+                self.assertEqual(len(hop.messages), 1)
+        self.assertEqual((report.sender, report.recipients), ("", [FAR]))
+        self.assertIn(b"Final-Recipient: rfc822; " + BOB.encode(), report.data)
 
 
 class Door(unittest.TestCase):

@@ -79,6 +79,7 @@ auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 	uint32_t recipients, reservation;
 	uint64_t octets;
 	uint8_t phase, verdict;
+	bool received;
 	size_t len;
 
 	(void)ctx;
@@ -101,18 +102,20 @@ auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 	assert_true(recipients > 0);
 	assert_true(len == 2 || len == 3);
 	verdict = (uint8_t)(((const char *)ticket)[phase] - '0');
+	received = len == 3 && ((const char *)ticket)[2] == 'r';
 	msg_begin(&out, AUTHP_TICKET | AUTHP_REPLY, m->id);
 	msg_put_u8(&out, verdict);
 	if (verdict == AUTHP_OK) {
 		msg_put_str(&out, "u@example.org");
-		msg_put_u8(&out, AUTHP_KIND_SASL);
+		msg_put_u8(&out, received ? AUTHP_KIND_RECEIVE :
+		    AUTHP_KIND_SASL);
 		msg_put_str(&out, "192.0.2.7");
 		msg_put_str(&out, "TLSv1.3:TLS_AES_256_GCM_SHA384:X25519");
 		msg_put_str(&out, "PLAIN");
 		msg_put_str(&out, "sidsidsidsidsid2");
 		msg_put_str(&out, "");		/* origin */
 		msg_put_u32(&out, phase == AUTHP_BEGIN ? RESERVATION : 0);
-		msg_put_u64(&out, len == 3 ? USER_LIMIT : 0);
+		msg_put_u64(&out, len == 3 && !received ? USER_LIMIT : 0);
 		msg_put_u8(&out, 0);		/* foreign */
 		n_held += phase == AUTHP_BEGIN ? 1 : -1;
 	} else if (verdict == AUTHP_LIMIT) {

@@ -17,7 +17,9 @@
 #include "submitd/spool/spool.h"
 #include "tests/unit/unit.h"
 
-#define USER_LIMIT 100000u	/* of who has a third digit on his ticket */
+/* Of who has a third digit on his ticket; an "r" there: mail by LMTP. */
+#define USER_LIMIT 100000u
+
 #define BODY "Subject: hello\r\n\r\n.text\r\n"
 
 extern struct conf conf;

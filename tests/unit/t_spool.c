@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/conf_route.h"
 #include "submitd/spool/journal.h"
 #include "tests/unit/spool_fake.h"
 
@@ -86,6 +87,51 @@ test_verdicts(void **state)
 	assert_int_equal(sp->n_txns, 0);
 	assert_int_equal(sp->reserved, 0);
 	spool_end();
+}
+
+/* Mail by LMTP is for users here: whatever submitd-smtp says, none of it goes
+ * out again. */
+static void
+test_received(void **state)
+{
+	static const char *const here[] = { "b@example.org", "postmaster" },
+	    *const both[] = { "b@example.org", "b@example.com" },
+	    *const moved[] = { "b@moved.example.org" };
+	static const struct {
+		const char *name, *ticket;
+		const char *const *rcpts;
+		size_t n;
+		enum spoolc_verdict want;
+	} rows[] = {
+		{ "all local", "00r", here, 2, SPOOLC_OK },
+		{ "one elsewhere", "00r", both, 2, SPOOLC_VOID },
+		{ "local by name, with a route", "00r", moved, 1, SPOOLC_VOID },
+		{ "not by LMTP", "00", both, 2, SPOOLC_OK },
+	};
+	struct conf_route local = { .via = CONF_VIA_LOCAL },
+	    away = { .via = CONF_VIA_MX }, moves = { .via = CONF_VIA_SMTP,
+	    .domains = { .v = (char *[]){ (char[]){ "moved.example.org" } },
+	    .n = 1 } };
+
+	(void)state;
+	conf.local_domains = (struct conf_list){ .v = (char *[]){
+	    (char[]){ "example.org" }, (char[]){ "moved.example.org" } },
+	    .n = 2 };
+	conf.route_local = &local;
+	conf.route_next_hop = &away;
+	conf.routes = &moves;
+	conf.n_routes = 1;
+	spool_begin();
+	client_begin();
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct put p = { .ticket = rows[i].ticket, .body = BODY,
+			.rcpts = rows[i].rcpts, .n_rcpts = rows[i].n };
+
+		put_one(&p);
+		ROW_EQ(rows[i].name, p.verdict, rows[i].want);
+	}
+	spool_end();
+	conf.local_domains.n = conf.n_routes = 0;
 }
 
 /* What is told, read, and given results for, and a crash between. */
@@ -612,6 +658,8 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_verdicts,
+		    fake_setup, fake_clean),
+		cmocka_unit_test_setup_teardown(test_received,
 		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_way_out,
 		    fake_setup, fake_clean),
