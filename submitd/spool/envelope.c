@@ -183,21 +183,18 @@ envelope_append(uint8_t **mem, size_t *len, const struct msg_out *m)
 int
 envelope_pack(const struct envelope *e, uint8_t **ret, size_t *ret_len)
 {
-	struct msg_out *m = malloc(sizeof(*m));
+	struct msg_out m;	/* 64 KiB, but malloc would give it back */
 	size_t done = 0;
 	int r;
 
 	*ret = NULL;
 	*ret_len = 0;
-	if (m == NULL)
-		return ERR_NOMEM;
-	envelope_put_head(m, e);
-	r = envelope_append(ret, ret_len, m);
+	envelope_put_head(&m, e);
+	r = envelope_append(ret, ret_len, &m);
 	while (r == 0 && done < e->n_rcpts) {
-		done = envelope_put_rcpts(m, e, done);
-		r = envelope_append(ret, ret_len, m);
+		done = envelope_put_rcpts(&m, e, done);
+		r = envelope_append(ret, ret_len, &m);
 	}
-	free(m);
 	if (r != 0) {
 		free(*ret);
 		*ret = NULL;
