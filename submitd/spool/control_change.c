@@ -20,6 +20,42 @@ change_log(const struct walk *w, const char *event, const char *id)
 	    KV_U("uid", control_uid(w->call)));
 }
 
+/* Something is on the disk now, or could not be written. */
+static void
+change_kept(void *ctx, const char *id, int r)
+{
+	struct walk *w = ctx;
+
+	(void)id;
+	w->waiting--;
+	w->failed += r != 0;
+	w->work->end(w);
+}
+
+/* What is said to be held is so after a crash too. */
+static void
+change_await(struct walk *w, struct queue_msg *m)
+{
+	if (queue_await(m, change_kept, w))
+		w->waiting++;
+}
+
+/* The answer, once nothing is on its way any more. */
+static void
+change_answer(struct walk *w, const char *counted)
+{
+	if (!w->over || w->waiting > 0)
+		return;
+	if (w->failed == 0) {
+		walk_done(w, counted);
+		return;
+	}
+	control_fail(w->call, EX_TEMPFAIL, "%zu %s, but of %zu that is not on "
+	    "the disk yet: see the log; it is tried again", w->done, counted,
+	    w->failed);
+	walk_free(w);
+}
+
 /* Who did it, as it stands on the disk. */
 static const char *
 change_by(const struct walk *w)
@@ -70,12 +106,13 @@ change_hold(struct walk *w, struct queue_msg *m)
 		return;
 	w->done++;
 	change_log(w, "msg.held", m->id);
+	change_await(w, m);
 }
 
 static void
 change_held(struct walk *w)
 {
-	walk_done(w, "held");
+	change_answer(w, "held");
 }
 
 void
@@ -96,25 +133,25 @@ change_release(struct walk *w, struct queue_msg *m)
 	bool disabled = m->owner != NULL && m->owner->disabled;
 
 	if (disabled && (m->held & ENVELOPE_HOLD_USER))
-		w->failed++;
+		w->refused++;
 	if (!queue_hold(m, 0, disabled ? ENVELOPE_HOLD_ADMIN :
 	    ENVELOPE_HOLD__ALL, change_by(w)) || m->held != 0)
 		return;
 	w->done++;
 	change_log(w, "msg.released", m->id);
+	change_await(w, m);
 }
 
 static void
 change_released(struct walk *w)
 {
-	if (w->failed > 0 && w->done == 0) {
-		control_fail(w->call, EX_TEMPFAIL, "%zu stay held, for their "
-		    "user is disabled: see \"submitctl user enable\"",
-		    w->failed);
-		walk_free(w);
+	if (w->refused == 0 || w->done > 0) {
+		change_answer(w, "released");
 		return;
 	}
-	walk_done(w, "released");
+	control_fail(w->call, EX_TEMPFAIL, "%zu stay held, for their user is "
+	    "disabled: see \"submitctl user enable\"", w->refused);
+	walk_free(w);
 }
 
 void

@@ -17,7 +17,8 @@ struct walk_work {
 	/* The request must say which: ids, a filter, or "all". */
 	bool	 must_choose;
 	void	(*each)(struct walk *w, struct queue_msg *m);
-	/* All were met: answers the request, and frees by walk_free(). */
+	/* All were met: answers the request, and frees by walk_free(). What
+	 * waits for the disk calls it again. */
 	void	(*end)(struct walk *w);
 };
 
@@ -38,7 +39,8 @@ struct walk {
 	size_t			 n;		/* that `each` was called for */
 	size_t			 done;		/* of them, what each counts */
 	size_t			 pending, n_held;	/* count */
-	size_t			 waiting, failed;	/* delete, release */
+	size_t			 waiting, failed;	/* for the disk */
+	size_t			 refused;		/* release */
 	bool			 over;
 	const char		*next;		/* id, when the limit ended it */
 	char			 last[STR_ID_SIZE];

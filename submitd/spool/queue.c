@@ -143,6 +143,17 @@ queue_msg_free(struct queue_msg *m)
 
 /* ----------------------------------------------------------- operations -- */
 
+/* To who waits for what was noted. */
+static void
+queue_said(struct queue_msg *m, int r)
+{
+	queue_gone_fn *kept = m->kept;
+
+	m->kept = NULL;
+	if (kept != NULL)
+		kept(m->kept_ctx, m->id, r);
+}
+
 /* It is tried again in a while. */
 static void
 queue_stick(struct queue_msg *m)
@@ -169,6 +180,7 @@ queue_op_failed(struct queue_msg *m, const struct store_op *op)
 		m->gone = NULL;
 	}
 	queue_stick(m);
+	queue_said(m, op->r);
 }
 
 static void
@@ -194,6 +206,8 @@ queue_op_done(struct store_op *op)
 	free(op);
 	buf_free(&m->flight);
 	queue_kick(m);
+	if (!m->busy && !m->stuck)
+		queue_said(m, 0);
 }
 
 /* Starts what is to be written of the message, if anything is. */
@@ -287,6 +301,7 @@ queue_take_out(struct queue_msg *m)
 	queue_untell(m);
 	queue_disown(m);
 	q->n--;
+	queue_said(m, 0);
 }
 
 struct queue_msg *
@@ -538,6 +553,16 @@ queue_hold(struct queue_msg *m, uint8_t set, uint8_t clear, const char *by)
 		queue_tell(m);
 		q->hooks->told(q->ctx);
 	}
+	return true;
+}
+
+bool
+queue_await(struct queue_msg *m, queue_gone_fn *kept, void *ctx)
+{
+	if (m->kept != NULL || (!m->busy && !m->stuck))
+		return false;
+	m->kept = kept;
+	m->kept_ctx = ctx;
 	return true;
 }
 

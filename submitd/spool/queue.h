@@ -41,7 +41,8 @@ struct queue_rcpt {
 	char	*last;		/* the last answer, or NULL */
 };
 
-/* Said when a message was removed: r as of the flush. */
+/* Said when a message was removed, or what was noted of it is kept: r as of the
+ * flush. */
 typedef void queue_gone_fn(void *ctx, const char *id, int r);
 
 struct queue_msg {
@@ -83,6 +84,8 @@ struct queue_msg {
 	uint64_t		 end;		/* where records go */
 	queue_gone_fn		*gone;
 	void			*gone_ctx;
+	queue_gone_fn		*kept;		/* queue_await() */
+	void			*kept_ctx;
 };
 
 struct queue_hooks {
@@ -132,6 +135,11 @@ void	queue_try_now(struct queue_msg *m);
  * durable; what runs runs to its end. False: nothing changed. */
 bool	queue_hold(struct queue_msg *m, uint8_t set, uint8_t clear,
 	    const char *by);
+
+/* kept(ctx, id, r) once what was noted of it so far is on stable storage, or it
+ * left, or (r) could not be written: it is tried again all the same. False: it
+ * is there already, or somebody else waits; no call comes. */
+bool	queue_await(struct queue_msg *m, queue_gone_fn *kept, void *ctx);
 
 /* Goes over the messages by arrival, over many turns of the loop: what is
  * removed meanwhile is left out, what comes is met. */
