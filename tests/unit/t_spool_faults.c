@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -231,6 +232,66 @@ test_recovery(void **state)
 	spool_end();
 }
 
+/* Flips an octet where `text` stands first in the journal; how often it is
+ * there. */
+static unsigned int
+flip_in_journal(const char *text)
+{
+	DIR *d = opendir("spool/journal");
+	size_t len = strlen(text);
+	unsigned int n = 0;
+	struct dirent *e;
+
+	while ((e = readdir(d)) != NULL) {
+		static char buf[256 * 1024];
+		int fd = openat(dirfd(d), e->d_name, O_RDWR);
+		ssize_t got = fd < 0 ? -1 : read(fd, buf, sizeof(buf));
+
+		for (ssize_t i = 0; i + (ssize_t)len <= got; i++)
+			if (memcmp(buf + i, text, len) == 0 && n++ == 0)
+				assert_int_equal(pwrite(fd, "#", 1, i), 1);
+		if (fd >= 0)
+			close(fd);
+	}
+	closedir(d);
+	return n;
+}
+
+/* A message of the journal that the disk has damaged is set aside, once, and the
+ * others are queued. */
+static void
+test_damaged_record(void **state)
+{
+	static char body[3][20];
+	struct put p[3] = { 0 };
+	char path[100];
+
+	(void)state;
+	spool_begin_journal();
+	client_begin();
+	for (int i = 0; i < 3; i++) {
+		snprintf(body[i], sizeof(body[i]), "A: b\r\n\r\nnumber%d\r\n",
+		    i);
+		p[i].body = body[i];
+		put_one(&p[i]);
+	}
+	assert_int_equal(in_journal(), 3);
+	spool_end();
+	assert_int_equal(flip_in_journal("number1"), 1);
+	snprintf(path, sizeof(path), "spool/bad/%.16s", p[1].id);
+	for (int i = 0; i < 2; i++) {
+		spool_begin();
+		assert_int_equal(queue_count(sp->queue), 2);
+		assert_non_null(queue_find(sp->queue, p[0].id));
+		assert_null(queue_find(sp->queue, p[1].id));
+		assert_non_null(queue_find(sp->queue, p[2].id));
+		assert_int_equal(access(path, F_OK), 0);
+		assert_int_equal(files_in("spool/bad"), 1);
+		spool_end();
+	}
+	assert_int_equal(system("test $(grep -c ev=spool.bad log) = 1"), 0);
+}
+
 /* Waits until the journal has what it wants, and nothing runs. */
 static void
 settle(void)
@@ -312,6 +373,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_broken_peers,
 		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_recovery,
+		    fake_setup, fake_clean),
+		cmocka_unit_test_setup_teardown(test_damaged_record,
 		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_faults,
 		    fake_setup, fake_clean),

@@ -3,7 +3,7 @@
  * takes, and how much memory a message; and what a message cannot make it do.
  *
  *	t_spool_start journal|files MESSAGES OCTETS DIR
- * measures it with the disk's cache emptied of them.
+ * measures it with the disk's cache emptied of what is on the disk.
  */
 #include "config.h"
 
@@ -44,8 +44,8 @@ op_done(struct store_op *op)
 		loop_stop(loop);
 }
 
-static void
-add_one(struct flush *f, struct one *o, size_t octets)
+static struct store_file *
+file_new(void)
 {
 	static char sender[] = "anna.sender@example.org",
 	    user[] = "anna.sender@example.org", empty[] = "",
@@ -55,12 +55,20 @@ add_one(struct flush *f, struct one *o, size_t octets)
 		.peer = empty, .tls = empty, .mech = empty, .sid = empty,
 		.helo = empty, .envid = empty, .arrived_s = 1,
 		.rcpts = rcpts, .n_rcpts = 1 };
+	struct store_file *f;
 
 	str_id(e.id);
+	assert_int_equal(store_file_new(&e, "", 0, &f), 0);
+	return f;
+}
+
+static void
+add_one(struct flush *f, struct one *o, size_t octets)
+{
 	memset(&o->op, 0, sizeof(o->op));
 	o->op.kind = STORE_COMMIT;
-	memcpy(o->op.id, e.id, sizeof(e.id));
-	assert_int_equal(store_file_new(&e, "", 0, &o->op.file), 0);
+	o->op.file = file_new();
+	memcpy(o->op.id, o->op.file->id, sizeof(o->op.id));
 	o->op.place = &o->place;
 	o->op.data = o->body;
 	o->op.len = octets;
@@ -68,6 +76,30 @@ add_one(struct flush *f, struct one *o, size_t octets)
 	o->op.ctx = o;
 	left++;
 	flush_add(f, &o->op);
+}
+
+/* As files, without all the flushing. */
+static void
+fill_files(const char *path, unsigned int messages, size_t octets)
+{
+	char *body = calloc(1, octets);
+	struct store st;
+	struct err err;
+
+	assert_int_equal(store_open(&st, path, getuid(), getgid(), &err), 0);
+	while (messages-- > 0) {
+		struct store_file *f = file_new();
+		int fd = openat(st.queue, f->id, O_CREAT | O_WRONLY, 0600);
+
+		store_file_seal(f, octets);
+		assert_int_equal(write(fd, f->front, f->front_len),
+		    f->front_len);
+		assert_int_equal(write(fd, body, octets), octets);
+		close(fd);
+		store_file_discard(&st, f);
+	}
+	free(body);
+	store_close(&st);
 }
 
 static void
@@ -80,18 +112,17 @@ tick(void *ctx)
 /* A queue of so many, in a spool that is then left. The places of those that
  * are in the journal are forgotten, which keeps them there. */
 static void
-fill(const char *path, unsigned int messages, size_t octets, uint32_t segment,
+fill(const char *path, unsigned int messages, size_t octets,
     void (*write)(char *body, size_t octets))
 {
 	static struct one ones[AT_ONCE];
-	struct journal_status status = { .ready = 2 };
+	struct journal_status status;
 	struct timer t = { 0 };
 	struct store st;
 	struct flush *f;
 	struct err err;
 
 	assert_int_equal(store_open(&st, path, getuid(), getgid(), &err), 0);
-	journal_set_size(st.journal, segment);
 	f = flush_new(loop, &st);
 	flush_start(f);
 	assert_int_equal(timer_init(&t, loop, tick, NULL), 0);
@@ -103,8 +134,7 @@ fill(const char *path, unsigned int messages, size_t octets, uint32_t segment,
 	}
 	while (messages > 0) {
 		do {
-			if (segment != 0)
-				journal_status(st.journal, &status);
+			journal_status(st.journal, &status);
 			timer_arm(&t, 1);
 			if (status.ready == 0)
 				loop_run(loop);
@@ -162,7 +192,7 @@ struct started {
 };
 
 static struct started
-start(const char *path, uint32_t segment)
+start(const char *path)
 {
 	static const struct queue_hooks hooks = { .told = told,
 		.left = gone };
@@ -174,7 +204,6 @@ start(const char *path, uint32_t segment)
 	s.us = clock_now_us();
 	assert_int_equal(store_open(&sp.store, path, getuid(), getgid(),
 	    &err), 0);
-	journal_set_size(sp.store.journal, segment);
 	sp.flush = flush_new(loop, &sp.store);
 	sp.queue = queue_new(loop, sp.flush, &hooks, &sp);
 	assert_int_equal(recover_run(&sp, &err), 0);
@@ -190,15 +219,17 @@ start(const char *path, uint32_t segment)
 static struct started
 measure(bool files, unsigned int messages, size_t octets, const char *parent)
 {
-	uint32_t segment = files ? 0 : JOURNAL_SIZE;
 	char root[256], cmd[300];
 	struct started s;
 
 	snprintf(root, sizeof(root), "%s/t_start.XXXXXX", parent);
 	assert_non_null(mkdtemp(root));
-	fill(root, messages, octets, segment, NULL);
+	if (files)
+		fill_files(root, messages, octets);
+	else
+		fill(root, messages, octets, NULL);
 	cool(root, files ? "queue" : "journal");
-	s = start(root, JOURNAL_SIZE);
+	s = start(root);
 	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", root);
 	assert_int_equal(system(cmd), 0);
 	return s;
@@ -272,9 +303,9 @@ test_forged(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(root));
-	fill(root, 3, 4000, JOURNAL_SIZE, forge);
+	fill(root, 3, 4000, forge);
 	damage(root);
-	s = start(root, JOURNAL_SIZE);
+	s = start(root);
 	assert_int_equal(s.messages, 3);
 	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", root);
 	assert_int_equal(system(cmd), 0);
