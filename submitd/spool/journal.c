@@ -530,9 +530,10 @@ journal_upkeep_begin(struct journal *j)
 		TAILQ_REMOVE(&j->excess, u->drop, link);
 		return true;
 	}
-	/* Those that die are ready after the next batch, if there is one. */
-	if ((j->n_ready + j->n_dying >= JOURNAL_READY_MIN &&
-	    (j->n_ready > 0 || j->active != NULL)) ||
+	/* Those that die are ready after the next batch, if there is one. One
+	 * will do until something is written. */
+	if ((j->active != NULL ? j->n_ready + j->n_dying >= JOURNAL_READY_MIN :
+	    j->n_ready > 0) ||
 	    j->n_used + j->n_ready + j->n_dying >= JOURNAL_SEGMENTS_MAX)
 		return false;
 	if (getrandom(&key, sizeof(key), 0) == sizeof(key))

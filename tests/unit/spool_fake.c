@@ -226,7 +226,7 @@ spool_begin_journal(void)
 	do {
 		wait_ms(1);
 		journal_status(sp->store.journal, &status);
-	} while (status.ready < 2 && segment_octets != 0);
+	} while (status.ready < 1 && segment_octets != 0);
 }
 
 size_t
