@@ -7,9 +7,9 @@ import pwd
 import shutil
 import unittest
 
+import t_lmtp_receive
 from submitd_instance import ANNA, Instance, letter, wait_until
 from t_hop_tls import make_ca
-from t_lmtp_receive import Postfix
 
 MAIN = """
 virtual_mailbox_domains = data.test bdat.test
@@ -42,7 +42,7 @@ route %s {
 """ % (name, name, bdat) for name, bdat in (("data", "no"), ("bdat", "yes")))
 
 
-class Hop(Postfix):
+class Hop(t_lmtp_receive.Postfix):
     def __init__(self):
         super().__init__("data.test")
         keys = os.path.join(self.root, "keys")
@@ -51,9 +51,13 @@ class Hop(Postfix):
         mail = pwd.getpwnam("mail")
         os.mkdir(self.root + "/mail")
         shutil.chown(self.root + "/mail", "mail", "mail")
-        with open(self.root + "/etc/main.cf", "a", encoding="utf-8") as f:
-            f.write(MAIN % {"root": self.root, "uid": mail.pw_uid,
-                            "gid": mail.pw_gid, "cert": cert, "key": key})
+        # Anew and not behind the example's: of each setting that is overridden
+        # every process would warn, and postlogd waits for itself with that.
+        with open(self.root + "/etc/main.cf", "w", encoding="utf-8") as f:
+            f.write(t_lmtp_receive.MAIN % {
+                "root": self.root, "example": MAIN % {
+                    "root": self.root, "uid": mail.pw_uid,
+                    "gid": mail.pw_gid, "cert": cert, "key": key}})
         with open(self.root + "/etc/master.cf", "a", encoding="ascii") as f:
             f.write("virtual unix - n n - - virtual\n")
 
