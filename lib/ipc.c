@@ -35,6 +35,7 @@ struct ipc {
 	struct watch		*watch;
 	struct ipc_packet	*first, **last;
 	size_t			 queued;	/* octets that wait */
+	size_t			 queue_max;	/* of them */
 	bool			 was_full;
 	bool			 dead;		/* no callback any more */
 	bool			 broken;	/* cut off; the loop will tell */
@@ -59,6 +60,7 @@ ipc_new(struct loop *l, int fd, const char *name, const struct ipc_ops *ops,
 	p->ops = ops;
 	p->ctx = ctx;
 	p->last = &p->first;
+	p->queue_max = IPC_QUEUE_MAX;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
 		p->pid = cred.pid;
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
@@ -183,7 +185,7 @@ ipc_enqueue(struct ipc *p, const struct msg_out *m, int fd)
 {
 	struct ipc_packet *k;
 
-	if (p->queued + m->len > IPC_QUEUE_MAX) {
+	if (p->queued + m->len > p->queue_max) {
 		ipc_cut_off(p, "it does not read");
 		return ERR_LIMIT;
 	}
@@ -221,6 +223,12 @@ ipc_send(struct ipc *p, const struct msg_out *m, int fd)
 			return ERR_AWAY;	/* seen by the next read */
 	}
 	return ipc_enqueue(p, m, fd);
+}
+
+void
+ipc_set_queue_max(struct ipc *p, size_t octets)
+{
+	p->queue_max = octets;
 }
 
 bool

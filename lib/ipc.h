@@ -40,6 +40,8 @@ struct ipc *ipc_new(struct loop *l, int fd, const char *name,
  * other end, gone() tells it from the loop, never from within this call). */
 int	ipc_send(struct ipc *p, const struct msg_out *m, int fd);
 bool	ipc_full(const struct ipc *p);
+/* Another bound than IPC_QUEUE_MAX, for a peer whose work comes in heaps. */
+void	ipc_set_queue_max(struct ipc *p, size_t octets);
 void	ipc_close(struct ipc *p);	/* reaped at the end of the turn */
 
 /* A listening socket of ours: accepts peers whose uid is `uid` or root's
@@ -81,6 +83,8 @@ struct ipc_client *ipc_client_new(struct loop *l, const char *path,
 void	ipc_client_free(struct ipc_client *c);
 bool	ipc_client_is_up(const struct ipc_client *c);
 bool	ipc_client_full(const struct ipc_client *c);
+/* As ipc_set_queue_max(), for this connection and those to come. */
+void	ipc_client_set_queue_max(struct ipc_client *c, size_t octets);
 /* A fresh id for msg_begin(); never 0. */
 uint32_t ipc_client_id(struct ipc_client *c);
 /* Sends `m`, whose id is from ipc_client_id(); fn is called exactly once,

@@ -42,6 +42,7 @@ struct ipc_client {
 	struct timer			 retry, sweep;
 	int64_t				 retry_ms;
 	uint32_t			 last_id;
+	size_t				 queue_max;
 	struct ipc_calls		 calls;
 	struct ipc_bucket		 buckets[IPC_BUCKETS];
 };
@@ -159,6 +160,7 @@ ipc_client_connect(void *ctx)
 		return;
 	}
 	c->retry_ms = IPC_RETRY_MIN_MS;
+	ipc_set_queue_max(c->ipc, c->queue_max);
 	if (c->ops->up != NULL)
 		c->ops->up(c->ctx);
 }
@@ -185,6 +187,7 @@ ipc_client_new(struct loop *l, const char *path, const char *name,
 
 	if (c == NULL)
 		return NULL;
+	c->queue_max = IPC_QUEUE_MAX;
 	c->loop = l;
 	c->name = name;
 	c->ops = ops;
@@ -222,6 +225,14 @@ bool
 ipc_client_is_up(const struct ipc_client *c)
 {
 	return c->ipc != NULL;
+}
+
+void
+ipc_client_set_queue_max(struct ipc_client *c, size_t octets)
+{
+	c->queue_max = octets;
+	if (c->ipc != NULL)
+		ipc_set_queue_max(c->ipc, octets);
 }
 
 bool

@@ -25,6 +25,7 @@
 #include "submitd/send/schedule_private.h"
 
 #define ATTEMPT_POSTPONE_MAX_MS	60000
+#define ATTEMPT_REPORTS_MAX	32u	/* on their way to the spool */
 
 /* RFC 2852 section 4 */
 #define ATTEMPT_TOO_LATE	"5.4.7 the time by which it was to be delivered " \
@@ -119,9 +120,25 @@ attempt_new_late(struct sched *s, struct sched_job *job)
 	return a;
 }
 
+/* Others may report now. */
+static void
+attempt_leave_reports(struct attempt *a)
+{
+	struct sched *s = a->sched;
+
+	if (a->stage == ATTEMPT_REPORT_WAITING)
+		TAILQ_REMOVE(&s->reports_wait, a, waiting);
+	if (!a->reports)
+		return;
+	s->n_reports--;
+	if (!TAILQ_EMPTY(&s->reports_wait))
+		timer_arm(&s->reports, 0);
+}
+
 static void
 attempt_free(struct attempt *a)
 {
+	attempt_leave_reports(a);
 	for (size_t i = 0; i < a->n_rcpts; i++)
 		free(a->rcpts[i].text);
 	free(a->rcpts);
@@ -167,7 +184,8 @@ attempt_cancel(struct attempt *a)
 {
 	const struct dest *d = a->job->dest;
 	struct sched *s = a->sched;
-	bool waits = a->stage != ATTEMPT_WORKING;
+	bool waits = a->stage != ATTEMPT_WORKING &&
+	    a->stage != ATTEMPT_REPORT_WAITING;
 
 	a->entry = NULL;
 	if (d->ops != NULL && (a->stage == ATTEMPT_OPENING ||
@@ -607,18 +625,43 @@ attempt_send_report(struct attempt *a, size_t n)
 }
 
 /* One report tells of all, or of as many as fit and then another of the rest;
- * then the attempt ends. */
+ * then the attempt ends. Not too many at a time: the spool has to keep up, and
+ * each is a file here. */
 static void
 attempt_report(struct attempt *a)
 {
+	struct sched *s = a->sched;
 	size_t n = attempt_gather(a);
 
 	if (n == 0) {
 		attempt_end(a);
-	} else if (attempt_file(a) < 0) {
+		return;
+	}
+	if (!a->reports && s->n_reports == ATTEMPT_REPORTS_MAX) {
+		a->stage = ATTEMPT_REPORT_WAITING;
+		TAILQ_INSERT_TAIL(&s->reports_wait, a, waiting);
+		return;
+	}
+	s->n_reports += !a->reports;
+	a->reports = true;
+	if (attempt_file(a) < 0) {
 		a->stage = ATTEMPT_REPORT_OPENING;
 		attempt_open(a);
 	} else {
 		attempt_send_report(a, n);
+	}
+}
+
+void
+attempt_reports_run(void *sched)
+{
+	struct sched *s = sched;
+	struct attempt *a;
+
+	while (s->n_reports < ATTEMPT_REPORTS_MAX &&
+	    (a = TAILQ_FIRST(&s->reports_wait)) != NULL) {
+		TAILQ_REMOVE(&s->reports_wait, a, waiting);
+		a->stage = ATTEMPT_WORKING;
+		attempt_report(a);
 	}
 }

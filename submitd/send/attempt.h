@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "lib/tls.h"
 #include "submitd/send/dsn.h"
@@ -23,11 +24,14 @@ struct spoolq_msg;
 enum attempt_stage {
 	ATTEMPT_OPENING,	/* waiting for the descriptor */
 	ATTEMPT_WORKING,	/* with the destination */
+	ATTEMPT_REPORT_WAITING,	/* for others' reports */
 	ATTEMPT_REPORT_OPENING,
 	ATTEMPT_REPORTING,	/* waiting until the report is durable */
 };
 
 struct attempt {
+	TAILQ_ENTRY(attempt)	 waiting;	/* ATTEMPT_REPORT_WAITING */
+	bool			 reports;	/* one of ATTEMPT_REPORTS_MAX */
 	struct sched		*sched;
 	struct sched_entry	*entry;		/* NULL: cancelled */
 	struct sched_job	*job;		/* good while entry is */
@@ -89,6 +93,8 @@ void	attempt_open(struct attempt *a);
 void	attempt_done(struct attempt *a);
 /* Its end is near, and worth waiting for: see struct attempt_dest. */
 bool	attempt_is_ending(const struct attempt *a);
+/* Those whose turn it is to report do so. */
+void	attempt_reports_run(void *sched);
 /* The message is gone; no results are given any more. */
 void	attempt_cancel(struct attempt *a);
 

@@ -8,11 +8,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "submitd/send/dest.h"
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/siphash.h"
 #include "lib/str.h"
 #include "submitd/send/hop.h"
 #include "submitd/send/route.h"
@@ -26,7 +28,8 @@
 static struct dest **
 dest_find(const struct sched *s, const char *key)
 {
-	struct dest **d = &s->dests[sched_hash(key) & (s->n_dest_buckets - 1)];
+	struct dest **d = &s->dests[siphash(s->dest_key, key, strlen(key)) &
+	    (s->n_dest_buckets - 1)];
 
 	while (*d != NULL && strcmp((*d)->key, key) != 0)
 		d = &(*d)->next;
@@ -333,6 +336,9 @@ dests_let_go(struct sched *s)
 int
 dests_init(struct sched *s)
 {
+	if (getrandom(s->dest_key, sizeof(s->dest_key), 0) !=
+	    sizeof(s->dest_key))
+		return ERR_SYSTEM;
 	TAILQ_INIT(&s->idle_dests);
 	TAILQ_INIT(&s->retired_dests);
 	s->n_dest_buckets = DEST_BUCKETS_MIN;

@@ -620,11 +620,13 @@ sched_new(struct loop *l, struct conf *conf)
 		return NULL;
 	s->loop = l;
 	s->timer_ms = INT64_MAX;
+	TAILQ_INIT(&s->reports_wait);
 	s->n_buckets = SCHED_BUCKETS_MIN;
 	s->buckets = calloc(s->n_buckets, sizeof(*s->buckets));
 	if (s->buckets == NULL || dests_init(s) != 0 ||
 	    timer_init(&s->timer, l, sched_pump, s) != 0 ||
-	    timer_init(&s->stop_late, l, sched_stop_late, s) != 0) {
+	    timer_init(&s->stop_late, l, sched_stop_late, s) != 0 ||
+	    timer_init(&s->reports, l, attempt_reports_run, s) != 0) {
 		dests_free(s);
 		free(s->buckets);
 		free(s);
@@ -644,6 +646,7 @@ sched_free(struct sched *s)
 	job_heap_free(&s->deadlines);
 	timer_free(&s->timer);
 	timer_free(&s->stop_late);
+	timer_free(&s->reports);
 	conf_unref(s->conf);
 	free(s->buckets);
 	free(s);

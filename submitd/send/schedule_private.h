@@ -5,6 +5,7 @@
 #ifndef SUBMITD_SEND_SCHEDULE_PRIVATE_H
 #define SUBMITD_SEND_SCHEDULE_PRIVATE_H
 
+#include "lib/siphash.h"
 #include "submitd/send/dest.h"
 #include "submitd/send/job_heap.h"
 #include "submitd/send/schedule.h"
@@ -56,6 +57,9 @@ struct sched {
 	int64_t			 timer_ms;	/* set for then; INT64_MAX: no */
 	int64_t			 last_ms;	/* of the last pump */
 	size_t			 n_running;	/* attempts */
+	TAILQ_HEAD(, attempt)	 reports_wait;
+	size_t			 n_reports;	/* that do not wait */
+	struct timer		 reports;
 
 	/* stop.c */
 	bool			 stopping;	/* nothing is begun any more */
@@ -65,6 +69,8 @@ struct sched {
 
 	/* dest.c */
 	struct dest		**dests;
+	uint8_t			 dest_key[SIPHASH_KEY];	/* their names are
+							 * anybody's */
 	size_t			 n_dest_buckets;
 	size_t			 n_dests;
 	struct dest		*local;		/* or NULL */

@@ -19,6 +19,11 @@
 #include "submitd/spool/protocol.h"
 #include "submitd/spool/wishes.h"
 
+/* Results of a message with many recipients, and of all that wait for a
+ * destination that failed, come at once; what did not fit would be lost, and the
+ * messages sent again. */
+#define SPOOLQ_QUEUE_MAX (256u * 1024 * 1024)
+
 struct spoolq {
 	struct ipc_client	*ipc;
 	const struct spoolq_ops	*ops;
@@ -225,6 +230,7 @@ spoolq_new(struct loop *l, const char *path, const struct spoolq_ops *ops,
 		free(q);
 		return NULL;
 	}
+	ipc_client_set_queue_max(q->ipc, SPOOLQ_QUEUE_MAX);
 	return q;
 }
 

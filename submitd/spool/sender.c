@@ -22,11 +22,17 @@
 #include "submitd/spool/protocol.h"
 #include "submitd/spool/wishes.h"
 
+/* Octets of messages that submitd-send asked for and has not read, and reports
+ * on their way to the disk: it asks for less unless it was taken over. */
+#define SENDER_QUEUE_MAX (64u * 1024 * 1024)
+#define SENDER_BOUNCES_MAX 256u
+
 struct sender {
 	struct spool		*sp;
 	struct ipc		*ipc;
 	struct queue_msg	*telling;	/* partly told, or NULL */
 	size_t			 told;		/* its recipients so far */
+	unsigned int		 bounces;	/* of the holds */
 	unsigned int		 holds;		/* bounces on their way to the
 						 * disk, fetches, the reaper */
 	bool			 closed;	/* freed after the last of them */
@@ -377,6 +383,7 @@ sender_bounced(struct store_op *op)
 	}
 	(void)sender_reply_bounce(s, b->call, op->r == 0);
 	sender_bounce_free(b);
+	s->bounces--;
 	s->holds--;
 	sender_free(s);
 }
@@ -456,6 +463,7 @@ sender_on_bounce(struct sender *s, struct msg_in *in)
 	q = queue_find(s->sp->queue, id);
 	/* RFC 5321 section 6.1: no bounce for a bounce. */
 	if (q == NULL || q->sender[0] == '\0' ||
+	    s->bounces == SENDER_BOUNCES_MAX ||
 	    (b = calloc(1, sizeof(*b))) == NULL)
 		return sender_reply_bounce(s, in->id, false);
 	b->s = s;
@@ -465,6 +473,7 @@ sender_on_bounce(struct sender *s, struct msg_in *in)
 		sender_bounce_free(b);
 		return sender_reply_bounce(s, in->id, false);
 	}
+	s->bounces++;
 	s->holds++;
 	flush_add(s->sp->flush, &b->op);
 	return 0;
@@ -565,6 +574,7 @@ sender_accepted(void *ctx, int fd, uid_t uid, pid_t pid)
 		free(s);
 		return;
 	}
+	ipc_set_queue_max(s->ipc, SENDER_QUEUE_MAX);
 	sender_close(sp);
 	sp->sender = s;
 	queue_tell_all(sp->queue);

@@ -3,6 +3,7 @@
 import email
 import os
 import re
+import signal
 import time
 import unittest
 
@@ -305,6 +306,49 @@ class Bounce(Case):
             self.assertIn(w.reply()[0], (250, 550))
         _, raw = self.bounce()
         self.assertIn(b"short@example.test", raw)
+
+
+class Many(unittest.TestCase):
+    """More at once than fits between submitd-send and the spool: no report comes
+    twice, and nothing is sent again."""
+
+    def queue(self, inst, n, rcpts, body):
+        with inst.smtp_as(ANNA) as w:
+            for i in range(n):
+                w.send_mail(ANNA, rcpts, letter("n%d" % i, body=body),
+                            " RET=FULL")
+
+    def test_reports(self):
+        """The last way out is closed, and all that waited fails."""
+        with Instance(conf={"next_hop": "127.0.0.1:%d" % free_port(),
+                            "retry_min": "1h", "retry_max": "1h"}) as inst:
+            self.queue(inst, 150, [OUT], ("x" * 70 + "\r\n") * 600)
+            inst.write_conf(next_hop="none")
+            inst.reload("submitd")
+            inst.ctl("queue", "flush")
+            wait_until(inst.queue_empty, what="an empty queue")
+            log = inst.log("submitd")
+            self.assertNotIn("ev=ipc.drop", log)
+            self.assertEqual(log.count("ev=msg.bounced"), 150)
+            self.assertEqual(inst.drop_size(ANNA), 150)
+
+    def test_results(self):
+        """Many recipients, each with all that a next hop may say."""
+        with NextHop() as hop, Instance(
+                conf={"next_hop": "127.0.0.1:%d" % hop.port,
+                      "recipient_limit": "10000"}) as inst:
+            hop.rule("EOD", "reply 250 2.0.0 " + "y" * 900)
+            send = inst.pid("submitd-send")
+            os.kill(send, signal.SIGSTOP)
+            try:
+                self.queue(inst, 8, ["u%d@elsewhere.test" % i
+                                     for i in range(1000)], "")
+            finally:
+                os.kill(send, signal.SIGCONT)
+            wait_until(inst.queue_empty, what="an empty queue")
+            log = inst.log("submitd")
+            self.assertNotIn("ev=ipc.drop", log)
+            self.assertEqual(log.count("ev=msg.sent"), 8000)
 
 
 class Names(unittest.TestCase):
