@@ -77,7 +77,7 @@ struct journal_finder {
 	void	(*damaged)(void *ctx, const char *name, uint32_t at,
 	    const char *id, const uint8_t *octets, uint32_t len);
 	void	(*torn)(void *ctx, const char *name, uint32_t octets);
-	/* A file that cannot be read at all, now. */
+	/* A file that is no segment, or not all of one. */
 	void	(*unreadable)(void *ctx, const char *name,
 	    const struct err *why);
 };

@@ -185,14 +185,24 @@ journal_find_file(struct journal_find *s, const char *name,
 		s->j->next_name = number + 1;
 	fd = fio_openat(s->j->st->segments, name,
 	    O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0, &err);
-	if (fd >= 0 && (fstat(fd, &sb) != 0 || !S_ISREG(sb.st_mode))) {
-		err_set(&err, ERR_CORRUPT, "not a file");
-		close(fd);
-		fd = -1;
+	/* Without it nobody knows what is dead, and it would be taken for dead
+	 * when it can be opened again. */
+	if (fd < 0 && errno != ELOOP && errno != ENXIO) {
+		*reterr = err;
+		return fd;
 	}
-	if (fd < 0) {
+	if (fd < 0 || fstat(fd, &sb) != 0 || !S_ISREG(sb.st_mode)) {
+		if (fd >= 0)
+			close(fd);
+		err_set(&err, ERR_CORRUPT, "not a file");
 		s->f->unreadable(s->ctx, name, &err);
 		return 0;
+	}
+	if (sb.st_size < s->j->size) {
+		err_set(&err, ERR_CORRUPT, "it is cut: %lld of %u octets; what "
+		    "was behind them is lost", (long long)sb.st_size,
+		    s->j->size);
+		s->f->unreadable(s->ctx, name, &err);
 	}
 	if ((seg = journal_segment_new(number, key, fd)) == NULL) {
 		close(fd);

@@ -1,11 +1,14 @@
-"""A full disk under the spool: 452, nothing lost, and it recovers."""
+"""A full disk under the spool: 452, nothing lost, and it recovers. Segments of the
+journal that cannot be read."""
 
+import glob
 import os
 import pwd
 import subprocess
 import tempfile
 import unittest
 
+from next_hop import NextHop
 from submitd_instance import (ANNA, BOB, IS_ROOT, Instance, Refused, letter,
                               wait_until)
 
@@ -111,3 +114,45 @@ class Full(unittest.TestCase):
             inst.start()
             self.assertEqual(
                 len(inst.ctl("queue", "list", "-j").stdout.splitlines()), len(taken))
+
+
+@unittest.skipUnless(IS_ROOT, "root alone has users that may not open a file")
+class Segment(unittest.TestCase):
+    """Something is wrong with a segment of the journal at the start."""
+
+    def queue(self, inst, hop):
+        hop.rule("MAIL", "wait")
+        with inst.smtp_as(ANNA) as w:
+            for i in range(5):
+                w.send_mail(ANNA, ["friend%d@elsewhere.test" % i], letter("s"))
+        inst.kill_all()
+        hop.clear()
+        return next(p for p in glob.glob(inst.conf["spool_dir"] + "/journal/*")
+                    if open(p, "rb").read(1) != b"\0")
+
+    def test_may_not_be_opened(self):
+        """It waits for the administrator; nothing is lost."""
+        with NextHop() as hop, Instance(
+                conf={"next_hop": "127.0.0.1:%d" % hop.port}) as inst:
+            segment = self.queue(inst, hop)
+            os.chmod(segment, 0)
+            since = inst.log_size("submitd")
+            inst.start(wait=False)
+            inst.wait_log("submitd", "ev=start.fail.*" + os.path.basename(
+                segment) + ".*Permission denied", since)
+            inst.kill_all()
+            os.chmod(segment, 0o600)
+            inst.start()
+            hop.wait_messages(5, 60)
+            wait_until(inst.queue_empty, what="an empty queue")
+
+    def test_is_cut(self):
+        """Told in the log; what is left of it is sent."""
+        with NextHop() as hop, Instance(
+                conf={"next_hop": "127.0.0.1:%d" % hop.port}) as inst:
+            os.truncate(self.queue(inst, hop), 2000)
+            since = inst.log_size("submitd")
+            inst.start()
+            inst.wait_log("submitd", "ev=spool.fault.*is cut", since)
+            wait_until(inst.queue_empty, what="an empty queue")
+            self.assertLess(len(hop.messages), 5)
