@@ -17,6 +17,8 @@
 #define V4(a, b, bits) \
 	{ { [10] = 0xff, [11] = 0xff, [12] = (a), [13] = (b) }, 96 + (bits) }
 
+static const struct net address_loopback = V4(127, 0, 8);
+
 static const struct net address_forbidden[] = {
 	V4(0, 0, 8),		/* this network (RFC 1122) */
 	V4(10, 0, 8),		/* private (RFC 1918) */
@@ -99,6 +101,8 @@ address_check(const struct address_policy *p, const struct addr *a)
 	for (size_t i = 0; i < p->n_own; i++)
 		if (addr_ip_eq(&p->own[i], &in) || addr_ip_eq(&p->own[i], a))
 			return ADDRESS_OWN;
+	if (p->own_loopback && net_has(&address_loopback, &in))
+		return ADDRESS_OWN;
 	if (address_in(p->allow, p->n_allow, a) ||
 	    address_in(p->allow, p->n_allow, &in))
 		return ADDRESS_OK;
@@ -132,6 +136,7 @@ address_add_machine(struct address_policy *p, bool v4_only)
 	struct addr a;
 	int r = 0;
 
+	p->own_loopback = true;		/* no interface lists all of it */
 	if (getifaddrs(&all) != 0)
 		return ERR_NOMEM;
 	for (i = all; i != NULL && r == 0; i = i->ifa_next) {

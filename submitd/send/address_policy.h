@@ -8,6 +8,7 @@
 #ifndef SUBMITD_SEND_ADDRESS_POLICY_H
 #define SUBMITD_SEND_ADDRESS_POLICY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@ struct address_policy {
 	size_t		 n_allow;
 	struct addr	*own;		/* where we listen on that port */
 	size_t		 n_own;
+	bool		 own_loopback;	/* and all of 127.0.0.0/8 */
 };
 
 /* For hosts to which we connect at `port`. Wildcard listeners count as all

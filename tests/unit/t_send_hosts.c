@@ -539,10 +539,17 @@ test_own(void **state)
 	addr_parse_ip("127.0.0.1", &a);
 	assert_int_equal(address_policy_make(&conf, 25, &p), 0);
 	assert_int_equal(address_check(&p, &a), OK);
+	addr_parse_ip("127.0.0.2", &a);
+	assert_int_equal(address_check(&p, &a), OK);
+	addr_parse_ip("127.0.0.1", &a);
 	address_policy_free(&p);
 	assert_int_equal(address_policy_make(&conf, 2525, &p), 0);
 	assert_int_equal(address_check(&p, &a), ADDRESS_OWN);
-	addr_parse_ip("127.0.0.2", &a);
+	addr_parse_ip("127.0.0.2", &a);		/* no interface has it */
+	assert_int_equal(address_check(&p, &a), ADDRESS_OWN);
+	addr_parse_ip("64:ff9b::127.0.0.3", &a);
+	assert_int_equal(address_check(&p, &a), ADDRESS_OWN);
+	addr_parse_ip("192.0.2.7", &a);
 	assert_int_equal(address_check(&p, &a), OK);
 	address_policy_free(&p);
 	assert_int_equal(address_policy_make(&conf, 26, &p), 0);
