@@ -117,7 +117,8 @@ journal_retire(struct journal *j)
 {
 	struct journal_segment *s;
 
-	while ((s = TAILQ_FIRST(&j->used)) != NULL && s != j->active &&
+	while (!j->finding && (s = TAILQ_FIRST(&j->used)) != NULL &&
+	    s != j->active &&
 	    s->n_places == 0 && s->readers == 0) {
 		TAILQ_REMOVE(&j->used, s, link);
 		TAILQ_INSERT_TAIL(&j->dying, s, link);

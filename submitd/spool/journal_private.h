@@ -80,6 +80,9 @@ struct journal {
 	struct journal_closed closed[2 * JOURNAL_SEGMENTS_MAX];
 	unsigned int	 n_closed;	/* not said yet */
 	bool		 failed;	/* they are to be said soon */
+	bool		 finding;	/* at the start: a segment in which
+					 * nothing lives may not be read to
+					 * its end yet */
 	struct journal_batch batch;
 	struct journal_upkeep upkeep;
 };

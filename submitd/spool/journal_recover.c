@@ -344,6 +344,7 @@ journal_find_run(struct journal_find *s)
 	struct journal *j = s->j;
 	size_t first = 0;
 
+	j->finding = true;
 	qsort(s->found, s->n, sizeof(struct journal_segment *),
 	    journal_find_cmp);
 	for (size_t i = s->n; i > 0 && i + 2 > s->n; i--)
@@ -356,6 +357,7 @@ journal_find_run(struct journal_find *s)
 	for (size_t i = first; i < s->n; i++)
 		if (journal_find_end(s, s->found[i]->seq) == UINT32_MAX)
 			journal_close(j, s->found[i]);
+	j->finding = false;
 	journal_retire(j);
 }
 

@@ -311,12 +311,93 @@ test_forged(void **state)
 	assert_int_equal(system(cmd), 0);
 }
 
+static void
+kept(struct store_op *op)
+{
+	assert_int_equal(op->r, 0);
+	if (--left == 0)
+		loop_stop(loop);
+}
+
+static void
+commit_kept(struct flush *f, struct one *o)
+{
+	static char body[] = "x";
+
+	o->body = body;
+	add_one(f, o, 1);
+	o->op.done = kept;
+	loop_run(loop);
+}
+
+static void
+await_segment(const struct store *st)
+{
+	struct journal_status status;
+	struct timer t = { 0 };
+
+	assert_int_equal(timer_init(&t, loop, tick, NULL), 0);
+	for (journal_status(st->journal, &status); status.ready == 0;
+	    journal_status(st->journal, &status)) {
+		timer_arm(&t, 1);
+		loop_run(loop);
+	}
+	timer_free(&t);
+}
+
+/* For a moment nothing lived in a segment to which more was then appended. Twice
+ * a crash: what the first start makes of it, the second one reads. */
+static void
+test_twice(void **state)
+{
+	static const struct queue_hooks hooks = { .told = told,
+		.left = gone };
+	static struct one a, b, c;
+	char root[] = "/tmp/t_start.XXXXXX", cmd[64];
+	struct spool sp = { .loop = loop };
+	struct flush *f;
+	struct err err;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	assert_int_equal(store_open(&sp.store, root, getuid(), getgid(),
+	    &err), 0);
+	f = flush_new(loop, &sp.store);
+	flush_start(f);
+	await_segment(&sp.store);
+	commit_kept(f, &a);
+	a.op.kind = STORE_REMOVE;
+	left = 1;
+	flush_add(f, &a.op);
+	loop_run(loop);
+	commit_kept(f, &b);
+	flush_free(f);
+	store_close(&sp.store);
+
+	assert_int_equal(store_open(&sp.store, root, getuid(), getgid(),
+	    &err), 0);
+	sp.flush = flush_new(loop, &sp.store);
+	sp.queue = queue_new(loop, sp.flush, &hooks, &sp);
+	assert_int_equal(recover_run(&sp, &err), 0);
+	assert_int_equal(queue_count(sp.queue), 1);
+	await_segment(&sp.store);
+	commit_kept(sp.flush, &c);
+	flush_free(sp.flush);
+	queue_free(sp.queue);
+	store_close(&sp.store);
+
+	assert_int_equal(start(root).messages, 2);
+	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", root);
+	assert_int_equal(system(cmd), 0);
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_start),
 		cmocka_unit_test(test_forged),
+		cmocka_unit_test(test_twice),
 	};
 	struct started s;
 
