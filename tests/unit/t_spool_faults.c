@@ -262,7 +262,7 @@ flip_in_journal(const char *text)
 static void
 test_damaged_record(void **state)
 {
-	static char body[3][20];
+	static char body[3][32];
 	struct put p[3] = { 0 };
 	char path[100];
 
