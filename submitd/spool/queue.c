@@ -40,7 +40,7 @@ struct queue {
 	size_t				 n;
 };
 
-static void queue_kick(struct queue_msg *m);
+static bool queue_kick(struct queue_msg *m);
 static void queue_crowded(void *ctx, struct store_place *p);
 
 static uint32_t
@@ -58,7 +58,7 @@ queue_retry(void *ctx)
 	while ((m = TAILQ_FIRST(&q->stuck)) != NULL) {
 		TAILQ_REMOVE(&q->stuck, m, again);
 		m->stuck = false;
-		queue_kick(m);
+		(void)queue_kick(m);
 	}
 }
 
@@ -205,19 +205,19 @@ queue_op_done(struct store_op *op)
 	m->end += op->len;
 	free(op);
 	buf_free(&m->flight);
-	queue_kick(m);
-	if (!m->busy && !m->stuck)
+	if (!queue_kick(m))
 		queue_said(m, 0);
 }
 
-/* Starts what is to be written of the message, if anything is. */
-static void
+/* Starts what is to be written of the message; false: there is nothing. At the
+ * very end it is done, and the message perhaps freed, when this returns. */
+static bool
 queue_kick(struct queue_msg *m)
 {
 	struct store_op *op;
 
 	if (m->busy || m->stuck)
-		return;
+		return true;
 	if (!m->removing && buf_len(&m->flight) == 0) {
 		struct buf empty = m->flight;
 
@@ -226,10 +226,10 @@ queue_kick(struct queue_msg *m)
 	}
 	if (!m->removing && buf_len(&m->flight) == 0 &&
 	    !(m->place.moving && m->place.segment != NULL))
-		return;
+		return false;
 	if ((op = calloc(1, sizeof(*op))) == NULL) {
 		queue_stick(m);
-		return;
+		return true;
 	}
 	op->kind = m->removing ? STORE_REMOVE :
 	    buf_len(&m->flight) == 0 ? STORE_MOVE : STORE_RESULTS;
@@ -243,6 +243,7 @@ queue_kick(struct queue_msg *m)
 	op->offset = m->end;
 	m->busy = true;
 	flush_add(m->queue->flush, op);
+	return true;
 }
 
 static void
@@ -323,7 +324,7 @@ void
 queue_move(struct queue_msg *m)
 {
 	m->place.moving = true;
-	queue_kick(m);
+	(void)queue_kick(m);
 }
 
 void
@@ -385,7 +386,7 @@ queue_remove(struct queue_msg *m)
 	queue_take_out(m);
 	m->removing = true;
 	q->hooks->left(q->ctx, m);
-	queue_kick(m);
+	(void)queue_kick(m);
 }
 
 /* -------------------------------------------------------------- telling -- */
@@ -515,7 +516,7 @@ queue_record(struct queue_msg *m, const struct envelope_result *r)
 	    envelope_result_pack(r, record)) != 0)
 		LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", m->id),
 		    KV_A("op", "result"), KV_T("why", "no memory for it"));
-	queue_kick(m);
+	(void)queue_kick(m);
 }
 
 bool
