@@ -242,14 +242,14 @@ class Unknown(unittest.TestCase):
             w.send_mail(ANNA, [CARL], letter("from nobody", ANNA, CARL))
         self.assertIn(b"from nobody", inst.fetch(CARL, n=1)[0])
 
-
     def test_they_count_at_the_balancer(self):
         inst.write_conf(sessions_per_address=3)
         inst.reload("submitd")
         try:
-            ws = [raw("smtp", UNKNOWNS["v2 LOCAL"]) for _ in range(4)]
-            for w in ws:
-                w.expect(220)
+            ws = []
+            for _ in range(4):  # one after the other: the first is oldest
+                ws.append(raw("smtp", UNKNOWNS["v2 LOCAL"]))
+                ws[-1].expect(220)
             self.assertIn("sessions_per_address = 3",
                           ws[0].expect(421)[1])
             for w in ws:

@@ -208,6 +208,7 @@ class Address(Case):
         for _ in range(10):
             ws.append(self.take(raw(self.inst, "pop3", cls=PopWire)))
             ws[-1].expect_ok()
+        self.assertEqual(self.counts("popd")["open"], 10)
         ws[0].cmd("CAPA")
         ws[0].multiline()
         self.take(self.inst.pop_as(BOB))
