@@ -423,11 +423,12 @@ static void
 test_losses(void **state)
 {
 	(void)state;
+#ifndef SUBMITD_TEST_BUILD
+	skip();		/* only there fio.c tells what is written */
+#endif
 	for (uint64_t seed = 1; seed <= SEEDS; seed++)
 		run_seed(seed);
-#ifdef SUBMITD_TEST_BUILD
 	assert_true(n_crowded > 0 && n_failed > 0);
-#endif
 }
 
 int
