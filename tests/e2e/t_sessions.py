@@ -209,8 +209,11 @@ class Address(Case):
             ws.append(self.take(raw(self.inst, "pop3", cls=PopWire)))
             ws[-1].expect_ok()
         self.assertEqual(self.counts("popd")["open"], 10)
-        ws[0].cmd("CAPA")
-        ws[0].multiline()
+        # Who was heard in the same millisecond was heard at the same time.
+        began = time.monotonic()
+        while time.monotonic() < began + 0.003:
+            ws[0].cmd("CAPA")
+            ws[0].multiline()
         self.take(self.inst.pop_as(BOB))
         self.assertRegex(last_words(ws[1]), r"-ERR \[SYS/TEMP\] .*silent for "
                          r"longest: sessions_per_address = 10\. call 555 \[\S{16}\]\r\n$")
