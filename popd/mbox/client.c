@@ -14,6 +14,7 @@
 #include "lib/ipc.h"
 #include "lib/msg.h"
 #include "lib/str.h"
+#include "popd/mbox/client_private.h"
 #include "popd/mbox/protocol.h"
 
 #define MBOXC_BUCKETS 1024u
@@ -22,22 +23,6 @@ struct mboxc {
 	struct loop		*loop;
 	struct ipc_client	*ipc;
 	struct mboxc_drop	*drops[MBOXC_BUCKETS];	/* by id */
-};
-
-struct mboxc_drop {
-	struct mboxc_drop	*next;		/* in its bucket */
-	struct mboxc		*mboxc;
-	uint32_t		 id;		/* of the OPEN call */
-	uint32_t		 call;		/* that waits for its reply, or 0 */
-	bool			 lost;		/* popd-mbox went away */
-	mboxc_open_fn		*fn;		/* OPEN, UPDATE */
-	mboxc_fetch_fn		*fetched;	/* FETCH */
-	loop_fn			*on_lost;
-	void			*ctx;
-	struct mboxc_message	*messages;
-	size_t			 n_messages;
-	size_t			 n_room;
-	size_t			 count;		/* once it is open */
 };
 
 static struct mboxc_drop **
@@ -55,7 +40,7 @@ mboxc_drop_free(void *ctx)
 {
 	struct mboxc_drop *d = ctx;
 
-	free(d->messages);
+	mboxc_list_free(d);
 	free(d);
 }
 
@@ -71,36 +56,6 @@ mboxc_drop_unlink(struct mboxc_drop *d)
 }
 
 /* ---------------------------------------------------------- the packets -- */
-
-static int
-mboxc_grow(struct mboxc_drop *d, size_t more)
-{
-	size_t room = d->n_room == 0 ? 16 : d->n_room;
-	struct mboxc_message *v;
-
-	while (room < d->n_messages + more)
-		room *= 2;
-	if (room == d->n_room)
-		return 0;
-	if ((v = realloc(d->messages, room * sizeof(*v))) == NULL)
-		return ERR_NOMEM;
-	d->messages = v;
-	d->n_room = room;
-	return 0;
-}
-
-static int
-mboxc_take_entry(struct mboxc_drop *d, struct msg_in *in)
-{
-	struct mboxc_message *e = &d->messages[d->n_messages];
-	const char *uidl;
-
-	msg_get_u64(in, &e->octets);
-	if (msg_get_str(in, &uidl, MBOXC_UIDL_MAX) != 0 || *uidl == '\0')
-		return ERR_FORMAT;
-	d->n_messages++;
-	return str_copy(e->uidl, sizeof(e->uidl), uidl);
-}
 
 static int
 mboxc_packet(void *ctx, struct msg_in *in, int fd)
@@ -121,12 +76,7 @@ mboxc_packet(void *ctx, struct msg_in *in, int fd)
 	if (d->call != d->id || first != d->n_messages ||
 	    first + n > MBOX_MESSAGES_MAX)
 		return ERR_FORMAT;
-	if (mboxc_grow(d, n) != 0)
-		return ERR_NOMEM;
-	for (; n > 0; n--)
-		if (mboxc_take_entry(d, in) != 0)
-			return ERR_FORMAT;
-	return msg_get_end(in);
+	return mboxc_list_take(d, in, n);
 }
 
 static int
@@ -263,18 +213,6 @@ mboxc_open(struct mboxc *m, const void *ticket, size_t ticket_len,
 	d->ctx = ctx;
 	*mboxc_slot(m, id) = d;
 	return d;
-}
-
-size_t
-mboxc_count(const struct mboxc_drop *d)
-{
-	return d->count;
-}
-
-const struct mboxc_message *
-mboxc_message(const struct mboxc_drop *d, size_t i)
-{
-	return &d->messages[i];
 }
 
 /* Starts a request about `d`; one at a time. */

@@ -1,6 +1,7 @@
 # popd-mbox: opens, locks, lists, deletes in Maildirs
 pkglibexec_PROGRAMS += popd/mbox/popd-mbox
 popd_mbox_popd_mbox_SOURCES = popd/mbox/main.c popd/mbox/serve.c \
+	popd/mbox/serve.h popd/mbox/serve_list.c \
 	popd/mbox/mbox.h popd/mbox/maildrop.c popd/mbox/maildrop.h \
 	popd/mbox/name.c popd/mbox/protocol.h popd/wire.c popd/wire.h
 popd_mbox_popd_mbox_LDADD = auth/libauthc.a $(RUN_LIBS)
@@ -8,4 +9,5 @@ popd_mbox_popd_mbox_LDADD = auth/libauthc.a $(RUN_LIBS)
 # asking it: linked by popd-pop
 noinst_LIBRARIES += popd/mbox/libmboxc.a
 popd_mbox_libmboxc_a_SOURCES = popd/mbox/client.c popd/mbox/client.h \
+	popd/mbox/client_list.c popd/mbox/client_private.h \
 	popd/mbox/protocol.h

@@ -32,51 +32,10 @@
 #include "lib/str.h"
 #include "popd/mbox/mbox.h"
 #include "popd/mbox/protocol.h"
+#include "popd/mbox/serve.h"
 
 #define MBOX_DROPS_MAX	65536u		/* a peer; its sessions are fewer */
 #define MBOX_WAIT_MS	1000		/* for a lock */
-
-enum mbox_state {
-	MBOX_ST_ASKING,
-	MBOX_ST_WAITING,
-	MBOX_ST_READING,
-	MBOX_ST_SENDING,
-	MBOX_ST_OPEN,
-	MBOX_ST_BUSY,
-	MBOX_ST_DONE,
-};
-
-LIST_HEAD(mbox_drops, mbox_drop);
-
-struct mbox_peer {
-	struct mbox		*mbox;
-	struct ipc		*ipc;
-	struct mbox_drops	 drops[MBOX_BUCKETS];	/* by id */
-	size_t			 n_drops;
-};
-
-struct mbox_drop {
-	LIST_ENTRY(mbox_drop)	 of_peer;
-	struct mbox_drop	*next_locked;
-	struct mbox		*mbox;
-	struct mbox_peer	*peer;		/* NULL: closed */
-	uint32_t		 id;
-	enum mbox_state		 state;
-	uint32_t		 auth_call;
-	char			 user[AUTHP_USER_MAX + 1];
-	char			 path[AUTHP_PATH_MAX + 1];
-	bool			 locked;
-	TAILQ_ENTRY(mbox_drop)	 waiting;	/* in WAITING */
-	struct timer		 patience;
-	struct maildrop		*maildrop;
-	size_t			 sent;		/* entries, in SENDING */
-	/* The job on a thread. */
-	uint32_t		 call;		/* to be answered */
-	size_t			 index;
-	uint8_t			*bits;
-	int			 rc;		/* FETCH: the descriptor */
-	struct err		 err;
-};
 
 /* ----------------------------------------------------------------- locks -- */
 
@@ -102,8 +61,6 @@ mbox_lock(struct mbox_drop *d)
 	d->locked = true;
 	return true;
 }
-
-static void mbox_read(struct mbox_drop *d);
 
 /* Not in the queue any more. */
 static void
@@ -137,7 +94,7 @@ mbox_unlock(struct mbox_drop *d)
 
 /* ------------------------------------------------------- life of a drop -- */
 
-static void
+void
 mbox_drop_free(struct mbox_drop *d)
 {
 	mbox_unlock(d);
@@ -203,7 +160,7 @@ mbox_reply(struct mbox_peer *p, uint16_t type, uint32_t call,
 	(void)ipc_send(p->ipc, &out, fd);
 }
 
-static void
+void
 mbox_reply_open(struct mbox_peer *p, uint32_t call, enum mboxc_verdict v,
     size_t count)
 {
@@ -216,14 +173,14 @@ mbox_reply_open(struct mbox_peer *p, uint32_t call, enum mboxc_verdict v,
 }
 
 /* OPEN has failed: answered, and the drop is gone. */
-static void
+void
 mbox_refuse_open(struct mbox_drop *d, enum mboxc_verdict v)
 {
 	mbox_reply_open(d->peer, d->call, v, 0);
 	mbox_drop_close(d);
 }
 
-static void
+void
 mbox_log_failure(const struct mbox_drop *d, const char *ev)
 {
 	LOG_EV(LOG_ERR, ev, NULL, KV_S("user", d->user),
@@ -231,87 +188,6 @@ mbox_log_failure(const struct mbox_drop *d, const char *ev)
 }
 
 /* ------------------------------------------------------------------ OPEN -- */
-
-static void
-mbox_put_entries(const struct mbox_drop *d, struct msg_out *out, size_t n)
-{
-	char uidl[MBOXC_UIDL_MAX + 1];
-
-	msg_begin(out, MBOX_ENTRIES, 0);
-	msg_put_u32(out, d->id);
-	msg_put_u32(out, (uint32_t)d->sent);
-	msg_put_u16(out, (uint16_t)n);
-	for (size_t i = d->sent; i < d->sent + n; i++) {
-		maildrop_uidl(d->maildrop, i, uidl);
-		msg_put_u64(out, maildrop_octets(d->maildrop, i));
-		msg_put_str(out, uidl);
-	}
-}
-
-/* Sends the list as far as the peer takes it; goes on at drained(). */
-static void
-mbox_send_list(struct mbox_drop *d)
-{
-	size_t count = maildrop_count(d->maildrop), n;
-	struct msg_out out;
-
-	while (d->sent < count) {
-		if (ipc_full(d->peer->ipc))
-			return;
-		n = count - d->sent;
-		if (n > MBOX_ENTRIES_EACH)
-			n = MBOX_ENTRIES_EACH;
-		mbox_put_entries(d, &out, n);
-		if (ipc_send(d->peer->ipc, &out, -1) != 0)
-			return;		/* dropped: gone() comes */
-		d->sent += n;
-	}
-	d->state = MBOX_ST_OPEN;
-	mbox_reply_open(d->peer, d->call, MBOXC_OK, count);
-}
-
-static void
-mbox_read_work(void *ctx)
-{
-	struct mbox_drop *d = ctx;
-
-	d->rc = maildrop_open(&d->mbox->root, d->path, &d->maildrop, &d->err);
-}
-
-static void
-mbox_read_done(void *ctx)
-{
-	struct mbox_drop *d = ctx;
-
-	if (d->rc != 0)
-		mbox_log_failure(d, "mbox.open.fail");
-	else if (maildrop_skipped(d->maildrop) > 0)
-		LOG_EV(LOG_NOTICE, "mbox.skipped", NULL,
-		    KV_S("user", d->user),
-		    KV_U("shown", maildrop_count(d->maildrop)),
-		    KV_U("skipped", maildrop_skipped(d->maildrop)));
-	if (d->peer == NULL) {
-		mbox_drop_free(d);
-		return;
-	}
-	d->state = MBOX_ST_SENDING;
-	if (d->rc != 0)
-		mbox_refuse_open(d, MBOXC_TEMP);
-	else
-		mbox_send_list(d);
-}
-
-static void
-mbox_read(struct mbox_drop *d)
-{
-	d->state = MBOX_ST_READING;
-	if (pool_submit(d->mbox->pool, mbox_read_work, mbox_read_done, d) ==
-	    0)
-		return;
-	LOG_EV(LOG_ERR, "mbox.busy", NULL, KV_S("user", d->user));
-	d->state = MBOX_ST_SENDING;
-	mbox_refuse_open(d, MBOXC_TEMP);
-}
 
 static void
 mbox_wait_over(void *ctx)
