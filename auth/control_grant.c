@@ -6,22 +6,9 @@
 #include <string.h>
 
 #include "auth/control_private.h"
+#include "auth/grant.h"
 #include "auth/policy.h"
 #include "lib/str.h"
-
-static const char *const control_source_names[] = {
-	[GRANT_POP] = "pop", [GRANT_CONTROL] = "control",
-	[GRANT_NOTIFY] = "notify",
-};
-
-static const char *const control_protocol_names[] = {
-	[GRANT_PROTO_NONE] = "none", [GRANT_PROTO_POP3] = "pop3",
-};
-
-_Static_assert(sizeof(control_source_names) / sizeof(char *) ==
-    GRANT_SOURCE__END, "each source has a name");
-_Static_assert(sizeof(control_protocol_names) / sizeof(char *) ==
-    GRANT_PROTO__END, "each protocol has a name");
 
 /* Why a record that is there gives no right, or NULL: as auth/mail.c sees it
  * when mail comes. */
@@ -68,9 +55,9 @@ control_grant_json(const struct control_job *j, const struct grant_record *g)
 	    "refreshed_s", (json_int_t)g->refreshed_s,
 	    "expires_s", (json_int_t)g->expires_s,
 	    "left_s", (json_int_t)(flaw == NULL ? g->expires_s - j->now_s : 0),
-	    "protocol", control_protocol_names[g->protocol],
+	    "protocol", grant_protocol_name(g->protocol),
 	    "tls", (int)g->tls, "uses", (json_int_t)g->uses,
-	    "source", control_source_names[g->source], "live", flaw == NULL);
+	    "source", grant_source_name(g->source), "live", flaw == NULL);
 	if (flaw != NULL)
 		(void)json_object_set_new(o, "why", json_string(flaw));
 	return o;

@@ -12,7 +12,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "auth/policy.h"
+#include "auth/grant.h"
 #include "auth/recent.h"
 #include "auth/scram.h"
 #include "lib/clock.h"
@@ -145,51 +145,19 @@ login_failed(struct login *l)
 /* POP-before-SMTP: whoever has shown under TLS, with a credential that is good
  * for SMTP too, who he is may for a while send from where he is. Not whoever
  * reads another one's mail: a grant hangs on its own user's credential. */
-static bool
-login_may_grant(const struct login *l)
-{
-	const uint32_t need = USER_MAY_SUBMIT | USER_MAY_OPEN_RELAY;
-
-	return (l->x.found_scope & CREDENTIAL_SMTP) &&
-	    strcmp(l->x.user, l->x.login) == 0 &&
-	    (l->x.rec.flags & need) == need &&
-	    !(l->x.rec.flags & USER_SENDING_DISABLED) &&
-	    !policy_grant_excluded(l->x.core->conf, &l->handle.peer);
-}
-
 static void
 login_grant(struct login *l, int64_t now_s)
 {
-	struct core *core = l->x.core;
-	struct relay_grant_args args = {
-		.ttl_s = core->conf->grant_ttl_s,
+	const struct grant_login g = {
+		.peer = &l->handle.peer, .user = l->x.user, .rec = &l->x.rec,
 		.generation = l->x.found.generation,
-		.protocol = GRANT_PROTO_POP3, .source = GRANT_POP, .tls = true,
+		.protocol = GRANT_PROTO_POP3, .source = GRANT_POP,
+		.tls = l->tls[0] != '\0', .sid = l->handle.sid,
 	};
-	struct grant_record g;
-	struct err e = { 0 };
-	char rip[ADDR_STRLEN];
-	bool renewed;
 
-	if (!login_may_grant(l))
-		return;
-	addr_ip_text(&l->handle.peer, rip);
-	renewed = relay_cache_lookup(core->relay, &l->handle.peer, l->x.user,
-	    now_s, &g, NULL) == 0;
-	if (relay_cache_grant(core->relay, &l->handle.peer, l->x.user, &args,
-	    now_s, &g, &e) != 0) {
-		LOG_EV(LOG_ERR, "grant.fail", l->handle.sid,
-		    KV_S("user", l->x.user), KV_A("rip", rip),
-		    KV_T("why", e.text));
-		return;
-	}
-	if (renewed)
-		core->stats.grants_renewed++;
-	else
-		core->stats.grants_new++;
-	LOG_EV(LOG_INFO, renewed ? "grant.renew" : "grant.new",
-	    l->handle.sid, KV_S("user", l->x.user), KV_A("rip", rip),
-	    KV_U("ttl", args.ttl_s));
+	if ((l->x.found_scope & CREDENTIAL_SMTP) &&
+	    strcmp(l->x.user, l->x.login) == 0)
+		(void)grant_login(l->x.core, &g, now_s);
 }
 
 static int

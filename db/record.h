@@ -113,7 +113,10 @@ enum grant_source {
 	GRANT_SOURCE__END
 };
 
-enum grant_protocol { GRANT_PROTO_NONE = 0, GRANT_PROTO_POP3, GRANT_PROTO__END };
+enum grant_protocol {
+	GRANT_PROTO_NONE = 0, GRANT_PROTO_POP3, GRANT_PROTO_IMAP,
+	GRANT_PROTO__END
+};
 
 /* Key of a grant: address prefix, then user. */
 struct grant_record {

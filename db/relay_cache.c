@@ -269,6 +269,48 @@ relay_cache_use(struct relay_cache *rc, const struct addr *a,
 	    "grant", reterr);
 }
 
+struct relay_cache_ending {
+	struct relay_cache	*rc;
+	struct grant_record	 g;
+	enum grant_source	 source;
+	int64_t			 now_s;
+};
+
+static int
+relay_cache_end_txn(void *ctx, DB_TXN *txn, struct err *reterr)
+{
+	struct relay_cache_ending *j = ctx;
+	struct grant_record g = j->g;
+	int r;
+
+	(void)reterr;
+	if ((r = relay_cache_read(j->rc, txn, DB_RMW, &g)) != 0)
+		return r;
+	if (g.source != j->source || !relay_cache_is_live(&g, j->now_s))
+		return DB_NOTFOUND;
+	if ((r = relay_cache_index(j->rc, txn, &g, false)) != 0)
+		return r;
+	g.expires_s = j->now_s;
+	if ((r = relay_cache_write(j->rc, txn, &g)) != 0)
+		return r;
+	return relay_cache_index(j->rc, txn, &g, true);
+}
+
+int
+relay_cache_end(struct relay_cache *rc, const struct addr *a,
+    const char *user, enum grant_source source, int64_t now_s,
+    struct err *reterr)
+{
+	struct relay_cache_ending j = { .rc = rc, .source = source,
+	    .now_s = now_s };
+	int r;
+
+	if ((r = relay_cache_name(rc, a, user, &j.g)) != 0)
+		return r;
+	return dbenv_txn(rc->env, DBENV_NOSYNC, relay_cache_end_txn, &j,
+	    "grant", reterr);
+}
+
 /* As relay_cache_next(), inside a transaction or not. */
 static int
 relay_cache_after(struct relay_cache *rc, DB_TXN *txn, struct grant_record *g)

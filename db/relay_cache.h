@@ -68,6 +68,12 @@ bool	relay_cache_is_live(const struct grant_record *g, int64_t now_s);
 int	relay_cache_use(struct relay_cache *rc, const struct addr *a,
 	    const char *user, struct err *reterr);
 
+/* Ends it now (it expires), if it is live and was last made or renewed by this
+ * source; ERR_NOTFOUND: not so. */
+int	relay_cache_end(struct relay_cache *rc, const struct addr *a,
+	    const char *user, enum grant_source source, int64_t now_s,
+	    struct err *reterr);
+
 /* The live grants at an address: at most `max` into v, *ret_n of them. */
 int	relay_cache_owners(struct relay_cache *rc, const struct addr *a,
 	    int64_t now_s, struct grant_record *v, size_t max, size_t *ret_n,
