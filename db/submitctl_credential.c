@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -49,26 +48,6 @@ static const struct ctl_column ctl_allow_as_columns[] = {
 
 /* ---------------------------------------------------------------- expiry -- */
 
-/* "2027-01-31" or "2027-01-31T12:00[:00]", local time. */
-static int
-ctl_parse_time(const char *s, int64_t *ret_s)
-{
-	static const char *const formats[] = { "%Y-%m-%d", "%Y-%m-%dT%H:%M",
-	    "%Y-%m-%dT%H:%M:%S" };
-	const char *end;
-	struct tm tm;
-
-	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-		tm = (struct tm){ .tm_isdst = -1 };
-		end = strptime(s, formats[i], &tm);
-		if (end == NULL || *end != '\0')
-			continue;
-		*ret_s = (int64_t)mktime(&tm);
-		return *ret_s > 0 ? 0 : -1;
-	}
-	return -1;
-}
-
 /* --scope and --expires into the request. 0, or the exit code. */
 static int
 ctl_put_limits(struct ctl *c, json_t *request)
@@ -83,7 +62,7 @@ ctl_put_limits(struct ctl *c, json_t *request)
 		return ctl_fail(EX_USAGE, "--scope: all, smtp or pop");
 	if (c->expires == NULL)
 		return 0;
-	if (ctl_parse_time(c->expires, &at_s) != 0) {
+	if (clock_parse(c->expires, &at_s) != 0) {
 		if (str_duration_s(c->expires, &span_s) != 0 ||
 		    span_s > INT32_MAX)
 			return ctl_fail(EX_USAGE, "--expires %s: a time such "

@@ -6,7 +6,10 @@
 
 #include "lib/clock.h"
 
+#include <string.h>
 #include <time.h>
+
+#include "lib/err.h"
 
 #ifdef SUBMITD_TEST_BUILD
 #include <fcntl.h>
@@ -15,7 +18,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 #endif
 
@@ -50,6 +52,43 @@ clock_date(int64_t when_s, char dst[CLOCK_DATE_SIZE])
 	gmtime_r(&t, &tm);
 	if (strftime(dst, CLOCK_DATE_SIZE, "%a, %d %b %Y %H:%M:%S +0000",
 	    &tm) == 0)
+		dst[0] = '\0';
+}
+
+int
+clock_parse(const char *s, int64_t *ret_s)
+{
+	static const char *const formats[] = { "%Y-%m-%d", "%Y-%m-%dT%H:%M",
+	    "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S" };
+	struct tm tm, back;
+	const char *end;
+	time_t t;
+
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		tm = (struct tm){ .tm_isdst = -1 };
+		end = strptime(s, formats[i], &tm);
+		if (end == NULL || (*end != '\0' && strcmp(end, "Z") != 0))
+			continue;
+		back = tm;
+		t = *end == 'Z' ? timegm(&back) : mktime(&back);
+		/* There is no 31 February. */
+		if (t <= 0 || back.tm_mday != tm.tm_mday)
+			return ERR_FORMAT;
+		*ret_s = (int64_t)t;
+		return 0;
+	}
+	return ERR_FORMAT;
+}
+
+void
+clock_utc(int64_t when_s, char dst[CLOCK_DATE_SIZE])
+{
+	time_t t = (time_t)when_s;
+	struct tm tm = { 0 };
+
+	gmtime_r(&t, &tm);
+	if (strftime(dst, CLOCK_DATE_SIZE, tm.tm_sec == 0 ?
+	    "%Y-%m-%dT%H:%MZ" : "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
 		dst[0] = '\0';
 }
 

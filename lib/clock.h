@@ -21,6 +21,13 @@ int64_t	clock_mono_ms(void);	/* monotonic milliseconds */
  * neither chroot nor a zone file matters. */
 void	clock_date(int64_t when_s, char dst[CLOCK_DATE_SIZE]);
 
+/* "2027-01-31", "2027-01-31 12:00" or with a T between, with seconds or without:
+ * local time, or UTC with a Z behind it. ERR_FORMAT: that is no time. Local time
+ * is known where the system's zone can be read, so not behind chroot. */
+int	clock_parse(const char *s, int64_t *ret_s);
+/* "2027-01-31T11:00Z", which clock_parse() reads; UTC. */
+void	clock_utc(int64_t when_s, char dst[CLOCK_DATE_SIZE]);
+
 /* How long a timer may sleep at most before it must look at clock_now_s()
  * again: `ms` itself, and at most 100 in test builds that move the clock. */
 int64_t	clock_timer_ms(int64_t ms);

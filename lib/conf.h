@@ -104,6 +104,14 @@ struct conf_class {		/* class NAME { … }: of users */
 	enum conf_action	 action;		/* over a limit */
 };
 
+struct conf_brownout {		/* grant_brownout NAME { … } */
+	struct conf_item	 item;
+	int64_t			 begin_s;
+	int64_t			 end_s;		/* later than begin_s */
+	char			*text;		/* or NULL */
+	char			*url;		/* or NULL */
+};
+
 #define CONF_ROUTE_CONNECTIONS	20u	/* to a destination, if nobody says */
 
 enum conf_shadow { SHADOW_ENFORCE, SHADOW_LOG };	/* of a limit */
@@ -146,6 +154,9 @@ struct conf {
 	uint64_t	 grant_ttl_s;
 	struct conf_nets grant_exclude;
 	uint64_t	 grant_ipv6_prefix;	/* bits, 56 to 128 */
+	int64_t		 grant_sunset_s;	/* 0: grants go on */
+	struct conf_brownout *brownouts;
+	size_t		 n_brownouts;
 	struct conf_trusted *trusted;
 	size_t		 n_trusted;
 	struct conf_class *classes;
@@ -265,6 +276,12 @@ const struct conf_trusted *conf_trusted_for(const struct conf *c,
 /* The class by that name, or NULL. */
 const struct conf_class *conf_class_find(const struct conf *c,
 	    const char *name);
+
+/* The brown-out in which `now_s` falls, or NULL. */
+const struct conf_brownout *conf_brownout_at(const struct conf *c,
+	    int64_t now_s);
+/* grant_sunset is over: no grant counts any more. */
+bool	conf_grants_ended(const struct conf *c, int64_t now_s);
 
 /* Listeners by number: enum conf_listener those of the keys listen_*, then the
  * sections. */

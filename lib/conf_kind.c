@@ -81,6 +81,20 @@ static const struct conf_key kind_class[] = {
 	{ .name = NULL },
 };
 
+static const struct conf_key kind_brownout[] = {
+	{ .name = "begin", .type = &conf_when,
+	  .offset = AT(conf_brownout, begin_s), .help = "when it begins" },
+	{ .name = "end", .type = &conf_when,
+	  .offset = AT(conf_brownout, end_s), .help = "when it ends" },
+	{ .name = "text", .type = &conf_text,
+	  .offset = AT(conf_brownout, text), .dflt = "",
+	  .help = "what the refusal says" },
+	{ .name = "url", .type = &conf_text,
+	  .offset = AT(conf_brownout, url), .dflt = "",
+	  .help = "where it says more" },
+	{ .name = NULL },
+};
+
 static const char *const kind_vias[] = {
 	[CONF_VIA_MX] = "mx", [CONF_VIA_SMTP] = "smtp",
 	[CONF_VIA_LMTP] = "lmtp", [CONF_VIA_LOCAL] = "local",
@@ -163,6 +177,17 @@ kind_trusted_check(const void *item, struct err *reterr)
 	return t->senders.n == 0 || t->owner == NULL ? 0 :
 	    conf_section_error(conf_kind_find("trusted_networks"), item,
 	    reterr, "expected either senders or an owner");
+}
+
+static int
+kind_brownout_check(const void *item, struct err *reterr)
+{
+	const struct conf_brownout *b = item;
+
+	return b->begin_s > 0 && b->end_s > b->begin_s ? 0 :
+	    conf_section_error(conf_kind_find("grant_brownout"), item, reterr,
+	    b->begin_s == 0 ? "expected begin = a time such as 2026-12-01 "
+	    "10:00" : "expected an end behind its begin");
 }
 
 static int
@@ -270,6 +295,9 @@ const struct conf_kind conf_kinds[] = {
 	  .read_title = kind_trusted_title, .check = kind_trusted_check },
 	{ .name = "class", .title = "NAME", .keys = kind_class,
 	  KIND(conf_class, classes, n_classes), .max = 256 },
+	{ .name = "grant_brownout", .title = "NAME", .keys = kind_brownout,
+	  KIND(conf_brownout, brownouts, n_brownouts), .max = 64,
+	  .check = kind_brownout_check },
 	{ .name = "route", .title = "NAME", .keys = kind_route,
 	  KIND(conf_route, routes, n_routes), .max = 4096,
 	  .check = kind_route_check, .clear = kind_route_clear },

@@ -57,7 +57,7 @@ extern const struct conf_type conf_hostname, conf_domains, conf_hostport,
     conf_duration, conf_size, conf_number, conf_policy, conf_user, conf_text,
     conf_mechs, conf_bool, conf_domain, conf_separators, conf_senders,
     conf_fields, conf_word, conf_route_domains, conf_route_hosts, conf_section,
-    conf_unix, conf_uids;
+    conf_unix, conf_uids, conf_when;
 
 extern const struct conf_key conf_keys[];	/* ends with a NULL name */
 #define CONF_NO_KEY ((size_t)-1)
@@ -83,6 +83,11 @@ int	conf_set(struct conf *c, size_t key, const char *const *v, size_t n,
 int	conf_check(struct conf *c, struct err *reterr);
 /* Defaults for what is not set; conf_check(). */
 int	conf_complete(struct conf *c, const char *file, struct err *reterr);
+
+/* conf_when.c: local time as UTC, for the children know no zone. ERR_FORMAT:
+ * that is no time. */
+#define CONF_WHEN_SIZE 64
+int	conf_when_utc(const char *s, char dst[CONF_WHEN_SIZE]);
 
 /* conf_value.c: reads the values into `object`'s field of the key, and keeps
  * their text in *value. `vals` has the base of paths. */

@@ -61,11 +61,14 @@ conf_split(const struct conf_values *vals, const struct conf_key *k, bool one_te
 {
 	static const char gaps[] = ", \t\r\n";
 	const char *ends = k->type->path ? "," : gaps, *s;
+	char utc[CONF_WHEN_SIZE];
 	size_t i, len;
 	int r;
 
 	for (i = 0; i < n; i++) {
 		s = v[i];
+		if (k->type == &conf_when && conf_when_utc(s, utc) == 0)
+			s = utc;
 		if (!k->type->list || (k->type->path && !one_text)) {
 			len = strlen(s);
 			if (len == 0 && k->type->list)

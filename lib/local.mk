@@ -8,7 +8,7 @@ lib_librun_a_SOURCES = \
 	lib/proxy.c lib/proxy.h lib/proxy_wait.c lib/proxy_wait.h lib/listen_tls.c lib/listen_tls.h lib/acceptor.c lib/acceptor.h lib/greet_wait.c lib/greet_wait.h lib/beneath.c lib/beneath.h lib/ipc.c lib/ipc_client.c lib/ipc.h lib/pool.c lib/pool.h \
 	lib/priv.c lib/priv.h lib/child.c lib/child.h lib/proc.h \
 	lib/conf.c lib/conf_key.c lib/conf_type.c lib/conf_mech.c lib/conf_private.h lib/conf.h \
-	lib/conf_value.c lib/conf_pack.c lib/conf_show.c \
+	lib/conf_value.c lib/conf_when.c lib/conf_pack.c lib/conf_show.c \
 	lib/conf_section.c lib/conf_kind.c lib/conf_listen.c lib/conf_lmtp.c lib/conf_check.c lib/conf_route.c lib/conf_route.h lib/conf_section.h \
 	lib/siphash.c lib/siphash.h lib/crc32c.c lib/crc32c.h \
 	lib/sessions.c lib/sessions_index.c lib/sessions_lock.c lib/sessions_hello.c lib/sessions_watch.c lib/sessions_log.c \

@@ -260,6 +260,17 @@ test_errors(void **state)
 		{ "SHA-1 of a listener", HOST "listener a { service = submission\n"
 		  "listen = 1.2.3.4:5 mechanisms = SCRAM-SHA-1 }\n", NULL,
 		  ":2: listener a: mechanisms: SCRAM-SHA-1 needs" },
+		{ "time", "grant_sunset = 2026-02-31\n", NULL, ":1: "
+		  "grant_sunset: expected a time such as 2026-12-01 10:00, "
+		  "not \"2026-02-31\"" },
+		{ "time of a brown-out", "grant_brownout a {\nbegin = soon }\n",
+		  NULL, ":2: begin: expected a time such as" },
+		{ "brown-out without begin", HOST "grant_brownout a {\n"
+		  "end = 2026-12-01 }\n", NULL, ":2: grant_brownout a: expected "
+		  "begin = a time" },
+		{ "brown-out without end", HOST "grant_brownout a {\n"
+		  "begin = 2026-12-01 }\n", NULL, ":2: grant_brownout a: "
+		  "expected an end behind its begin" },
 		{ "no list", "class a { action = {defer} }\n", NULL,
 		  ":1: action: expected one value, no list" },
 		{ "as a value", "trusted_networks = 10.0.0.0/8\n", NULL,
@@ -385,6 +396,72 @@ check_full(const struct conf *c)
 	assert_int_equal(conf_class_find(c, "small")->action, CONF_REJECT);
 	assert_int_equal(conf_class_find(c, "other")->action, CONF_DEFER);
 	assert_null(conf_class_find(c, "none"));
+}
+
+static const char times[] = HOST
+    "grant_sunset = 2027-06-30\n"
+    "grant_brownout first {\n"
+    "\tbegin = '2026-12-01 10:00'\n\tend = 2026-12-01T12:30\n"
+    "\turl = \"https://help.example.org/\"\n}\n"
+    "grant_brownout utc { begin = 2026-07-01T10:00Z\n"
+    "\tend = '2026-07-01 10:00:01Z' }\n";
+
+static void
+check_times(const struct conf *c)
+{
+	static const struct {
+		int64_t		 at_s;
+		const char	*name;		/* of the brown-out, or NULL */
+	} rows[] = {
+		{ 1782899999, NULL }, { 1782900000, "utc" },
+		{ 1782900001, NULL }, { 1796115599, NULL },
+		{ 1796115600, "first" }, { 1796124599, "first" },
+		{ 1796124600, NULL },
+	};
+	const struct conf_brownout *b;
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		b = conf_brownout_at(c, rows[i].at_s);
+		if ((b == NULL) != (rows[i].name == NULL))
+			fail_msg("row %zu", i);
+		if (b != NULL)
+			assert_string_equal(b->item.name, rows[i].name);
+	}
+	b = conf_brownout_at(c, 1796115600);
+	assert_string_equal(b->url, "https://help.example.org/");
+	assert_null(b->text);
+	assert_false(conf_grants_ended(c, 1814306399));
+	assert_true(conf_grants_ended(c, 1814306400));
+}
+
+/* The file has local time; the children have no zone. */
+static void
+test_times(void **state)
+{
+	struct conf *c, *copy;
+	struct buf b;
+	struct err e;
+
+	(void)state;
+	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+	tzset();
+	if (load(times, NULL, &c, &e) != 0)
+		fail_msg("%s", e.text);
+	setenv("TZ", "UTC", 1);
+	tzset();
+	check_times(c);
+	buf_init(&b, 1 << 20);
+	assert_int_equal(conf_pack(c, CONF_WITH_NONE, &b, &e), 0);
+	assert_int_equal(conf_unpack(buf_data(&b), buf_len(&b), &copy, &e), 0);
+	check_times(copy);
+	conf_unref(copy);
+	conf_unref(c);
+	buf_free(&b);
+	if (load(HOST, NULL, &c, &e) != 0)
+		fail_msg("%s", e.text);
+	assert_null(conf_brownout_at(c, 1796115600));
+	assert_false(conf_grants_ended(c, INT64_MAX));
+	conf_unref(c);
 }
 
 static void
@@ -693,6 +770,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_listeners),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_routes_implicit),
