@@ -11,3 +11,4 @@ noinst_LIBRARIES += popd/mbox/libmboxc.a
 popd_mbox_libmboxc_a_SOURCES = popd/mbox/client.c popd/mbox/client.h \
 	popd/mbox/client_list.c popd/mbox/client_private.h \
 	popd/mbox/protocol.h
+include popd/mbox/uidl.mk
