@@ -198,6 +198,9 @@ struct conf {
 	uint64_t	 login_limit;
 	uint64_t	 command_limit;
 	uint64_t	 idle_timeout_s;
+	uint64_t	 login_delay_s;		/* 0: none */
+	uint64_t	 pop_takeover_s;	/* 0: never */
+	uint64_t	 pop_expire_days;	/* 0: never */
 	uint64_t	 stranger_timeout_s;
 	uint64_t	 output_limit;		/* octets */
 	uint64_t	 auth_threads;

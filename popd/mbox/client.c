@@ -22,6 +22,7 @@
 struct mboxc {
 	struct loop		*loop;
 	struct ipc_client	*ipc;
+	loop_fn			*on_yield;
 	struct mboxc_drop	*drops[MBOXC_BUCKETS];	/* by id */
 };
 
@@ -57,6 +58,22 @@ mboxc_drop_unlink(struct mboxc_drop *d)
 
 /* ---------------------------------------------------------- the packets -- */
 
+/* Another session waits for its lock. */
+static int
+mboxc_yield(struct mboxc *m, struct msg_in *in)
+{
+	struct mboxc_drop *d;
+	uint32_t drop;
+
+	msg_get_u32(in, &drop);
+	if (msg_get_end(in) != 0)
+		return ERR_FORMAT;
+	d = *mboxc_slot(m, drop);
+	if (d != NULL && d->call == 0 && m->on_yield != NULL)
+		m->on_yield(d->ctx);
+	return 0;
+}
+
 static int
 mboxc_packet(void *ctx, struct msg_in *in, int fd)
 {
@@ -65,6 +82,8 @@ mboxc_packet(void *ctx, struct msg_in *in, int fd)
 	uint32_t drop, first;
 	uint16_t n;
 
+	if (fd < 0 && in->type == MBOX_YIELD)
+		return mboxc_yield(m, in);
 	if (fd >= 0)
 		close(fd);
 	msg_get_u32(in, &drop);
@@ -187,6 +206,12 @@ mboxc_new(struct loop *l, const char *path)
 		return NULL;
 	}
 	return m;
+}
+
+void
+mboxc_on_yield(struct mboxc *m, loop_fn *fn)
+{
+	m->on_yield = fn;
 }
 
 struct mboxc_drop *

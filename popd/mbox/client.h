@@ -20,6 +20,8 @@ enum mboxc_verdict {
 	MBOXC_VOID,		/* the ticket does not hold any more */
 	MBOXC_TEMP,		/* [SYS/TEMP] */
 	MBOXC_GONE,		/* this message cannot be read any more */
+	MBOXC_PERM,		/* [SYS/PERM]: somebody must mend it */
+	MBOXC_DELAY,		/* [LOGIN-DELAY]: too soon after the last one */
 	MBOXC_VERDICT__COUNT
 };
 
@@ -31,6 +33,10 @@ struct mboxc_message {
 };
 
 struct mboxc *mboxc_new(struct loop *l, const char *path);
+
+/* Another session of the same user wants this open maildrop: fn gets the ctx of
+ * mboxc_open(), and closes the drop if nobody uses it any more. */
+void	mboxc_on_yield(struct mboxc *m, loop_fn *fn);
 
 /* Opens the maildrop of the ticket's user and fixes the set of messages. */
 typedef void mboxc_open_fn(void *ctx, enum mboxc_verdict v);

@@ -14,6 +14,7 @@
 #include "lib/child.h"
 #include "lib/ipc.h"
 #include "lib/str.h"
+#include "popd/mbox/delay.h"
 #include "popd/mbox/mbox.h"
 #include "popd/mbox/protocol.h"
 
@@ -21,6 +22,7 @@
 #define MBOX_QUEUE_MAX	4096
 
 struct mbox_main {
+	struct child	*child;
 	struct mbox	 mbox;
 	char		 mail_root[4096];
 	uid_t		 pop_uid;	/* the only one that may ask */
@@ -36,6 +38,14 @@ mbox_prepare(void *ctx, struct conf *next, struct err *reterr)
 		return err_set(reterr, ERR_CONFIG,
 		    "mail_root: it changes only when popd is restarted");
 	return 0;
+}
+
+static void
+mbox_commit(void *ctx)
+{
+	struct mbox_main *m = ctx;
+
+	m->mbox.login_delay_s = child_conf(m->child)->login_delay_s;
 }
 
 static void
@@ -57,7 +67,7 @@ mbox_stop(void *ctx)
 
 static const struct child_ops mbox_child_ops = {
 	.prepare = mbox_prepare,
-	.commit = mbox_nothing,
+	.commit = mbox_commit,
 	.abandon = mbox_nothing,
 	.stop = mbox_stop,
 };
@@ -88,6 +98,7 @@ mbox_start(struct mbox *m, uid_t pop_uid, int fd, struct err *reterr)
 {
 	TAILQ_INIT(&m->waiting);
 	if ((m->loop = loop_new()) == NULL ||
+	    (m->delays = delays_new()) == NULL ||
 	    (m->authc = authc_new(m->loop, "auth")) == NULL ||
 	    (m->pool = pool_new(m->loop, MBOX_THREADS, MBOX_QUEUE_MAX)) ==
 	    NULL ||
@@ -103,6 +114,8 @@ main(int argc, char **argv)
 	struct child *ch = child_begin(ROLE_MBOX, argc, argv);
 	struct err err = { 0 };
 
+	m.child = ch;
+	mbox_commit(&m);
 	if (mbox_open_root(&m, child_conf(ch), &err) != 0)
 		child_fail(ch, &err);
 	child_drop(ch, ROLE_MBOX);

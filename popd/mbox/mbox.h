@@ -14,6 +14,7 @@
 
 #define MBOX_BUCKETS 1024u
 
+struct delays;
 struct mbox_drop;
 TAILQ_HEAD(mbox_queue, mbox_drop);
 
@@ -22,6 +23,8 @@ struct mbox {				/* the process; lives as long as it */
 	struct authc		*authc;
 	struct pool		*pool;
 	struct maildrop_root	 root;
+	struct delays		*delays;		/* LOGIN-DELAY */
+	uint64_t		 login_delay_s;		/* 0: none */
 	struct mbox_drop	*locked[MBOX_BUCKETS];	/* by path */
 	struct mbox_queue	 waiting;		/* for locks */
 };

@@ -27,9 +27,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/ipc.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "popd/mbox/delay.h"
 #include "popd/mbox/mbox.h"
 #include "popd/mbox/protocol.h"
 #include "popd/mbox/serve.h"
@@ -198,6 +200,23 @@ mbox_wait_over(void *ctx)
 	mbox_refuse_open(d, MBOXC_INUSE);
 }
 
+/* Who holds the lock is told that it is wanted. If that one has fallen silent,
+ * popd-pop closes it, and the lock comes before our patience ends. */
+static void
+mbox_ask_to_yield(const struct mbox_drop *d)
+{
+	const struct mbox_drop *holder = *mbox_lock_slot(d->mbox, d->path);
+	struct msg_out out;
+
+	if (holder == NULL || holder->peer == NULL ||
+	    holder->state != MBOX_ST_OPEN ||
+	    strcmp(holder->user, d->user) != 0)
+		return;
+	msg_begin(&out, MBOX_YIELD, 0);
+	msg_put_u32(&out, holder->id);
+	(void)ipc_send(holder->peer->ipc, &out, -1);
+}
+
 static void
 mbox_wait(struct mbox_drop *d)
 {
@@ -208,6 +227,7 @@ mbox_wait(struct mbox_drop *d)
 	d->state = MBOX_ST_WAITING;
 	TAILQ_INSERT_TAIL(&d->mbox->waiting, d, waiting);
 	timer_arm(&d->patience, MBOX_WAIT_MS);
+	mbox_ask_to_yield(d);
 }
 
 static void
@@ -223,7 +243,10 @@ mbox_ticket_seen(void *ctx, const struct authc_reply *r)
 		    r->verdict == AUTHP_OK ? MBOXC_TEMP : MBOXC_VOID);
 		return;
 	}
-	if (mbox_lock(d))
+	if (!delay_is_over(d->mbox->delays, d->user, clock_now_s(),
+	    d->mbox->login_delay_s))
+		mbox_refuse_open(d, MBOXC_DELAY);
+	else if (mbox_lock(d))
 		mbox_read(d);
 	else
 		mbox_wait(d);

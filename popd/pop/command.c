@@ -5,7 +5,7 @@
 #include "config.h"
 #include "popd/pop/command.h"
 
-#include <stdio.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "lib/log.h"
@@ -25,6 +25,23 @@ pop_cmd_capa_login(struct pop_session *s)
 	}
 }
 
+/* The same for all users and in all states: no "USER" behind it (RFC 2449
+ * sections 6.5 and 6.7). */
+static void
+pop_cmd_capa_policy(struct pop_session *s)
+{
+	char line[64];
+
+	if (s->conf->pop_expire_days == 0)
+		pop_line(s, "EXPIRE NEVER");
+	else if (str_format(line, sizeof(line), "EXPIRE %" PRIu64,
+	    s->conf->pop_expire_days) == 0)
+		pop_line(s, line);
+	if (str_format(line, sizeof(line), "LOGIN-DELAY %" PRIu64,
+	    s->conf->login_delay_s) == 0)
+		pop_line(s, line);
+}
+
 static void
 pop_cmd_capa(struct pop_session *s, char *arg)
 {
@@ -41,7 +58,9 @@ pop_cmd_capa(struct pop_session *s, char *arg)
 	} else if (s->tls_ctx != NULL) {
 		pop_line(s, "STLS");
 	}
-	pop_line(s, "EXPIRE NEVER");
+	pop_cmd_capa_policy(s);
+	pop_line(s, "UTF8 USER");
+	pop_line(s, "LANG");
 	pop_line(s, "IMPLEMENTATION submitd");
 	pop_line(s, ".");
 }
@@ -99,6 +118,8 @@ static const struct pop_command pop_commands[] = {
 	{ "PASS", POP_IN(USER),	 POP_CMD_REST,	 pop_cmd_pass },
 	{ "AUTH", POP_IN_LOGIN,	 0,		 pop_cmd_auth },
 	{ "APOP", POP_IN_LOGIN,	 POP_CMD_REST,	 pop_cmd_apop },
+	{ "UTF8", POP_IN(CLEAR) | POP_IN_LOGIN, POP_CMD_NOARG, pop_cmd_utf8 },
+	{ "LANG", POP_IN_ANY,	 0,		 pop_cmd_lang },
 	{ "STAT", POP_IN(TRANS), POP_CMD_NOARG,	 pop_cmd_stat },
 	{ "LIST", POP_IN(TRANS), 0,		 pop_cmd_list },
 	{ "UIDL", POP_IN(TRANS), 0,		 pop_cmd_uidl },

@@ -43,6 +43,10 @@ void	pop_login_response(struct pop_session *s, const char *line, size_t len);
 /* The line was no response at all: the exchange is over. */
 void	pop_login_abort(struct pop_session *s, const char *why);
 
+/* utf8.c */
+void	pop_cmd_utf8(struct pop_session *s, char *arg);
+void	pop_cmd_lang(struct pop_session *s, char *arg);
+
 /* drop.c */
 void	pop_cmd_stat(struct pop_session *s, char *arg);
 void	pop_cmd_list(struct pop_session *s, char *arg);
@@ -52,6 +56,7 @@ void	pop_cmd_top(struct pop_session *s, char *arg);
 void	pop_cmd_dele(struct pop_session *s, char *arg);
 void	pop_cmd_rset(struct pop_session *s, char *arg);
 void	pop_drop_lost(void *ctx);	/* popd-mbox went away */
+void	pop_drop_wanted(void *ctx);	/* another session asks for it */
 bool	pop_drop_opened(struct pop_session *s);	/* false: no memory */
 void	pop_drop_quit(struct pop_session *s);	/* QUIT in TRANSACTION */
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "popd/pop/command.h"
@@ -51,6 +52,24 @@ pop_drop_lost(void *ctx)
 {
 	/* The lock is gone, so the session is too; nothing was deleted. */
 	pop_session_close(ctx, "mbox.lost", false);
+}
+
+/* A client that went to sleep with its session open (RFC 1939 knows no other way
+ * to end one early) has its user locked out of his own mailbox. As at a time-out
+ * there is no reply, and nothing is removed. */
+void
+pop_drop_wanted(void *ctx)
+{
+	struct pop_session *s = ctx;
+	int64_t silent_ms = clock_mono_ms() - s->alive_ms;
+
+	if (s->state != POP_ST_TRANS || s->waiting ||
+	    s->conf->pop_takeover_s == 0 ||
+	    silent_ms < (int64_t)s->conf->pop_takeover_s * 1000)
+		return;
+	LOG_EV(LOG_NOTICE, "pop3.takeover", s->id, KV_S("user", s->user),
+	    KV_I("silent_s", silent_ms / 1000));
+	pop_session_close(s, "takeover", true);
 }
 
 /* A message number from the front of *arg, which moves behind it. Otherwise

@@ -101,21 +101,34 @@ pop_login_not_begun(struct pop_session *s, int r)
 
 /* ---------------------------------------------------------- the maildrop -- */
 
+/* The password was right. */
+static const struct pop_login_failure pop_login_no_drops[] = {
+	[MBOXC_INUSE] = { POP_CODE_IN_USE, "Your mailbox is open in another "
+	    "session, try again later", "inuse" },
+	[MBOXC_DELAY] = { POP_CODE_LOGIN_DELAY, "You have logged in a moment "
+	    "ago: set your mail program to look for mail less often",
+	    "delay" },
+	[MBOXC_PERM] = { POP_CODE_SYS_PERM, "Your mailbox cannot be opened: "
+	    "the administrator must mend it", "perm" },
+	[MBOXC_TEMP] = { POP_CODE_SYS_TEMP, "Your mailbox cannot be opened at "
+	    "the moment, try again later", "temp" },
+	[MBOXC_VERDICT__COUNT] = { POP_CODE_NONE, NULL, NULL },
+};
+
 static void
 pop_login_no_drop(struct pop_session *s, enum mboxc_verdict v)
 {
+	const struct pop_login_failure *f = v < MBOXC_VERDICT__COUNT &&
+	    pop_login_no_drops[v].text != NULL ? &pop_login_no_drops[v] :
+	    &pop_login_no_drops[MBOXC_TEMP];
+
 	mboxc_close(s->drop);
 	s->drop = NULL;
 	LOG_EV(LOG_NOTICE, "pop3.open.fail", s->id, KV_S("user", s->user),
-	    KV_A("why", v == MBOXC_INUSE ? "inuse" : "temp"));
+	    KV_A("why", f->log));
 	pop_past_login(s, s->user);
 	pop_login_reset(s);
-	if (v == MBOXC_INUSE)
-		pop_err_help(s, POP_CODE_IN_USE, "Your mailbox is open in "
-		    "another session, try again later");
-	else
-		pop_err_help(s, POP_CODE_SYS_TEMP, "Your mailbox cannot be "
-		    "opened at the moment, try again later");
+	pop_err_help(s, f->code, "%s", f->text);
 	pop_session_go_on(s);
 }
 

@@ -10,6 +10,7 @@
 
 #include "lib/child.h"
 #include "lib/log.h"
+#include "popd/pop/command.h"
 #include "popd/pop/limits.h"
 #include "popd/pop/session.h"
 
@@ -105,6 +106,7 @@ pop_start(struct pop_main *m, struct err *reterr)
 	    sessions_listen(srv->table, srv->loop, pop_limits_end) != 0)
 		return err_set(reterr, ERR_NOMEM, "no memory");
 	acceptor_set_table(srv->acceptor, srv->table);
+	mboxc_on_yield(srv->mboxc, pop_drop_wanted);
 	if (acceptor_listen(srv->acceptor) != 0)
 		return err_set(reterr, ERR_NOMEM, "no memory");
 	srv->authc = roll_authc(srv->roll);

@@ -99,11 +99,6 @@ past_flags(const struct pop_session *s)
 void
 pop_past_tell(struct pop_session *s, const char *why)
 {
-	/* RFC 2449 section 8, RFC 3206 */
-	static const char *const codes[POP_CODE__COUNT] = {
-		[POP_CODE_AUTH] = "AUTH", [POP_CODE_IN_USE] = "IN-USE",
-		[POP_CODE_SYS_TEMP] = "SYS/TEMP",
-	};
 	const struct pop_past *p = s->past;
 	int64_t ms = clock_mono_ms() - s->opened_ms;
 	bool in = s->user[0] != '\0';
@@ -122,7 +117,7 @@ pop_past_tell(struct pop_session *s, const char *why)
 	else if (past_said_nothing(s))
 		e.why = "eof";
 	if (p != NULL && p->rank > 0) {
-		e.status = codes[p->code];
+		e.status = pop_code_name(p->code);
 		e.text = p->text;
 	}
 	if (p != NULL && !in)

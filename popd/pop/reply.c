@@ -11,26 +11,36 @@
 #include "popd/pop/past.h"
 #include "popd/pop/session.h"
 
-static const char *const pop_code_texts[POP_CODE__COUNT] = {
-	[POP_CODE_NONE] = "",
-	[POP_CODE_AUTH] = " [AUTH]",
-	[POP_CODE_IN_USE] = " [IN-USE]",
-	[POP_CODE_SYS_TEMP] = " [SYS/TEMP]",
+static const char *const pop_code_names[POP_CODE__COUNT] = {
+	[POP_CODE_AUTH] = "AUTH",
+	[POP_CODE_IN_USE] = "IN-USE",
+	[POP_CODE_SYS_TEMP] = "SYS/TEMP",
+	[POP_CODE_SYS_PERM] = "SYS/PERM",
+	[POP_CODE_LOGIN_DELAY] = "LOGIN-DELAY",
+	[POP_CODE_UTF8] = "UTF8",
 };
+
+const char *
+pop_code_name(enum pop_code code)
+{
+	return pop_code_names[code];
+}
 
 size_t
 pop_reply_format(char dst[], size_t size, const char *status,
     enum pop_code code, const char *text, const char *help, const char *sid)
 {
+	const char *name = pop_code_name(code);
 	size_t tail = sid == NULL ? 0 : strlen(sid) + 3;
-	size_t used = strlen(status) + strlen(pop_code_texts[code]) + 1 +
-	    strlen(text) + tail + 2;
+	size_t used = strlen(status) + (name == NULL ? 0 : strlen(name) + 3) +
+	    1 + strlen(text) + tail + 2;
 	int n;
 
 	if (help != NULL && used + 2 + strlen(help) >= size)
 		help = NULL;
-	n = snprintf(dst, size - tail - 2, "%s%s %s%s%s", status,
-	    pop_code_texts[code], text, help == NULL ? "" : ". ",
+	n = snprintf(dst, size - tail - 2, "%s%s%s%s %s%s%s", status,
+	    name == NULL ? "" : " [", name == NULL ? "" : name,
+	    name == NULL ? "" : "]", text, help == NULL ? "" : ". ",
 	    help == NULL ? "" : help);
 	used = (size_t)n < size - tail - 2 ? (size_t)n : size - tail - 3;
 	if (sid != NULL)

@@ -14,6 +14,9 @@ enum pop_code {
 	POP_CODE_AUTH,		/* the credentials are the problem */
 	POP_CODE_IN_USE,	/* they were right: another session is open */
 	POP_CODE_SYS_TEMP,	/* ours, try again */
+	POP_CODE_SYS_PERM,	/* ours, and somebody must mend it */
+	POP_CODE_LOGIN_DELAY,	/* they were right: too soon */
+	POP_CODE_UTF8,		/* RFC 6856 section 5: say UTF8 first */
 	POP_CODE__COUNT
 };
 
@@ -29,6 +32,8 @@ void	pop_err_help(struct pop_session *s, enum pop_code code,
 void	pop_write(struct pop_session *s, const void *p, size_t len);
 void	pop_line(struct pop_session *s, const char *text);	/* and CR LF */
 
+/* "IN-USE", without brackets; NULL for NONE. Pure. */
+const char *pop_code_name(enum pop_code code);
 /* The whole line with CR LF; `help` and `sid` may be NULL, and help is left out
  * where it does not fit. Returns its length. Pure. */
 size_t	pop_reply_format(char dst[], size_t size, const char *status,

@@ -62,6 +62,7 @@ pop_session_enter(struct pop_session *s, enum pop_state next)
 void
 pop_session_alive(struct pop_session *s)
 {
+	s->alive_ms = clock_mono_ms();
 	conn_deadline(s->conn, pop_limits_time_ms(s));
 }
 
@@ -262,6 +263,7 @@ void
 pop_session_start_tls(struct pop_session *s)
 {
 	s->waiting = true;
+	s->utf8 = false;	/* nothing said in clear holds */
 	pop_session_enter(s, POP_ST_HANDSHAKE);
 	if (conn_start_server_tls(s->conn, s->tls_ctx) != 0)
 		pop_session_close(s, "tls", false);

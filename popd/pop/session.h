@@ -90,11 +90,13 @@ struct pop_session {
 	enum pop_state		 state;
 	bool			 waiting;	/* a reply is still owed */
 	bool			 skipping;	/* the rest of a long line */
+	bool			 utf8;		/* UTF8 was said (RFC 6856) */
 	struct sessions_entry	 place;		/* in server->table */
 	unsigned int		 crowded;	/* it makes room; which limit */
 	unsigned int		 bad;		/* commands that were none */
 	unsigned int		 failures;	/* logins */
 	int64_t			 opened_ms;
+	int64_t			 alive_ms;	/* the last progress */
 
 	char			*name;		/* USER's; owned */
 	char			 mech[AUTHP_MECH_MAX + 1];

@@ -20,7 +20,8 @@
 
 #define CLEAR_CAPA	"TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n" \
 			"PIPELINING\r\n"
-#define LAST_CAPA	"EXPIRE NEVER\r\nIMPLEMENTATION submitd\r\n.\r\n"
+#define LAST_CAPA	"EXPIRE NEVER\r\nLOGIN-DELAY 0\r\nUTF8 USER\r\nLANG\r\n" \
+			"IMPLEMENTATION submitd\r\n.\r\n"
 #define TLS_CAPA	CLEAR_CAPA "USER\r\nSASL SCRAM-SHA-256-PLUS PLAIN LOGIN\r\n" \
 			LAST_CAPA
 #define WRONG		"-ERR [AUTH] User name or password is wrong\r\n"
