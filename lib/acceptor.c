@@ -12,10 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "lib/greet_wait.h"
 #include "lib/log.h"
 #include "lib/proxy_wait.h"
-#include "lib/sessions.h"
 
 #define ACCEPTOR_PAUSE_MS	200	/* after EMFILE and the like */
 #define ACCEPTOR_MAX		60000u	/* sessions, whatever the limit says */
@@ -33,7 +31,6 @@ struct acceptor {
 	const char		*refusal;
 	acceptor_fn		*fn;
 	void			*ctx;
-	struct sessions		*table;		/* or NULL */
 	struct acceptor_listener *listeners;
 	size_t			 n_listeners;
 	struct timer		 pause;
@@ -94,12 +91,6 @@ acceptor_new(struct loop *l, struct child *ch, unsigned int fds_each,
 }
 
 void
-acceptor_set_table(struct acceptor *a, struct sessions *t)
-{
-	a->table = t;
-}
-
-void
 acceptor_left(struct acceptor *a)
 {
 	a->sessions--;
@@ -150,37 +141,8 @@ acceptor_accept_failed(struct acceptor *a, const struct child_fd *service)
 	}
 }
 
-/* A client has spoken, or had its time to. By now a reload may have changed the
- * listener, or the process stops. */
-static void
-acceptor_waited(void *ctx, int fd, const struct acceptor_client *client,
-    const char *name)
-{
-	struct acceptor *a = ctx;
-	const struct conf *conf = child_conf(a->child);
-	struct acceptor_client c = *client;
-
-	c.listener = conf_listener_find(conf, name);
-	if (a->n_listeners > 0 && c.listener < conf_listener_count(conf) &&
-	    a->fn(a->ctx, fd, &c) == 0)
-		return;
-	close(fd);
-	acceptor_left(a);
-}
-
-/* To who serves it, now or in a moment. */
-static int
-acceptor_hand(struct acceptor *a, int fd, const struct acceptor_client *c,
-    const char *name)
-{
-	if (conf_listener_is_tls(child_conf(a->child), c->listener) ||
-	    !sessions_had_hello(a->table, addr_place(&c->peer, &c->via)))
-		return a->fn(a->ctx, fd, c);
-	return greet_wait(a->loop, fd, c, name, acceptor_waited, a);
-}
-
-/* The header of a balancer's client has come, or will not. The same holds of a
- * reload and a stop. */
+/* The header of a balancer's client has come, or will not. By now a reload may
+ * have changed the listener, or the process stops. */
 static void
 acceptor_proxied(void *ctx, int fd, const struct addr *via,
     const struct addr *client, const char *name)
@@ -195,7 +157,7 @@ acceptor_proxied(void *ctx, int fd, const struct addr *via,
 	if (client != NULL && a->n_listeners > 0 &&
 	    c.listener < conf_listener_count(conf) &&
 	    conf_listener_takes_proxy(conf, c.listener, via) &&
-	    acceptor_hand(a, fd, &c, name) == 0)
+	    a->fn(a->ctx, fd, &c) == 0)
 		return;
 	if (client != NULL)
 		close(fd);
@@ -213,7 +175,7 @@ acceptor_begin(struct acceptor *a, int fd, const struct addr *peer,
 	if (c.listener == conf_listener_count(conf))
 		return ERR_CONFIG;
 	if (!conf_listener_is_proxied(conf, c.listener))
-		return acceptor_hand(a, fd, &c, name);
+		return a->fn(a->ctx, fd, &c);
 	if (conf_listener_takes_proxy(conf, c.listener, peer))
 		return proxy_wait(a->loop, fd, peer, name, acceptor_proxied,
 		    a);

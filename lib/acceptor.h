@@ -18,7 +18,6 @@
 #include "lib/loop.h"
 
 struct acceptor;
-struct sessions;
 
 struct acceptor_client {		/* who has just come */
 	struct addr	peer;		/* the client, as far as known */
@@ -40,9 +39,6 @@ typedef int acceptor_fn(void *ctx, int fd, const struct acceptor_client *c);
 struct acceptor *acceptor_new(struct loop *l, struct child *ch,
 	    unsigned int fds_each, const char *refusal, acceptor_fn *fn,
 	    void *ctx);
-/* Whose table knows from where clients begin with TLS (lib/sessions.h): on a port
- * that begins in clear they are given a moment to do so. */
-void	acceptor_set_table(struct acceptor *a, struct sessions *t);
 /* Listens on what child_fds() has now: after child_ready()'s commit too.
  * ERR_NOMEM. */
 int	acceptor_listen(struct acceptor *a);

@@ -1,27 +1,36 @@
 /*
- * greet_wait.h - a client that may begin with TLS where a greeting in clear
- * comes first, between accept and its first word.
+ * greet_wait.h - the silence before a greeting in clear: who speaks first is not
+ * one to be greeted.
  *
- * What reads a greeting as TLS tells people of a wrong version, which helps
- * nobody; so who comes from where that has happened is given a moment to speak.
- * Nothing is read here.
+ * A mail program set to SSL/TLS sends its ClientHello at once, and tells people
+ * of a wrong version when it reads a greeting instead of an answer in TLS. So
+ * who is not known to wait for greetings (lib/sessions.h) gets a moment to
+ * speak. The session is there and counted meanwhile.
  */
 #ifndef SUBMITD_GREET_WAIT_H
 #define SUBMITD_GREET_WAIT_H
 
-#include "lib/acceptor.h"
+#include <stdbool.h>
+
 #include "lib/loop.h"
+#include "lib/sessions.h"
 
-#define GREET_WAIT_MS	300
+/* A hello follows its client's connect by what that needs in between, however
+ * far away it is: 1 to 20 ms, and 50 to 180 where the authorities' certificates
+ * are read only then. Nor is a packet lost on the way sent again before 200. */
+#define GREET_WAIT_MS	250
 
-/* Once, from the loop: it has spoken or hung up, or the moment is over. The
- * descriptor is the callee's; `name` is the listener's. */
-typedef void greet_wait_fn(void *ctx, int fd, const struct acceptor_client *c,
-	    const char *name);
+struct greet_wait {			/* zeroed: nobody waits */
+	struct timer	timer;
+};
 
-/* Takes over the non-blocking descriptor. ERR_NOMEM: it is the caller's still,
- * and nothing is called. */
-int	greet_wait(struct loop *l, int fd, const struct acceptor_client *c,
-	    const char *name, greet_wait_fn *fn, void *ctx);
+/* True when the greeting is to wait: fn(ctx) then comes, once, from the loop, or
+ * greet_wait_end() before. False: it is due now. */
+bool	greet_wait_begin(struct greet_wait *w, struct loop *l,
+	    struct sessions *t, const struct addr *place, loop_fn *fn,
+	    void *ctx);
+bool	greet_wait_on(const struct greet_wait *w);
+/* Any time, `fn` included; idempotent. */
+void	greet_wait_end(struct greet_wait *w);
 
 #endif

@@ -70,14 +70,15 @@ sessions_octets(size_t n)
 static int
 sessions_make_table(uint32_t capacity, int *ret_fd)
 {
-	struct sessions_head head = { 0 };
+	uint8_t key[SIPHASH_KEY];
 	int fd = memfd_create("sessions", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return ERR_SYSTEM;
-	if (getrandom(head.key, sizeof(head.key), 0) != sizeof(head.key) ||
+	if (getrandom(key, sizeof(key), 0) != sizeof(key) ||
 	    ftruncate(fd, (off_t)sessions_octets(capacity)) < 0 ||
-	    pwrite(fd, &head, sizeof(head), 0) != sizeof(head) ||
+	    pwrite(fd, key, sizeof(key),
+	    offsetof(struct sessions_head, key)) != sizeof(key) ||
 	    fcntl(fd, F_ADD_SEALS, SESSIONS_SEALS) < 0) {
 		close(fd);
 		return ERR_SYSTEM;

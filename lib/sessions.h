@@ -97,12 +97,15 @@ void	sessions_heard(struct sessions *t, const struct sessions_entry *e,
 /* The line for the log when one of the two told of limits. */
 void	sessions_log(const char *sid, const struct addr *peer,
 	    const struct conf *conf, unsigned int over, const char *user);
-/* A ClientHello came from there on a port that begins in clear; for the next
- * four hours sessions_had_hello(). Up to SESSIONS_HELLOS addresses (IPv6: /64)
- * are known, and new ones take the places of old ones. */
-#define SESSIONS_HELLOS	1024u
+/* On a port that begins in clear a ClientHello came from there; or, after the
+ * greeting, a command. For the next four hours it is plain if there were commands
+ * and no hello. Of all others, and of those whose place a newer one has taken
+ * (there are SESSIONS_HELLOS, one an address or IPv6 /64), nothing is known.
+ * They need no lock. */
+#define SESSIONS_HELLOS	8192u
 void	sessions_note_hello(struct sessions *t, const struct addr *peer);
-bool	sessions_had_hello(struct sessions *t, const struct addr *peer);
+void	sessions_note_plain(struct sessions *t, const struct addr *peer);
+bool	sessions_is_plain(struct sessions *t, const struct addr *peer);
 /* Idempotent. */
 void	sessions_leave(struct sessions *t, struct sessions_entry *e);
 

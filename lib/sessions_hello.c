@@ -1,6 +1,6 @@
 /*
- * sessions_hello.c - addresses whose mail programs begin with TLS where a
- * greeting in clear comes first, remembered for all workers. Runs in workers.
+ * sessions_hello.c - how clients of an address begin on ports that begin in
+ * clear, remembered for all workers. Runs in workers.
  *
  * One word an address, read and written at once: it needs no lock. What another
  * process wrote there can at worst make a client wait for its greeting, or not.
@@ -13,7 +13,9 @@
 
 #define HELLO_MINUTES	240u		/* for so long it is known */
 #define HELLO_WAYS	8u		/* places that an address may have */
-#define HELLO_TIME	UINT64_C(0xffffff)	/* the minute; above: which */
+#define HELLO_TIME	UINT64_C(0xffffff)	/* the minute */
+#define HELLO_TLS	UINT64_C(0x1000000)	/* it began with a ClientHello */
+#define HELLO_WHOSE	(~(HELLO_TIME | HELLO_TLS))
 
 _Static_assert(SESSIONS_HELLOS % HELLO_WAYS == 0, "whole sets of places");
 
@@ -24,62 +26,76 @@ hello_now(void)
 	return ((uint64_t)(clock_mono_ms() / 60000) + 1) & HELLO_TIME;
 }
 
-static uint64_t *
-hello_set(struct sessions *t, const struct addr *peer, uint64_t *ret_tag)
-{
-	uint8_t ip[sizeof(peer->ip)];
-	uint64_t hash;
-
-	memcpy(ip, peer->ip, sizeof(ip));
-	if (!addr_is_v4(peer))
-		addr_mask(ip, 64);
-	hash = siphash(t->key, ip, sizeof(ip));
-	*ret_tag = hash & ~HELLO_TIME;
-	return &t->head->hello[hash % (SESSIONS_HELLOS / HELLO_WAYS) *
-	    HELLO_WAYS];
-}
-
 static uint64_t
 hello_age(uint64_t word, uint64_t now)
 {
 	return word == 0 ? HELLO_TIME + 1 : (now - word) & HELLO_TIME;
 }
 
-void
-sessions_note_hello(struct sessions *t, const struct addr *peer)
+/* Its place, or the one that is free or was written longest ago. *ret_word is 0
+ * unless it is its own, and known still. */
+static uint64_t *
+hello_find(struct sessions *t, const struct addr *peer, uint64_t now,
+    uint64_t *ret_whose, uint64_t *ret_word)
 {
-	uint64_t *set, tag, now = hello_now(), age, oldest = 0, word;
-	size_t at = 0;
+	uint64_t hash, oldest = 0, word, *set, *at;
+	uint8_t ip[sizeof(peer->ip)];
+
+	memcpy(ip, peer->ip, sizeof(ip));
+	if (!addr_is_v4(peer))
+		addr_mask(ip, 64);
+	hash = siphash(t->key, ip, sizeof(ip));
+	at = set = &t->head->hello[hash % (SESSIONS_HELLOS / HELLO_WAYS) *
+	    HELLO_WAYS];
+	*ret_whose = hash & HELLO_WHOSE;
+	*ret_word = 0;
+	for (size_t i = 0; i < HELLO_WAYS; i++) {
+		word = __atomic_load_n(&set[i], __ATOMIC_RELAXED);
+		if (word != 0 && (word & HELLO_WHOSE) == *ret_whose) {
+			if (hello_age(word, now) < HELLO_MINUTES)
+				*ret_word = word;
+			return &set[i];
+		}
+		if (hello_age(word, now) >= oldest) {
+			oldest = hello_age(word, now);
+			at = &set[i];
+		}
+	}
+	return at;
+}
+
+static void
+hello_note(struct sessions *t, const struct addr *peer, uint64_t how)
+{
+	uint64_t now = hello_now(), whose, word, *at;
 
 	if (t == NULL || addr_is_none(peer))
 		return;
-	set = hello_set(t, peer, &tag);
-	for (size_t i = 0; i < HELLO_WAYS; i++) {
-		word = __atomic_load_n(&set[i], __ATOMIC_RELAXED);
-		if (word != 0 && (word & ~HELLO_TIME) == tag) {
-			at = i;
-			break;
-		}
-		if ((age = hello_age(word, now)) >= oldest) {
-			oldest = age;
-			at = i;
-		}
-	}
-	__atomic_store_n(&set[at], tag | now, __ATOMIC_RELAXED);
+	at = hello_find(t, peer, now, &whose, &word);
+	/* Behind one address may be many: its hellos count for their time. */
+	if (word != (whose | how | now) && (how | ~word) & HELLO_TLS)
+		__atomic_store_n(at, whose | how | now, __ATOMIC_RELAXED);
+}
+
+void
+sessions_note_hello(struct sessions *t, const struct addr *peer)
+{
+	hello_note(t, peer, HELLO_TLS);
+}
+
+void
+sessions_note_plain(struct sessions *t, const struct addr *peer)
+{
+	hello_note(t, peer, 0);
 }
 
 bool
-sessions_had_hello(struct sessions *t, const struct addr *peer)
+sessions_is_plain(struct sessions *t, const struct addr *peer)
 {
-	uint64_t *set, tag, now = hello_now(), word;
+	uint64_t whose, word;
 
 	if (t == NULL || addr_is_none(peer))
-		return false;
-	set = hello_set(t, peer, &tag);
-	for (size_t i = 0; i < HELLO_WAYS; i++) {
-		word = __atomic_load_n(&set[i], __ATOMIC_RELAXED);
-		if (word != 0 && (word & ~HELLO_TIME) == tag)
-			return hello_age(word, now) < HELLO_MINUTES;
-	}
-	return false;
+		return true;
+	(void)hello_find(t, peer, hello_now(), &whose, &word);
+	return word != 0 && !(word & HELLO_TLS);
 }

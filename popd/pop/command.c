@@ -212,6 +212,9 @@ pop_command_line(struct pop_session *s, char *line)
 		pop_session_bad(s);
 		return;
 	}
+	if (s->state == POP_ST_CLEAR && s->n_commands == 0)
+		sessions_note_plain(s->server->table,
+		    addr_place(&s->peer, &s->via));
 	if ((why = pop_command_refusal(c, s->state)) != NULL) {
 		pop_command_refuse(s, why);
 		return;

@@ -105,7 +105,6 @@ pop_start(struct pop_main *m, struct err *reterr)
 	    sessions_open(child_table(m->child), &srv->table) != 0 ||
 	    sessions_listen(srv->table, srv->loop, pop_limits_end) != 0)
 		return err_set(reterr, ERR_NOMEM, "no memory");
-	acceptor_set_table(srv->acceptor, srv->table);
 	mboxc_on_yield(srv->mboxc, pop_drop_wanted);
 	if (acceptor_listen(srv->acceptor) != 0)
 		return err_set(reterr, ERR_NOMEM, "no memory");

@@ -174,6 +174,8 @@ pop_session_input(void *ctx)
 	struct pop_session *s = ctx;
 
 	sessions_heard(s->server->table, &s->place, conn_heard_ms(s->conn));
+	if (greet_wait_on(&s->silence) && pop_hint_early(s))
+		return;
 	/* Answers for a client that does not read them are not made. */
 	while (!s->waiting && s->state != POP_ST_CLOSED &&
 	    !conn_is_full(s->conn) && pop_session_step(s))
@@ -356,6 +358,7 @@ pop_session_close(struct pop_session *s, const char *why, bool flush)
 	pop_session_log_close(s, why);
 	pop_past_tell(s, why);
 	pop_session_enter(s, POP_ST_CLOSED);
+	greet_wait_end(&s->silence);
 	roll_leave(srv->roll, &s->roll);
 	pop_transfer_free(s);
 	exchange_free(s->exchange);
@@ -409,6 +412,17 @@ pop_session_new(struct pop_server *srv, int fd,
 	return s;
 }
 
+/* The silence is over, if there was to be one. */
+static void
+pop_session_begin_clear(void *ctx)
+{
+	struct pop_session *s = ctx;
+
+	greet_wait_end(&s->silence);
+	if (!pop_hint_early(s))
+		pop_session_greet(s);
+}
+
 int
 pop_session_accept(void *ctx, int fd, const struct acceptor_client *c)
 {
@@ -426,8 +440,10 @@ pop_session_accept(void *ctx, int fd, const struct acceptor_client *c)
 	pop_limits_enter(s);
 	if (!s->implicit_tls) {
 		pop_session_alive(s);
-		if (!pop_hint_early(s))
-			pop_session_greet(s);
+		if (!greet_wait_begin(&s->silence, s->server->loop,
+		    s->server->table, addr_place(&s->peer, &s->via),
+		    pop_session_begin_clear, s))
+			pop_session_begin_clear(s);
 	} else if (s->tls_ctx != NULL) {
 		pop_session_start_tls(s);
 	} else {

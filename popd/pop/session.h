@@ -30,6 +30,7 @@
 #include "lib/acceptor.h"
 #include "lib/conf.h"
 #include "lib/conn.h"
+#include "lib/greet_wait.h"
 #include "lib/listen_tls.h"
 #include "lib/loop.h"
 #include "lib/sessions.h"
@@ -92,6 +93,7 @@ struct pop_session {
 	bool			 skipping;	/* the rest of a long line */
 	bool			 utf8;		/* UTF8 was said (RFC 6856) */
 	struct sessions_entry	 place;		/* in server->table */
+	struct greet_wait	 silence;	/* before the greeting */
 	unsigned int		 crowded;	/* it makes room; which limit */
 	unsigned int		 bad;		/* commands that were none */
 	unsigned int		 failures;	/* logins */

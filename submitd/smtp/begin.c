@@ -78,6 +78,17 @@ begin_lmtp(struct smtp_session *s)
 	smtp_begin_greet(s);
 }
 
+/* The silence is over, if there was to be one. */
+static void
+begin_clear(void *ctx)
+{
+	struct smtp_session *s = ctx;
+
+	greet_wait_end(&s->silence);
+	if (!smtp_hint_early(s))
+		smtp_begin_greet(s);
+}
+
 int
 smtp_session_new(struct smtp_worker *w, int fd, const struct acceptor_client *c)
 {
@@ -110,8 +121,9 @@ smtp_session_new(struct smtp_worker *w, int fd, const struct acceptor_client *c)
 		begin_lmtp(s);
 	} else if (!is_tls) {
 		smtp_session_enter(s, SMTP_ST_GREET);
-		if (!smtp_hint_early(s))
-			smtp_begin_greet(s);
+		if (!greet_wait_begin(&s->silence, w->loop, w->table,
+		    addr_place(&s->peer, &s->via), begin_clear, s))
+			begin_clear(s);
 	} else if (conn_start_server_tls(s->conn, tls) == 0) {
 		smtp_session_enter(s, SMTP_ST_HANDSHAKE);
 	} else {

@@ -231,6 +231,9 @@ smtp_command_line(struct smtp_session *s, char *text, size_t len,
 		command_unknown(s, text, verb, octets);
 		return;
 	}
+	if (s->tls == NULL && s->sums.commands == 1)
+		sessions_note_plain(s->worker->table,
+		    addr_place(&s->peer, &s->via));
 	s->secret_line = c->flags & SMTP_CMD_SECRET;
 	if ((r = command_check(s, c, arg, octets)) != SMTP_R_NONE) {
 		/* All recipients were refused, as a pipelining client learns

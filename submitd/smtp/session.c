@@ -413,6 +413,8 @@ session_input(void *ctx)
 	struct smtp_session *s = ctx;
 
 	sessions_heard(s->worker->table, &s->place, conn_heard_ms(s->conn));
+	if (greet_wait_on(&s->silence) && smtp_hint_early(s))
+		return;
 	while (session_step(s))
 		;
 	/* An idle session keeps no buffer. */
@@ -498,6 +500,7 @@ smtp_session_close(struct smtp_session *s, const char *why)
 	smtp_line_done(s);	/* no octet of it is taken for one that waits */
 	smtp_tx_drop(s);
 	s->state = SMTP_ST_CLOSED;
+	greet_wait_end(&s->silence);
 	roll_leave(s->worker->roll, &s->roll);
 	if (s->has_call)
 		authc_cancel(s->worker->authc, s->call);

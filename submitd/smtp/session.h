@@ -9,7 +9,8 @@
  *
  * States; smtp_session_enter() is the only way from one to another:
  *
- *   GREET -> CLEAR			EHLO in clear
+ *   GREET -> CLEAR			EHLO in clear; before the greeting
+ *					nothing may come (silence)
  *   GREET, CLEAR -> HANDSHAKE		STARTTLS, or a client of port 465
  *   HANDSHAKE -> SECURE		the handshake ended well
  *   SECURE -> HELLO			EHLO under TLS
@@ -42,6 +43,7 @@
 #include "auth/exchange.h"
 #include "auth/roll.h"
 #include "lib/conn.h"
+#include "lib/greet_wait.h"
 #include "lib/line.h"
 #include "lib/sessions.h"
 #include "lib/str.h"
@@ -152,6 +154,7 @@ struct smtp_session {
 	bool			 kicked;	/* authd ended its login */
 	enum smtp_reply		 crowded;	/* it makes room; why */
 	struct sessions_entry	 place;		/* in worker->table */
+	struct greet_wait	 silence;	/* before the greeting */
 	struct roll_entry	 roll;		/* after AUTH */
 	char			 sid[STR_ID_SIZE];
 	uint32_t		 call;		/* authc; when has_call */

@@ -165,6 +165,5 @@ smtp_worker_open(struct smtp_worker *w, struct child *ch)
 	if (sessions_open(child_table(ch), &w->table) != 0 ||
 	    sessions_listen(w->table, w->loop, smtp_limits_end) != 0)
 		return ERR_NOMEM;
-	acceptor_set_table(w->acceptor, w->table);
 	return acceptor_listen(w->acceptor);
 }

@@ -9,14 +9,17 @@ import socket
 import ssl
 import struct
 import subprocess
+import sys
+import time
 import unittest
 
 from submitd_instance import (ANNA, PASSWORDS, PATIENCE_S, Instance,
                               wait_until)
 
 
-def raw(i, service):
-    s = socket.create_connection(("127.0.0.1", i.port(service)), PATIENCE_S)
+def raw(i, service, source="127.0.0.1"):
+    s = socket.create_connection(("127.0.0.1", i.port(service)), PATIENCE_S,
+                                 (source, 0))
     s.settimeout(PATIENCE_S)
     return s
 
@@ -154,43 +157,87 @@ class WrongMode(unittest.TestCase):
                 else:
                     self.logged(name, event, why)
 
-    def told(self, service):
+    def told(self, service, source):
         """What OpenSSL makes of what it gets where no TLS begins."""
         ctx = ssl.create_default_context()
         try:
-            with raw(self.i, service) as s:
+            with raw(self.i, service, source) as s:
                 ctx.wrap_socket(s, server_hostname="mail.example.test")
         except ssl.SSLError as e:
             return e.reason
         return None
 
-    def test_the_second_try_is_told(self):
-        """The first may find our greeting there, which no TLS library can
-        read; who comes from there again is told in TLS's own words, and plain
-        clients there are served all the same."""
-        curl = {"submission": ["smtps", "-X", "NOOP"], "pop3": ["pop3s"]}
-        for service, name, event in (("submission", "submitd", "smtp"),
-                                     ("pop3", "popd", "pop3")):
+    def beginners(self, service, source):
+        """Programs that begin with TLS at once, each from an address of its
+        own: none of them is known there."""
+        at = "127.0.0.1:%d" % self.i.port(service)
+        url = "smtps" if service == "submission" else "pop3s"
+        python = ("import smtplib, poplib, sys\n"
+                  "a = '127.0.0.1', int(sys.argv[1])\n"
+                  "s = sys.argv[2], 0\n")
+        if service == "submission":
+            python += "smtplib.SMTP_SSL(*a, source_address=s)\n"
+        else:
+            python += ("import socket\n"
+                       "f = socket.create_connection\n"
+                       "socket.create_connection = (lambda to, *more, **kw:\n"
+                       "    f(to, source_address=s))\n"
+                       "poplib.POP3_SSL(*a)\n")
+        return (
+            ["openssl", "s_client", "-connect", at, "-bind", source + "1:0"],
+            ["curl", "-sSk", "--interface", source + "2", url + "://%s/" % at],
+            [sys.executable, "-c", python, str(self.i.port(service)),
+             source + "3"])
+
+    def test_the_first_try_is_told(self):
+        """In TLS's own words, not by a greeting that no TLS library can
+        read."""
+        for service, name, event, source in (
+                ("submission", "submitd", "smtp", "127.0.5."),
+                ("pop3", "popd", "pop3", "127.0.6.")):
+            for argv in self.beginners(service, source):
+                with self.subTest(service=service, program=argv[0]):
+                    self.setUp()
+                    r = subprocess.run(argv, stdin=subprocess.DEVNULL,
+                                       capture_output=True, text=True,
+                                       check=False, timeout=PATIENCE_S)
+                    self.assertRegex(
+                        r.stderr.lower(), r"alert unexpected[_ ]message")
+                    self.logged(name, event + ".wrongmode",
+                                "tls_on_starttls_port")
+
+    def test_who_waits_is_greeted(self):
+        """At once where commands have come from before; but where a
+        ClientHello has come too, the next one is told again."""
+        for service, command, source in (
+                ("submission", b"EHLO x\r\n", "127.0.7.1"),
+                ("pop3", b"CAPA\r\n", "127.0.8.1")):
             with self.subTest(service=service):
-                self.setUp()
-                self.told(service)
-                self.logged(name, event + ".wrongmode", "tls_on_starttls_port")
+                waited = []
                 for _ in range(3):
-                    self.assertIn("UNEXPECTED_MESSAGE", self.told(service))
-                at = "127.0.0.1:%d" % self.i.port(service)
-                r = subprocess.run(["openssl", "s_client", "-connect", at],
-                                   stdin=subprocess.DEVNULL,
-                                   capture_output=True, text=True, check=False)
-                self.assertIn("alert unexpected message", r.stderr)
-                scheme, *more = curl[service]
-                r = subprocess.run(["curl", "-sSk", *more,
-                                    "%s://%s/" % (scheme, at)],
-                                   capture_output=True, text=True, check=False)
-                self.assertIn("alert unexpected message", r.stderr)
-                with raw(self.i, service) as s:
+                    began = time.monotonic()
+                    with raw(self.i, service, source) as s:
+                        self.assertRegex(s.recv(100), rb"^(220|\+OK) ")
+                        waited.append(time.monotonic() - began)
+                        s.sendall(command)
+                        self.assertRegex(s.recv(100), rb"^(250|\+OK)")
+                # The wait's time is in lib/greet_wait.h.
+                self.assertGreater(waited[0], 0.2)
+                self.assertLess(min(waited[1:]), 0.2)
+                with raw(self.i, service, source) as s:
+                    s.recv(1)
+                    s.sendall(client_hello())
+                    self.assertTrue(read_all(s).endswith(ALERT))
+                self.assertEqual(self.told(service, source),
+                                 "SSLV3_ALERT_UNEXPECTED_MESSAGE")
+                with raw(self.i, service, source) as s:
                     self.assertRegex(s.recv(100), rb"^(220|\+OK) ")
-                with raw(self.i, service) as s:
-                    s.sendall(b"CAPA\r\n")
+                    s.sendall(command)
+                    self.assertRegex(s.recv(100), rb"^(250|\+OK)")
+                self.assertEqual(self.told(service, source),
+                                 "SSLV3_ALERT_UNEXPECTED_MESSAGE")
+                with raw(self.i, service, source) as s:
+                    s.sendall(command)
                     self.assertRegex(read_all(s), rb"^(554|-ERR) .*greeting")
 
     def test_http(self):

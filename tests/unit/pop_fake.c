@@ -671,6 +671,21 @@ fake_new_with_secrets(enum fake_service service)
 }
 
 void
+fake_new_silent(void)
+{
+	conn_fake_silence.wanted = true;
+	fake_begin(FAKE_POP3, true, false);
+	conn_fake_silence.wanted = false;
+}
+
+void
+fake_end_silence(void)
+{
+	conn_fake_end_silence();
+	fake_run();
+}
+
+void
 fake_kick(const char *user)
 {
 	struct net any = { .bits = 0 };

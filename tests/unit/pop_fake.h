@@ -31,6 +31,9 @@ enum fake_service { FAKE_POP3, FAKE_POP3S };
 void	fake_new(enum fake_service service);
 void	fake_new_without_tls(void);	/* pop3, and no certificate */
 void	fake_new_with_secrets(enum fake_service service);
+/* One of pop3 that waits for who may speak before it, and greets when told. */
+void	fake_new_silent(void);
+void	fake_end_silence(void);
 void	fake_free(void);
 /* authd's notices. The users that WHO tells, and a dot at the end. */
 void	fake_kick(const char *user);

@@ -597,6 +597,24 @@ fake_free(struct fake *f)
 	fake = NULL;
 }
 
+struct fake *
+fake_new_silent(void)
+{
+	struct fake *f;
+
+	conn_fake_silence.wanted = true;
+	f = fake_new(FAKE_SUBMISSION);
+	conn_fake_silence.wanted = false;
+	return f;
+}
+
+void
+fake_end_silence(struct fake *f)
+{
+	conn_fake_end_silence();
+	fake_loop(f);
+}
+
 void
 fake_send(struct fake *f, const void *p, size_t len, size_t piece)
 {

@@ -24,6 +24,9 @@ struct fake;
 
 /* A session that has been greeted (and has TLS where it begins with it). */
 struct fake *fake_new(enum fake_service service);
+/* One in clear that waits for who may speak before it, and greets when told. */
+struct fake *fake_new_silent(void);
+void	fake_end_silence(struct fake *f);
 void	fake_free(struct fake *f);
 /* EHLO and AUTH, as alice; the answers are thrown away. */
 void	fake_login(struct fake *f);

@@ -280,6 +280,38 @@ test_greeting(void **state)
 	fake_free();
 }
 
+/* Before the greeting a client is silent, or never hears it. */
+static void
+test_silence(void **state)
+{
+	(void)state;
+	fake_new_silent();
+	assert_string_equal(fake_output(), "");
+	fake_end_silence();
+	assert_string_equal(fake_output(), "+OK pop.example.org POP3 ready\r\n");
+	fake_free();
+
+	fake_new_silent();
+	fake_send("\x16\x03\x01\x02\x00\x01", 6, 6);
+	assert_string_equal(fake_output(), "\x15\x03\x01");	/* … and a 0 */
+	assert_true(fake_is_closed());
+	fake_end_silence();
+	fake_free();
+
+	fake_new_silent();
+	fake_say("CAPA\r\n");
+	assert_string_equal(fake_output(), "-ERR Wait for the greeting before "
+	    "you send anything\r\n");
+	assert_true(fake_is_closed());
+	fake_free();
+
+	fake_new_silent();
+	fake_gone("eof");
+	assert_string_equal(fake_output(), "");
+	assert_true(fake_is_closed());
+	fake_free();
+}
+
 /* The time-stamp is an other one each time, and only where it is of use. */
 static void
 test_apop(void **state)
@@ -542,6 +574,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_greeting),
+		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_talks),
 		cmocka_unit_test(test_without_certificate),
 		cmocka_unit_test(test_apop),

@@ -331,64 +331,90 @@ test_no_address_and_no_room(void **state)
 /* ------------------------------------------------------ who begins with TLS -- */
 
 static bool
-had_hello(unsigned int worker, const char *ip)
+is_plain(unsigned int worker, const char *ip)
 {
 	struct addr a;
 
 	assert_int_equal(addr_parse_ip(ip, &a), 0);
-	return sessions_had_hello(workers[worker], &a);
+	return sessions_is_plain(workers[worker], &a);
 }
 
 static void
-note_hello(unsigned int worker, const char *ip)
+note(unsigned int worker, const char *ip,
+    void (*how)(struct sessions *t, const struct addr *peer))
 {
 	struct addr a;
 
 	assert_int_equal(addr_parse_ip(ip, &a), 0);
-	sessions_note_hello(workers[worker], &a);
+	how(workers[worker], &a);
 }
 
-/* What one worker has seen all know, and what a worker wrote over it harms
- * nobody. */
 static void
-test_hellos(void **state)
+hours_later(void)
+{
+	const uint64_t minutes = 0xffffff;
+	uint64_t *w = parent->head->hello;
+
+	for (unsigned int i = 0; i < SESSIONS_HELLOS; i++)
+		if (w[i] != 0)
+			w[i] = (w[i] & ~minutes) | ((w[i] - 241) & minutes);
+}
+
+/* What one worker has seen all know. */
+static void
+test_plain(void **state)
 {
 	static const struct addr nowhere;
+
+	(void)state;
+	assert_false(is_plain(0, "192.0.2.1"));
+	note(0, "192.0.2.1", sessions_note_plain);
+	note(0, "192.0.2.1", sessions_note_plain);
+	note(1, "2001:db8::1", sessions_note_plain);
+	assert_true(is_plain(1, "192.0.2.1"));
+	assert_false(is_plain(1, "192.0.2.2"));
+	assert_true(is_plain(0, "2001:db8::ffff:1"));
+	assert_false(is_plain(0, "2001:db8:0:1::1"));
+	/* A hello counts for its time, whatever comes after it. */
+	note(1, "192.0.2.1", sessions_note_hello);
+	assert_false(is_plain(0, "192.0.2.1"));
+	note(0, "192.0.2.1", sessions_note_plain);
+	assert_false(is_plain(0, "192.0.2.1"));
+	hours_later();
+	assert_false(is_plain(0, "2001:db8::1"));
+	note(0, "192.0.2.1", sessions_note_plain);
+	assert_true(is_plain(1, "192.0.2.1"));
+	/* Nobody waits for what cannot be known. */
+	sessions_note_plain(workers[0], &nowhere);
+	sessions_note_hello(workers[0], &nowhere);
+	assert_true(sessions_is_plain(workers[0], &nowhere));
+	sessions_note_hello(NULL, &nowhere);
+	assert_true(sessions_is_plain(NULL, &nowhere));
+}
+
+/* Bounded: of many the last ones are known; and what a worker wrote over them
+ * harms nobody. */
+static void
+test_plain_bounds(void **state)
+{
 	unsigned int known = 0;
 	char ip[40];
 
 	(void)state;
-	assert_false(had_hello(0, "192.0.2.1"));
-	note_hello(0, "192.0.2.1");
-	note_hello(0, "192.0.2.1");
-	note_hello(1, "2001:db8::1");
-	assert_true(had_hello(1, "192.0.2.1"));
-	assert_false(had_hello(1, "192.0.2.2"));
-	assert_true(had_hello(0, "2001:db8::ffff:1"));
-	assert_false(had_hello(0, "2001:db8:0:1::1"));
-	sessions_note_hello(workers[0], &nowhere);
-	assert_false(sessions_had_hello(workers[0], &nowhere));
-	sessions_note_hello(NULL, &nowhere);
-	assert_false(sessions_had_hello(NULL, &nowhere));
-	/* Bounded: of many the last ones are known. */
-	for (unsigned int i = 0; i < 100 * SESSIONS_HELLOS; i++) {
-		snprintf(ip, sizeof(ip), "10.%u.%u.1", i >> 8 & 0xff, i & 0xff);
-		note_hello(0, ip);
-		assert_true(had_hello(1, ip));
-	}
-	for (unsigned int i = 0; i < 0x10000; i++) {
+	for (unsigned int i = 0; i < 8 * SESSIONS_HELLOS; i++) {
 		snprintf(ip, sizeof(ip), "10.%u.%u.1", i >> 8, i & 0xff);
-		known += had_hello(1, ip);
+		note(0, ip, sessions_note_plain);
+		assert_true(is_plain(1, ip));
+	}
+	for (unsigned int i = 0; i < 8 * SESSIONS_HELLOS; i++) {
+		snprintf(ip, sizeof(ip), "10.%u.%u.1", i >> 8, i & 0xff);
+		known += is_plain(1, ip);
 	}
 	assert_in_range(known, SESSIONS_HELLOS / 2, SESSIONS_HELLOS);
 	memset(workers[1]->head->hello, 0xff, sizeof(parent->head->hello));
-	note_hello(0, "192.0.2.1");
-	assert_true(had_hello(1, "192.0.2.1"));
-	/* After some hours (a minute is the word's unit) it is over. */
-	for (unsigned int i = 0; i < SESSIONS_HELLOS; i++)
-		if (parent->head->hello[i] != UINT64_MAX)
-			parent->head->hello[i] -= 241;
-	assert_false(had_hello(1, "192.0.2.1"));
+	assert_false(is_plain(0, "192.0.2.1"));
+	note(0, "192.0.2.1", sessions_note_plain);
+	assert_true(is_plain(1, "192.0.2.1"));
 }
 
 /* ------------------------------------------------------------- processes -- */
@@ -674,7 +700,8 @@ main(void)
 		T(test_user),
 		T(test_asked_and_authorised),
 		T(test_no_address_and_no_room),
-		T(test_hellos),
+		T(test_plain),
+		T(test_plain_bounds),
 		T(test_processes),
 		T(test_killed_anywhere),
 		T(test_killed_holder),

@@ -595,6 +595,41 @@ test_timeout(void **state)
 	fake_free(f);
 }
 
+/* Before the greeting a client is silent, or never hears it. */
+static void
+test_silence(void **state)
+{
+	struct fake *f = fake_new_silent();
+
+	(void)state;
+	assert_string_equal(fake_codes(f), "");
+	fake_end_silence(f);
+	assert_string_equal(fake_codes(f), "220");
+	fake_clear(f);
+	fake_say(f, "EHLO a\r\n");
+	assert_string_equal(fake_codes(f), "250");
+	fake_free(f);
+
+	f = fake_new_silent();
+	fake_send(f, "\x16\x03\x01\x02\x00\x01", 6, 6);
+	assert_string_equal(fake_output(f), "\x15\x03\x01");	/* … and a 0 */
+	assert_true(fake_is_closed(f));
+	fake_end_silence(f);
+	fake_free(f);
+
+	f = fake_new_silent();
+	fake_say(f, "EHLO a\r\n");
+	assert_string_equal(fake_codes(f), "554");
+	assert_true(fake_is_closed(f));
+	fake_free(f);
+
+	f = fake_new_silent();
+	fake_gone(f);
+	assert_string_equal(fake_codes(f), "");
+	assert_true(fake_is_closed(f));
+	fake_free(f);
+}
+
 int
 main(void)
 {
@@ -613,6 +648,7 @@ main(void)
 		cmocka_unit_test(test_help_text),
 		cmocka_unit_test(test_idle_commands),
 		cmocka_unit_test(test_timeout),
+		cmocka_unit_test(test_silence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
