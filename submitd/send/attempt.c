@@ -2,9 +2,9 @@
  * attempt.c - one attempt to deliver one message.
  *
  * Runs in submitd-send. The order of results is what keeps mail from being
- * lost: done first (a crash must not send it again), then deferred, then the
- * report, and only once that is durable the failures it tells of. Who is owed a
- * report of success is "delivered" in between, so that a crash forgets neither.
+ * lost: done first (a crash must not send it again), then deferred; what a report
+ * is to tell of goes to report.c. Who is owed a report of success is "delivered"
+ * in between, so that a crash forgets neither.
  */
 #include "config.h"
 
@@ -25,14 +25,10 @@
 #include "submitd/send/schedule_private.h"
 
 #define ATTEMPT_POSTPONE_MAX_MS	60000
-#define ATTEMPT_REPORTS_MAX	32u	/* on their way to the spool */
 
 /* RFC 2852 section 4 */
 #define ATTEMPT_TOO_LATE	"5.4.7 the time by which it was to be delivered " \
 	"is over"
-
-static void attempt_report(struct attempt *a);
-static void attempt_untold(struct attempt *a);
 
 const struct spoolq_msg *
 attempt_msg(const struct attempt *a)
@@ -120,25 +116,9 @@ attempt_new_late(struct sched *s, struct sched_job *job)
 	return a;
 }
 
-/* Others may report now. */
-static void
-attempt_leave_reports(struct attempt *a)
-{
-	struct sched *s = a->sched;
-
-	if (a->stage == ATTEMPT_REPORT_WAITING)
-		TAILQ_REMOVE(&s->reports_wait, a, waiting);
-	if (!a->reports)
-		return;
-	s->n_reports--;
-	if (!TAILQ_EMPTY(&s->reports_wait))
-		timer_arm(&s->reports, 0);
-}
-
 static void
 attempt_free(struct attempt *a)
 {
-	attempt_leave_reports(a);
 	for (size_t i = 0; i < a->n_rcpts; i++)
 		free(a->rcpts[i].text);
 	free(a->rcpts);
@@ -160,6 +140,7 @@ attempt_end(struct attempt *a)
 	job->attempt = NULL;
 	job->went_away = a->went_away;
 	attempt_free(a);
+	report_look(job->entry->report);
 	sched_place(s, job);
 	sched_ended(s);
 }
@@ -184,14 +165,11 @@ attempt_cancel(struct attempt *a)
 {
 	const struct dest *d = a->job->dest;
 	struct sched *s = a->sched;
-	bool waits = a->stage != ATTEMPT_WORKING &&
-	    a->stage != ATTEMPT_REPORT_WAITING;
 
 	a->entry = NULL;
-	if (d->ops != NULL && (a->stage == ATTEMPT_OPENING ||
-	    a->stage == ATTEMPT_WORKING))
+	if (d->ops != NULL)
 		d->ops->cancel(d->ctx, a);
-	if (!waits)
+	if (a->stage != ATTEMPT_OPENING)
 		attempt_free(a);
 	sched_ended(s);
 }
@@ -201,9 +179,8 @@ attempt_is_ending(const struct attempt *a)
 {
 	const struct dest *d = a->job->dest;
 
-	if (a->stage == ATTEMPT_WORKING)
-		return d->ops != NULL && d->ops->ending(d->ctx, a);
-	return a->stage != ATTEMPT_OPENING;
+	return a->stage == ATTEMPT_WORKING && d->ops != NULL &&
+	    d->ops->ending(d->ctx, a);
 }
 
 /* ----------------------------------------------------------- the message -- */
@@ -237,8 +214,6 @@ attempt_opened(void *ctx, int fd, uint64_t offset, const void *content,
 {
 	struct attempt *a = ctx;
 	const struct dest *d;
-	bool report = a->stage == ATTEMPT_REPORT_OPENING;
-
 	bool open;
 
 	a->fd = fd;
@@ -251,54 +226,24 @@ attempt_opened(void *ctx, int fd, uint64_t offset, const void *content,
 	    len) == 0);
 	d = a->job->dest;
 	a->stage = ATTEMPT_WORKING;
-	if (open && report) {
-		attempt_report(a);
-	} else if (open) {
+	if (open) {
 		d->ops->opened(d->ctx, a);
 	} else {
-		if (!report)
-			d->ops->cancel(d->ctx, a);
-		attempt_untold(a);
+		d->ops->cancel(d->ctx, a);
+		attempt_postpone(a);
 	}
 }
 
 void
 attempt_open(struct attempt *a)
 {
-	bool report = a->stage == ATTEMPT_REPORT_OPENING;
-
-	if (!report)
-		a->stage = ATTEMPT_OPENING;
+	a->stage = ATTEMPT_OPENING;
 	if (spoolq_open(a->sched->spool, attempt_msg(a)->id, attempt_opened,
 	    a) != 0)
 		attempt_opened(a, -1, 0, NULL, 0);
 }
 
 /* --------------------------------------------------------------- results -- */
-
-static void
-attempt_log(const struct attempt *a, int level, const char *ev,
-    const struct outcome_rcpt *r, const char *word)
-{
-	LOG_EV(level, ev, NULL, KV_A("qid", attempt_msg(a)->id),
-	    KV_S("to", r->address),
-	    KV_A("relay", a->relay[0] != '\0' ? a->relay : NULL),
-	    KV_S("tls", a->tls[0] != '\0' ? a->tls : NULL),
-	    KV_S(word, outcome_text(r)));
-}
-
-/* Whether the sender wants to hear of this (RFC 3461 section 4.1); nobody hears
- * of a report's fate (RFC 5321 section 6.1). */
-static bool
-attempt_is_told(const struct attempt *a, const struct outcome_rcpt *r,
-    uint8_t of)
-{
-	if (attempt_msg(a)->sender[0] == '\0')
-		return false;
-	if (r->dsn.notify == 0)
-		return of != SPOOL_NOTIFY_SUCCESS;
-	return (r->dsn.notify & of) != 0;
-}
 
 /* Into a Maildir, here or by LMTP: nobody passes it on. */
 static bool
@@ -317,7 +262,8 @@ attempt_is_owed(const struct attempt *a, const struct outcome_rcpt *r)
 {
 	const struct spoolq_msg *m = attempt_msg(a);
 
-	if (!r->dsn_passed && attempt_is_told(a, r, SPOOL_NOTIFY_SUCCESS))
+	if (!r->dsn_passed && report_is_wanted(m, r,
+	    SPOOL_NOTIFY_SUCCESS))
 		return true;
 	return m->wishes.by_mode != SPOOL_BY_NONE && m->sender[0] != '\0' &&
 	    r->dsn.notify != SPOOL_NOTIFY_NEVER && !attempt_delivers(a) &&
@@ -331,7 +277,7 @@ attempt_result_done(struct attempt *a, const struct outcome_rcpt *r)
 	bool owed = attempt_is_owed(a, r);
 
 	m->rcpts[r->index].state = owed ? SPOOLQ_DELIVERED : SPOOLQ_DONE;
-	attempt_log(a, LOG_INFO, "msg.sent", r, "reply");
+	report_log(m, LOG_INFO, "msg.sent", r, "reply");
 	if (owed)
 		spoolq_delivered(a->sched->spool, m->id, r->index,
 		    outcome_text(r));
@@ -379,24 +325,13 @@ attempt_is_late(const struct attempt *a, const struct outcome_rcpt *r,
 	int64_t by_s = m->wishes.by_s;
 
 	if (m->rcpts[r->index].told ||
-	    !attempt_is_told(a, r, SPOOL_NOTIFY_DELAY))
+	    !report_is_wanted(m, r, SPOOL_NOTIFY_DELAY))
 		return false;
 	if (m->wishes.by_mode == SPOOL_BY_NOTIFY && by_s > m->arrived_s &&
 	    now_ms >= by_s * 1000)
 		return true;
 	return warning_s > 0 &&
 	    now_ms / 1000 - sched_since_s(m) >= (int64_t)warning_s;
-}
-
-static void
-attempt_put_defer(struct attempt *a, const struct outcome_rcpt *r, bool told)
-{
-	const struct spoolq_msg *m = attempt_msg(a);
-
-	m->rcpts[r->index].told |= told;
-	spoolq_defer(a->sched->spool, m->id, r->index,
-	    (a->entry->rcpts[r->index].due_ms + 999) / 1000, told,
-	    outcome_text(r));
 }
 
 static void
@@ -440,53 +375,8 @@ attempt_result_defer(struct attempt *a, struct outcome_rcpt *r,
 	/* What is late is written once the spool can remember that it was
 	 * told. */
 	if (!r->late)
-		attempt_put_defer(a, r, false);
+		report_put_defer(a->sched, a->entry, r, false);
 }
-
-static void
-attempt_result_fail(struct attempt *a, const struct outcome_rcpt *r)
-{
-	bool null = attempt_msg(a)->sender[0] == '\0';
-
-	attempt_msg(a)->rcpts[r->index].state = SPOOLQ_FAILED;
-	if (attempt_is_told(a, r, SPOOL_NOTIFY_FAILURE))
-		attempt_log(a, LOG_INFO, "msg.bounced", r, "why");
-	else
-		attempt_log(a, null ? LOG_WARNING : LOG_INFO, null ?
-		    "msg.lost" : "msg.silent", r, "why");
-	spoolq_fail(a->sched->spool, attempt_msg(a)->id, r->index,
-	    outcome_text(r));
-}
-
-void
-attempt_done(struct attempt *a)
-{
-	int64_t now_ms = sched_now_ms();
-	uint32_t random = 0;
-
-	/* One for all, so that they stay together; without it they try at the
-	 * plain time. */
-	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		random = 0;
-	a->worker = NULL;
-	for (size_t i = 0; i < a->n_rcpts; i++)
-		if (a->rcpts[i].outcome == OUTCOME_DONE && !a->owed)
-			attempt_result_done(a, &a->rcpts[i]);
-	for (size_t i = 0; i < a->n_rcpts; i++)
-		if (a->rcpts[i].outcome == OUTCOME_DEFER && a->deadline)
-			a->rcpts[i].late = attempt_is_late(a, &a->rcpts[i],
-			    now_ms);
-		else if (a->rcpts[i].outcome == OUTCOME_DEFER)
-			attempt_result_defer(a, &a->rcpts[i], now_ms, random);
-	for (size_t i = 0; i < a->n_rcpts; i++)
-		if (a->rcpts[i].outcome == OUTCOME_FAIL &&
-		    !attempt_is_told(a, &a->rcpts[i], SPOOL_NOTIFY_FAILURE))
-			attempt_result_fail(a, &a->rcpts[i]);
-	a->reported = 0;
-	attempt_report(a);
-}
-
-/* ---------------------------------------------------------------- report -- */
 
 /* The report that this recipient is still to stand in, or DSN_KIND__COUNT. */
 static enum dsn_kind
@@ -502,166 +392,52 @@ attempt_kind(const struct attempt *a, const struct outcome_rcpt *r)
 	    r->late ? DSN_DELAYED : DSN_KIND__COUNT;
 }
 
-/* Moves those that a report is still to tell of to the front, sorted by what
- * there is to tell; how many there are. */
-static size_t
-attempt_gather(struct attempt *a)
-{
-	size_t n = 0;
-
-	for (int kind = 0; kind < DSN_KIND__COUNT; kind++)
-		for (size_t i = n; i < a->n_rcpts; i++) {
-			struct outcome_rcpt r = a->rcpts[i];
-
-			if (attempt_kind(a, &r) != (enum dsn_kind)kind)
-				continue;
-			r.kind = (uint8_t)kind;
-			a->rcpts[i] = a->rcpts[n];
-			a->rcpts[n++] = r;
-		}
-	return n;
-}
-
-/* The report with this recipient in it is durable. */
-static void
-attempt_told(struct attempt *a, struct outcome_rcpt *r)
-{
-	const struct spoolq_msg *m = attempt_msg(a);
-
-	switch (r->kind) {
-	case DSN_FAILED:
-		attempt_result_fail(a, r);
-		break;
-	case DSN_DELAYED:
-		r->late = false;
-		attempt_put_defer(a, r, true);
-		break;
-	default:
-		m->rcpts[r->index].state = SPOOLQ_DONE;
-		spoolq_done(a->sched->spool, m->id, r->index,
-		    outcome_text(r));
-	}
-}
-
-/* There is no report now; what was only postponed for it is noted. */
-static void
-attempt_untold(struct attempt *a)
-{
-	for (size_t i = 0; i < a->n_rcpts; i++)
-		if (a->rcpts[i].late && !a->deadline)
-			attempt_put_defer(a, &a->rcpts[i], false);
-	attempt_postpone(a);
-}
-
-static void
-attempt_reported(void *ctx, bool ok)
-{
-	struct attempt *a = ctx;
-
-	if (a->entry == NULL) {
-		attempt_free(a);
-		return;
-	}
-	a->stage = ATTEMPT_WORKING;
-	if (!ok) {
-		attempt_untold(a);
-		return;
-	}
-	for (size_t i = 0; i < a->reported; i++)
-		attempt_told(a, &a->rcpts[i]);
-	attempt_report(a);
-}
-
-/* The message as it comes back: whole only where that was asked for and it
- * failed (RFC 3461 section 4.3), and not where all of it is to stay under TLS
- * (RFC 8689 section 5). */
-static void
-attempt_read(const struct attempt *a, struct dsn *d)
-{
-	const struct spoolq_msg *m = attempt_msg(a);
-
-	if (m->ret == SPOOL_RET_FULL && a->rcpts[0].kind == DSN_FAILED &&
-	    !m->wishes.requiretls)
-		d->headers = dsn_read_full(a->fd, a->offset, m->octets,
-		    &d->headers_len);
-	d->full = d->headers != NULL;
-	if (!d->full)
-		d->headers = dsn_read_headers(a->fd, a->offset, m->octets,
-		    &d->headers_len);
-}
-
-static void
-attempt_send_report(struct attempt *a, size_t n)
-{
-	const struct spoolq_msg *m = attempt_msg(a);
-	struct dsn d = {
-		.envid = m->envid, .smtputf8 = m->smtputf8,
-		.until_s = sched_since_s(m) +
-		    (int64_t)a->sched->policy.lifetime_s,
-		.by_s = m->wishes.by_mode != SPOOL_BY_NONE ?
-		    m->wishes.by_s : 0,
-		.hostname = a->sched->conf->hostname,
-		.help_text = a->sched->conf->help_text,
-		.queue_id = m->id,
-		/* As submitd-spool addresses it. */
-		.sender = m->foreign && m->user[0] != '\0' ? m->user :
-		    m->sender,
-		.arrived_s = m->arrived_s, .now_s = clock_now_s(),
-		.relay = a->relay, .rcpts = a->rcpts, .n_rcpts = n,
-	};
-	struct buf text;
-	int r;
-
-	buf_init(&text, DSN_MAX);
-	attempt_read(a, &d);
-	r = dsn_build(&d, &text, &a->reported);
-	a->stage = ATTEMPT_REPORTING;
-	if (r != 0 || (r = spoolq_bounce(a->sched->spool, m->id,
-	    (const char *)buf_data(&text), buf_len(&text), attempt_reported,
-	    a)) != 0)
-		attempt_reported(a, false);
-	buf_free(&text);
-	free(d.headers);
-}
-
-/* One report tells of all, or of as many as fit and then another of the rest;
- * then the attempt ends. Not too many at a time: the spool has to keep up, and
- * each is a file here. */
+/* Whom there is something to tell of is the report's from now on. */
 static void
 attempt_report(struct attempt *a)
 {
-	struct sched *s = a->sched;
-	size_t n = attempt_gather(a);
-
-	if (n == 0) {
+	for (size_t i = 0; i < a->n_rcpts; i++)
+		a->rcpts[i].kind = (uint8_t)attempt_kind(a, &a->rcpts[i]);
+	if (report_add(a->sched, a->entry, a->rcpts, &a->n_rcpts) == 0) {
 		attempt_end(a);
 		return;
 	}
-	if (!a->reports && s->n_reports == ATTEMPT_REPORTS_MAX) {
-		a->stage = ATTEMPT_REPORT_WAITING;
-		TAILQ_INSERT_TAIL(&s->reports_wait, a, waiting);
-		return;
-	}
-	s->n_reports += !a->reports;
-	a->reports = true;
-	if (attempt_file(a) < 0) {
-		a->stage = ATTEMPT_REPORT_OPENING;
-		attempt_open(a);
-	} else {
-		attempt_send_report(a, n);
-	}
+	for (size_t i = 0; i < a->n_rcpts; i++)
+		if (a->rcpts[i].late && !a->rcpts[i].untried)
+			report_put_defer(a->sched, a->entry, &a->rcpts[i],
+			    false);
+	attempt_postpone(a);
 }
 
 void
-attempt_reports_run(void *sched)
+attempt_done(struct attempt *a)
 {
-	struct sched *s = sched;
-	struct attempt *a;
+	int64_t now_ms = sched_now_ms();
+	uint32_t random = 0;
 
-	while (s->n_reports < ATTEMPT_REPORTS_MAX &&
-	    (a = TAILQ_FIRST(&s->reports_wait)) != NULL) {
-		TAILQ_REMOVE(&s->reports_wait, a, waiting);
-		a->stage = ATTEMPT_WORKING;
-		attempt_report(a);
+	/* One for all, so that they stay together; without it they try at the
+	 * plain time. */
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		random = 0;
+	a->worker = NULL;
+	for (size_t i = 0; i < a->n_rcpts; i++) {
+		a->rcpts[i].relay = a->relay;
+		a->rcpts[i].tls = a->tls;
+		a->rcpts[i].untried = a->deadline;
 	}
+	for (size_t i = 0; i < a->n_rcpts; i++)
+		if (a->rcpts[i].outcome == OUTCOME_DONE && !a->owed)
+			attempt_result_done(a, &a->rcpts[i]);
+	for (size_t i = 0; i < a->n_rcpts; i++)
+		if (a->rcpts[i].outcome == OUTCOME_DEFER && a->deadline)
+			a->rcpts[i].late = attempt_is_late(a, &a->rcpts[i],
+			    now_ms);
+		else if (a->rcpts[i].outcome == OUTCOME_DEFER)
+			attempt_result_defer(a, &a->rcpts[i], now_ms, random);
+	for (size_t i = 0; i < a->n_rcpts; i++)
+		if (a->rcpts[i].outcome == OUTCOME_FAIL &&
+		    !report_is_wanted(attempt_msg(a), &a->rcpts[i],
+		    SPOOL_NOTIFY_FAILURE))
+			report_put_fail(a->sched, a->entry, &a->rcpts[i]);
+	attempt_report(a);
 }

@@ -1,7 +1,7 @@
 /*
  * attempt.h - one attempt to deliver one message to those of its recipients
  * that share a destination and are due, from its start until all results are
- * durable and the report, if there is one, is queued.
+ * given to the spool, or to the report that tells of them (report.h).
  */
 #ifndef SUBMITD_SEND_ATTEMPT_H
 #define SUBMITD_SEND_ATTEMPT_H
@@ -24,14 +24,9 @@ struct spoolq_msg;
 enum attempt_stage {
 	ATTEMPT_OPENING,	/* waiting for the descriptor */
 	ATTEMPT_WORKING,	/* with the destination */
-	ATTEMPT_REPORT_WAITING,	/* for others' reports */
-	ATTEMPT_REPORT_OPENING,
-	ATTEMPT_REPORTING,	/* waiting until the report is durable */
 };
 
 struct attempt {
-	TAILQ_ENTRY(attempt)	 waiting;	/* ATTEMPT_REPORT_WAITING */
-	bool			 reports;	/* one of ATTEMPT_REPORTS_MAX */
 	struct sched		*sched;
 	struct sched_entry	*entry;		/* NULL: cancelled */
 	struct sched_job	*job;		/* good while entry is */
@@ -46,8 +41,6 @@ struct attempt {
 						 * only reports are wanted */
 	bool			 deadline;	/* nothing was tried: the time
 						 * for it is over (RFC 2852) */
-	size_t			 reported;	/* recipients in the report that
-						 * is on its way */
 
 	/* The destination's to set. */
 	void			*worker;
@@ -93,8 +86,6 @@ void	attempt_open(struct attempt *a);
 void	attempt_done(struct attempt *a);
 /* Its end is near, and worth waiting for: see struct attempt_dest. */
 bool	attempt_is_ending(const struct attempt *a);
-/* Those whose turn it is to report do so. */
-void	attempt_reports_run(void *sched);
 /* The message is gone; no results are given any more. */
 void	attempt_cancel(struct attempt *a);
 

@@ -215,6 +215,12 @@ dsn_is_utf8(const struct dsn *d)
 	return high;
 }
 
+static bool
+dsn_has_relay(const struct outcome_rcpt *r)
+{
+	return r->relay != NULL && r->relay[0] != '\0';
+}
+
 /* "HOST" of "HOST[IP]:PORT". */
 static size_t
 dsn_relay_host(const char *relay)
@@ -256,8 +262,8 @@ dsn_put_person(const struct dsn *d, const struct outcome_rcpt *r,
 		return e;
 	if ((e = buf_printf(b, "\r\n  <%s>\r\n", r->address)) != 0)
 		return e;
-	if (r->remote && d->relay[0] != '\0' &&
-	    (e = buf_printf(b, "    the answer of %s:\r\n", d->relay)) != 0)
+	if (r->remote && dsn_has_relay(r) &&
+	    (e = buf_printf(b, "    the answer of %s:\r\n", r->relay)) != 0)
 		return e;
 	if ((e = buf_append(b, "    ", 4)) != 0)
 		return e;
@@ -309,9 +315,9 @@ dsn_put_status(const struct dsn *d, const struct outcome_rcpt *r,
 	    (e = buf_printf(b, "Action: %s\r\nStatus: %s\r\n", t->action,
 	    status)) != 0)
 		return e;
-	if (r->remote && d->relay[0] != '\0')
+	if (r->remote && dsn_has_relay(r))
 		e = buf_printf(b, "Remote-MTA: dns; %.*s\r\n",
-		    (int)dsn_relay_host(d->relay), d->relay);
+		    (int)dsn_relay_host(r->relay), r->relay);
 	if (e == 0 && r->kind == DSN_DELAYED) {
 		clock_date(d->until_s, until);
 		e = buf_printf(b, "Will-Retry-Until: %s\r\n", until);

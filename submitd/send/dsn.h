@@ -38,7 +38,6 @@ struct dsn {
 	int64_t		 now_s;
 	int64_t		 until_s;	/* DELAYED: given up then */
 	int64_t		 by_s;		/* RFC 2852; 0: no deadline was set */
-	const char	*relay;		/* "HOST[IP]:PORT" or "" */
 	const struct outcome_rcpt *rcpts;	/* those that it tells of, sorted
 					 * by their kind */
 	size_t		 n_rcpts;

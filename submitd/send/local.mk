@@ -16,6 +16,7 @@ submitd_send_libsend_a_SOURCES = \
 	submitd/send/local_client.c submitd/send/local_client.h \
 	submitd/send/mx.c submitd/send/mx.h \
 	submitd/send/outcome.c submitd/send/outcome.h \
+	submitd/send/report.c submitd/send/report.h \
 	submitd/send/resolve.c submitd/send/resolve.h \
 	submitd/send/resolve_host.c \
 	submitd/send/retry.c submitd/send/retry.h \

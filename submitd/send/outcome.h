@@ -35,7 +35,10 @@ struct outcome_rcpt {
 	bool		 over_ipv4;	/* smtp_client's own: refused over IPv6 */
 	bool		 dsn_passed;	/* the next hop will send the reports */
 	bool		 by_passed;	/* it minds the deadline (RFC 2852) */
+	bool		 untried;	/* DEFER, for its time was over only */
 	uint8_t		 kind;		/* enum dsn_kind, of its report */
+	const char	*relay;		/* "HOST[IP]:PORT", borrowed; or NULL, "" */
+	const char	*tls;		/* the same */
 	char		*text;		/* owned; NULL: none */
 };
 

@@ -111,6 +111,7 @@ sched_forget(struct sched *s, struct sched_entry *e)
 		sched_job_free(job);
 	}
 	deadline_remove(s, e);
+	report_cancel(e->report);
 	if (*at == e) {
 		*at = e->next;
 		s->n_entries--;
@@ -228,22 +229,55 @@ sched_place_all(struct sched_entry *e)
 		(void)sched_place_job(job);
 }
 
+/* False: the job is gone, nobody in it is open any more. */
+static bool
+sched_place_or_end(struct sched_job *job)
+{
+	struct sched_entry *e = job->entry;
+
+	if (sched_place_job(job))
+		return true;
+	for (uint32_t i = job->first; i != SCHED_NONE; i = e->rcpts[i].next)
+		e->rcpts[i].job = NULL;
+	sched_job_free(job);
+	return false;
+}
+
+static void
+sched_reroute(struct sched *s, struct sched_entry *e)
+{
+	/* Those that stay without one are told anew some day. */
+	(void)sched_route(s, e);
+	sched_place_all(e);
+}
+
 void
 sched_place(struct sched *s, struct sched_job *job)
 {
 	struct sched_entry *e = job->entry;
 
-	if (job->dest->retired || e->held) {
-		/* Those that stay without one are told anew some day. */
-		(void)sched_route(s, e);
-		sched_place_all(e);
-	} else if (!sched_place_job(job)) {
-		for (uint32_t i = job->first; i != SCHED_NONE;
-		    i = e->rcpts[i].next)
-			e->rcpts[i].job = NULL;
-		sched_job_free(job);
-	} else {
+	if (job->dest->retired || e->held)
+		sched_reroute(s, e);
+	else if (sched_place_or_end(job))
 		dest_wake(job->dest);
+	if (e->jobs == NULL)
+		sched_forget(s, e);
+}
+
+void
+sched_place_entry(struct sched *s, struct sched_entry *e)
+{
+	struct sched_job *job, *next;
+	bool reroute = e->held;
+
+	for (job = e->jobs; job != NULL && !reroute; job = job->next)
+		reroute = job->dest->retired;
+	if (reroute)
+		sched_reroute(s, e);
+	for (job = reroute ? NULL : e->jobs; job != NULL; job = next) {
+		next = job->next;
+		if (job->attempt == NULL && sched_place_or_end(job))
+			dest_wake(job->dest);
 	}
 	if (e->jobs == NULL)
 		sched_forget(s, e);
@@ -620,13 +654,15 @@ sched_new(struct loop *l, struct conf *conf)
 		return NULL;
 	s->loop = l;
 	s->timer_ms = INT64_MAX;
+	TAILQ_INIT(&s->reports_gather);
+	TAILQ_INIT(&s->reports_look);
 	TAILQ_INIT(&s->reports_wait);
 	s->n_buckets = SCHED_BUCKETS_MIN;
 	s->buckets = calloc(s->n_buckets, sizeof(*s->buckets));
 	if (s->buckets == NULL || dests_init(s) != 0 ||
 	    timer_init(&s->timer, l, sched_pump, s) != 0 ||
 	    timer_init(&s->stop_late, l, sched_stop_late, s) != 0 ||
-	    timer_init(&s->reports, l, attempt_reports_run, s) != 0) {
+	    timer_init(&s->reports, l, report_run, s) != 0) {
 		dests_free(s);
 		free(s->buckets);
 		free(s);

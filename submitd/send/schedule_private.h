@@ -1,6 +1,6 @@
 /*
- * schedule_private.h - what schedule.c, dest.c, deadline.c and
- * attempt.c share.
+ * schedule_private.h - what schedule.c, dest.c, deadline.c,
+ * attempt.c and report.c share.
  */
 #ifndef SUBMITD_SEND_SCHEDULE_PRIVATE_H
 #define SUBMITD_SEND_SCHEDULE_PRIVATE_H
@@ -8,6 +8,7 @@
 #include "lib/siphash.h"
 #include "submitd/send/dest.h"
 #include "submitd/send/job_heap.h"
+#include "submitd/send/report.h"
 #include "submitd/send/schedule.h"
 
 #define SCHED_NONE UINT32_MAX
@@ -38,6 +39,7 @@ struct sched_entry {
 	bool			 held;		/* no new try; forgotten when the
 						 * last of its attempts is over */
 	struct sched_job	*jobs;		/* those with open recipients */
+	struct report		*report;	/* or NULL */
 	struct job_heap_item	 deadline;	/* of RFC 2852, if it has one */
 };
 
@@ -56,9 +58,11 @@ struct sched {
 	struct timer		 timer;
 	int64_t			 timer_ms;	/* set for then; INT64_MAX: no */
 	int64_t			 last_ms;	/* of the last pump */
-	size_t			 n_running;	/* attempts */
-	TAILQ_HEAD(, attempt)	 reports_wait;
-	size_t			 n_reports;	/* that do not wait */
+	size_t			 n_running;	/* attempts and reports */
+
+	/* report.c */
+	TAILQ_HEAD(, report)	 reports_gather, reports_look, reports_wait;
+	size_t			 n_reports;	/* on their way */
 	struct timer		 reports;
 
 	/* stop.c */
@@ -115,6 +119,8 @@ void	sched_arm(struct sched *s, int64_t at_ms);
 /* A job's attempt is over: it gets its place again, or goes when none of its
  * recipients is open any more, and its message with the last job. */
 void	sched_place(struct sched *s, struct sched_job *job);
+/* The same for all of its jobs that have no attempt. */
+void	sched_place_entry(struct sched *s, struct sched_entry *e);
 
 /* An attempt is over: perhaps we can end now. */
 void	sched_ended(struct sched *s);

@@ -51,7 +51,7 @@ sched_stop(struct sched *s, loop_fn *fn, void *ctx)
 	s->stopped_ctx = ctx;
 	for (size_t b = 0; b < s->n_buckets; b++)
 		for (struct sched_entry *e = s->buckets[b]; e != NULL;
-		    e = e->next)
+		    e = e->next) {
 			for (struct sched_job *job = e->jobs; job != NULL;
 			    job = job->next) {
 				struct attempt *a = job->attempt;
@@ -61,6 +61,8 @@ sched_stop(struct sched *s, loop_fn *fn, void *ctx)
 				job->attempt = NULL;
 				attempt_cancel(a);
 			}
+			report_look(e->report);
+		}
 	if (s->n_running == 0)
 		stop_end(s);
 	else

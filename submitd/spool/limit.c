@@ -3,7 +3,9 @@
  *
  * Runs in submitd-spool, on the loop. What counts is what he has queued, held or
  * not, and what is open: a message on its way in counts from the moment that it
- * is known whose it is, with the size that was announced or that came.
+ * is known whose it is, with the size that was announced or that came. Reports
+ * about his mail count as well, but are taken up to a part of their own: what
+ * failed must be told, and leaves the spool only when it has been.
  */
 #include "config.h"
 
@@ -15,6 +17,9 @@
 #include "lib/log.h"
 
 #define LIMIT_SHARE 10u		/* of the spool's space, where none is set */
+#define LIMIT_REPORTS 4u	/* part of that for reports */
+#define LIMIT_REPORTS_MIN (1024u * 1024)
+#define LIMIT_REPORTS_SPARE 8u	/* that a crash may have doubled */
 
 static uint64_t
 limit_octets(struct spool *sp)
@@ -117,6 +122,66 @@ limit_end(struct spool *sp, struct limit_share *s)
 		return;
 	s->user->messages--;
 	s->user->octets -= s->octets;
+	s->user->reports -= s->report ? s->octets : 0;
 	queue_user_put(sp->queue, s->user);
 	s->user = NULL;
+}
+
+/* What a message can have to tell: each recipient's delay, and its end. */
+static bool
+limit_report_is_due(struct queue_msg *of)
+{
+	size_t max = 2 * of->n_rcpts + LIMIT_REPORTS_SPARE;
+
+	if (of->reports == max)
+		LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", of->id),
+		    KV_A("op", "bounce"), KV_T("why", "more reports than "
+		    "there can be to tell"));
+	if (of->reports <= max)
+		of->reports++;
+	return of->reports <= max;
+}
+
+static bool
+limit_report_fits(struct spool *sp, struct queue_user *u, uint64_t octets)
+{
+	uint64_t max = limit_octets(sp) / LIMIT_REPORTS;
+
+	if (max < LIMIT_REPORTS_MIN)
+		max = LIMIT_REPORTS_MIN;
+	if (u->reports + octets <= max) {
+		u->reports_full = false;
+		return true;
+	}
+	/* One line, however many there are. */
+	if (!u->reports_full)
+		limit_log(u, "too many reports to this user wait");
+	u->reports_full = true;
+	return false;
+}
+
+enum spoolc_verdict
+limit_report(struct spool *sp, struct limit_share *s, struct queue_msg *of,
+    uint64_t octets)
+{
+	struct queue_user *u = of->owner;
+	struct err err;
+
+	if (of->reporting || (u != NULL && !limit_report_fits(sp, u, octets)))
+		return SPOOLC_FULL;
+	if (store_space(&sp->store, store_min_free(&sp->store,
+	    sp->conf->spool_min_free) / 2, octets, 1, &err) != 0)
+		return SPOOLC_NOSPACE;
+	if (!limit_report_is_due(of))
+		return SPOOLC_FULL;
+	of->reporting = true;
+	if (u == NULL)
+		return SPOOLC_OK;
+	s->user = u;
+	s->octets = octets;
+	s->report = true;
+	u->messages++;
+	u->octets += octets;
+	u->reports += octets;
+	return SPOOLC_OK;
 }

@@ -109,6 +109,7 @@ queue_msg_new(struct envelope *e)
 	m->foreign = e->foreign;
 	m->ret = e->ret;
 	m->wishes = e->wishes;
+	m->is_report = e->kind == 0;
 	m->n_rcpts = m->n_pending = e->n_rcpts;
 	for (size_t i = 0; i < e->n_rcpts; i++) {
 		m->rcpts[i].address = e->rcpts[i];
@@ -272,6 +273,7 @@ queue_own(struct queue_msg *m)
 	LIST_INSERT_HEAD(&u->msgs, m, of_owner);
 	u->messages++;
 	u->octets += m->octets;
+	u->reports += m->is_report ? m->octets : 0;
 }
 
 static void
@@ -284,6 +286,7 @@ queue_disown(struct queue_msg *m)
 	LIST_REMOVE(m, of_owner);
 	u->messages--;
 	u->octets -= m->octets;
+	u->reports -= m->is_report ? m->octets : 0;
 	m->owner = NULL;
 	queue_user_put(m->queue, u);
 }

@@ -20,7 +20,7 @@
 struct queue;
 struct queue_msg;
 
-/* Whose messages wait or come in. A bounce is nobody's. */
+/* Whose messages wait or come in, and the reports of them. */
 struct queue_user {
 	LIST_ENTRY(queue_user)	 bucket;
 	TAILQ_ENTRY(queue_user)	 order;
@@ -28,6 +28,8 @@ struct queue_user {
 	char			*name;
 	uint64_t		 messages;	/* and those that are open */
 	uint64_t		 octets;
+	uint64_t		 reports;	/* octets of them that are reports */
+	bool			 reports_full;	/* it was logged */
 	bool			 disabled;	/* by authd-core's last word */
 	bool			 stale;		/* which may be out of date */
 };
@@ -65,6 +67,9 @@ struct queue_msg {
 	struct spool_dsn	*dsn;		/* n_rcpts, or NULL */
 	size_t			 n_rcpts;
 	size_t			 n_pending;	/* or only delivered */
+	bool			 is_report;	/* from us */
+	bool			 reporting;	/* one of it is on its way */
+	size_t			 reports;	/* of it, since the start */
 	struct store_place	 place;
 	/* Private to queue.c */
 	struct queue		*queue;

@@ -44,6 +44,7 @@ struct sender_bounce {
 	char			 of[STR_ID_SIZE];
 	struct envelope		 env;
 	struct queue_msg	*msg;
+	struct limit_share	 share;		/* of its user's */
 	uint8_t			*text;
 	struct store_op		 op;
 };
@@ -355,6 +356,11 @@ sender_reply_bounce(struct sender *s, uint32_t call, bool ok)
 static void
 sender_bounce_free(struct sender_bounce *b)
 {
+	struct queue_msg *of = queue_find(b->s->sp->queue, b->of);
+
+	if (of != NULL)
+		of->reporting = false;
+	limit_end(b->s->sp, &b->share);
 	if (b->op.file != NULL)
 		store_file_discard(&b->s->sp->store, b->op.file);
 	queue_msg_free(b->msg);
@@ -368,8 +374,10 @@ sender_bounced(struct store_op *op)
 {
 	struct sender_bounce *b = op->ctx;
 	struct sender *s = b->s;
+	uint32_t call = b->call;
+	bool ok = op->r == 0;
 
-	if (op->r != 0) {
+	if (!ok) {
 		LOG_EV(LOG_ERR, op->r == ERR_NOSPACE ? "spool.nospace" :
 		    "spool.fault", NULL, KV_A("qid", b->of),
 		    KV_A("op", "bounce"), KV_T("why", op->err.text));
@@ -381,8 +389,9 @@ sender_bounced(struct store_op *op)
 		    op->content_len, op->content_offset + op->content_len);
 		b->msg = NULL;
 	}
-	(void)sender_reply_bounce(s, b->call, op->r == 0);
+	/* The answer last: the next of the message may be asked for then. */
 	sender_bounce_free(b);
+	(void)sender_reply_bounce(s, call, ok);
 	s->bounces--;
 	s->holds--;
 	sender_free(s);
@@ -400,8 +409,8 @@ sender_bounce_to(const struct queue_msg *of)
 static int
 sender_bounce_envelope(struct envelope *e, const struct queue_msg *of)
 {
-	char **const empty[] = { &e->sender, &e->user, &e->peer, &e->tls,
-	    &e->mech, &e->sid, &e->helo, &e->envid };
+	char **const empty[] = { &e->sender, &e->peer, &e->tls, &e->mech,
+	    &e->sid, &e->helo, &e->envid };
 	const char *to = sender_bounce_to(of);
 	struct mailbox box;
 
@@ -417,7 +426,9 @@ sender_bounce_envelope(struct envelope *e, const struct queue_msg *of)
 	for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++)
 		if ((*empty[i] = strdup("")) == NULL)
 			return ERR_NOMEM;
-	if ((e->rcpts = calloc(1, sizeof(*e->rcpts))) == NULL ||
+	/* It takes its place in the spool from whom it is about. */
+	if ((e->user = strdup(of->user)) == NULL ||
+	    (e->rcpts = calloc(1, sizeof(*e->rcpts))) == NULL ||
 	    (e->rcpts[0] = strdup(to)) == NULL)
 		return ERR_NOMEM;
 	e->n_rcpts = 1;
@@ -468,6 +479,10 @@ sender_on_bounce(struct sender *s, struct msg_in *in)
 		return sender_reply_bounce(s, in->id, false);
 	b->s = s;
 	b->call = in->id;
+	if (limit_report(s->sp, &b->share, q, len) != SPOOLC_OK) {
+		free(b);
+		return sender_reply_bounce(s, in->id, false);
+	}
 	memcpy(b->of, q->id, sizeof(b->of));
 	if (sender_bounce_make(b, q, text, len) != 0) {
 		sender_bounce_free(b);

@@ -72,6 +72,7 @@ int	users_start(struct spool *sp);
 struct limit_share {
 	struct queue_user	*user;		/* NULL: nobody's */
 	uint64_t		 octets;
+	bool			 report;
 };
 /* FULL: `text` tells the limit. */
 enum spoolc_verdict limit_begin(struct spool *sp, struct limit_share *s,
@@ -80,6 +81,11 @@ enum spoolc_verdict limit_begin(struct spool *sp, struct limit_share *s,
 enum spoolc_verdict limit_grow(struct spool *sp, struct limit_share *s,
 	    uint64_t octets, char text[SPOOLC_TEXT_MAX + 1]);
 void	limit_end(struct spool *sp, struct limit_share *s);
+/* For a report of `of`, whatever else of his user waits: one of a message at a
+ * time, two of a recipient in all, a part of the user's share of the spool, and
+ * half of its reserve. Not OK: later. */
+enum spoolc_verdict limit_report(struct spool *sp, struct limit_share *s,
+	    struct queue_msg *of, uint64_t octets);
 
 extern const struct control_verb control_verbs[];
 

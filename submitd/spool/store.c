@@ -169,6 +169,25 @@ store_close(struct store *st)
 	}
 }
 
+static uint64_t
+store_default_free(const struct statvfs *v)
+{
+	uint64_t min_free = v->f_blocks * (v->f_frsize != 0 ? v->f_frsize :
+	    v->f_bsize) / STORE_FREE_SHARE;
+
+	return min_free > STORE_FREE_MAX ? STORE_FREE_MAX : min_free;
+}
+
+uint64_t
+store_min_free(const struct store *st, uint64_t min_free)
+{
+	struct statvfs v;
+
+	if (min_free == 0 && fstatvfs(st->queue, &v) == 0)
+		min_free = store_default_free(&v);
+	return min_free;
+}
+
 int
 store_space(const struct store *st, uint64_t min_free, uint64_t need,
     uint64_t files, struct err *reterr)
@@ -180,11 +199,8 @@ store_space(const struct store *st, uint64_t min_free, uint64_t need,
 		return err_sys(reterr, "cannot ask for free space");
 	unit = v.f_frsize != 0 ? v.f_frsize : v.f_bsize;
 	avail = v.f_bavail * unit;
-	if (min_free == 0) {
-		min_free = v.f_blocks * unit / STORE_FREE_SHARE;
-		if (min_free > STORE_FREE_MAX)
-			min_free = STORE_FREE_MAX;
-	}
+	if (min_free == 0)
+		min_free = store_default_free(&v);
 	if (avail < min_free || avail - min_free < need)
 		return err_set(reterr, ERR_NOSPACE, "%llu octets are free, "
 		    "%llu are asked for and %llu kept in reserve",

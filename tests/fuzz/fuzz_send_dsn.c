@@ -77,12 +77,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct outcome_rcpt rcpts[2] = {
 		{ .address = how & 4 ? "\xc3\xa4@there.test" : "a@there.test",
 		  .dsn = { 0, how & 8 ? orcpt : utf8 }, .remote = true,
+		  .relay = "hop.test[192.0.2.1]:25",
 		  .text = reply, .kind = how % DSN_KIND__COUNT / 2 },
 		{ .address = "b@there.test", .remote = false, .text = raw,
 		  .kind = how % DSN_KIND__COUNT },
 	};
 	struct dsn d = { .hostname = "mx.here.test", .queue_id = "q",
-		.sender = "s@here.test", .relay = "hop.test[192.0.2.1]:25",
+		.sender = "s@here.test",
 		.rcpts = rcpts, .n_rcpts = 2, .headers = headers,
 		.headers_len = len - n, .by_s = how,
 		.envid = how & 16 ? "Q+2B" : NULL, .smtputf8 = how & 32,

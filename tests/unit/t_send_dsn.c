@@ -72,10 +72,12 @@ dsn_count(const char *text, const char *what)
 	return n;
 }
 
+#define DSN_RELAY "hop.test[192.0.2.1]:25"
+
 static const struct dsn dsn_plain = {
 	.hostname = "mx.here.test", .queue_id = "abcdefgh234567ab",
 	.sender = "alice@here.test", .arrived_s = 1700000000,
-	.now_s = 1700000300, .relay = "hop.test[192.0.2.1]:25",
+	.now_s = 1700000300,
 };
 
 static void
@@ -83,7 +85,7 @@ test_text(void **state)
 {
 	static char headers[] = "Received: x\r\nSubject: hi\r\n there\r\n";
 	struct outcome_rcpt rcpts[] = {
-		{ .address = "nobody@there.test", .remote = true,
+		{ .address = "nobody@there.test", .remote = true, .relay = DSN_RELAY,
 		    .text = reply_1 },
 		{ .address = "late@there.test", .text = reply_2 },
 	};
@@ -125,7 +127,7 @@ test_injection(void **state)
 	static char headers[] = "Subject: \xc3\xa4\r\nX: a\nbare\r\nY: \r\r\n"
 	    "\r\nbody\r\n";
 	struct outcome_rcpt rcpts[] = {
-		{ .address = "a@there.test", .remote = true,
+		{ .address = "a@there.test", .remote = true, .relay = DSN_RELAY,
 		    .text = reply_evil },
 	};
 	struct dsn d = dsn_plain;
@@ -167,7 +169,7 @@ test_many(void **state)
 		memset(addresses[i], 'a', 254);
 		snprintf(addresses[i] + 230, 25, "%zu@there.test", i);
 		rcpts[i] = (struct outcome_rcpt){ .address = addresses[i],
-			.remote = true, .text = text };
+			.remote = true, .relay = DSN_RELAY, .text = text };
 	}
 	while (done < 1000) {
 		char *report;
@@ -268,13 +270,13 @@ test_mixed(void **state)
 {
 	static char deferred[] = "451 4.2.1 later", sent[] = "250 2.0.0 ok";
 	struct outcome_rcpt rcpts[] = {
-		{ .address = "nobody@there.test", .remote = true,
+		{ .address = "nobody@there.test", .remote = true, .relay = DSN_RELAY,
 		    .text = reply_1, .kind = DSN_FAILED },
-		{ .address = "none@there.test", .remote = true,
+		{ .address = "none@there.test", .remote = true, .relay = DSN_RELAY,
 		    .text = reply_1, .kind = DSN_FAILED },
-		{ .address = "late@there.test", .remote = true,
+		{ .address = "late@there.test", .remote = true, .relay = DSN_RELAY,
 		    .text = deferred, .kind = DSN_DELAYED },
-		{ .address = "ok@there.test", .remote = true,
+		{ .address = "ok@there.test", .remote = true, .relay = DSN_RELAY,
 		    .text = sent, .kind = DSN_RELAYED },
 	};
 	struct dsn d = dsn_plain;
@@ -316,7 +318,7 @@ test_one_report(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 150; i++)
-		rcpts[i] = (struct outcome_rcpt){ .remote = true,
+		rcpts[i] = (struct outcome_rcpt){ .remote = true, .relay = DSN_RELAY,
 			.address = "somebody@elsewhere.test", .text = reply_1 };
 	d.rcpts = rcpts;
 	d.n_rcpts = 150;
@@ -346,7 +348,7 @@ test_full(void **state)
 	memcpy(message + sizeof(message) - 2, "\r\n", 2);
 	for (size_t i = 0; i < 100; i++)
 		rcpts[i] = (struct outcome_rcpt){ .address = "a@there.test",
-			.remote = true, .text = reply_1 };
+			.remote = true, .relay = DSN_RELAY, .text = reply_1 };
 	for (size_t n = 1; n <= 100; n += 99) {
 		char *text;
 

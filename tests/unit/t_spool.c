@@ -205,7 +205,7 @@ test_way_out(void **state)
 	assert_true(ok);
 	assert_int_equal(n_told, 1);
 	assert_string_equal(told[0]->sender, "");
-	assert_string_equal(told[0]->user, "");
+	assert_string_equal(told[0]->user, "u@example.org");
 	assert_string_equal(told[0]->rcpts[0].address, "a@example.org");
 	assert_int_equal(told[0]->octets, strlen(BODY));
 	spoolq_bounce(sender, told[0]->id, BODY, 3, on_bounce, &ok);
@@ -466,6 +466,88 @@ test_user_limit(void **state)
 	free(body);
 }
 
+struct reported {
+	unsigned int	 left, ok;
+};
+
+static void
+on_reported(void *ctx, bool ok)
+{
+	struct reported *r = ctx;
+
+	r->ok += ok;
+	if (--r->left == 0)
+		loop_stop(loop);
+}
+
+/* So many of them at once; how many were taken. */
+static unsigned int
+reports(const char *id, const char *text, size_t len, unsigned int n)
+{
+	struct reported r = { n, 0 };
+
+	for (unsigned int i = 0; i < n; i++)
+		spoolq_bounce(sender, id, text, len, on_reported, &r);
+	waiting = 1u << 20;		/* and their entries, some of them later */
+	loop_run(loop);
+	forget_told();
+	return r.ok;
+}
+
+/* Whatever submitd-send says, it fills nobody's mailbox and no disk. */
+static void
+test_report_limits(void **state)
+{
+	enum { OCTETS = 50000, ROOM = 1024 * 1024 };
+	static const char *const two[] = { "b@example.com", "c@example.com" };
+	char *text = calloc(1, OCTETS), ids[30][STR_ID_SIZE];
+	struct queue_user *u;
+	unsigned int n = 0;
+
+	(void)state;
+	memset(text, 'x', OCTETS);
+	spool_begin();
+	client_begin();
+	for (size_t i = 0; i < ROWS(ids); i++) {
+		struct put p = { .body = BODY, .rcpts = two, .n_rcpts = 2 };
+
+		put_one(&p);
+		(void)str_copy(ids[i], sizeof(ids[i]), p.id);
+	}
+	sender_begin(ROWS(ids));
+	/* One at a time; two a recipient and 8 in all. */
+	assert_int_equal(reports(ids[0], "x", 1, 5), 1);
+	while (n < 100 && reports(ids[0], "x", 1, 1) == 1)
+		n++;
+	assert_int_equal(1 + n, 2 * 2 + 8);
+	/* They are the user's, and so many octets of them. */
+	u = queue_user_find(sp->queue, "u@example.org");
+	assert_non_null(u);
+	assert_int_equal(u->messages, ROWS(ids) + 1 + n);
+	conf.spool_user_limit = 1000;	/* yet at least 1 MiB */
+	for (n = 0; reports(ids[n + 1], text, OCTETS, 1) == 1; n++)
+		;
+	assert_int_equal(n, (ROOM - 100) / OCTETS);
+	assert_true(u->reports <= ROOM && u->reports_full);
+	/* What has left makes room. */
+	while (u->reports > ROOM - OCTETS) {
+		struct queue_msg *m = queue_first(sp->queue);
+
+		while (!m->is_report || m->octets != OCTETS)
+			m = queue_next(m);
+		queue_delete(m, NULL, NULL);
+	}
+	assert_int_equal(reports(ids[n + 1], text, OCTETS, 1), 1);
+	/* And there is to be room on the disk. */
+	conf.spool_user_limit = 0;
+	conf.spool_min_free = 1ull << 60;
+	assert_int_equal(reports(ids[29], "x", 1, 1), 0);
+	conf.spool_min_free = 1;
+	assert_int_equal(reports(ids[29], "x", 1, 1), 1);
+	free(text);
+	spool_end();
+}
+
 /* UTF-8 without SMTPUTF8 is a worker's lie. */
 static void
 test_utf8_unsaid(void **state)
@@ -671,6 +753,10 @@ main(int argc, char **argv)
 		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_hold,
 		    setup_files, fake_clean),
+		cmocka_unit_test_setup_teardown(test_report_limits,
+		    fake_setup, fake_clean),
+		cmocka_unit_test_setup_teardown(test_report_limits,
+		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_user_limit,
 		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_way_out,
