@@ -12,7 +12,7 @@
 #include "lib/parent.h"
 
 static const struct parent_child authd_children[] = {
-	{ .role = ROLE_AUTHD_CORE },
+	{ .role = ROLE_AUTHD_CORE, .serves_unix = 1 },
 };
 
 /* A role is the socket it came in by: each one's lies in its own folder. */
@@ -27,6 +27,7 @@ static const struct parent_socket authd_sockets[] = {
 
 static const struct parent_program authd_program = {
 	.name = "authd",
+	.serves = PARENT_NOTIFY,
 	.children = authd_children,
 	.n_children = sizeof(authd_children) / sizeof(*authd_children),
 	.sockets = authd_sockets,

@@ -146,6 +146,7 @@ enum grant_verdict
 grant_alive(struct core *core, const struct grant_login *l, int64_t now_s)
 {
 	enum grant_verdict v = grant_judge(core, l);
+	struct grant_login was = *l;
 	struct grant_record g;
 	int r;
 
@@ -154,7 +155,14 @@ grant_alive(struct core *core, const struct grant_login *l, int64_t now_s)
 	r = relay_cache_lookup(core->relay, l->peer, l->user, now_s, &g, NULL);
 	if (r != 0)
 		return r == ERR_NOTFOUND ? GRANT_NONE : GRANT_FAILED;
-	if ((v = grant_write(core, l, now_s, &g)) == GRANT_RENEWED)
+	if (g.source == GRANT_CONTROL ||
+	    !user_record_holds(l->rec, g.generation, now_s))
+		return GRANT_NONE;
+	was.generation = g.generation;
+	was.protocol = g.protocol;
+	was.source = g.source;
+	was.tls = g.tls;
+	if ((v = grant_write(core, &was, now_s, &g)) == GRANT_RENEWED)
 		core->stats.grants_renewed++;
 	return v;
 }

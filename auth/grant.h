@@ -44,7 +44,9 @@ enum grant_verdict {
 enum grant_verdict grant_login(struct core *core, const struct grant_login *l,
 	    int64_t now_s);
 /* The session that logged in goes on: renews the grant that he has there, if it
- * is alive, and makes none. Logs nothing that went well. */
+ * is alive, as what it is, and makes none. One whose password was changed
+ * meanwhile, or that the administrator gave, is none here. l->generation is not
+ * looked at but for 0. Logs nothing that went well. */
 enum grant_verdict grant_alive(struct core *core, const struct grant_login *l,
 	    int64_t now_s);
 /* Ends his grant there, if it was this source that made or renewed it last: 0;

@@ -26,7 +26,8 @@ auth_libcore_a_SOURCES = \
 	auth/login_mech.c auth/login_private.h auth/mail.c auth/mail_find.c auth/mail_private.h \
 	auth/mail_from.c auth/mail_limit.c auth/quota.c auth/quota.h auth/quota_window.c \
 	auth/quota_window.h auth/mail_ticket.c auth/notice.c \
-	auth/notice.h auth/ops.c auth/ops.h auth/origin.c auth/origin.h \
+	auth/notice.h auth/notify.c auth/notify.h \
+	auth/notify_line.c auth/notify_line.h auth/ops.c auth/ops.h auth/origin.c auth/origin.h \
 	auth/recent.c auth/recent.h auth/recent_rate.c auth/recent_rate.h \
 	auth/recent_tell.c auth/recent_tell.h auth/paths.c auth/paths.h \
 	auth/pace.c auth/pace.h auth/policy.c auth/policy.h auth/rekey.c auth/rekey.h auth/sasl.c \

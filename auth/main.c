@@ -18,6 +18,7 @@
 #include "auth/hint.h"
 #include "auth/keys.h"
 #include "auth/notice.h"
+#include "auth/notify.h"
 #include "auth/ops.h"
 #include "auth/origin.h"
 #include "auth/quota.h"
@@ -30,6 +31,7 @@
 #include "lib/child.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/proc.h"
 
 #define CORE_QUEUE_MAX		512u	/* password checks that wait */
 #define CORE_UPKEEP_MAX		64u
@@ -53,6 +55,7 @@ struct core_main {
 	int			 count_result;
 	int64_t			 count_due_ms;
 	struct timer		 tick;
+	struct notify		*notify;
 	uid_t			 uids[ROLE__COUNT];
 };
 
@@ -223,6 +226,14 @@ core_prepare(void *ctx, struct conf *next, struct err *reterr)
 	return saslx_probe(next, reterr);
 }
 
+/* The socket of notify_socket, if there is one: the parent's, so that feeders
+ * find it while we are started anew. */
+static int
+core_notify_fd(struct core_main *c)
+{
+	return child_socket(c->child, CONF_NOTIFY_NAME, PROC_TCP);
+}
+
 static void
 core_commit(void *ctx)
 {
@@ -237,6 +248,8 @@ core_commit(void *ctx)
 	    (uint32_t)c->core.conf->scram_iterations);
 	atomic_store(&c->core.token_keep_s, c->core.conf->token_keep_s);
 	recent_set_conf(c->core.recent, c->core.conf);
+	if (notify_listen(c->notify, core_notify_fd(c)) != 0)
+		LOG_EV(LOG_ERR, "notify.fail", NULL, KV_T("why", "no memory"));
 }
 
 static void
@@ -352,6 +365,10 @@ core_serve(struct core_main *c, struct err *reterr)
 				return err_set(reterr, ERR_NOMEM, "no memory");
 		}
 	}
+	c->notify = notify_new(&c->core);
+	if (c->notify == NULL ||
+	    notify_listen(c->notify, core_notify_fd(c)) != 0)
+		return err_set(reterr, ERR_NOMEM, "no memory");
 	return 0;
 }
 
@@ -363,6 +380,7 @@ core_end(struct core_main *c)
 
 	timer_free(&c->tick);
 	timer_free(&c->fair);
+	notify_free(c->notify);
 	fair_stop(core->fair);
 	pool_free(core->pool);
 	rekey_free(core->rekey);

@@ -70,6 +70,7 @@ enum conf_sender_policy { SENDER_REJECT, SENDER_ADD, SENDER_LOG };
 #define CONF_LISTENERS_MAX	(CONF_LISTENER__COUNT + CONF_SECTIONS_MAX)
 
 #define CONF_LMTP_NAME		"lmtp"	/* of lmtp_listen among listeners */
+#define CONF_NOTIFY_NAME	"notify"	/* of notify_socket, authd's only */
 #define CONF_UID_NAMED		UINT32_MAX	/* not looked up yet */
 
 struct conf_uids {
@@ -154,6 +155,8 @@ struct conf {
 	uint64_t	 grant_ttl_s;
 	struct conf_nets grant_exclude;
 	uint64_t	 grant_ipv6_prefix;	/* bits, 56 to 128 */
+	char		*notify_socket;		/* its path, or NULL */
+	struct conf_uids notify_uids;
 	int64_t		 grant_sunset_s;	/* 0: grants go on */
 	struct conf_brownout *brownouts;
 	size_t		 n_brownouts;
@@ -313,6 +316,8 @@ bool	conf_listener_takes_xclient(const struct conf *c, size_t l,
 
 /* A process of this user may hand in mail for local users by LMTP. */
 bool	conf_lmtp_takes(const struct conf *c, uint32_t uid);
+/* A process of this user may tell of logins. */
+bool	conf_notify_takes(const struct conf *c, uint32_t uid);
 /* What may be used to log in at a listener: bits of enum conf_mech. */
 uint32_t conf_mechanisms(const struct conf *c, size_t l);
 /* "SCRAM-SHA-256" and so on. */

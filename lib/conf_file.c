@@ -316,28 +316,28 @@ conf_file_places(const struct conf_args *args, char *file, char *base,
 	return 0;
 }
 
-/* The names in lmtp_peers become numbers, which need no looking up. */
+/* The names in a list of users become numbers, which need no looking up. */
 static int
-conf_file_users(struct conf *c, struct err *reterr)
+conf_file_users(struct conf *c, const char *key, struct conf_uids *u,
+    struct err *reterr)
 {
-	const struct conf_value *v =
-	    &c->values->key[conf_key_find("lmtp_peers")];
+	const struct conf_value *v = &c->values->key[conf_key_find(key)];
 
-	for (size_t i = 0; i < c->lmtp_peers.n; i++) {
+	for (size_t i = 0; i < u->n; i++) {
 		const struct passwd *pw;
 		char *number = NULL;
 
-		if (c->lmtp_peers.v[i] != CONF_UID_NAMED)
+		if (u->v[i] != CONF_UID_NAMED)
 			continue;
 		if ((pw = getpwnam(v->v[i])) == NULL)
-			return err_set(reterr, ERR_CONFIG, "%s: lmtp_peers: "
-			    "there is no user %s", v->origin, v->v[i]);
+			return err_set(reterr, ERR_CONFIG, "%s: %s: there is "
+			    "no user %s", v->origin, key, v->v[i]);
 		if (asprintf(&number, "%u", (unsigned int)pw->pw_uid) < 0)
 			return err_set(reterr, ERR_NOMEM,
 			    "configuration: no memory");
 		free(v->v[i]);
 		v->v[i] = number;
-		c->lmtp_peers.v[i] = pw->pw_uid;
+		u->v[i] = pw->pw_uid;
 	}
 	return 0;
 }
@@ -366,7 +366,9 @@ conf_load(const struct conf_args *args, struct conf **ret, struct err *reterr)
 	if (r == 0)
 		r = conf_complete(c, file, reterr);
 	if (r == 0)
-		r = conf_file_users(c, reterr);
+		r = conf_file_users(c, "lmtp_peers", &c->lmtp_peers, reterr);
+	if (r == 0)
+		r = conf_file_users(c, "notify_uids", &c->notify_uids, reterr);
 	if (r != 0) {
 		conf_unref(c);
 		return r;

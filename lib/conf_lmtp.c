@@ -1,6 +1,7 @@
 /*
- * conf_lmtp.c - the keys lmtp_*: the UNIX socket on which mail for local users is
- * taken, and who may connect to it. Linked into every process.
+ * conf_lmtp.c - the keys lmtp_* and notify_*: the UNIX sockets on which mail for
+ * local users and word of logins are taken, and who may connect to them. Linked
+ * into every process.
  */
 #include "lib/conf_private.h"
 
@@ -14,20 +15,37 @@
 #define CONF_UNIX	"unix:"
 
 static int
-conf_parse_unix(void *field, const struct conf_key *k, char *const *v,
-    size_t n)
+conf_take_socket(void *field, const char *path)
 {
 	char **p = field;
 
+	if (path[0] != '/' ||
+	    strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return ERR_FORMAT;
+	*p = strdup(path);
+	return *p == NULL ? ERR_NOMEM : 0;
+}
+
+static int
+conf_parse_socket(void *field, const struct conf_key *k, char *const *v,
+    size_t n)
+{
 	(void)k;
 	if (n == 1 && v[0][0] == '\0')
 		return 0;
-	if (n != 1 || strncmp(v[0], CONF_UNIX "/", sizeof(CONF_UNIX)) != 0 ||
-	    strlen(v[0]) - strlen(CONF_UNIX) >=
-	    sizeof(((struct sockaddr_un *)NULL)->sun_path))
+	return n == 1 ? conf_take_socket(field, v[0]) : ERR_FORMAT;
+}
+
+static int
+conf_parse_unix(void *field, const struct conf_key *k, char *const *v,
+    size_t n)
+{
+	(void)k;
+	if (n == 1 && v[0][0] == '\0')
+		return 0;
+	if (n != 1 || strncmp(v[0], CONF_UNIX, strlen(CONF_UNIX)) != 0)
 		return ERR_FORMAT;
-	*p = strdup(v[0] + strlen(CONF_UNIX));
-	return *p == NULL ? ERR_NOMEM : 0;
+	return conf_take_socket(field, v[0] + strlen(CONF_UNIX));
 }
 
 static void
@@ -80,14 +98,28 @@ conf_clear_uids(void *field)
 
 const struct conf_type conf_unix = { conf_parse_unix, conf_clear_unix, false,
 	false, "unix:/path of at most 107 octets" },
+conf_socket = { conf_parse_socket, conf_clear_unix, false, false,
+	"/path of at most 107 octets" },
 conf_uids = { conf_parse_uids, conf_clear_uids, true, false,
 	"at most 16 users or their numbers" };
+
+static bool
+conf_uids_have(const struct conf_uids *u, uint32_t uid)
+{
+	for (size_t i = 0; i < u->n; i++)
+		if (u->v[i] == uid && uid != CONF_UID_NAMED)
+			return true;
+	return false;
+}
 
 bool
 conf_lmtp_takes(const struct conf *c, uint32_t uid)
 {
-	for (size_t i = 0; i < c->lmtp_peers.n; i++)
-		if (c->lmtp_peers.v[i] == uid && uid != CONF_UID_NAMED)
-			return true;
-	return false;
+	return conf_uids_have(&c->lmtp_peers, uid);
+}
+
+bool
+conf_notify_takes(const struct conf *c, uint32_t uid)
+{
+	return conf_uids_have(&c->notify_uids, uid);
 }

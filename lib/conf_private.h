@@ -57,7 +57,8 @@ extern const struct conf_type conf_hostname, conf_domains, conf_hostport,
     conf_duration, conf_size, conf_number, conf_policy, conf_user, conf_text,
     conf_mechs, conf_bool, conf_domain, conf_separators, conf_senders,
     conf_fields, conf_word, conf_route_domains, conf_route_hosts, conf_section,
-    conf_unix, conf_uids, conf_when;
+    conf_unix, conf_socket,
+    conf_uids, conf_when;
 
 extern const struct conf_key conf_keys[];	/* ends with a NULL name */
 #define CONF_NO_KEY ((size_t)-1)

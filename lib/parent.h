@@ -26,16 +26,18 @@ struct parent_child {
 	enum priv_role	 role;
 	int		 one_a_core;	/* else a single one */
 	int		 serves_tcp;	/* gets the listeners' descriptors */
+	int		 serves_unix;	/* gets them, and no table of sessions */
 };
 
-enum { PARENT_NOTHING, PARENT_SUBMISSION, PARENT_POP };
+enum { PARENT_NOTIFY, PARENT_SUBMISSION, PARENT_POP };
 
 struct parent_program {
 	const char	*name;		/* "authd", "submitd", "popd" */
 	const struct parent_child *children;
 	size_t		 n_children;
-	int		 serves;	/* PARENT_SUBMISSION, PARENT_POP: whose
-					 * listeners it binds */
+	int		 serves;	/* PARENT_NOTIFY, PARENT_SUBMISSION,
+					 * PARENT_POP: whose listeners it
+					 * binds */
 	const struct parent_socket *sockets;
 	size_t		 n_sockets;
 	int		 needs_tls;	/* its children get certificates */

@@ -251,7 +251,7 @@ parent_take_listener(const struct conf *conf, const char *name,
 	l->fd = parent_find_listener(have, l);
 	l->is_new = l->fd < 0;
 	if (l->is_new)
-		l->fd = l->path[0] != '\0' ? parent_bind_lmtp(conf, reterr) :
+		l->fd = l->path[0] != '\0' ? parent_bind_unix(conf, l, reterr) :
 		    parent_bind_one(&l->wanted, reterr);
 	if (l->fd < 0)
 		return l->fd;
@@ -282,6 +282,22 @@ parent_bind_listener(const struct conf *conf, size_t number,
 	return 0;
 }
 
+/* `path` NULL: it is not configured. */
+static int
+parent_bind_path(const struct conf *conf, const char *name, const char *path,
+    const struct parent_listeners *have, struct parent_listeners *ret,
+    struct err *reterr)
+{
+	if (path == NULL)
+		return 0;
+	if (ret->n >= PARENT_LISTENERS_MAX)
+		return err_set(reterr, ERR_CONFIG, "more than %d listeners",
+		    PARENT_LISTENERS_MAX);
+	ret->v[ret->n] = (struct parent_listener){ .is_new = false };
+	str_copy(ret->v[ret->n].path, sizeof ret->v[0].path, path);
+	return parent_take_listener(conf, name, have, ret, reterr);
+}
+
 static int
 parent_bind_all(struct parent *p, const struct conf *conf,
     const struct parent_listeners *have, struct parent_listeners *ret,
@@ -289,21 +305,17 @@ parent_bind_all(struct parent *p, const struct conf *conf,
 {
 	int r = 0;
 
-	for (size_t l = 0; p->prog->serves != PARENT_NOTHING &&
-	    l < conf_listener_count(conf) && r == 0; l++)
+	if (p->prog->serves == PARENT_NOTIFY)
+		return parent_bind_path(conf, CONF_NOTIFY_NAME,
+		    conf->notify_socket, have, ret, reterr);
+	for (size_t l = 0; l < conf_listener_count(conf) && r == 0; l++)
 		if (conf_listener_is_pop(conf, l) ==
 		    (p->prog->serves == PARENT_POP))
 			r = parent_bind_listener(conf, l, have, ret, reterr);
-	if (r != 0 || p->prog->serves != PARENT_SUBMISSION ||
-	    conf->lmtp_listen == NULL)
-		return r;
-	if (ret->n >= PARENT_LISTENERS_MAX)
-		return err_set(reterr, ERR_CONFIG, "more than %d listeners",
-		    PARENT_LISTENERS_MAX);
-	ret->v[ret->n] = (struct parent_listener){ .is_new = false };
-	str_copy(ret->v[ret->n].path, sizeof ret->v[0].path,
-	    conf->lmtp_listen);
-	return parent_take_listener(conf, CONF_LMTP_NAME, have, ret, reterr);
+	if (r == 0 && p->prog->serves == PARENT_SUBMISSION)
+		r = parent_bind_path(conf, CONF_LMTP_NAME, conf->lmtp_listen,
+		    have, ret, reterr);
+	return r;
 }
 
 int

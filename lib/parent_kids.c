@@ -104,7 +104,8 @@ kid_feed(struct kid *k, const struct conf *conf,
 	close(fd);
 	if (log_fd() >= 0)
 		kid_tell(k, PROC_LOG, log_fd());
-	for (size_t i = 0; k->kind->serves_tcp && i < ls->n; i++)
+	for (size_t i = 0; (k->kind->serves_tcp || k->kind->serves_unix) &&
+	    i < ls->n; i++)
 		kid_tell_fd(k, ls->v[i].name, PROC_TCP,
 		    ls->v[i].implicit_tls, ls->v[i].fd);
 	for (size_t i = 0; all && i < prog->n_sockets; i++)

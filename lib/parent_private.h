@@ -99,9 +99,10 @@ int	parent_bind(struct parent *p, const struct conf *conf,
 	    struct err *reterr);
 void	parent_log_listeners(const struct parent_listeners *l, bool only_new);
 
-/* parent_lmtp.c: the socket of lmtp_listen. The descriptor, or an error code
+/* parent_unix.c: a listener that has a path. The descriptor, or an error code
  * with its text; what lies there of an earlier one is replaced. */
-int	parent_bind_lmtp(const struct conf *conf, struct err *reterr);
+int	parent_bind_unix(const struct conf *conf,
+	    const struct parent_listener *l, struct err *reterr);
 
 /* parent_table.c */
 unsigned int parent_workers(const struct parent *p);

@@ -28,3 +28,4 @@ include tests/unit/guess.mk
 include tests/unit/telling.mk
 include tests/unit/quota.mk
 include tests/unit/recent.mk
+include tests/unit/notify.mk

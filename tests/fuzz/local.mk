@@ -24,3 +24,4 @@ include tests/fuzz/manifest.mk
 include tests/fuzz/spool.mk
 include tests/fuzz/verify.mk
 include tests/fuzz/import.mk
+include tests/fuzz/notify.mk
