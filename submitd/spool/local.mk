@@ -19,7 +19,8 @@ submitd_spool_libstore_a_SOURCES = \
 # The process but for its main, for tests
 noinst_LIBRARIES += submitd/spool/libspool.a
 submitd_spool_libspool_a_SOURCES = submitd/spool/spool.h \
-	submitd/spool/txn.c submitd/spool/sender.c \
+	submitd/spool/txn.c submitd/spool/txn_get.c \
+	submitd/spool/txn_private.h submitd/spool/sender.c \
 	submitd/spool/queue.c submitd/spool/queue.h \
 	submitd/spool/flush.c submitd/spool/flush.h \
 	submitd/spool/users.c submitd/spool/limit.c \

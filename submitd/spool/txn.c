@@ -13,79 +13,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "submitd/spool/client.h"
-#include "submitd/spool/spool.h"
+#include "submitd/spool/txn_private.h"
 
 #include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/conf_route.h"
 #include "lib/mailbox.h"
-#include "lib/xtext.h"
-#include "submitd/spool/header.h"
 #include "submitd/spool/protocol.h"
-#include "submitd/spool/wishes.h"
 
 #define TXN_WRITE_MIN 65536u	/* less is written when the message is whole */
-
-/*
- *	RCPTS -> ASKING		the last recipient came
- *	ASKING -> OPEN		authd took the ticket: BEGIN is answered
- *	OPEN -> CHECKING	COMMIT came: authd is asked again
- *	CHECKING -> CHECKED	it still holds; a write is awaited
- *	CHECKED -> FLUSHING	the flush has it now: too late to give it up
- *	any but FLUSHING -> DEAD given up while a job held it; it frees it
- */
-enum txn_state {
-	TXN_RCPTS,
-	TXN_ASKING,
-	TXN_OPEN,
-	TXN_CHECKING,
-	TXN_CHECKED,
-	TXN_FLUSHING,
-	TXN_DEAD,
-};
-
-struct txn {
-	struct spool		*sp;
-	struct txn_peer		*peer;		/* NULL: nobody wants to hear */
-	enum txn_state		 state;
-	enum spoolc_verdict	 verdict;	/* not OK: no data are kept */
-	uint32_t		 slot;
-	uint32_t		 begin;		/* id of BEGIN */
-	uint32_t		 commit;	/* id of COMMIT */
-	uint32_t		 auth_call;	/* 0: none is open */
-	struct authc_blob	 ticket;
-	uint32_t		 reservation;	/* of what its user may send */
-	char			 limit[SPOOLC_TEXT_MAX + 1];	/* or "" */
-	struct envelope		 env;
-	size_t			 rcpts_want;
-	size_t			 rcpts_room;
-	uint64_t		 announced;	/* by SIZE */
-	uint64_t		 size_limit;	/* its user's; 0: none */
-	uint64_t		 octets;	/* that came */
-	uint64_t		 written;	/* of them, by write jobs */
-	uint64_t		 reserved;	/* our part of sp->reserved */
-	struct limit_share	 share;		/* and of its user's */
-	uint32_t		 unacked;
-	struct header_scan	 scan;
-	struct buf		 in;		/* not yet written */
-	struct buf		 out;		/* the write job's */
-	bool			 writing;
-	struct store_file	*file;
-	struct queue_msg	*msg;		/* ready before it is needed */
-	struct store_op		 op;
-	int			 r;		/* of the write job */
-	struct err		 err;
-};
-
-struct txn_peer {
-	TAILQ_ENTRY(txn_peer)	 link;
-	struct spool		*sp;
-	struct ipc		*ipc;
-	size_t			 n;
-	struct txn		*slots[SPOOL_SLOTS];
-};
 
 /* --------------------------------------------------------------- the end -- */
 
@@ -101,6 +38,7 @@ txn_free(struct txn *t)
 	buf_free(&t->in);
 	buf_free(&t->out);
 	explicit_bzero(&t->ticket, sizeof(t->ticket));
+	free(t->origin);
 	free(t);
 }
 
@@ -124,6 +62,7 @@ static void
 txn_end(struct txn *t)
 {
 	if (t->peer != NULL) {
+		txn_hold_end(t);
 		t->peer->slots[t->slot] = NULL;
 		t->peer->n--;
 		t->peer = NULL;
@@ -429,7 +368,7 @@ txn_ask_auth(struct txn *t, enum authp_phase phase, authc_fn *fn)
 		.ticket = t->ticket.data,
 		.ticket_len = t->ticket.len,
 		.sender = t->env.sender,
-		.recipients = (uint32_t)t->env.n_rcpts,
+		.recipients = (uint32_t)t->rcpts_want,
 		.octets = phase == AUTHP_BEGIN ? t->announced : t->octets,
 		.reservation = t->reservation,
 	};
@@ -461,15 +400,11 @@ txn_committable(void *ctx, const struct authc_reply *r)
 
 /* ------------------------------------------------------------------ begin -- */
 
-/* Takes authd's word over into the envelope, and makes the file's front. */
+/* Takes authd's word over into the envelope. */
 static int
-txn_make(struct txn *t, const struct authc_reply *r)
+txn_take_word(struct txn *t, const struct authc_reply *r)
 {
-	char top[HEADER_RECEIVED_SIZE];
-	int n;
-
-	str_id(t->env.id);
-	t->env.arrived_s = clock_now_s();
+	txn_hold_ticketed(t);
 	t->env.kind = (uint8_t)r->kind;
 	t->env.foreign = r->foreign;
 	t->env.user = strdup(r->user);
@@ -477,11 +412,23 @@ txn_make(struct txn *t, const struct authc_reply *r)
 	t->env.tls = strdup(r->tls);
 	t->env.mech = strdup(r->mech);
 	t->env.sid = strdup(r->sid);
-	if (t->env.user == NULL || t->env.peer == NULL ||
-	    t->env.tls == NULL || t->env.mech == NULL || t->env.sid == NULL)
-		return ERR_NOMEM;
-	n = header_received(&t->env, t->sp->conf->hostname, r->origin, top,
-	    sizeof(top));
+	t->origin = r->origin[0] == '\0' ? NULL : strdup(r->origin);
+	return t->env.user == NULL || t->env.peer == NULL ||
+	    t->env.tls == NULL || t->env.mech == NULL || t->env.sid == NULL ||
+	    (t->origin == NULL && r->origin[0] != '\0') ? ERR_NOMEM : 0;
+}
+
+/* Makes the file's front. */
+static int
+txn_make(struct txn *t)
+{
+	char top[HEADER_RECEIVED_SIZE];
+	int n;
+
+	str_id(t->env.id);
+	t->env.arrived_s = clock_now_s();
+	n = header_received(&t->env, t->sp->conf->hostname,
+	    t->origin == NULL ? "" : t->origin, top, sizeof(top));
 	if (n < 0)
 		return n;
 	return store_file_new(&t->env, top, (size_t)n, &t->file);
@@ -502,13 +449,30 @@ txn_is_for_here(const struct txn *t)
 }
 
 static enum spoolc_verdict
-txn_check_received(const struct txn *t, const struct authc_reply *r)
+txn_check_received(const struct txn *t)
 {
-	if (r->kind != AUTHP_KIND_RECEIVE || txn_is_for_here(t))
+	if (t->env.kind != AUTHP_KIND_RECEIVE || txn_is_for_here(t))
 		return SPOOLC_OK;
-	LOG_EV(LOG_ERR, "spool.fault", r->sid, KV_T("why",
+	LOG_EV(LOG_ERR, "spool.fault", t->env.sid, KV_T("why",
 	    "mail by LMTP was to be relayed"));
 	return SPOOLC_VOID;
+}
+
+/* The ticket holds and all recipients are here. */
+static void
+txn_open(struct txn *t)
+{
+	enum spoolc_verdict v = txn_check_received(t);
+
+	if (v == SPOOLC_OK && txn_make(t) != 0)
+		v = SPOOLC_TEMP;
+	if (v != SPOOLC_OK) {
+		txn_refuse(t, v);
+		return;
+	}
+	t->state = TXN_OPEN;
+	txn_reply(t, SPOOL_BEGIN, t->begin, SPOOLC_OK);
+	txn_write(t);
 }
 
 static void
@@ -520,22 +484,17 @@ txn_begun(void *ctx, const struct authc_reply *r)
 	t->auth_call = 0;
 	t->reservation = r->reservation;
 	t->size_limit = r->size_limit;
-	if (v == SPOOLC_OK)
-		v = txn_check_received(t, r);
 	if (v == SPOOLC_OK && t->announced > txn_size_limit(t))
 		v = SPOOLC_TOOBIG;
 	if (v == SPOOLC_OK)
 		v = limit_begin(t->sp, &t->share, r->user, t->announced,
 		    t->limit);
-	if (v == SPOOLC_OK && txn_make(t, r) != 0)
+	if (v == SPOOLC_OK && txn_take_word(t, r) != 0)
 		v = SPOOLC_TEMP;
-	if (v != SPOOLC_OK) {
+	if (v != SPOOLC_OK)
 		txn_refuse(t, v);
-		return;
-	}
-	t->state = TXN_OPEN;
-	txn_reply(t, SPOOL_BEGIN, t->begin, SPOOLC_OK);
-	txn_write(t);
+	else if (t->state == TXN_ASKING)
+		txn_open(t);
 }
 
 static enum spoolc_verdict
@@ -548,13 +507,14 @@ txn_may_begin(struct txn *t)
 	return txn_space(t->sp) != 0 ? SPOOLC_NOSPACE : SPOOLC_OK;
 }
 
-/* All recipients are here. */
+/* The ticket first, before all recipients are here. */
 static void
 txn_ask(struct txn *t)
 {
 	enum spoolc_verdict v;
 
-	t->state = TXN_ASKING;
+	if (t->env.n_rcpts == t->rcpts_want)
+		t->state = TXN_ASKING;
 	txn_reserve(t);
 	if ((v = txn_may_begin(t)) == SPOOLC_OK)
 		v = txn_ask_auth(t, AUTHP_BEGIN, txn_begun);
@@ -564,117 +524,19 @@ txn_ask(struct txn *t)
 
 /* --------------------------------------------------------------- messages -- */
 
-/* What a session that follows the rules would never have taken. */
-static bool
-txn_address_ok(const struct txn *t, const char *s, bool rcpt)
-{
-	struct mailbox box;
-
-	if (mailbox_parse(s, strlen(s), &box) == 0)
-		return !box.utf8 || t->env.smtputf8;
-	return rcpt ? str_ieq(s, "postmaster") : s[0] == '\0';
-}
-
-/* Room for all recipients is made when the first has asked for something. */
+/* Not 0: the peer is dropped, and the txn with it. */
 static int
-txn_get_dsn(struct txn *t, struct msg_in *m, size_t i)
+txn_got(struct txn *t, int r)
 {
-	struct envelope *e = &t->env;
-	char text[SPOOL_ORCPT_MAX + 1];
-	const char *orcpt;
-	uint8_t notify;
-
-	msg_get_u8(m, &notify);
-	msg_get_str(m, &orcpt, SPOOL_ORCPT_MAX);
-	if (m->error != 0 || notify > SPOOL_NOTIFY__ALL ||
-	    ((notify & SPOOL_NOTIFY_NEVER) && notify != SPOOL_NOTIFY_NEVER) ||
-	    xtext_decode(text, sizeof(text), orcpt, strlen(orcpt)) < 0)
-		return ERR_FORMAT;
-	if (notify == 0 && orcpt[0] == '\0')
-		return 0;
-	if (e->dsn == NULL &&
-	    (e->dsn = calloc(t->rcpts_want, sizeof(*e->dsn))) == NULL)
-		return ERR_NOMEM;
-	e->dsn[i].notify = notify;
-	return orcpt[0] != '\0' &&
-	    (e->dsn[i].orcpt = strdup(orcpt)) == NULL ? ERR_NOMEM : 0;
-}
-
-static int
-txn_get_rcpts(struct txn *t, struct msg_in *m)
-{
-	uint16_t n;
-	int r;
-
-	if (msg_get_u16(m, &n) != 0 || n == 0 ||
-	    n > t->rcpts_want - t->env.n_rcpts)
-		return ERR_FORMAT;
-	while (n-- > 0) {
-		const char *address;
-		char *copy;
-
-		if (msg_get_str(m, &address, SPOOL_ADDRESS_MAX) != 0 ||
-		    !txn_address_ok(t, address, true))
-			return ERR_FORMAT;
-		if (t->env.n_rcpts == t->rcpts_room) {
-			size_t room = 2 * t->rcpts_room + 4;
-			char **grown = realloc(t->env.rcpts,
-			    room * sizeof(*grown));
-
-			if (grown == NULL)
-				return ERR_NOMEM;
-			t->env.rcpts = grown;
-			t->rcpts_room = room;
-		}
-		if ((copy = strdup(address)) == NULL)
-			return ERR_NOMEM;
-		t->env.rcpts[t->env.n_rcpts++] = copy;
-		if ((r = txn_get_dsn(t, m, t->env.n_rcpts - 1)) != 0)
-			return r;
-	}
-	return 0;
-}
-
-/* Reads BEGIN into a new txn. On failure the caller ends it. */
-static int
-txn_get_begin(struct txn *t, struct msg_in *m)
-{
-	const char *sender, *helo, *envid;
-	const void *ticket;
-	uint32_t n_rcpts;
-	uint8_t eightbit, smtputf8;
-	char text[SPOOL_ENVID_MAX + 1];
-	int r;
-
-	msg_get_blob(m, &ticket, &t->ticket.len, AUTHP_TICKET_MAX);
-	msg_get_str(m, &sender, SPOOL_ADDRESS_MAX);
-	msg_get_str(m, &helo, SPOOL_HELO_MAX);
-	msg_get_u64(m, &t->announced);
-	msg_get_u8(m, &eightbit);
-	msg_get_u8(m, &smtputf8);
-	msg_get_u8(m, &t->env.ret);
-	msg_get_str(m, &envid, SPOOL_ENVID_MAX);
-	if (spool_wishes_get(m, &t->env.wishes) != 0 ||
-	    msg_get_u32(m, &n_rcpts) != 0 || n_rcpts == 0 ||
-	    n_rcpts > SPOOL_RCPTS_MAX || eightbit > 1 || smtputf8 > 1 ||
-	    t->env.ret > SPOOL_RET_HDRS ||
-	    xtext_decode(text, sizeof(text), envid, strlen(envid)) < 0)
-		return ERR_FORMAT;
-	t->env.smtputf8 = smtputf8 != 0;
-	if (!txn_address_ok(t, sender, false))
-		return ERR_FORMAT;
-	memcpy(t->ticket.data, ticket, t->ticket.len);
-	t->env.eightbit = eightbit != 0;
-	t->rcpts_want = n_rcpts;
-	t->env.sender = strdup(sender);
-	t->env.helo = strdup(helo);
-	t->env.envid = strdup(envid);
-	if (t->env.sender == NULL || t->env.helo == NULL ||
-	    t->env.envid == NULL)
-		return ERR_NOMEM;
-	if ((r = txn_get_rcpts(t, m)) != 0)
+	if (r != ERR_LIMIT)
 		return r;
-	return msg_get_end(m);
+	if (!t->peer->complained)
+		LOG_EV(LOG_WARNING, "spool.fault", NULL, KV_A("op", "begin"),
+		    KV_U("recipients", t->rcpts_want), KV_T("why",
+		    "a submitd-smtp has too many recipients at a time"));
+	t->peer->complained = true;
+	txn_refuse(t, SPOOLC_TEMP);
+	return 0;
 }
 
 static int
@@ -697,11 +559,9 @@ txn_on_begin(struct txn_peer *p, struct msg_in *m, uint32_t slot)
 	p->slots[slot] = t;
 	p->n++;
 	p->sp->n_txns++;
-	if ((r = txn_get_begin(t, m)) != 0)
-		return r;	/* the peer is dropped, and this with it */
-	if (t->env.n_rcpts == t->rcpts_want)
+	if ((r = txn_get_begin(t, m)) == 0)
 		txn_ask(t);
-	return 0;
+	return txn_got(t, r);
 }
 
 static int
@@ -712,9 +572,13 @@ txn_on_rcpts(struct txn *t, struct msg_in *m)
 	if (t->state != TXN_RCPTS)
 		return ERR_FORMAT;
 	if ((r = txn_get_rcpts(t, m)) != 0 || (r = msg_get_end(m)) != 0)
-		return r;
-	if (t->env.n_rcpts == t->rcpts_want)
-		txn_ask(t);
+		return txn_got(t, r);
+	if (t->env.n_rcpts < t->rcpts_want)
+		return 0;
+	if (t->ticketed)
+		txn_open(t);
+	else
+		t->state = TXN_ASKING;
 	return 0;
 }
 
@@ -728,6 +592,8 @@ txn_on_data(struct txn *t, struct msg_in *m)
 	    msg_get_end(m) != 0 || t->state > TXN_OPEN ||
 	    t->unacked + len > SPOOL_WINDOW)
 		return ERR_FORMAT;
+	if (!t->ticketed && txn_hold(t, len) != 0)
+		return txn_got(t, ERR_LIMIT);
 	t->unacked += (uint32_t)len;
 	txn_take(t, p, len);
 	return 0;

@@ -19,7 +19,8 @@
 static char root[200];
 struct conf conf = { .hostname = (char[]){ "mx.example.org" },
 	.message_size_limit = 8 * 1024 * 1024, .spool_min_free = 1,
-	.received_limit = 100, .spool_user_messages = 10000000 };
+	.received_limit = 100, .spool_user_messages = 10000000,
+	.recipient_limit = 10000 };
 uint32_t segment_octets = 256 * 1024;
 struct loop *loop;
 struct spool *sp;

@@ -548,6 +548,78 @@ test_report_limits(void **state)
 	spool_end();
 }
 
+static unsigned int begun_ok, begun_temp;
+
+static void
+on_begun(void *ctx, enum spoolc_verdict v, const char *id)
+{
+	(void)id;
+	begun_ok += v == SPOOLC_OK;
+	begun_temp += v == SPOOLC_TEMP;
+	if (v != SPOOLC_OK)
+		*(struct spoolc_txn **)ctx = NULL;
+	called();
+}
+
+/* A taken-over submitd-smtp opens what it can, with all that can be in it. */
+static void
+test_recipients(void **state)
+{
+	enum { RCPTS = 10000, OPEN = 30 };
+	struct put p = { .ticket = "00", .body = BODY };
+	const char **rcpts = calloc(RCPTS + 1, sizeof(*rcpts));
+	struct spoolc_envelope env = { .sender = "a@example.org",
+		.rcpts = rcpts, .n_rcpts = RCPTS, .helo = "" };
+	struct spoolc_txn *open[OPEN];
+	char address[255];
+	size_t n;
+
+	(void)state;
+	memset(address, 'a', 254);
+	memset(address + 64, '@', 1);
+	for (size_t i = 65; i < 254; i++)
+		address[i] = i % 60 == 0 ? '.' : 'b';
+	address[254] = '\0';
+	for (size_t i = 0; i <= RCPTS; i++)
+		rcpts[i] = address;
+	spool_begin();
+	client_begin();
+	/* In more packets than one; refused before all of them are there. */
+	p.rcpts = rcpts;
+	p.n_rcpts = RCPTS;
+	put_one(&p);
+	assert_int_equal(p.verdict, SPOOLC_OK);
+	p.ticket = "60";
+	put_one(&p);
+	assert_int_equal(p.verdict, SPOOLC_VOID);
+	p.ticket = "00";
+	p.n_rcpts = RCPTS + 1;
+	put_one(&p);
+	assert_int_equal(p.verdict, SPOOLC_TEMP);
+	/* So much and no more for one submitd-smtp, which stays connected. */
+	env.ticket = "00";
+	env.ticket_len = 2;
+	for (n = 0; n < OPEN && begun_temp == 0; n++) {
+		/* What was refused may still be on its way. */
+		while ((open[n] = spoolc_begin(client, &env, on_begun, NULL,
+		    &open[n])) == NULL)
+			wait_ms(1);
+		wait_for(1);
+	}
+	assert_int_equal(begun_ok + 1, n);
+	assert_in_range(begun_ok, 5, 20);
+	while (n-- > 0)
+		spoolc_abort(open[n]);
+	while (sp->n_txns > 0)
+		wait_ms(1);
+	wait_ms(100);
+	p.n_rcpts = RCPTS;
+	put_one(&p);
+	assert_int_equal(p.verdict, SPOOLC_OK);
+	free(rcpts);
+	spool_end();
+}
+
 /* UTF-8 without SMTPUTF8 is a worker's lie. */
 static void
 test_utf8_unsaid(void **state)
@@ -756,6 +828,8 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_report_limits,
 		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_report_limits,
+		    fake_setup, fake_clean),
+		cmocka_unit_test_setup_teardown(test_recipients,
 		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_user_limit,
 		    fake_setup, fake_clean),
