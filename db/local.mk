@@ -22,3 +22,4 @@ db_submitctl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 db_submitctl_LDADD = $(PARENT_LIBS)
 include db/import.mk
 include db/recent.mk
+include db/maildrop.mk

@@ -138,6 +138,13 @@ const struct ctl_cmd ctl_cmds[] = {
 	  0, CTL_ARGS_MAX, CTL_QUEUE_WHICH | CTL_ALL, ctl_queue_flush },
 	{ "queue delete", "ID...|ALL", "remove messages, without a bounce",
 	  0, CTL_ARGS_MAX, CTL_QUEUE_WHICH | CTL_ALL, ctl_queue_delete },
+	{ "maildrop import-uidl", "USER...|--all",
+	  "take over the UIDLs of Dovecot or Courier, so that nothing is fetched "
+	  "twice", 0, CTL_ARGS_MAX, CTL_ALL | CTL_CHECK | CTL_FORMAT | CTL_FORCE,
+	  ctl_maildrop_import_uidl },
+	{ "maildrop uidl-diff", "OLD-LIST USER",
+	  "has a mailbox the UIDLs that this list has? exits 0 or 1", 2, 2, 0,
+	  ctl_maildrop_uidl_diff },
 	{ "db check", "", "verify the database, while it is in use; exits 0 "
 	  "or 1", 0, 0, 0, ctl_db_check },
 	{ "db backup", "FOLDER", "a copy of the database and its keys, while "
@@ -212,13 +219,16 @@ ctl_help_options(FILE *to)
 	    "  -A MECHANISM      of auth test: PLAIN, SCRAM-SHA-256, ...\n"
 	    "  -x rip=ADDRESS    of auth test: where the login comes from\n"
 	    "  -n, -d            of config show: what was changed, the defaults\n"
-	    "  --check           of user import: only say what would be done\n"
+	    "  --check           of imports: only say what would be done\n"
 	    "  --update          change users who are there and differ\n"
 	    "  --replace         also disable users who are not in the file,\n"
 	    "  --max-missing N   but not more than N, or N% of all (5%)\n"
-	    "  --format F        passwd-file, json, htpasswd or sasldb2\n"
+	    "  --format F        passwd-file, json, htpasswd or sasldb2; of UIDLs\n"
+	    "                    dovecot, dovecot:POP3_UIDL_FORMAT or courier\n"
 	    "  --domain DOMAIN   of names that have none\n"
-	    "  --force           of user export: to a terminal too\n"
+	    "  --force           of user export: to a terminal too; of "
+	    "import-uidl: also\n"
+	    "                    what popd has shown under other UIDLs\n"
 	    "  --scheme S        of user hash: SCRAM-SHA-256, SCRAM-SHA-1\n"
 	    "  --version         which submitd this belongs to\n"
 	    "USER is a full address; a bare name is one in default_domain, or in "
@@ -336,7 +346,8 @@ int
 ctl_ask_each(struct ctl *c, const char *sock, json_t *request, int timeout_s,
     control_each_fn *each, void *ctx)
 {
-	const char *daemon = strcmp(sock, "queue") == 0 ? "submitd" : "authd";
+	const char *daemon = strcmp(sock, "queue") == 0 ? "submitd" :
+	    strcmp(sock, "maildrop") == 0 ? "popd" : "authd";
 	struct err e = { 0 };
 	int code;
 

@@ -214,6 +214,8 @@ int	ctl_queue_hold(struct ctl *c);
 int	ctl_queue_release(struct ctl *c);
 int	ctl_queue_flush(struct ctl *c);
 int	ctl_queue_delete(struct ctl *c);
+int	ctl_maildrop_import_uidl(struct ctl *c);
+int	ctl_maildrop_uidl_diff(struct ctl *c);
 int	ctl_db_check(struct ctl *c);
 int	ctl_db_backup(struct ctl *c);
 int	ctl_db_compact(struct ctl *c);

@@ -17,6 +17,7 @@ static const struct parent_child popd_children[] = {
 
 static const struct parent_socket popd_sockets[] = {
 	{ "mbox", ROLE_MBOX, ROLE_POP },
+	{ "maildrop", ROLE_MBOX, -1 },
 };
 
 static const struct parent_program popd_program = {

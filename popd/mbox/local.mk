@@ -5,7 +5,7 @@ popd_mbox_popd_mbox_SOURCES = popd/mbox/main.c popd/mbox/serve.c \
 	popd/mbox/delay.c popd/mbox/delay.h \
 	popd/mbox/mbox.h popd/mbox/maildrop.c popd/mbox/maildrop.h \
 	popd/mbox/name.c popd/mbox/protocol.h popd/wire.c popd/wire.h
-popd_mbox_popd_mbox_LDADD = auth/libauthc.a $(RUN_LIBS)
+popd_mbox_popd_mbox_LDADD = auth/libauthc.a $(CONTROL_LIBS)
 
 # asking it: linked by popd-pop
 noinst_LIBRARIES += popd/mbox/libmboxc.a

@@ -376,6 +376,12 @@ maildrop_octets(const struct maildrop *d, size_t i)
 	return d->entries[i].octets;
 }
 
+uint64_t
+maildrop_time(const struct maildrop *d, size_t i)
+{
+	return d->entries[i].time;
+}
+
 void
 maildrop_uidl(const struct maildrop *d, size_t i, char dst[MBOXC_UIDL_MAX + 1])
 {

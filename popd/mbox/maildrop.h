@@ -37,6 +37,7 @@ void	maildrop_free(struct maildrop *d);		/* NULL is fine */
 size_t	maildrop_count(const struct maildrop *d);
 size_t	maildrop_skipped(const struct maildrop *d);	/* files not shown */
 uint64_t maildrop_octets(const struct maildrop *d, size_t i);
+uint64_t maildrop_time(const struct maildrop *d, size_t i);	/* of the name */
 void	maildrop_uidl(const struct maildrop *d, size_t i,
 	    char dst[MBOXC_UIDL_MAX + 1]);
 

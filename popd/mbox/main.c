@@ -14,6 +14,7 @@
 #include "lib/child.h"
 #include "lib/ipc.h"
 #include "lib/str.h"
+#include "popd/mbox/control.h"
 #include "popd/mbox/delay.h"
 #include "popd/mbox/mbox.h"
 #include "popd/mbox/protocol.h"
@@ -120,7 +121,8 @@ main(int argc, char **argv)
 		child_fail(ch, &err);
 	child_drop(ch, ROLE_MBOX);
 	if (mbox_start(&m.mbox, m.pop_uid, child_socket(ch, "mbox", ROLE_POP),
-	    &err) != 0)
+	    &err) != 0 || mbox_control_start(&m.mbox,
+	    child_socket(ch, "maildrop", -1), &err) != 0)
 		child_fail(ch, &err);
 	child_ready(ch, m.mbox.loop, &mbox_child_ops, &m);
 	loop_run(m.mbox.loop);

@@ -1,0 +1,2 @@
+# Mailboxes.
+db_submitctl_SOURCES += db/submitctl_maildrop.c
