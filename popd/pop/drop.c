@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/err.h"
@@ -166,9 +167,17 @@ static void
 pop_drop_fetched(void *ctx, enum mboxc_verdict v, int fd)
 {
 	struct pop_session *s = ctx;
+	struct pop_head head;
 
 	if (v != MBOXC_OK) {
 		pop_drop_not_fetched(s, v);
+		return;
+	}
+	if (pop_utf8_head(s, fd, &head) != 0) {
+		close(fd);
+		pop_err_help(s, POP_CODE_UTF8, "This message has a header in "
+		    "UTF-8: your mail program must use UTF8 for it");
+		pop_session_go_on(s);
 		return;
 	}
 	if (s->fetch_lines < 0)
@@ -176,7 +185,7 @@ pop_drop_fetched(void *ctx, enum mboxc_verdict v, int fd)
 	else
 		s->n_top++;
 	pop_ok(s, s->fetch_lines < 0 ? "Message follows" : "Top follows");
-	pop_transfer_message(s, fd, s->fetch_lines);
+	pop_transfer_message(s, fd, &head, s->fetch_lines);
 }
 
 static void

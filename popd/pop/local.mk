@@ -10,5 +10,6 @@ POP_SESSION_SOURCES = popd/pop/session.c popd/pop/session.h popd/pop/hint.c \
 	popd/pop/drop.c popd/pop/drop.h popd/pop/transfer.c \
 	popd/pop/transfer.h popd/pop/reply.c popd/pop/reply.h \
 	popd/pop/past.c popd/pop/past.h popd/pop/utf8.c \
+	popd/pop/surrogate.c popd/pop/surrogate.h \
 	popd/wire.c popd/wire.h
 POP_SESSION_LIBS = popd/mbox/libmboxc.a auth/libauthc.a $(RUN_LIBS)

@@ -29,6 +29,7 @@ struct pop_transfer {
 	enum pop_listing what;		/* listing */
 	size_t		 index;
 	int		 fd;		/* message; -1: a listing */
+	struct pop_head	 head;		/* goes before the file */
 	uint64_t	 octets_left;	/* of the file */
 	struct wire	 wire;
 };
@@ -44,6 +45,7 @@ pop_transfer_free(struct pop_session *s)
 		return;
 	if (s->transfer->fd >= 0)
 		close(s->transfer->fd);
+	buf_free(&s->transfer->head.octets);
 	free(s->transfer);
 	s->transfer = NULL;
 }
@@ -148,6 +150,22 @@ pop_transfer_listing(struct pop_session *s, enum pop_listing what)
 /* -------------------------------------------------------------- messages -- */
 
 static enum pop_piece
+pop_head_next(struct pop_session *s)
+{
+	struct pop_transfer *t = s->transfer;
+	struct buf *head = &t->head.octets;
+	size_t n = buf_len(head) < POP_READ_SIZE ? buf_len(head) :
+	    POP_READ_SIZE, len;
+	bool last;
+
+	len = wire_put(&t->wire, buf_data(head), n, pop_transfer_out);
+	buf_consume(head, n);
+	last = t->wire.done;
+	pop_write(s, pop_transfer_out, len);	/* a failure frees t */
+	return last ? POP_PIECE_LAST : POP_PIECE_MORE;
+}
+
+static enum pop_piece
 pop_message_next(struct pop_session *s)
 {
 	struct pop_transfer *t = s->transfer;
@@ -155,6 +173,8 @@ pop_message_next(struct pop_session *s)
 	size_t len;
 	bool last;
 
+	if (buf_len(&t->head.octets) > 0)
+		return pop_head_next(s);
 	do
 		n = read(t->fd, pop_transfer_in, sizeof(pop_transfer_in));
 	while (n < 0 && errno == EINTR);
@@ -177,21 +197,25 @@ pop_message_next(struct pop_session *s)
 }
 
 void
-pop_transfer_message(struct pop_session *s, int fd, int64_t lines)
+pop_transfer_message(struct pop_session *s, int fd, struct pop_head *head,
+    int64_t lines)
 {
 	struct pop_transfer *t = pop_transfer_new(s, pop_message_next);
 	struct stat st;
 
 	if (t == NULL) {
 		close(fd);
+		buf_free(&head->octets);
 		return;
 	}
 	t->fd = fd;
-	if (fstat(fd, &st) != 0) {
+	t->head = *head;
+	if (fstat(fd, &st) != 0 || (uint64_t)st.st_size < head->replaces ||
+	    lseek(fd, (off_t)head->replaces, SEEK_SET) < 0) {
 		pop_session_close(s, "message.broken", true);
 		return;
 	}
-	t->octets_left = (uint64_t)st.st_size;
+	t->octets_left = (uint64_t)st.st_size - head->replaces;
 	if (lines < 0)
 		wire_init(&t->wire);
 	else

@@ -7,11 +7,20 @@
 #include "config.h"
 #include "popd/pop/command.h"
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
+#include "lib/err.h"
 #include "lib/str.h"
 #include "popd/pop/reply.h"
+#include "popd/pop/surrogate.h"
+#include "popd/pop/transfer.h"
+
+#define POP_HEAD_MAX		(256u * 1024)	/* of a header that is looked at */
+#define POP_HEAD_READ		8192u		/* most have less */
+#define POP_HEAD_OUT_MAX	(1024u * 1024)
 
 static const struct pop_language {
 	const char	*tag;
@@ -78,4 +87,78 @@ pop_cmd_lang(struct pop_session *s, char *arg)
 		pop_err(s, POP_CODE_NONE, "There is no such language here");
 	else
 		pop_ok(s, "%s Language changed", l->tag);
+}
+
+/* -------------------------------------------------- headers with UTF-8 -- */
+
+/* One loop, one thread: one for all sessions. */
+static char pop_head_in[POP_HEAD_MAX];
+
+/* Behind the empty line, if that stands in the first `len` octets; else 0. It
+ * is not before `from`. */
+static size_t
+pop_head_end(size_t from, size_t len)
+{
+	/* It may be the first. */
+	if (len >= 1 && pop_head_in[0] == '\n')
+		return 1;
+	if (len >= 2 && memcmp(pop_head_in, "\r\n", 2) == 0)
+		return 2;
+	for (size_t i = from; i < len; i++) {
+		if (pop_head_in[i] != '\n')
+			continue;
+		if (i + 1 < len && pop_head_in[i + 1] == '\n')
+			return i + 2;
+		if (i + 2 < len && memcmp(pop_head_in + i, "\n\r\n", 3) == 0)
+			return i + 3;
+	}
+	return 0;
+}
+
+/* The header's length, with its end; *ret_whole false: it is longer. */
+static size_t
+pop_head_read(int fd, bool *ret_whole)
+{
+	size_t len = 0, end, from;
+	ssize_t n;
+
+	*ret_whole = true;
+	while (len < POP_HEAD_MAX) {
+		n = pread(fd, pop_head_in + len, len + POP_HEAD_READ <=
+		    POP_HEAD_MAX ? POP_HEAD_READ : POP_HEAD_MAX - len,
+		    (off_t)len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return len;
+		from = len < 2 ? 0 : len - 2;
+		len += (size_t)n;
+		if ((end = pop_head_end(from, len)) != 0)
+			return end;
+	}
+	*ret_whole = false;
+	return len;
+}
+
+int
+pop_utf8_head(const struct pop_session *s, int fd, struct pop_head *ret)
+{
+	bool whole;
+	size_t len;
+	int r;
+
+	ret->replaces = 0;
+	buf_init(&ret->octets, POP_HEAD_OUT_MAX);
+	if (s->utf8)
+		return 0;
+	len = pop_head_read(fd, &whole);
+	if (!surrogate_is_needed(pop_head_in, len, whole))
+		return 0;
+	if (!whole)
+		return ERR_LIMIT;
+	if ((r = surrogate_make(pop_head_in, len, &ret->octets)) != 0)
+		buf_free(&ret->octets);
+	else
+		ret->replaces = len;
+	return r;
 }

@@ -11,7 +11,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/err.h"
+#include "popd/pop/command.h"
 #include "popd/pop/session.h"
 #include "tests/unit/conn_fake.h"
 
@@ -769,6 +771,16 @@ fake_lose_mbox(void)
 	fake_run();
 }
 
+void
+fake_wanted(int64_t silent_ms)
+{
+	struct pop_session *s = TAILQ_FIRST(&fake.server.sessions);
+
+	s->alive_ms = clock_mono_ms() - silent_ms;
+	pop_drop_wanted(s);
+	fake_run();
+}
+
 /* They are others each time. */
 static bool
 fake_leave_out_ids(char *text)
@@ -873,6 +885,15 @@ fake_set_help(const char *text)
 
 	snprintf(help, sizeof(help), "%s", text);
 	fake.conf.help_text = help;
+}
+
+void
+fake_set_policy(uint64_t expire_days, uint64_t login_delay_s,
+    uint64_t takeover_s)
+{
+	fake.conf.pop_expire_days = expire_days;
+	fake.conf.login_delay_s = login_delay_s;
+	fake.conf.pop_takeover_s = takeover_s;
 }
 
 void

@@ -46,6 +46,8 @@ void	fake_send(const void *p, size_t len, size_t piece);
 void	fake_say(const char *text);		/* one turn */
 void	fake_gone(const char *why);		/* the client, or its time */
 void	fake_lose_mbox(void);
+/* Another session wants its maildrop; this one was silent for so long. */
+void	fake_wanted(int64_t silent_ms);
 
 /* What the session has sent since fake_new() or fake_clear(), but its id in
  * brackets at lines' ends; whether the last such text had that. */
@@ -66,6 +68,8 @@ void	fake_set_mbox(enum mboxc_verdict open, enum mboxc_verdict fetch,
 	    enum mboxc_verdict update);
 void	fake_set_file(const char *text);	/* what a fetch gets instead */
 void	fake_set_help(const char *text);
+void	fake_set_policy(uint64_t expire_days, uint64_t login_delay_s,
+	    uint64_t takeover_s);
 
 /* Aborts when something is not as it must always be. */
 void	fake_check(void);

@@ -25,6 +25,7 @@
 #define TLS_CAPA	CLEAR_CAPA "USER\r\nSASL SCRAM-SHA-256-PLUS PLAIN LOGIN\r\n" \
 			LAST_CAPA
 #define WRONG		"-ERR [AUTH] User name or password is wrong\r\n"
+#define NO_LANG		"-ERR There is no such language here\r\n"
 #define BARE		"-ERR Lines end with CR LF and hold no NUL\r\n"
 #define TLS_ONLY	"-ERR This server takes passwords over TLS only: set " \
 			"your mail program to use STARTTLS (STLS) or SSL/TLS\r\n"
@@ -144,6 +145,27 @@ static const struct talk {
 	    .say = "AUTH PLAIN AAA=\r\nAUTH PLAIN AAA=\r\nAUTH PLAIN AAA=\r\n"
 	    "AUTH PLAIN AAA=\r\nAUTH PLAIN AAA=\r\nAUTH PLAIN AAA=\r\n",
 	    .want = WRONG WRONG WRONG WRONG WRONG },
+	{ .name = "utf8 at any time before login", .from = CLEAR, .whole = 1,
+	    .say = "utf8\r\n|STLS\r\n|UTF8\r\n|USER alice@example.org\r\n|"
+	    "UTF8\r\n|PASS pass word\r\n|UTF8\r\n",
+	    .want = "+OK UTF-8 it is\r\n+OK Begin TLS negotiation\r\n"
+	    "+OK UTF-8 it is\r\n+OK Send the password\r\n"
+	    "+OK UTF-8 it is\r\n+OK 3 messages (55 octets)\r\n"
+	    "-ERR You are logged in already\r\n" },
+	{ .name = "utf8 takes no argument", .from = SECURED,
+	    .say = "UTF8 USER\r\n",
+	    .want = "-ERR UTF8 takes no argument\r\n" },
+	{ .name = "languages", .from = CLEAR, .say = "LANG\r\n",
+	    .want = "+OK Languages follow\r\nen English\r\n"
+	    "i-default Default language\r\n.\r\n" },
+	{ .name = "a language", .from = IN,
+	    .say = "LANG *\r\nlang EN\r\nLANG en-GB\r\nLANG en-x-a\r\n"
+	    "LANG I-DEFAULT\r\nLANG de\r\nLANG e\r\nLANG -\r\nLANG en en\r\n"
+	    "LANG i\r\nLANG *-en\r\n",
+	    .want = "+OK i-default Language changed\r\n"
+	    "+OK en Language changed\r\n+OK en Language changed\r\n"
+	    "+OK en Language changed\r\n+OK i-default Language changed\r\n"
+	    NO_LANG NO_LANG NO_LANG NO_LANG NO_LANG NO_LANG },
 	{ .name = "quit before login", .from = SECURED, .closed = 1,
 	    .say = "QUIT\r\nCAPA\r\n", .want = "+OK Bye\r\n" },
 	{ .name = "stat and lists", .from = IN,
@@ -391,6 +413,130 @@ test_kick(void **state)
 }
 
 static void
+test_takeover(void **state)
+{
+	static const struct {
+		const char	*name;
+		int		 in;
+		uint64_t	 takeover_s;
+		int64_t		 silent_ms;
+		int		 closed;
+	} rows[] = {
+		{ "silent", 1, 60, 60000, 1 },
+		{ "not yet", 1, 60, 59000, 0 },
+		{ "switched off", 1, 0, 600000, 0 },
+		{ "not logged in", 0, 60, 600000, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		print_message("%s\n", rows[i].name);
+		fake_new(FAKE_POP3S);
+		fake_set_policy(0, 0, rows[i].takeover_s);
+		if (rows[i].in) {
+			fake_login();
+			fake_say("DELE 1\r\n");
+		}
+		fake_clear();
+		fake_wanted(rows[i].silent_ms);
+		assert_string_equal(fake_output(), "");
+		assert_int_equal(fake_is_closed(), rows[i].closed);
+		assert_string_equal(fake_removed(), "");
+		fake_free();
+	}
+}
+
+/* What the administrator has set is told in all states. */
+static void
+test_policy(void **state)
+{
+	(void)state;
+	fake_new(FAKE_POP3);
+	fake_set_policy(30, 120, 60);
+	for (int i = 0; i < 3; i++) {
+		fake_clear();
+		fake_say("CAPA\r\n");
+		assert_non_null(strstr(fake_output(), "\r\nEXPIRE 30\r\n"));
+		assert_non_null(strstr(fake_output(),
+		    "\r\nLOGIN-DELAY 120\r\n"));
+		if (i == 0)
+			fake_say("STLS\r\n");
+		else if (i == 1)
+			fake_login();
+	}
+	fake_free();
+}
+
+/* RFC 6856 section 2.1 */
+static void
+test_utf8_message(void **state)
+{
+	static const struct {
+		const char	*file, *say, *plain, *utf8;
+	} rows[] = {
+		{ "Subject: \u00e9\n\n\u00e9\n", "RETR 1\r\n",
+		    "+OK Message follows\r\nSubject: =?utf-8?Q?=C3=A9?=\r\n"
+		    "\r\n\u00e9\r\n.\r\n",
+		    "+OK Message follows\r\nSubject: \u00e9\r\n\r\n\u00e9\r\n"
+		    ".\r\n" },
+		{ "Subject: \u00e9\n\na\nb\n", "TOP 1 1\r\n",
+		    "+OK Top follows\r\nSubject: =?utf-8?Q?=C3=A9?=\r\n"
+		    "\r\na\r\n.\r\n",
+		    "+OK Top follows\r\nSubject: \u00e9\r\n\r\na\r\n.\r\n" },
+		{ "Subject: \u00e9\n\na\n", "TOP 1 0\r\n",
+		    "+OK Top follows\r\nSubject: =?utf-8?Q?=C3=A9?=\r\n"
+		    "\r\n.\r\n",
+		    "+OK Top follows\r\nSubject: \u00e9\r\n\r\n.\r\n" },
+		{ "Subject: e\r\n\r\n\u00e9\r\n", "RETR 1\r\n",
+		    "+OK Message follows\r\nSubject: e\r\n\r\n\u00e9\r\n.\r\n",
+		    "+OK Message follows\r\nSubject: e\r\n\r\n\u00e9\r\n.\r\n" },
+		{ "\n\u00e9: x\n\n", "RETR 1\r\n",
+		    "+OK Message follows\r\n\r\n\u00e9: x\r\n\r\n.\r\n",
+		    "+OK Message follows\r\n\r\n\u00e9: x\r\n\r\n.\r\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
+		fake_new(FAKE_POP3S);
+		if (i % 2 == 1)
+			fake_say("UTF8\r\n");
+		fake_login();
+		fake_set_file(rows[i / 2].file);
+		fake_say(rows[i / 2].say);
+		assert_string_equal(fake_output(), i % 2 == 1 ?
+		    rows[i / 2].utf8 : rows[i / 2].plain);
+		fake_free();
+	}
+}
+
+/* Too long to be made into one of ASCII. */
+static void
+test_utf8_refused(void **state)
+{
+	const size_t size = 300 * 1024;
+	char *file = malloc(size + 3);
+
+	(void)state;
+	memset(file, 'x', size);
+	for (size_t i = 70; i < size; i += 71)
+		memcpy(file + i - 2, "\n ", 2);
+	memcpy(file, "S: \u00e9", 5);
+	memcpy(file + size, "\n\n", 3);
+	fake_new(FAKE_POP3S);
+	fake_login();
+	fake_set_file(file);
+	fake_say("RETR 1\r\nNOOP\r\n");
+	assert_memory_equal(fake_output(), "-ERR [UTF8] ", 12);
+	assert_non_null(strstr(fake_output(), "+OK Done\r\n"));
+	memcpy(file, "S: xxx", 5);
+	fake_clear();
+	fake_say("RETR 1\r\n");
+	assert_memory_equal(fake_output(), "+OK ", 4);
+	fake_free();
+	free(file);
+}
+
+static void
 test_without_certificate(void **state)
 {
 	(void)state;
@@ -419,6 +565,9 @@ static const struct login_case {
 	{ "nonsense", AUTHP_NOTSENDER, MBOXC_OK, "-ERR [SYS/TEMP] " },
 	{ "in use", AUTHP_OK, MBOXC_INUSE, "-ERR [IN-USE] " },
 	{ "mailbox fails", AUTHP_OK, MBOXC_TEMP, "-ERR [SYS/TEMP] " },
+	{ "mailbox is broken", AUTHP_OK, MBOXC_PERM, "-ERR [SYS/PERM] " },
+	{ "too soon", AUTHP_OK, MBOXC_DELAY, "-ERR [LOGIN-DELAY] " },
+	{ "no such verdict", AUTHP_OK, MBOXC_GONE, "-ERR [SYS/TEMP] " },
 	{ "ticket void", AUTHP_OK, MBOXC_VOID, "-ERR [SYS/TEMP] " },
 	{ "popd-mbox away", AUTHP_OK, MBOXC_VERDICT__COUNT,
 	    "-ERR [SYS/TEMP] " },
@@ -576,6 +725,10 @@ main(void)
 		cmocka_unit_test(test_greeting),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_talks),
+		cmocka_unit_test(test_takeover),
+		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_utf8_message),
+		cmocka_unit_test(test_utf8_refused),
 		cmocka_unit_test(test_without_certificate),
 		cmocka_unit_test(test_apop),
 		cmocka_unit_test(test_kick),
