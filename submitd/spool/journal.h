@@ -72,12 +72,12 @@ struct journal_finder {
 	/* It is in a segment that was given up. */
 	void	(*dead)(void *ctx, struct store_place *p);
 	/* Octets at `at` of the segment `name` that are no record. `id` is "",
-	 * or whose message they were; `torn`: a crash did it, before anybody
-	 * was told. */
+	 * or whose message they were; `last`: a crash may have done it, before
+	 * anybody was told, as it did what is `torn`. */
 	void	(*damaged)(void *ctx, const char *name, uint32_t at,
-	    const char *id, const uint8_t *octets, uint32_t len);
+	    const char *id, const uint8_t *octets, uint32_t len, bool last);
 	void	(*torn)(void *ctx, const char *name, uint32_t octets);
-	/* A file that is no segment, or not all of one. */
+	/* A file that is no segment, or not all of one, or not there. */
 	void	(*unreadable)(void *ctx, const char *name,
 	    const struct err *why);
 };

@@ -15,6 +15,7 @@
 
 #define JOURNAL_MAGIC 0x534a7231u	/* "SJr1" */
 #define JOURNAL_SUMMED (JOURNAL_HEAD - 4)
+#define JOURNAL_SECTOR 512u	/* is written whole or not at all */
 
 uint32_t
 journal_get32(const uint8_t *p)
@@ -148,11 +149,87 @@ journal_scan_gap(struct journal_scan *s, const uint8_t *p, uint32_t len,
 	}
 	g->from = from;
 	g->to = to;
+	g->last = false;
 	g->id[0] = '\0';
 	if (journal_scan_head(s, p, len, from, &r) &&
 	    from + journal_record_octets(r.len) == to)
 		memcpy(g->id, r.id, sizeof(g->id));
 	s->n_gaps++;
+}
+
+static bool
+journal_scan_is_zero(const uint8_t *p, uint32_t from, uint32_t to)
+{
+	while (from < to && p[from] == 0)
+		from++;
+	return from == to;
+}
+
+/* A sector in it was never written: a crash was quicker than the disk. In a
+ * segment that is used again there is something else, and no telling. */
+static bool
+journal_scan_is_cut(const uint8_t *p, uint32_t from, uint32_t to)
+{
+	uint32_t next;
+
+	for (uint32_t at = from; at < to; at = next) {
+		next = (at / JOURNAL_SECTOR + 1) * JOURNAL_SECTOR;
+		if (next > to)
+			next = to;
+		if ((next - at >= JOURNAL_HEAD || next - at == to - from) &&
+		    journal_scan_is_zero(p, at, next))
+			return true;
+	}
+	return false;
+}
+
+/* What may have been begun at the end; its octets, or 0. */
+static uint32_t
+journal_scan_tail(const struct journal_scan *s, const uint8_t *p,
+    uint32_t limit)
+{
+	const uint8_t *tail = p + s->end;
+	struct journal_record r;
+	uint32_t len;
+
+	if (s->end >= limit || limit - s->end < JOURNAL_HEAD)
+		return 0;
+	if (journal_scan_head(s, p, limit, s->end, &r))
+		return journal_record_octets(r.len);
+	/* Not so by chance, in a segment that is used again. */
+	if (journal_get32(tail + 8) != s->seq ||
+	    journal_get32(tail + 12) != s->salt)
+		return 0;
+	len = journal_get32(tail + 16);
+	return len > limit - s->end - JOURNAL_HEAD ? JOURNAL_HEAD :
+	    journal_record_octets(len);
+}
+
+/* A batch is written when the one before is on stable storage. What the last
+ * one lacks a crash has cut; where it did not only leave something out, that is
+ * still told. */
+static void
+journal_scan_last(struct journal_scan *s, const uint8_t *p, uint32_t limit,
+    uint32_t batch)
+{
+	uint32_t tail = journal_scan_tail(s, p, limit);
+	size_t n = 0;
+
+	s->holes = s->n_gaps > 0 && s->gaps[s->n_gaps - 1].from >= batch;
+	if (tail > limit - s->end)
+		tail = limit - s->end;
+	if (tail > 0)
+		journal_scan_gap(s, p, limit, s->end, s->end + tail);
+	for (size_t i = 0; i < s->n_gaps; i++) {
+		struct journal_gap *g = &s->gaps[i];
+
+		g->last = g->from >= batch;
+		if (g->last)
+			s->torn += g->to - g->from;
+		if (!g->last || !journal_scan_is_cut(p, g->from, g->to))
+			s->gaps[n++] = *g;
+	}
+	s->n_gaps = n;
 }
 
 void
@@ -187,14 +264,5 @@ journal_scan_run(struct journal_scan *s, const uint8_t *p, uint32_t len,
 		s->end = limit;
 		return;
 	}
-	/* A batch is written when the one before is on stable storage. What the
-	 * last one lacks a crash has cut. */
-	while (s->n_gaps > 0 && s->gaps[s->n_gaps - 1].from >= batch) {
-		struct journal_gap *g = &s->gaps[--s->n_gaps];
-
-		s->torn += g->to - g->from;
-		s->holes = true;
-	}
-	if (s->end < limit && journal_scan_head(s, p, limit, s->end, &r))
-		s->torn += journal_record_octets(r.len);
+	journal_scan_last(s, p, limit, batch);
 }

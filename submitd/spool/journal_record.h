@@ -68,6 +68,8 @@ void	journal_put32(uint8_t *p, uint32_t v);
 struct journal_gap {
 	uint32_t	 from, to;
 	char		 id[STR_ID_SIZE];	/* "" unless its head is right */
+	bool		 last;		/* of the last batch: a crash may have cut
+					 * it before anybody was told */
 };
 
 struct journal_scan {
@@ -76,7 +78,9 @@ struct journal_scan {
 	uint32_t	 oldest;	/* the highest that a record names */
 	struct journal_gap gaps[JOURNAL_GAPS];
 	size_t		 n_gaps;	/* damage; by where they are */
-	uint32_t	 torn;		/* octets begun that nobody was told of */
+	uint32_t	 torn;		/* octets begun that nobody was told of;
+					 * those in gaps are worth a look: they
+					 * are not just missing */
 	bool		 holes;		/* in front of the end, that is */
 };
 

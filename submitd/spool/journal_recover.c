@@ -278,7 +278,8 @@ journal_find_scan(struct journal_find *s, struct journal_segment *seg)
 	for (size_t i = 0; i < scan.n_gaps; i++)
 		s->f->damaged(s->ctx, seg->name, scan.gaps[i].from,
 		    scan.gaps[i].id, s->buf + scan.gaps[i].from,
-		    scan.gaps[i].to - scan.gaps[i].from);
+		    scan.gaps[i].to - scan.gaps[i].from,
+		    scan.gaps[i].last);
 	if (scan.torn > 0)
 		s->f->torn(s->ctx, seg->name, scan.torn);
 	if (scan.oldest > s->oldest)
@@ -338,6 +339,32 @@ journal_find_oldest(struct journal_find *s, struct journal_segment *seg)
 		s->oldest = scan.oldest;
 }
 
+/* Segments that somebody has removed: one that failed at its first batch, and
+ * was given up for that, has no messages in it. */
+static void
+journal_find_missing(struct journal_find *s, size_t first)
+{
+	uint32_t seq = s->oldest;
+	struct err err;
+	char name[24];
+
+	for (size_t i = first; i < s->n; i++) {
+		while (seq < s->found[i]->seq &&
+		    (journal_find_end(s, seq) & ~JOURNAL_TORN) == 0)
+			seq++;
+		if (seq > 0 && seq < s->found[i]->seq) {
+			(void)str_format(name, sizeof(name), "sequence-%u",
+			    seq);
+			err_set(&err, ERR_CORRUPT, "%u segments of the journal "
+			    "are missing: what was in them is lost, and what "
+			    "they said was delivered may be delivered again",
+			    s->found[i]->seq - seq);
+			s->f->unreadable(s->ctx, name, &err);
+		}
+		seq = s->found[i]->seq + 1;
+	}
+}
+
 static void
 journal_find_run(struct journal_find *s)
 {
@@ -353,6 +380,7 @@ journal_find_run(struct journal_find *s)
 		journal_add_ready(j, s->found[first++]);
 	for (size_t i = first; i < s->n; i++)
 		journal_find_scan(s, s->found[i]);
+	journal_find_missing(s, first);
 	journal_find_dead(s);
 	for (size_t i = first; i < s->n; i++)
 		if (journal_find_end(s, s->found[i]->seq) == UINT32_MAX)

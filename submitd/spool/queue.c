@@ -23,6 +23,8 @@
 #define QUEUE_USER_BUCKETS 4096u
 #define QUEUE_RECORDS_MAX (64u * 1024 * 1024)
 #define QUEUE_STUCK_MS 5000
+#define QUEUE_FAULTS_MAX 10u	/* lines in the log in */
+#define QUEUE_FAULTS_MS 60000
 #define QUEUE_BY_AUTHD "user disable"	/* who holds, in words */
 
 struct queue {
@@ -38,6 +40,8 @@ struct queue {
 	TAILQ_HEAD(, queue_user)	 users;
 	LIST_HEAD(, queue_cursor)	 cursors;
 	size_t				 n;
+	int64_t				 faults_ms;	/* counted since */
+	unsigned int			 faults, unlogged;
 };
 
 static bool queue_kick(struct queue_msg *m);
@@ -164,16 +168,40 @@ queue_stick(struct queue_msg *m)
 	timer_arm(&m->queue->retry, QUEUE_STUCK_MS);
 }
 
+/* Once for a message, however often it is tried, and so many in a while: on a
+ * full disk there are thousands. */
+static void
+queue_complain(struct queue_msg *m, const struct store_op *op)
+{
+	struct queue *q = m->queue;
+	int64_t now_ms = clock_mono_ms();
+	char left_out[24];
+
+	if (m->complained)
+		return;
+	m->complained = true;
+	if (q->faults_ms == 0 || now_ms - q->faults_ms >= QUEUE_FAULTS_MS) {
+		q->faults_ms = now_ms;
+		q->faults = 0;
+	}
+	if (q->faults >= QUEUE_FAULTS_MAX) {
+		q->unlogged++;
+		return;
+	}
+	q->faults++;
+	(void)str_format(left_out, sizeof(left_out), "%u", q->unlogged);
+	LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", m->id),
+	    KV_A("op", op->kind == STORE_REMOVE ? "remove" :
+	    op->kind == STORE_MOVE ? "move" : "result"),
+	    KV_A("unlogged", q->unlogged > 0 ? left_out : NULL),
+	    KV_T("why", op->err.text));
+	q->unlogged = 0;
+}
+
 static void
 queue_op_failed(struct queue_msg *m, const struct store_op *op)
 {
-	/* Once, however often it is tried: a full disk has thousands. */
-	if (!m->complained)
-		LOG_EV(LOG_ERR, "spool.fault", NULL, KV_A("qid", m->id),
-		    KV_A("op", op->kind == STORE_REMOVE ? "remove" :
-		    op->kind == STORE_MOVE ? "move" : "result"),
-		    KV_T("why", op->err.text));
-	m->complained = true;
+	queue_complain(m, op);
 	/* Whoever waits for the removal hears of the failure; it is tried
 	 * again all the same. */
 	if (op->kind == STORE_REMOVE && m->gone != NULL) {

@@ -327,16 +327,20 @@ recover_gone(void *ctx, const char *id)
 
 static void
 recover_damaged(void *ctx, const char *name, uint32_t at, const char *id,
-    const uint8_t *octets, uint32_t len)
+    const uint8_t *octets, uint32_t len, bool last)
 {
 	struct recover *rc = ctx;
 	char file[40];
 
-	if (id[0] != '\0')
+	if (last)
+		snprintf(file, sizeof(file), "cut-%s-%u", name, at);
+	else if (id[0] != '\0')
 		(void)str_copy(file, sizeof(file), id);
 	else
 		snprintf(file, sizeof(file), "journal-%s-%u", name, at);
 	recover_keep(rc->sp, file, octets, len,
+	    last ? "the last record of the journal is damaged, or was cut by "
+	    "a crash before its sender was told that it was taken" :
 	    "a record of the journal is damaged");
 }
 

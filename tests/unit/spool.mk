@@ -2,7 +2,8 @@
 if HAVE_CMOCKA
 SPOOL_TESTS = tests/unit/t_envelope tests/unit/t_store tests/unit/t_spool \
 	tests/unit/t_spool_faults tests/unit/t_spool_loss \
-	tests/unit/t_spool_start tests/unit/t_spool_queue
+	tests/unit/t_spool_start tests/unit/t_spool_queue \
+	tests/unit/t_journal
 SPOOL_FAKE = tests/unit/spool_fake.c tests/unit/spool_fake.h
 check_PROGRAMS += $(SPOOL_TESTS)
 TESTS += $(SPOOL_TESTS)
@@ -14,6 +15,10 @@ tests_unit_t_store_SOURCES = tests/unit/t_store.c
 tests_unit_t_store_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_t_store_LDADD = submitd/spool/libstore.a \
 	submitd/local/libdeliver.a $(RUN_LIBS) $(CMOCKA_LIBS)
+tests_unit_t_journal_SOURCES = tests/unit/t_journal.c
+tests_unit_t_journal_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_t_journal_LDADD = submitd/spool/libstore.a $(RUN_LIBS) \
+	$(CMOCKA_LIBS)
 SPOOL_LIBS = submitd/spool/libspool.a \
 	submitd/spool/libspoolc.a submitd/spool/libstore.a auth/libauthc.a \
 	$(CONTROL_LIBS) $(CMOCKA_LIBS)

@@ -391,6 +391,72 @@ test_twice(void **state)
 	assert_int_equal(system(cmd), 0);
 }
 
+/* Removes the segment of that sequence number. */
+static void
+remove_segment(const char *root, uint32_t seq)
+{
+	uint8_t head[JOURNAL_HEAD];
+	struct journal_record r;
+	char dir[600];
+	struct dirent *e;
+	bool found = false;
+	DIR *d;
+
+	snprintf(dir, sizeof(dir), "%s/journal", root);
+	d = opendir(dir);
+	while ((e = readdir(d)) != NULL) {
+		int fd = openat(dirfd(d), e->d_name, O_RDONLY);
+
+		if (fd >= 0 && strlen(e->d_name) > 9 &&
+		    pread(fd, head, sizeof(head), 0) == sizeof(head) &&
+		    journal_record_unpack(head, (uint32_t)strtoul(e->d_name +
+		    9, NULL, 16), &r) == 0 && r.seq == seq) {
+			assert_int_equal(unlinkat(dirfd(d), e->d_name, 0), 0);
+			found = true;
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	closedir(d);
+	assert_true(found);
+}
+
+/* A segment that somebody has removed: that is told. */
+static void
+test_missing(void **state)
+{
+	static const struct queue_hooks hooks = { .told = told,
+		.left = gone };
+	static struct one ones[3];
+	char root[] = "/tmp/t_start.XXXXXX", log[80], cmd[200];
+	struct spool sp;
+	struct err err;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	for (size_t i = 0; i < 3; i++) {
+		sp = (struct spool){ .loop = loop };
+		assert_int_equal(store_open(&sp.store, root, getuid(),
+		    getgid(), &err), 0);
+		sp.flush = flush_new(loop, &sp.store);
+		sp.queue = queue_new(loop, sp.flush, &hooks, &sp);
+		assert_int_equal(recover_run(&sp, &err), 0);
+		await_segment(&sp.store);
+		commit_kept(sp.flush, &ones[i]);
+		flush_free(sp.flush);
+		queue_free(sp.queue);
+		store_close(&sp.store);
+	}
+	remove_segment(root, 2);
+	snprintf(log, sizeof(log), "%s/log", root);
+	assert_int_equal(log_open("t_spool_start", "t_spool_start", log), 0);
+	assert_int_equal(start(root).messages, 2);
+	log_open("t_spool_start", "t_spool_start", "/dev/null");
+	snprintf(cmd, sizeof(cmd), "grep -q 'file=sequence-2 op=recover "
+	    "why=\"1 segments' %s/log && rm -rf '%s'", root, root);
+	assert_int_equal(system(cmd), 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -398,6 +464,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_start),
 		cmocka_unit_test(test_forged),
 		cmocka_unit_test(test_twice),
+		cmocka_unit_test(test_missing),
 	};
 	struct started s;
 
