@@ -25,8 +25,11 @@ def send(inst, message, rcpts=(OUT,), n=1):
 class NameServer:
     """Answers A queries from a table; a name with None is NXDOMAIN."""
 
+    TTL_S = 1
+
     def __init__(self, names):
         self.names = names
+        self.answered = 0.0
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind(("127.0.0.1", 0))
         self.where = "127.0.0.1@%d" % self.sock.getsockname()[1]
@@ -39,6 +42,12 @@ class NameServer:
             except OSError:
                 return
             self.sock.sendto(self._answer(q), peer)
+            self.answered = time.monotonic()
+
+    def is_forgotten(self):
+        """Nobody knows the last answer any more; caches count whole
+        seconds."""
+        return time.monotonic() - self.answered > self.TTL_S + 1.1
 
     def _answer(self, q):
         labels, at = [], 12
@@ -50,8 +59,9 @@ class NameServer:
         ips = self.names.get(".".join(labels))
         records = b""
         if kind == 1 and ips:
-            records = b"".join(b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4"
-                               + socket.inet_aton(ip) for ip in ips)
+            records = b"".join(struct.pack(">HHHIH", 0xc00c, 1, 1, self.TTL_S,
+                                           4) + socket.inet_aton(ip)
+                               for ip in ips)
         return (q[:2] + struct.pack(
             ">BBHHHH", 0x85, 0x80 | (3 if ips is None else 0), 1,
             len(records) // 16, 0, 0) + question + records)
@@ -194,19 +204,31 @@ class Connections(unittest.TestCase):
 
     def test_one_that_never_reads(self):
         """The message waits in its file, not in memory."""
-        self.hop.rule("CONTENT", "slow 6")
+        self.hop.rule("CONTENT", "wait")
         body = b"x" * 76 + b"\r\n"
         m = letter("big", body=body * 500000)      # 37 MiB
 
+        proc = "/proc/%d/" % self.inst.pid("submitd-send")
+
         def rss():
-            pid = self.inst.pid("submitd-send")
-            with open("/proc/%d/statm" % pid, encoding="ascii") as f:
+            with open(proc + "statm", encoding="ascii") as f:
                 return int(f.read().split()[1]) * 4096
+        seen = []
+
+        def at_rest():
+            """It has done nothing for the last ten looks."""
+            with open(proc + "stat", encoding="ascii") as f:
+                ran = f.read().rsplit(")", 1)[1].split()[11:13]
+            with open(proc + "io", encoding="ascii") as f:
+                seen.append((ran, f.read()))
+            return len(seen) > 10 and seen[-10:] == seen[-1:] * 10
         before = rss()
         send(self.inst, m)
         wait_until(lambda: self.hop.count("DATA") > 0, what="DATA")
-        time.sleep(1)
+        wait_until(at_rest, what="the end of what the other end takes")
         self.assertLess(rss() - before, 18 << 20)
+        self.assertEqual(self.hop.messages, [])
+        self.hop.clear()
         self.assertTrue(self.hop.wait_messages(1, 60)[0].data.endswith(m))
 
 
@@ -295,7 +317,7 @@ class Names(unittest.TestCase):
                 i.wait_log("submitd", r"ev=msg\.sent .*relay="
                            r"hop\.test\[127\.0\.0\.1\]:%d" % hop.port)
                 wait_until(lambda: hop.open_now == 0, 10, "QUIT")
-                time.sleep(1.2)        # the TTL
+                wait_until(ns.is_forgotten, what="the end of its TTL")
                 ns.names["hop.test"] = None
                 send(i, letter("no such name"))
                 i.wait_log("submitd", r"ev=msg\.deferred .*there(%20|\s)is"
