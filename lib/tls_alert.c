@@ -174,7 +174,9 @@ static const struct tls_alert tls_alerts[] = {
 	  "set to SSL/TLS; it needs STARTTLS here, or port 465 (995) with "
 	  "SSL/TLS", TELL_PORT },
 	{ 0, TLS_ALERT_EARLY,
-	  "the client talked before our greeting: no mail program does that",
+	  "the client talked before our greeting: no mail program does that, but "
+	  "a balancer does whose PROXY header this listener does not expect "
+	  "(proxy_from)",
 	  TELL_NOT_MAIL },
 	{ 0, TLS_ALERT_OTHER,
 	  "the handshake failed for a reason without a name here", TELL_AGAIN },

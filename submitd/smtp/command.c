@@ -48,7 +48,8 @@ static const struct smtp_command commands[] = {
 				   ARG | SMTP_CMD_PARAMS,
 						   LINE_MAIL, smtp_cmd_mail,
 	  "MAIL FROM:<address> [SIZE=octets] [BODY=7BIT|8BITMIME] [SMTPUTF8] "
-	  "[RET=FULL|HDRS] [ENVID=id]: begins a message" },
+	  "[RET=FULL|HDRS] [ENVID=id] [HOLDFOR=seconds|HOLDUNTIL=time] "
+	  "[BY=seconds;R|N] [MT-PRIORITY=n] [REQUIRETLS]: begins a message" },
 	{ "RCPT",     IN_RCPT,     ARG,            LINE_RCPT, smtp_cmd_rcpt,
 	  "RCPT TO:<address> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] "
 	  "[ORCPT=type;address]: names a recipient" },

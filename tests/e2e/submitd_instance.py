@@ -111,6 +111,18 @@ def wait_until(test, timeout=PATIENCE_S, what="it"):
         time.sleep(0.03)
 
 
+def client_hello():
+    """A real one, of Python's."""
+    ctx = ssl.create_default_context()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    o = ctx.wrap_bio(incoming, outgoing, server_hostname="mail.example.test")
+    try:
+        o.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return outgoing.read()
+
+
 def make_cert(directory, name="cert", host="mail.example.test", days=30,
               rsa=False):
     """A self-signed pair; returns the two paths."""

@@ -13,8 +13,8 @@ import time
 import unittest
 
 from submitd_instance import (ANNA, BOB, CARL, IPV6, Instance, PopWire, Wire,
-                              free_port, letter, make_cert, program,
-                              wait_until)
+                              client_hello, free_port, letter, make_cert,
+                              program, wait_until)
 
 # The balancers sit at 127.0.0.1 and ::1; everybody else is none.
 LISTED, UNLISTED = "127.0.0.1", "127.0.9.9"
@@ -158,6 +158,26 @@ class Proxy(unittest.TestCase):
         w = raw("smtp", v1("198.51.100.4") + b"EHLO x\r\n")
         self.assertNotEqual(w.reply()[0], 250)
         w.close()
+
+    def test_who_speaks_first_is_known_by_the_claim(self):
+        """A ClientHello is told of at the first try behind a balancer too; and
+        it is the clients that have waited before, not their balancer."""
+        for client in ("198.51.100.71", "2001:db8:71::1"):
+            for port, kind in (("smtp", Wire), ("pop", PopWire)):
+                with self.subTest(client=client, port=port):
+                    with raw(port, v2(client) + client_hello(),
+                             kind=kind) as w:
+                        self.assertTrue(w.is_closed())
+                        self.assertEqual(w.buffer[:1], b"\x15")    # alert
+
+        def waits(client):
+            began = time.monotonic()
+            with smtp(v2(client), tls=False):
+                return time.monotonic() - began
+        # The wait's time is in lib/greet_wait.h.
+        self.assertGreater(waits("198.51.100.72"), 0.2)
+        self.assertLess(min(waits("198.51.100.72") for _ in range(5)), 0.2)
+        self.assertGreater(waits("198.51.100.73"), 0.2)
 
     def test_header_octet_by_octet(self):
         for header in (v1("198.51.100.4"), v2("198.51.100.4", tlvs=

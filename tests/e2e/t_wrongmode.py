@@ -14,7 +14,7 @@ import time
 import unittest
 
 from submitd_instance import (ANNA, PASSWORDS, PATIENCE_S, Instance,
-                              wait_until)
+                              client_hello, wait_until)
 
 
 def raw(i, service, source="127.0.0.1"):
@@ -34,18 +34,6 @@ def read_all(s):
             out += got
     except ConnectionResetError:
         return out
-
-
-def client_hello():
-    """A real one, of Python's."""
-    ctx = ssl.create_default_context()
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    o = ctx.wrap_bio(incoming, outgoing, server_hostname="mail.example.test")
-    try:
-        o.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
-    return outgoing.read()
 
 
 @contextlib.contextmanager
