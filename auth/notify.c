@@ -27,7 +27,7 @@
 #define NOTIFY_OUT_MAX		(16u * 1024)
 #define NOTIFY_ANSWER_MAX	128u
 #define NOTIFY_PACE_MS		5
-#define NOTIFY_PACE_LINES	(NOTIFY_RATE * NOTIFY_PACE_MS / 1000)
+#define NOTIFY_BURST		60u	/* lines at once: some ms */
 #define NOTIFY_LOG_WINDOW_S	10
 #define NOTIFY_LOG_MAX		20u	/* complaints of a kind in it */
 
@@ -62,6 +62,7 @@ struct notify {
 	unsigned int		 n_peers;
 	unsigned int		 may;		/* lines until the next tick */
 	bool			 ticks;
+	int64_t			 ticked_ms;
 	struct timer		 pace;
 	struct notify_logged	 logged[NOTIFY_COMPLAINTS];
 };
@@ -428,16 +429,28 @@ notify_ready(void *ctx, int what)
 		notify_run(p);
 }
 
+/* As many new lines as are due; after a long time no more than a burst. */
+static void
+notify_allow(struct notify *n)
+{
+	int64_t now_ms = clock_mono_ms(), due;
+
+	due = (now_ms - n->ticked_ms) * (int64_t)NOTIFY_RATE / 1000 + n->may;
+	n->ticked_ms = now_ms;
+	n->may = due < (int64_t)NOTIFY_BURST ? (unsigned int)due :
+	    NOTIFY_BURST;
+}
+
 /* New lines may be read; the next time another peer is the first. */
 static void
 notify_tick(void *ctx)
 {
 	struct notify *n = ctx;
 	struct notify_peer *p = n->peers, *next, **last = &n->peers;
-	bool idle = n->may == NOTIFY_PACE_LINES;
+	bool idle = n->may == NOTIFY_BURST;
 
 	n->ticks = false;
-	n->may = NOTIFY_PACE_LINES;
+	notify_allow(n);
 	if (idle)
 		return;
 	if (p != NULL && p->next != NULL) {
@@ -527,7 +540,7 @@ notify_new(struct core *core)
 		return NULL;
 	n->core = core;
 	n->fd = -1;
-	n->may = NOTIFY_PACE_LINES;
+	n->may = NOTIFY_BURST;
 	if (timer_init(&n->pace, core->loop, notify_tick, n) != 0) {
 		free(n);
 		return NULL;

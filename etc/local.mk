@@ -35,7 +35,10 @@ dist_fail2banjail_DATA = etc/fail2ban/jail.d/submitd.conf
 # An example only: a configuration is the administrator's own.
 dist_doc_DATA = etc/submitd.conf
 examplesdir = $(docdir)/examples
-dist_examples_DATA = etc/examples/postfix-main.cf etc/examples/opensmtpd.conf
+dist_examples_DATA = etc/examples/postfix-main.cf etc/examples/opensmtpd.conf \
+	etc/examples/dovecot-submitd.conf etc/examples/dovecot-feeder.service
+dist_examples_SCRIPTS = etc/examples/dovecot-feeder \
+	etc/examples/dovecot-postlogin
 CLEANFILES += $(etc_made)
 EXTRA_DIST += etc/quickstart etc/common.sh etc/systemd/submitd.target \
 	etc/systemd/authd.service.in etc/systemd/submitd.service.in \
