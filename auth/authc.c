@@ -241,6 +241,10 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 	if (r->verdict == AUTHP_LIMIT)
 		return type == AUTHP_MAIL || type == AUTHP_TICKET ?
 		    authc_read_limit(m, &r->limit) : ERR_FORMAT;
+	if (r->verdict == AUTHP_BROWNOUT) {
+		msg_get_str(m, &r->text, AUTHP_BROWNOUT_MAX);
+		return type == AUTHP_MAIL ? msg_get_end(m) : ERR_FORMAT;
+	}
 	if (r->verdict == AUTHP_CONTINUE) {
 		if (type != AUTHP_SASL_START && type != AUTHP_SASL_STEP)
 			return ERR_FORMAT;
@@ -316,7 +320,7 @@ authc_replied(void *ctx, int rc, struct msg_in *m, int fd)
 	static const struct authc_reply away = {
 		.rc = ERR_AWAY, .verdict = AUTHP_TEMP, .user = "",
 		.login = "", .path = "",
-		.peer = "", .tls = "", .mech = "", .sid = "", .origin = "",
+		.peer = "", .tls = "", .mech = "", .sid = "", .origin = "", .text = "",
 		.blob = "", .handle = "",
 		.kind = AUTHP_KIND_SASL,
 	};

@@ -65,6 +65,7 @@ struct authc_reply {
 	uint32_t		 reservation;	/* TICKET; 0: none */
 	bool			 foreign;	/* TICKET: not his sender */
 	struct authc_limit	 limit;		/* LIMIT */
+	const char		*text;		/* BROWNOUT: for the person */
 };
 
 typedef void authc_fn(void *ctx, const struct authc_reply *r);

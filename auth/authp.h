@@ -89,6 +89,8 @@ enum authp_verdict {
 	AUTHP_MALFORMED,	/* 501 5.5.2: the response cannot be read */
 	AUTHP_TRANSITION,	/* 432 4.7.12: log in once with PLAIN */
 	AUTHP_LIMIT,		/* 452 4.7.1 or 550 5.7.1: too much sent */
+	AUTHP_BROWNOUT,		/* 450 4.7.1: by a grant, which is refused for
+				 * now */
 	AUTHP_VERDICT__COUNT
 };
 
@@ -117,6 +119,7 @@ enum authp_hint {
 	AUTHP_HINT_CHECK,	/* no mail was fetched from there of late */
 	AUTHP_HINT_EXPIRED,	/* it was, but too long ago */
 	AUTHP_HINT_FAMILY,	/* it was, over the other IP family */
+	AUTHP_HINT_SUNSET,	/* fetching mail first has ended here */
 	AUTHP_HINT__COUNT
 };
 
@@ -133,6 +136,7 @@ enum authp_hint {
 #define AUTHP_DIGEST_SIZE	16u
 #define AUTHP_ADDRESS_MAX	63u	/* an IP address in text */
 #define AUTHP_ORIGIN_MAX	480u	/* auth/origin.h */
+#define AUTHP_BROWNOUT_MAX	420u	/* what a person reads */
 #define AUTHP_RESP_MAX		9216u	/* 12,288 octets of base64 */
 #define AUTHP_USER_MAX		254u
 #define AUTHP_SENDER_MAX	254u

@@ -70,6 +70,10 @@
 	X("grant.revoke", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_FILTER | \
 	    JOB_CHANGES, control_grant_revoke) \
 	X("grant.purge", JOB_CHANGES, control_grant_purge) \
+	X("grant.report.users", JOB_MAY_USER | JOB_PAGED, \
+	    control_report_users) \
+	X("grant.report.addresses", JOB_PAGED, control_report_addresses) \
+	X("grant.report.brownouts", JOB_LONG, control_report_brownouts) \
 	X("blocked.list", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_PAGED, \
 	    control_blocked_list) \
 	X("blocked.clear", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_FILTER | \

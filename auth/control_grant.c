@@ -22,6 +22,8 @@ control_grant_flaw(const struct control_job *j, const struct grant_record *g)
 	memcpy(a.ip, g->ip, sizeof(a.ip));
 	if (!relay_cache_is_live(g, j->now_s))
 		return "expired";
+	if (conf_grants_ended(j->conf, j->now_s))
+		return "grant_sunset is over";
 	if (policy_grant_excluded(j->conf, &a))
 		return "excluded address";
 	if (userdb_get(j->core->userdb, g->user, &rec, NULL) != 0)
@@ -183,6 +185,7 @@ control_grant_list(struct control_job *j)
 int
 control_grant_query(struct control_job *j)
 {
+	const struct conf_brownout *b = conf_brownout_at(j->conf, j->now_s);
 	uint64_t live;
 	int r;
 
@@ -192,7 +195,11 @@ control_grant_query(struct control_job *j)
 	j->all = true;
 	if ((r = control_grant_each(j, &live)) != 0)
 		return r;
-	control_job_set(j, "allowed", json_boolean(live > 0));
+	if (b != NULL && live > 0) {
+		control_job_set(j, "brownout", json_string(b->item.name));
+		control_job_set(j, "until_s", json_integer(b->end_s));
+	}
+	control_job_set(j, "allowed", json_boolean(live > 0 && b == NULL));
 	return 0;
 }
 

@@ -188,6 +188,11 @@ int	control_grant_list(struct control_job *j);
 int	control_grant_query(struct control_job *j);
 int	control_grant_revoke(struct control_job *j);
 int	control_grant_purge(struct control_job *j);
+/* A brown-out that is on becomes a warning. */
+void	control_warn_brownout(struct control_job *j);
+int	control_report_users(struct control_job *j);
+int	control_report_addresses(struct control_job *j);
+int	control_report_brownouts(struct control_job *j);
 int	control_auth_test(struct control_job *j);
 int	control_who(struct control_job *j);
 int	control_kick(struct control_job *j);

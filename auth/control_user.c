@@ -303,6 +303,8 @@ control_user_delete(struct control_job *j)
 		return r;
 	if ((r = quota_forget(j->core->quota, j->user, &j->err)) != 0)
 		return r;
+	if ((r = usagedb_forget(j->core->usage, j->user, &j->err)) != 0)
+		return r;
 	return placesdb_forget(j->core->places, j->user, &j->err);
 }
 
@@ -552,5 +554,6 @@ control_status(struct control_job *j)
 	    json_boolean(!dbenv_has_space(j->core->dbenv)));
 	if (j->core->recent != NULL)
 		control_put_paths(j);
+	control_warn_brownout(j);
 	return 0;
 }

@@ -2,7 +2,7 @@
  * core.h - what the parts of authd-core share: one struct, made by main.c.
  *
  * Everything here belongs to the loop. A job on a pool thread may use dbenv,
- * userdb, relay, places, quota, guess, verify, census and keys (they lock for
+ * userdb, relay, places, quota, usage, guess, verify, census and keys (they lock for
  * themselves or never change); the conf it needs it references on the loop
  * before it starts (conf_ref), for a reload may swap it meanwhile.
  */
@@ -17,6 +17,7 @@
 #include "db/placesdb.h"
 #include "db/quotadb.h"
 #include "db/relay_cache.h"
+#include "db/usagedb.h"
 #include "db/userdb.h"
 #include "lib/conf.h"
 #include "lib/loop.h"
@@ -78,6 +79,8 @@ struct core {
 	_Atomic uint64_t	 token_keep_s;
 	struct quotadb		*quotadb;
 	struct quota		*quota;
+	struct usagedb		*usage;		/* locks for itself */
+	char			 brownout[32];	/* that is on, or "" */
 	struct ops		*ops;
 	struct recent		*recent;
 	struct rate		*hints;		/* hint_tell() */

@@ -18,7 +18,8 @@
 static const char *const grant_verdict_names[] = {
 	[GRANT_NEW] = "new", [GRANT_RENEWED] = "renewed",
 	[GRANT_NONE] = "none", [GRANT_USER_MAY_NOT] = "user",
-	[GRANT_EXCLUDED] = "excluded", [GRANT_FAILED] = "failed",
+	[GRANT_EXCLUDED] = "excluded", [GRANT_ENDED] = "ended",
+	[GRANT_FAILED] = "failed",
 };
 
 _Static_assert(sizeof(grant_verdict_names) / sizeof(char *) ==
@@ -77,8 +78,10 @@ grant_user_may(const struct user_record *rec)
 }
 
 static enum grant_verdict
-grant_judge(struct core *core, const struct grant_login *l)
+grant_judge(struct core *core, const struct grant_login *l, int64_t now_s)
 {
+	if (conf_grants_ended(core->conf, now_s))
+		return GRANT_ENDED;
 	if (!grant_user_may(l->rec) || l->generation == 0)
 		return GRANT_USER_MAY_NOT;
 	if (policy_grant_excluded(core->conf, l->peer))
@@ -127,7 +130,7 @@ grant_write(struct core *core, const struct grant_login *l, int64_t now_s,
 enum grant_verdict
 grant_login(struct core *core, const struct grant_login *l, int64_t now_s)
 {
-	enum grant_verdict v = grant_judge(core, l);
+	enum grant_verdict v = grant_judge(core, l, now_s);
 	struct grant_record g;
 
 	if (v != GRANT_NEW || (v = grant_write(core, l, now_s, &g)) ==
@@ -145,7 +148,7 @@ grant_login(struct core *core, const struct grant_login *l, int64_t now_s)
 enum grant_verdict
 grant_alive(struct core *core, const struct grant_login *l, int64_t now_s)
 {
-	enum grant_verdict v = grant_judge(core, l);
+	enum grant_verdict v = grant_judge(core, l, now_s);
 	struct grant_login was = *l;
 	struct grant_record g;
 	int r;

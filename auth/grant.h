@@ -34,6 +34,7 @@ enum grant_verdict {
 	GRANT_NONE,		/* alive: there is none to renew */
 	GRANT_USER_MAY_NOT,	/* disabled, or may not send or open */
 	GRANT_EXCLUDED,		/* no grants at such an address */
+	GRANT_ENDED,		/* grant_sunset is over */
 	GRANT_FAILED,		/* the database; it is logged */
 	GRANT_VERDICT__COUNT
 };

@@ -46,8 +46,11 @@ hint_expired(const struct mail *m)
 enum authp_hint
 hint_find(const struct mail *m)
 {
-	if (m->tls[0] == '\0' || !hint_has_pop(m->core->conf) ||
-	    policy_grant_excluded(m->core->conf, &m->peer))
+	if (m->tls[0] == '\0' || !hint_has_pop(m->core->conf))
+		return AUTHP_HINT_NONE;
+	if (conf_grants_ended(m->core->conf, m->now_s))
+		return AUTHP_HINT_SUNSET;
+	if (policy_grant_excluded(m->core->conf, &m->peer))
 		return AUTHP_HINT_NONE;
 	if (hint_expired(m))
 		return AUTHP_HINT_EXPIRED;

@@ -29,7 +29,8 @@ auth_libcore_a_SOURCES = \
 	auth/notice.h auth/notify.c auth/notify.h \
 	auth/notify_line.c auth/notify_line.h auth/ops.c auth/ops.h auth/origin.c auth/origin.h \
 	auth/recent.c auth/recent.h auth/recent_rate.c auth/recent_rate.h \
-	auth/recent_tell.c auth/recent_tell.h auth/paths.c auth/paths.h \
+	auth/recent_tell.c auth/recent_tell.h auth/brownout.c auth/brownout.h \
+	auth/usage.c auth/usage.h auth/paths.c auth/paths.h \
 	auth/pace.c auth/pace.h auth/policy.c auth/policy.h auth/rekey.c auth/rekey.h auth/sasl.c \
 	auth/sasl.h auth/sasl_setup.c auth/sasl_user.c auth/apop.c \
 	auth/apop.h auth/names.c \
@@ -45,7 +46,7 @@ CONTROL_SOURCES = auth/control.c auth/control.h auth/control_args.c \
 	auth/control_credential.c auth/control_db.c auth/control_grant.c \
 	auth/control_blocked.c auth/control_private.h auth/control_session.c \
 	auth/control_limits.c auth/control_settings.c auth/control_test.c auth/control_trace.c auth/why.c auth/control_user.c \
-	auth/control_import.c auth/control_recent.c \
+	auth/control_import.c auth/control_recent.c auth/control_report.c \
 	auth/import.c auth/import.h
 auth_authd_core_SOURCES = auth/main.c auth/recover.c auth/recover.h \
 	$(CONTROL_SOURCES)

@@ -4,8 +4,10 @@
  */
 #include <string.h>
 
+#include "auth/brownout.h"
 #include "auth/hint.h"
 #include "auth/mail_private.h"
+#include "auth/usage.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
@@ -43,10 +45,14 @@ mail_log(const struct mail *m)
 	if (!ok && m->out.verdict != AUTHP_TEMP &&
 	    m->out.verdict != AUTHP_LIMIT)
 		LOG_EV(LOG_NOTICE, "mail.refused", m->sid, KV_A("rip", rip),
-		    KV_S("user", m->ticket == NULL ? NULL : user),
+		    KV_S("user", m->ticket == NULL && m->brownout == NULL ?
+		    NULL : user),
 		    KV_S("from", m->sender),
 		    KV_A("why", m->out.verdict == AUTHP_NOAUTH ? "noauth" :
-		    m->out.verdict == AUTHP_VOID ? "void" : "notsender"));
+		    m->out.verdict == AUTHP_VOID ? "void" :
+		    m->brownout != NULL ? "brownout" : "notsender"),
+		    KV_S("brownout", m->brownout == NULL ? NULL :
+		    m->brownout->item.name));
 }
 
 /* The ticket for what was just allowed without one. */
@@ -68,6 +74,17 @@ mail_seal(const struct mail *m, uint8_t *dst)
 		(void)relay_cache_use(m->core->relay, &m->peer, t.user, NULL);
 	}
 	return ticket_seal(m->core->keys.ticket, &t, dst);
+}
+
+/* He is counted among those who did not come along. */
+static void
+mail_brownout_put(const struct mail *m, struct msg_out *out)
+{
+	char text[AUTHP_BROWNOUT_MAX + 1];
+
+	msg_put_str(out, brownout_text(m->brownout, text));
+	usagedb_refused(m->core->usage, mail_user(m), m->brownout->begin_s,
+	    m->now_s);
 }
 
 static void
@@ -104,6 +121,8 @@ mail_answer(struct peer *p, uint32_t id, struct mail *m, const void *ticket,
 		msg_put_u8(&out, m->may_prioritise);
 	} else if (m->out.verdict == AUTHP_LIMIT) {
 		mail_limit_put(m, &out);
+	} else if (m->out.verdict == AUTHP_BROWNOUT) {
+		mail_brownout_put(m, &out);
 	}
 	ops_reply(p, &out);
 }

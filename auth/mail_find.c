@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/brownout.h"
 #include "auth/mail_private.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -105,6 +106,14 @@ mail_find_user(struct mail *m)
 	return r == ERR_NOTFOUND ? 0 : r;
 }
 
+/* Is it, and have grants not come to their end? */
+static bool
+mail_grant_is_live(const struct mail *m, const struct grant_record *g)
+{
+	return relay_cache_is_live(g, m->now_s) &&
+	    !conf_grants_ended(m->core->conf, m->now_s);
+}
+
 /* The grant that the ticket was given for. */
 static int
 mail_find_ticket_grant(struct mail *m)
@@ -121,7 +130,7 @@ mail_find_ticket_grant(struct mail *m)
 		/* Expiry counts at MAIL, which was when the ticket was
 		 * issued; begin comes soon behind it. */
 		m->in.grant_unexpired = m->in.grant_there &&
-		    (relay_cache_is_live(&g, m->now_s) || (m->after_mail &&
+		    (mail_grant_is_live(m, &g) || (m->after_mail &&
 		    relay_cache_is_live(&g, t->issued_s) &&
 		    m->now_s - t->issued_s <= RELAY_CACHE_KEEP_S));
 	} else if (r == ERR_NOTFOUND) {
@@ -176,7 +185,8 @@ mail_find_grants(struct mail *m)
 	bool counts;
 	int r;
 
-	if (policy_grant_excluded(m->core->conf, &m->peer))
+	if (policy_grant_excluded(m->core->conf, &m->peer) ||
+	    conf_grants_ended(m->core->conf, m->now_s))
 		return 0;
 	if ((v = calloc(MAIL_GRANTS_MAX, sizeof(*v))) == NULL)
 		return ERR_NOMEM;
@@ -304,6 +314,7 @@ mail_judge(struct mail *m)
 	    (r = mail_find_network(m)) != 0))
 		goto fail;
 	policy_decide(&m->in, &m->out);
+	brownout_judge(m);
 	/* What cannot be compared is not a foreign sender but none at all. */
 	if (m->out.foreign && m->canon[0] == '\0')
 		m->out.verdict = AUTHP_NOTSENDER;

@@ -37,6 +37,7 @@ struct mail {
 	uint64_t		 octets;
 	uint32_t		 reservation;	/* in at commit, out at begin */
 	struct quota_over	 over;		/* LIMIT: why */
+	const struct conf_brownout *brownout;	/* BROWNOUT: which */
 	struct policy_in	 in;
 	struct policy_out	 out;
 };

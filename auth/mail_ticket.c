@@ -5,6 +5,7 @@
 #include "auth/mail_private.h"
 
 #include "auth/origin.h"
+#include "auth/usage.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
@@ -98,6 +99,8 @@ mail_op_ticket(struct peer *p, struct msg_in *in, int fd)
 	}
 	if (m.out.verdict != AUTHP_OK)
 		mail_log(&m);
+	else if (m.in.commit)
+		usage_committed(&m);
 	mail_ticket_answer(p, in->id, &m, origin);
 	return 0;
 }

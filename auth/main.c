@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "auth/brownout.h"
 #include "auth/census.h"
 #include "auth/control.h"
 #include "auth/core.h"
@@ -27,6 +28,7 @@
 #include "auth/recover.h"
 #include "auth/rekey.h"
 #include "auth/sasl.h"
+#include "auth/usage.h"
 #include "auth/verify.h"
 #include "lib/child.h"
 #include "lib/clock.h"
@@ -69,7 +71,7 @@ core_load_guess(void *ctx, const struct placesdb_guess *v)
 
 /* Notes that may wait, and do while they cannot be written. */
 static void
-core_save_places(struct core_main *c)
+core_save_places(struct core_main *c, bool ends)
 {
 	struct err e = { 0 };
 	bool fail;
@@ -78,7 +80,8 @@ core_save_places(struct core_main *c)
 		return;		/* that was logged */
 	fail = placesdb_flush(c->core.places, &e) != 0 ||
 	    guess_write(c->core.guess, c->core.places, &e) != 0 ||
-	    quota_write(c->core.quota, clock_now_s(), &e) != 0;
+	    quota_write(c->core.quota, clock_now_s(), &e) != 0 ||
+	    usage_write(c->core.usage, ends, &e) != 0;
 	if (fail && !c->places_fail)
 		LOG_EV(LOG_ERR, "db.places.fail", NULL, KV_T("why", e.text));
 	c->places_fail = fail;
@@ -110,13 +113,15 @@ core_upkeep(void *ctx)
 	if (dbenv_has_space(c->core.dbenv) && relay_cache_sweep(c->core.relay,
 	    clock_now_s(), CORE_SWEEP_BUDGET, &removed, &e) != 0)
 		LOG_EV(LOG_ERR, "db.sweep.fail", NULL, KV_T("why", e.text));
-	core_save_places(c);
+	core_save_places(c, false);
 	core_keep_origin(c);
 	if (!c->places_fail && dbenv_has_space(c->core.dbenv) &&
 	    (placesdb_sweep(c->core.places, clock_now_s(),
 	    CORE_PLACES_BUDGET, &removed, &e) != 0 ||
 	    quotadb_sweep(c->core.quotadb, clock_now_s(),
-	    CORE_PLACES_BUDGET, &removed, &e) != 0))
+	    CORE_PLACES_BUDGET, &removed, &e) != 0 ||
+	    usagedb_sweep(c->core.usage, clock_now_s(), CORE_PLACES_BUDGET,
+	    &e) != 0))
 		LOG_EV(LOG_ERR, "db.sweep.fail", NULL, KV_T("why", e.text));
 	if (dbenv_has_space(c->core.dbenv) &&
 	    census_save(c->core.census, &e) != 0)
@@ -201,6 +206,7 @@ core_tick(void *ctx)
 	ops_tick(c->core.ops);
 	quota_tick(c->core.quota, clock_now_s());
 	recent_tick(c->core.recent);
+	brownout_tick(&c->core, clock_now_s());
 	core_count_start(c);		/* when it is time, or it failed */
 	if (!c->upkeep_runs && pool_submit(c->core.upkeep, core_upkeep,
 	    core_upkeep_done, c) == 0)
@@ -248,6 +254,7 @@ core_commit(void *ctx)
 	    (uint32_t)c->core.conf->scram_iterations);
 	atomic_store(&c->core.token_keep_s, c->core.conf->token_keep_s);
 	recent_set_conf(c->core.recent, c->core.conf);
+	brownout_tick(&c->core, clock_now_s());
 	if (notify_listen(c->notify, core_notify_fd(c)) != 0)
 		LOG_EV(LOG_ERR, "notify.fail", NULL, KV_T("why", "no memory"));
 }
@@ -299,7 +306,8 @@ core_open_store(struct core *core, struct err *reterr)
 	    (r = placesdb_open(core->dbenv, &core->places, reterr)) != 0 ||
 	    (r = origindb_open(core->dbenv, &core->origindb, reterr)) != 0 ||
 	    (r = origin_new(core->origindb, &core->origin, reterr)) != 0 ||
-	    (r = quotadb_open(core->dbenv, &core->quotadb, reterr)) != 0)
+	    (r = quotadb_open(core->dbenv, &core->quotadb, reterr)) != 0 ||
+	    (r = usagedb_open(core->dbenv, &core->usage, reterr)) != 0)
 		return r;
 	dbenv_scratch_remove(".");	/* of one who was killed */
 	/* Behind the environment's lock: nobody else makes keys meanwhile. */
@@ -386,8 +394,9 @@ core_end(struct core_main *c)
 	rekey_free(core->rekey);
 	pool_free(core->upkeep);
 	pool_free(core->care);
-	core_save_places(c);
+	core_save_places(c, true);
 	quotadb_close(core->quotadb);
+	usagedb_close(core->usage);
 	recent_stop(core->recent);
 	recent_free(core->recent);
 	rate_free(core->hints);

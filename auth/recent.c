@@ -18,6 +18,7 @@
 
 #include "auth/ops.h"
 #include "auth/recent_rate.h"
+#include "auth/usage.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/siphash.h"
@@ -462,6 +463,7 @@ recent_take_event(struct peer *p, struct msg_in *m)
 	rec.bits = addr_is_none(&a) ? 0 : 128;
 	recent_add_login(r, &rec);
 	recent_note_path(r, &rec, &a);
+	usage_event(p->core, &rec);
 	if (rec.kind != 0 && rec.kind != AUTHP_KIND_RECEIVE)
 		recent_keep_owner(r, &rec);
 	else if (rec.kind != 0 || rate_take(r->rate, &a, rec.login[0] != '\0' ||

@@ -105,13 +105,19 @@ static const struct tell_row {
 	{ .code = 530, .status = "5.7.0", .failed = "it wanted to send without "
 	    "having logged in", .tell = "Switch on authentication for the "
 	    "outgoing server in the mail program, with the user name and "
-	    "password of receiving; or fetch mail first, then send." },
+	    "password of receiving; or, where that still counts, "
+	    "fetch mail first, then send." },
 	{ .code = 535, .tell = PASSWORD },
 	{ .code = 432, .tell = "Set the mail program to \"password, normal\" "
 	    "once; after that the encrypted way works too." },
 	{ .code = 504, .failed = "it wants a way to log in that is not offered "
 	    "here", .tell = "Set the mail program to \"password, normal\" under "
 	    "STARTTLS or SSL/TLS." },
+	{ .code = 450, .status = "4.7.1", .failed = "a brown-out: it wanted to "
+	    "send without having logged in", .tell = "Switch on authentication "
+	    "for the outgoing server in the mail program, with the user name and "
+	    "password of receiving. The brown-out ends by itself, and is there to "
+	    "find who has not done that." },
 	{ .code = 553, .status = "5.7.1", .failed = "the sender's address is not "
 	    "one of this user's", .tell = "The From address in the mail program "
 	    "is not one that this user may send as: correct it, or add it with "

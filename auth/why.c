@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "auth/brownout.h"
 #include "auth/control_private.h"
 #include "auth/hint.h"
 #include "auth/mail_private.h"
+#include "lib/clock.h"
 #include "lib/conf_route.h"
 #include "lib/str.h"
 
@@ -184,10 +186,11 @@ why_stranger(struct why *w)
 		[AUTHP_HINT_NONE] = "none", [AUTHP_HINT_CHECK] = "check",
 		[AUTHP_HINT_EXPIRED] = "expired",
 		[AUTHP_HINT_FAMILY] = "family",
+		[AUTHP_HINT_SUNSET] = "sunset",
 	};
 	const struct mail *m = &w->m;
 	const struct conf_trusted *t = conf_trusted_for(w->j->conf, &m->peer);
-	char net[ADDR_STRLEN];
+	char net[ADDR_STRLEN], ended[CLOCK_DATE_SIZE];
 
 	_Static_assert(sizeof(hints) / sizeof(hints[0]) == AUTHP_HINT__COUNT,
 	    "each hint has a name");
@@ -198,6 +201,10 @@ why_stranger(struct why *w)
 		    "counts", net_text(&t->net, net), t->owner != NULL ?
 		    "its owner may not send" : "it has no owner and no "
 		    "senders");
+	else if (conf_grants_ended(w->j->conf, m->now_s))
+		why_say(w, "grant_sunset", "grants ended at %s, and it is in "
+		    "no trusted_networks", (clock_utc(
+		    w->j->conf->grant_sunset_s, ended), ended));
 	else if (policy_grant_excluded(w->j->conf, &m->peer))
 		why_say(w, "grant_exclude", "grants never count at this "
 		    "address, and it is in no trusted_networks");
@@ -250,6 +257,22 @@ why_reply(struct why *w, const char *verdict, const char *reply)
 }
 
 static void
+why_brownout(struct why *w)
+{
+	const struct conf_brownout *b = w->m.brownout;
+	char text[AUTHP_BROWNOUT_MAX + 1], reply[AUTHP_BROWNOUT_MAX + 16];
+	char until[CLOCK_DATE_SIZE];
+
+	(void)str_format(reply, sizeof(reply), "450 4.7.1 %s",
+	    brownout_text(b, text));
+	why_reply(w, "refused", reply);
+	clock_utc(b->end_s, until);
+	why_say(w, "grant_brownout", "%s holds a grant there, and grants are "
+	    "refused until %s: grant_brownout %s", mail_user(&w->m), until,
+	    b->item.name);
+}
+
+static void
 why_answer(struct why *w)
 {
 	static const char *const kinds[] = { [AUTHP_KIND_SASL] = "login",
@@ -274,6 +297,9 @@ why_answer(struct why *w)
 		    "550 5.7.1 Sending limit reached" :
 		    "452 4.7.1 Sending limit reached");
 		why_limit(w);
+		break;
+	case AUTHP_BROWNOUT:
+		why_brownout(w);
 		break;
 	case AUTHP_NOAUTH:
 		why_reply(w, "refused", "530 5.7.0 Authentication required");

@@ -17,7 +17,9 @@
 #include "db/placesdb_private.h"
 #include "db/quotadb.h"
 #include "db/recentdb.h"
+
 #include "db/record.h"
+#include "db/usagedb.h"
 #include "lib/str.h"
 
 #define DBENV_VERIFY_CACHE (32u * 1024 * 1024)
@@ -35,6 +37,7 @@ enum dbcheck_db {
 	DBCHECK_LOGINS,
 	DBCHECK_PLACES,
 	DBCHECK_QUOTA,
+	DBCHECK_USAGE,
 	DBCHECK_RECENT,
 	DBCHECK_ORIGIN,
 	DBCHECK__COUNT
@@ -390,6 +393,17 @@ dbcheck_quota(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
 }
 
 static void
+dbcheck_usage(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
+{
+	struct usage_record r;
+
+	c->counts->others++;
+	if (k.len == 0 || usage_decode(*(const char *)k.p, v.p, v.len,
+	    &r) != 0)
+		dbcheck_flaw(c, "how a user sends is unreadable");
+}
+
+static void
 dbcheck_origin(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
 {
 	struct origindb_key key;
@@ -427,6 +441,7 @@ static const struct dbcheck_file {
 	[DBCHECK_LOGINS] = { "logins.db", dbcheck_login },
 	[DBCHECK_PLACES] = { "places.db", dbcheck_place },
 	[DBCHECK_QUOTA] = { "quota.db", dbcheck_quota },
+	[DBCHECK_USAGE] = { "usage.db", dbcheck_usage },
 	[DBCHECK_RECENT] = { "recent.db", dbcheck_recent },
 	[DBCHECK_ORIGIN] = { "origin.db", dbcheck_origin },
 };

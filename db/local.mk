@@ -7,6 +7,7 @@ db_libstore_a_SOURCES = db/quotadb.c db/quotadb.h \
 	db/userdb_address.c db/userdb_index.c db/relay_cache.c db/relay_cache.h
 include db/places.mk
 include db/origin.mk
+include db/usage.mk
 
 STORE_LIBS = db/libstore.a lib/librun.a $(DB_LIBS) $(OPENSSL_LIBS)
 
@@ -22,4 +23,5 @@ db_submitctl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 db_submitctl_LDADD = $(PARENT_LIBS)
 include db/import.mk
 include db/recent.mk
+include db/report.mk
 include db/maildrop.mk

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/rand.h>
-
 #include "db/placesdb_private.h"
 
 void
@@ -19,8 +17,7 @@ placesdb_close(struct placesdb *p)
 {
 	if (p == NULL)
 		return;
-	while (p->oldest != NULL)
-		placesdb_drop(p, p->oldest);
+	waiting_free(p->waiting);
 	if (p->logins != NULL)
 		(void)p->logins->close(p->logins, 0);
 	if (p->places != NULL)
@@ -37,7 +34,8 @@ placesdb_open(struct dbenv *env, struct placesdb **ret, struct err *reterr)
 	struct placesdb *p = calloc(1, sizeof(*p));
 	int r;
 
-	if (p == NULL || RAND_bytes(p->key, sizeof(p->key)) != 1) {
+	if (p == NULL || (p->waiting = waiting_new(PLACESDB_WAITING_MAX,
+	    sizeof(struct placesdb_note))) == NULL) {
 		free(p);
 		return err_set(reterr, ERR_NOMEM, "no memory");
 	}
@@ -86,86 +84,41 @@ placesdb_place_key(const char *user, const struct addr *a,
 
 /* What waits */
 
-static struct placesdb_note **
-placesdb_bucket(struct placesdb *p, const uint8_t *key, size_t len)
+static size_t
+placesdb_wait_key(enum placesdb_kind kind, const uint8_t *key, size_t len,
+    uint8_t dst[1 + PLACESDB_KEY_MAX])
 {
-	return &p->bucket[siphash(p->key, key, len) % PLACESDB_BUCKETS];
+	dst[0] = (uint8_t)kind;
+	memcpy(dst + 1, key, len);
+	return 1 + len;
 }
 
 struct placesdb_note *
-placesdb_find(struct placesdb *p, enum placesdb_kind kind,
+placesdb_note_of(struct waiting_note *n)
+{
+	return n == NULL ? NULL : (struct placesdb_note *)n->data;
+}
+
+struct waiting_note *
+placesdb_find(const struct placesdb *p, enum placesdb_kind kind,
     const uint8_t *key, size_t len)
 {
-	struct placesdb_note *n = *placesdb_bucket(p, key, len);
+	uint8_t k[1 + PLACESDB_KEY_MAX];
 
-	while (n != NULL && (n->kind != kind || n->len != len ||
-	    memcmp(n->key, key, len) != 0))
-		n = n->same;
-	return n;
-}
-
-static void
-placesdb_unlink(struct placesdb *p, struct placesdb_note *n)
-{
-	*(n->prev != NULL ? &n->prev->next : &p->oldest) = n->next;
-	*(n->next != NULL ? &n->next->prev : &p->youngest) = n->prev;
-}
-
-static void
-placesdb_link(struct placesdb *p, struct placesdb_note *n)
-{
-	n->next = NULL;
-	n->prev = p->youngest;
-	*(n->prev != NULL ? &n->prev->next : &p->oldest) = n;
-	p->youngest = n;
-}
-
-void
-placesdb_drop(struct placesdb *p, struct placesdb_note *n)
-{
-	struct placesdb_note **at = placesdb_bucket(p, n->key, n->len);
-
-	while (*at != n)
-		at = &(*at)->same;
-	*at = n->same;
-	placesdb_unlink(p, n);
-	p->n--;
-	free(n);
-}
-
-static struct placesdb_note *
-placesdb_add(struct placesdb *p, enum placesdb_kind kind, const uint8_t *key,
-    size_t len)
-{
-	struct placesdb_note **at, *n;
-
-	if (p->n >= PLACESDB_WAITING_MAX)
-		placesdb_drop(p, p->oldest);
-	if ((n = calloc(1, sizeof(*n))) == NULL)
-		return NULL;
-	at = placesdb_bucket(p, key, len);
-	n->kind = kind;
-	memcpy(n->key, key, len);
-	n->len = len;
-	n->same = *at;
-	*at = n;
-	placesdb_link(p, n);
-	p->n++;
-	return n;
+	return waiting_find(p->waiting, k, placesdb_wait_key(kind, key, len,
+	    k));
 }
 
 static void
 placesdb_put(struct placesdb *p, enum placesdb_kind kind, const uint8_t *key,
     size_t len, const struct placesdb_login *login)
 {
-	struct placesdb_note *n = placesdb_find(p, kind, key, len);
+	uint8_t k[1 + PLACESDB_KEY_MAX];
+	struct placesdb_note *n = placesdb_note_of(waiting_put(p->waiting, k,
+	    placesdb_wait_key(kind, key, len, k)));
 
-	if (n == NULL && (n = placesdb_add(p, kind, key, len)) == NULL)
-		return;		/* no memory: a note less */
-	placesdb_unlink(p, n);
-	placesdb_link(p, n);
-	n->login = *login;
-	n->serial = ++p->serial;
+	if (n != NULL)		/* no memory: a note less */
+		*n = (struct placesdb_note){ .kind = kind, .login = *login };
 }
 
 void
@@ -200,7 +153,7 @@ placesdb_login_get(struct placesdb *p, const char *user, const char *label,
 	int r;
 
 	pthread_mutex_lock(&p->lock);
-	n = placesdb_find(p, PLACESDB_LOGIN, key, len);
+	n = placesdb_note_of(placesdb_find(p, PLACESDB_LOGIN, key, len));
 	if (n != NULL)
 		*ret = n->login;
 	pthread_mutex_unlock(&p->lock);
@@ -224,7 +177,7 @@ placesdb_is_known(struct placesdb *p, const char *user, const struct addr *a,
 	int64_t last_s = INT64_MIN;
 
 	pthread_mutex_lock(&p->lock);
-	n = placesdb_find(p, PLACESDB_PLACE, key, len);
+	n = placesdb_note_of(placesdb_find(p, PLACESDB_PLACE, key, len));
 	if (n != NULL)
 		last_s = n->login.at_s;
 	pthread_mutex_unlock(&p->lock);

@@ -11,22 +11,17 @@
 
 #include "db/dbenv_private.h"
 #include "db/placesdb.h"
-#include "lib/siphash.h"
+#include "db/waiting.h"
 
 #define PLACESDB_BATCH	64u	/* records in a transaction: readers wait for
 				 * its pages */
 #define PLACESDB_KEY_MAX (MAILBOX_SIZE + PLACESDB_LABEL_SIZE)
-#define PLACESDB_BUCKETS 4096u	/* a power of two */
 
 enum placesdb_kind { PLACESDB_LOGIN, PLACESDB_PLACE };
 
+/* What waits, by its kind and key (placesdb_find()). */
 struct placesdb_note {
-	struct placesdb_note	*same;		/* in its bucket */
-	struct placesdb_note	*next, *prev;	/* by serial */
 	enum placesdb_kind	 kind;
-	uint64_t		 serial;	/* of its last change */
-	uint8_t			 key[PLACESDB_KEY_MAX];
-	size_t			 len;
 	struct placesdb_login	 login;		/* a place: at_s alone */
 };
 
@@ -35,12 +30,8 @@ struct placesdb {
 	DB			*logins;
 	DB			*places;
 	DB			*guess;
-	pthread_mutex_t		 lock;		/* of what is below */
-	uint8_t			 key[SIPHASH_KEY];
-	struct placesdb_note	*bucket[PLACESDB_BUCKETS];
-	struct placesdb_note	*oldest, *youngest;
-	unsigned int		 n;
-	uint64_t		 serial;
+	pthread_mutex_t		 lock;		/* of waiting */
+	struct waiting		*waiting;	/* of struct placesdb_note */
 	uint8_t			 sweep_at[PLACESDB_KEY_MAX];	/* upkeep's */
 	size_t			 sweep_len;
 };
@@ -56,10 +47,11 @@ size_t	placesdb_login_key(const char *user, const char *label,
 size_t	placesdb_place_key(const char *user, const struct addr *a,
 	    uint8_t dst[PLACESDB_KEY_MAX]);
 
-/* With the lock held. */
-struct placesdb_note *placesdb_find(struct placesdb *p,
+/* With the lock held: the note of this key, or NULL. Its own key has the kind in
+ * front. */
+struct waiting_note *placesdb_find(const struct placesdb *p,
 	    enum placesdb_kind kind, const uint8_t *key, size_t len);
-void	placesdb_drop(struct placesdb *p, struct placesdb_note *n);
+struct placesdb_note *placesdb_note_of(struct waiting_note *n);
 
 int	placesdb_place_decode(const void *p, size_t len,
 	    struct placesdb_place *ret);

@@ -10,9 +10,16 @@
 
 #include "db/placesdb_private.h"
 
+struct placesdb_copy {
+	struct placesdb_note	 note;
+	uint8_t			 key[PLACESDB_KEY_MAX];
+	size_t			 len;
+	uint64_t		 serial;
+};
+
 struct placesdb_batch {
 	struct placesdb		*p;
-	struct placesdb_note	 v[PLACESDB_BATCH];
+	struct placesdb_copy	 v[PLACESDB_BATCH];
 	unsigned int		 n;
 };
 
@@ -49,25 +56,26 @@ placesdb_make_room(struct placesdb *p, DB_TXN *txn, const uint8_t *key,
 
 static int
 placesdb_write_place(struct placesdb *p, DB_TXN *txn,
-    const struct placesdb_note *n)
+    const struct placesdb_copy *n)
 {
+	const int64_t at_s = n->note.login.at_s;
 	uint8_t v[PLACESDB_PLACE_SIZE];
 	struct dbenv_item it = { .p = v, .size = sizeof(v) };
-	struct placesdb_place place = { .first_s = n->login.at_s };
+	struct placesdb_place place = { .first_s = at_s };
 	int r = dbenv_get(p->places, txn, n->key, n->len, &it, DB_RMW);
 
 	if (r == 0)
 		r = placesdb_place_decode(v, it.len, &place);
-	if (r == 0 && place.last_s <= n->login.at_s &&
-	    n->login.at_s - place.last_s < PLACESDB_FRESH_S)
+	if (r == 0 && place.last_s <= at_s &&
+	    at_s - place.last_s < PLACESDB_FRESH_S)
 		return 0;
 	if (r == DB_NOTFOUND)
 		r = placesdb_make_room(p, txn, n->key, n->len);
 	if (r == ERR_CORRUPT)
-		place.first_s = n->login.at_s;
+		place.first_s = at_s;
 	else if (r != 0)
 		return r;
-	place.last_s = n->login.at_s;
+	place.last_s = at_s;
 	if (place.first_s > place.last_s)
 		place.first_s = place.last_s;
 	placesdb_place_encode(&place, v);
@@ -76,10 +84,10 @@ placesdb_write_place(struct placesdb *p, DB_TXN *txn,
 
 static int
 placesdb_write_login(struct placesdb *p, DB_TXN *txn,
-    const struct placesdb_note *n)
+    const struct placesdb_copy *n)
 {
 	uint8_t v[PLACESDB_RECORD_MAX];
-	int len = placesdb_login_encode(&n->login, v, sizeof(v));
+	int len = placesdb_login_encode(&n->note.login, v, sizeof(v));
 
 	return len < 0 ? len :
 	    dbenv_put(p->logins, txn, n->key, n->len, v, (size_t)len, 0);
@@ -93,7 +101,7 @@ placesdb_batch_txn(void *ctx, DB_TXN *txn, struct err *reterr)
 
 	(void)reterr;
 	for (unsigned int i = 0; i < b->n && r == 0; i++)
-		r = b->v[i].kind == PLACESDB_PLACE ?
+		r = b->v[i].note.kind == PLACESDB_PLACE ?
 		    placesdb_write_place(b->p, txn, &b->v[i]) :
 		    placesdb_write_login(b->p, txn, &b->v[i]);
 	return r;
@@ -107,9 +115,15 @@ placesdb_batch_take(struct placesdb_batch *b, uint64_t before)
 
 	b->n = 0;
 	pthread_mutex_lock(&p->lock);
-	for (struct placesdb_note *n = p->oldest; n != NULL &&
-	    n->serial <= before && b->n < PLACESDB_BATCH; n = n->next)
-		b->v[b->n++] = *n;
+	for (struct waiting_note *n = waiting_oldest(p->waiting); n != NULL &&
+	    n->serial <= before && b->n < PLACESDB_BATCH; n = n->next) {
+		struct placesdb_copy *c = &b->v[b->n++];
+
+		c->note = *placesdb_note_of(n);
+		c->len = n->len - 1;
+		memcpy(c->key, n->key + 1, c->len);
+		c->serial = n->serial;
+	}
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -121,11 +135,11 @@ placesdb_batch_drop(struct placesdb_batch *b)
 
 	pthread_mutex_lock(&p->lock);
 	for (unsigned int i = 0; i < b->n; i++) {
-		struct placesdb_note *n = placesdb_find(p, b->v[i].kind,
+		struct waiting_note *n = placesdb_find(p, b->v[i].note.kind,
 		    b->v[i].key, b->v[i].len);
 
 		if (n != NULL && n->serial == b->v[i].serial)
-			placesdb_drop(p, n);
+			waiting_drop(p->waiting, n);
 	}
 	pthread_mutex_unlock(&p->lock);
 }
@@ -141,7 +155,7 @@ placesdb_flush(struct placesdb *p, struct err *reterr)
 		return err_set(reterr, ERR_NOMEM, "logins: no memory");
 	b->p = p;
 	pthread_mutex_lock(&p->lock);
-	before = p->serial;
+	before = waiting_serial(p->waiting);
 	pthread_mutex_unlock(&p->lock);
 	while (r == 0) {
 		placesdb_batch_take(b, before);
@@ -240,13 +254,14 @@ placesdb_sweep(struct placesdb *p, int64_t now_s, unsigned int budget,
 static void
 placesdb_forget_waiting(struct placesdb *p, const struct placesdb_walk *w)
 {
-	struct placesdb_note *next;
+	struct waiting_note *next;
 
 	pthread_mutex_lock(&p->lock);
-	for (struct placesdb_note *n = p->oldest; n != NULL; n = next) {
+	for (struct waiting_note *n = waiting_oldest(p->waiting); n != NULL;
+	    n = next) {
 		next = n->next;
-		if (placesdb_is_his(w, n->key, n->len))
-			placesdb_drop(p, n);
+		if (placesdb_is_his(w, n->key + 1, n->len - 1))
+			waiting_drop(p->waiting, n);
 	}
 	pthread_mutex_unlock(&p->lock);
 }

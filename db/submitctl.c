@@ -115,6 +115,9 @@ const struct ctl_cmd ctl_cmds[] = {
 	  1, 1, CTL_USER, ctl_grant_query },
 	{ "grant revoke", "[ADDRESS|NETWORK|USER|ALL]",
 	  "end grants at once", 0, 1, CTL_USER, ctl_grant_revoke },
+	{ "grant report", "[users|addresses|brownouts]",
+	  "how users send, which clients are too old, what brown-outs brought",
+	  0, 1, CTL_CSV | CTL_USER, ctl_grant_report },
 	{ "grant purge", "", "remove the expired ones", 0, 0, 0,
 	  ctl_grant_purge },
 	{ "blocked list", "[ADDRESS|NETWORK|USER]",
@@ -199,6 +202,7 @@ ctl_help_options(FILE *to)
 	    "  -o KEY=VALUE      overrides a value, may be repeated\n"
 	    "  --root DIR        an instance below DIR\n"
 	    "  -j, --json        JSON, one object a line\n"
+	    "  --csv             of grant report: for a spreadsheet\n"
 	    "  --stdin           the password is the first line of the input\n"
 	    "  --user USER       only this user's grants, or messages\n"
 	    "  --from, --to ADDRESS|@DOMAIN, --held\n"
@@ -471,6 +475,7 @@ static const struct option ctl_longs[] = {
 	{ "from", required_argument, NULL, CTL_LONG + CTL_MAIL_FROM },
 	{ "to", required_argument, NULL, CTL_LONG + CTL_MAIL_TO },
 	{ "since", required_argument, NULL, CTL_LONG + CTL_SINCE },
+	{ "csv", no_argument, NULL, CTL_LONG + CTL_CSV },
 	{ "held", no_argument, NULL, CTL_LONG + CTL_HELD },
 	{ "ask", no_argument, NULL, CTL_LONG + CTL_ASK },
 	{ "help", no_argument, NULL, 'h' },

@@ -40,7 +40,8 @@ enum {				/* options; each row says which it takes */
 	CTL_MECH	= 1 << 22,	/* -A MECHANISM */
 	CTL_FROM	= 1 << 23,	/* -x rip=ADDRESS */
 	CTL_SINCE	= 1 << 24,	/* --since DURATION */
-	CTL_HELD	= 1 << 25	/* --held */
+	CTL_HELD	= 1 << 25,	/* --held */
+	CTL_CSV		= 1 << 30	/* --csv */
 };
 
 struct ctl {
@@ -120,9 +121,13 @@ struct ctl_column {
 void	ctl_table(const struct ctl *c, const struct ctl_column *cols,
 	    const json_t *records);
 /* The same page by page: `width` begins zeroed, and is kept between them. */
-#define CTL_COLUMNS_MAX	12
+#define CTL_COLUMNS_MAX	16
 void	ctl_table_page(const struct ctl *c, const struct ctl_column *cols,
 	    const json_t *records, int width[CTL_COLUMNS_MAX]);
+/* The same as CSV (RFC 4180): keys above, times in UTC, and what a spreadsheet
+ * would take for a formula behind an apostrophe. */
+void	ctl_csv_page(const struct ctl_column *cols, const json_t *records,
+	    bool first);
 /* One record as "title: value" lines, or as a JSON line. */
 void	ctl_record(const struct ctl *c, const struct ctl_column *cols,
 	    const json_t *record);
@@ -204,6 +209,7 @@ int	ctl_grant_list(struct ctl *c);
 int	ctl_grant_query(struct ctl *c);
 int	ctl_grant_revoke(struct ctl *c);
 int	ctl_grant_purge(struct ctl *c);
+int	ctl_grant_report(struct ctl *c);
 int	ctl_limits(struct ctl *c);
 int	ctl_limits_reset(struct ctl *c);
 int	ctl_blocked_list(struct ctl *c);

@@ -207,6 +207,11 @@ ctl_table_page(const struct ctl *c, const struct ctl_column *cols,
 		ctl_json_lines(records);
 		return;
 	}
+	if (c->given & CTL_CSV) {
+		ctl_csv_page(cols, records, first);
+		width[0] = 1;
+		return;
+	}
 	for (col = cols; first && col->title != NULL; col++)
 		width[col - cols] = ctl_width(col->title);
 	json_array_foreach(records, i, record)

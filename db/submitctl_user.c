@@ -463,8 +463,10 @@ ctl_grant_query(struct ctl *c)
 	last = json_array_get(records, n - 1);
 	if (code == 0) {
 		allowed = json_is_true(json_object_get(last, "allowed"));
-		ctl_say(c, last, "%s: %s", c->argv[0],
-		    allowed ? "allowed" : "not allowed");
+		ctl_say(c, last, "%s: %s%s%s", c->argv[0],
+		    allowed ? "allowed" : "not allowed",
+		    ctl_str(last, "brownout")[0] == '\0' ? "" :
+		    " now: grant_brownout ", ctl_str(last, "brownout"));
 		for (i = 0; i + 1 < n && !c->json; i++) {
 			r = json_array_get(records, i);
 			printf("  %s (%s)\n", ctl_str(r, "user"),

@@ -256,3 +256,9 @@ tls_first_look(const uint8_t *p, size_t len)
 	    p[word] == '\r' || p[word] == '\n' ? TLS_FIRST_TEXT :
 	    TLS_FIRST_OTHER;
 }
+
+bool
+tls_alert_is_old(const struct tls_alert *a)
+{
+	return a != NULL && strcmp(a->tell, TELL_OLD) == 0;
+}

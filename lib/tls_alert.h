@@ -55,4 +55,7 @@ bool	tls_first_is_http(const char *verb, size_t len);
 #define TLS_ALERT_RECORD	"\x15\x03\x01\x00\x02\x02\x0a"
 #define TLS_ALERT_RECORD_LEN	7u
 
+/* The client is too old for the TLS that this server speaks. NULL: no. */
+bool	tls_alert_is_old(const struct tls_alert *a);
+
 #endif

@@ -29,4 +29,5 @@ include tests/unit/guess.mk
 include tests/unit/telling.mk
 include tests/unit/quota.mk
 include tests/unit/recent.mk
+include tests/unit/usage.mk
 include tests/unit/notify.mk

@@ -162,16 +162,25 @@ mail_refuse(struct smtp_session *s, enum smtp_reply r)
 	free(sender);
 }
 
+/* `text` stands behind the reply's own, or is NULL. */
 static void
-mail_refuse_limit(struct smtp_session *s, const struct authc_limit *l)
+mail_refuse_with(struct smtp_session *s, enum smtp_reply r, const char *text)
 {
-	char *sender = s->tx->sender, text[AUTHC_LIMIT_SIZE];
+	char *sender = s->tx->sender;
 
 	s->tx->sender = NULL;
 	smtp_tx_drop(s);
-	smtp_refuse_with(s, l->permanent ? SMTP_R_LIMIT_REJECT : SMTP_R_LIMIT,
-	    "MAIL", sender, authc_limit_text(l, clock_now_s(), text));
+	smtp_refuse_with(s, r, "MAIL", sender, text);
 	free(sender);
+}
+
+static void
+mail_refuse_limit(struct smtp_session *s, const struct authc_limit *l)
+{
+	char text[AUTHC_LIMIT_SIZE];
+
+	mail_refuse_with(s, l->permanent ? SMTP_R_LIMIT_REJECT : SMTP_R_LIMIT,
+	    authc_limit_text(l, clock_now_s(), text));
 }
 
 static void
@@ -219,9 +228,10 @@ mail_refuse_stranger(struct smtp_session *s, enum authp_hint hint)
 		[AUTHP_HINT_CHECK] = SMTP_R_NEEDS_CHECK,
 		[AUTHP_HINT_EXPIRED] = SMTP_R_NEEDS_CHECK_AGAIN,
 		[AUTHP_HINT_FAMILY] = SMTP_R_NEEDS_CHECK_FAMILY,
+		[AUTHP_HINT_SUNSET] = SMTP_R_GRANTS_ENDED,
 	};
 	uint64_t ttl_s = s->settings->conf->grant_ttl_s;
-	char *sender = s->tx->sender, text[64];
+	char text[64];
 
 	if (hint == AUTHP_HINT_FAMILY)
 		(void)str_format(text, sizeof(text), "%s, and this comes over "
@@ -231,11 +241,8 @@ mail_refuse_stranger(struct smtp_session *s, enum authp_hint hint)
 		(void)str_format(text, sizeof(text), "%" PRIu64 " %s",
 		    ttl_s % 60 == 0 ? ttl_s / 60 : ttl_s,
 		    ttl_s % 60 == 0 ? "minutes" : "seconds");
-	s->tx->sender = NULL;
-	smtp_tx_drop(s);
-	smtp_refuse_with(s, replies[hint], "MAIL", sender,
-	    hint == AUTHP_HINT_NONE ? NULL : text);
-	free(sender);
+	mail_refuse_with(s, replies[hint], hint == AUTHP_HINT_NONE ||
+	    hint == AUTHP_HINT_SUNSET ? NULL : text);
 }
 
 static void
@@ -266,6 +273,9 @@ mail_answered(void *ctx, const struct authc_reply *r)
 		break;
 	case AUTHP_LIMIT:
 		mail_refuse_limit(s, &r->limit);
+		break;
+	case AUTHP_BROWNOUT:
+		mail_refuse_with(s, SMTP_R_BROWNOUT, r->text);
 		break;
 	default:
 		mail_refuse(s, SMTP_R_AUTH_LATER);

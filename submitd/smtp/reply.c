@@ -162,6 +162,11 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_NEEDS_CHECK_FAMILY] =	{ 530, "5.7.0", "Authentication required: switch on "
 	    "authentication (SMTP AUTH) in your mail program; checking mail does not "
 	    "suffice here, for mail may have been fetched over ", E | P },
+	[SMTP_R_GRANTS_ENDED] =		{ 530, "5.7.0", "Authentication required: checking "
+	    "mail before sending suffices no more; switch on authentication (SMTP "
+	    "AUTH) for the outgoing server in your mail program, with the user name "
+	    "and password you fetch mail with", E | P },
+	[SMTP_R_BROWNOUT] =		{ 450, "4.7.1", "", P },
 	[SMTP_R_NOT_SENDER] =		{ 553, "5.7.1", "You may not send with this sender "
 	    "address: ", P },
 	[SMTP_R_LIMIT] =		{ 452, "4.7.1", "Sending limit reached: ", P },

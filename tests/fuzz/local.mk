@@ -15,6 +15,7 @@ include tests/fuzz/uidl.mk
 include tests/fuzz/record.mk
 include tests/fuzz/places.mk
 include tests/fuzz/quota.mk
+include tests/fuzz/usage.mk
 include tests/fuzz/recent.mk
 include tests/fuzz/trace.mk
 include tests/fuzz/send.mk

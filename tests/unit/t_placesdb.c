@@ -86,7 +86,7 @@ t_login(void **state)
 		    &e), ERR_NOTFOUND);
 		if (round == 0) {
 			flush();
-			assert_int_equal(db->n, 0);
+			assert_int_equal(waiting_count(db->waiting), 0);
 		} else if (round == 1) {
 			close_all();
 			open_all();
@@ -165,13 +165,13 @@ t_memory_bounded(void **state)
 		note(user, "", i, NOW);
 		note("poll@x", "", 1, NOW + i);
 	}
-	assert_int_equal(db->n, PLACESDB_WAITING_MAX);
+	assert_int_equal(waiting_count(db->waiting), PLACESDB_WAITING_MAX);
 	assert_int_equal(placesdb_login_get(db, "u0@x", "", &l, &e),
 	    ERR_NOTFOUND);
 	assert_int_equal(placesdb_login_get(db, user, "", &l, &e), 0);
 	assert_int_equal(placesdb_login_get(db, "poll@x", "", &l, &e), 0);
 	flush();
-	assert_int_equal(db->n, 0);
+	assert_int_equal(waiting_count(db->waiting), 0);
 	assert_int_equal(placesdb_login_get(db, user, "", &l, &e), 0);
 }
 

@@ -184,6 +184,7 @@ server(int ready, const char *conf_file)
 	    userdb_open(core.dbenv, &core.userdb, &e) != 0 ||
 	    placesdb_open(core.dbenv, &core.places, &e) != 0 ||
 	    quotadb_open(core.dbenv, &core.quotadb, &e) != 0 ||
+	    usagedb_open(core.dbenv, &core.usage, &e) != 0 ||
 	    (core.quota = quota_new(core.quotadb)) == NULL ||
 	    (core.ops = ops_new(&core)) == NULL ||
 	    (core.guess = guess_new(core.keys.guess)) == NULL ||
@@ -209,6 +210,7 @@ server(int ready, const char *conf_file)
 	relay_cache_close(core.relay);
 	quota_free(core.quota);
 	quotadb_close(core.quotadb);
+	usagedb_close(core.usage);
 	placesdb_close(core.places);
 	userdb_close(core.userdb);
 	dbenv_close(core.dbenv);
