@@ -201,6 +201,7 @@ struct conf {
 	uint64_t	 login_limit;
 	uint64_t	 command_limit;
 	uint64_t	 idle_timeout_s;
+	uint64_t	 maildrop_cache;	/* octets; 0: none */
 	uint64_t	 login_delay_s;		/* 0: none */
 	uint64_t	 pop_takeover_s;	/* 0: never */
 	uint64_t	 pop_expire_days;	/* 0: never */

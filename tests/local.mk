@@ -16,6 +16,7 @@ include tests/unit/send.mk
 include tests/unit/send_hosts.mk
 include tests/unit/send_dest.mk
 include tests/unit/pop.mk
+include tests/unit/pop_list.mk
 include tests/unit/pop_delay.mk
 include tests/unit/pop_surrogate.mk
 include tests/unit/uidl.mk

@@ -15,6 +15,7 @@
 #include "lib/msg.h"
 #include "lib/str.h"
 #include "popd/mbox/client_private.h"
+#include "popd/mbox/listing.h"
 #include "popd/mbox/protocol.h"
 
 #define MBOXC_BUCKETS 1024u
@@ -77,25 +78,11 @@ mboxc_yield(struct mboxc *m, struct msg_in *in)
 static int
 mboxc_packet(void *ctx, struct msg_in *in, int fd)
 {
-	struct mboxc *m = ctx;
-	struct mboxc_drop *d;
-	uint32_t drop, first;
-	uint16_t n;
-
-	if (fd < 0 && in->type == MBOX_YIELD)
-		return mboxc_yield(m, in);
-	if (fd >= 0)
+	if (fd >= 0) {
 		close(fd);
-	msg_get_u32(in, &drop);
-	msg_get_u32(in, &first);
-	if (fd >= 0 || in->type != MBOX_ENTRIES || msg_get_u16(in, &n) != 0)
 		return ERR_FORMAT;
-	if ((d = *mboxc_slot(m, drop)) == NULL)
-		return 0;		/* closed meanwhile */
-	if (d->call != d->id || first != d->n_messages ||
-	    first + n > MBOX_MESSAGES_MAX)
-		return ERR_FORMAT;
-	return mboxc_list_take(d, in, n);
+	}
+	return in->type == MBOX_YIELD ? mboxc_yield(ctx, in) : ERR_FORMAT;
 }
 
 static int
@@ -111,23 +98,33 @@ mboxc_read_verdict(struct msg_in *in, unsigned int type,
 	return 0;
 }
 
+/* The rest of a reply to OPEN that is OK; fd is only looked at. */
+static int
+mboxc_read_list(struct mboxc_drop *d, struct msg_in *in, int fd)
+{
+	const void *listing;
+	size_t len;
+
+	if (msg_get_blob(in, &listing, &len, LISTING_INLINE_MAX) != 0 ||
+	    msg_get_end(in) != 0 || (len > 0 && fd >= 0))
+		return ERR_FORMAT;
+	return fd >= 0 ? mboxc_list_map(d, fd) :
+	    mboxc_list_copy(d, listing, len);
+}
+
 static int
 mboxc_opened(void *ctx, int rc, struct msg_in *in, int fd)
 {
 	struct mboxc_drop *d = ctx;
 	enum mboxc_verdict v = MBOXC_TEMP;
-	uint32_t count = 0;
 
+	if (rc == 0)
+		rc = mboxc_read_verdict(in, MBOX_OPEN, &v);
+	if (rc == 0 && v == MBOXC_OK && (rc = mboxc_read_list(d, in, fd)) != 0)
+		v = MBOXC_TEMP;
 	if (fd >= 0)
 		close(fd);
-	if (rc == 0 && (mboxc_read_verdict(in, MBOX_OPEN, &v) != 0 ||
-	    msg_get_u32(in, &count) != 0 || msg_get_end(in) != 0 || fd >= 0 ||
-	    (v == MBOXC_OK && count != d->n_messages))) {
-		rc = ERR_FORMAT;
-		v = MBOXC_TEMP;
-	}
 	d->call = 0;
-	d->count = v == MBOXC_OK ? count : 0;
 	d->fn(d->ctx, v);
 	return rc == ERR_FORMAT ? rc : 0;
 }

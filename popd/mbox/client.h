@@ -45,8 +45,10 @@ typedef void mboxc_open_fn(void *ctx, enum mboxc_verdict v);
 struct mboxc_drop *mboxc_open(struct mboxc *m, const void *ticket,
 	    size_t ticket_len, mboxc_open_fn *fn, loop_fn *lost, void *ctx);
 size_t	mboxc_count(const struct mboxc_drop *d);
+uint64_t mboxc_octets(const struct mboxc_drop *d);	/* of all messages */
+/* Until the next call; 0-based, as everywhere here. */
 const struct mboxc_message *mboxc_message(const struct mboxc_drop *d,
-	    size_t i);			/* 0-based, as everywhere here */
+	    size_t i);
 
 /* OK: a read-only descriptor, the callee's. One fetch at a time. */
 typedef void mboxc_fetch_fn(void *ctx, enum mboxc_verdict v, int fd);

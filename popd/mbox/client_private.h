@@ -17,14 +17,16 @@ struct mboxc_drop {
 	mboxc_fetch_fn		*fetched;	/* FETCH */
 	loop_fn			*on_lost;
 	void			*ctx;
-	struct mboxc_message	*messages;
-	size_t			 n_messages;
-	size_t			 n_room;
-	size_t			 count;		/* once it is open */
+	void			*listing;	/* listing.h; once it is open */
+	size_t			 listing_octets;
+	bool			 mapped;	/* else malloc'ed */
+	size_t			 count;		/* 0 until it is open */
 };
 
-/* Takes `n` entries and the end of a packet. ERR_FORMAT, ERR_NOMEM. */
-int	mboxc_list_take(struct mboxc_drop *d, struct msg_in *in, size_t n);
+/* The listing from the octets of a packet, or from a sealed memfd, which stays
+ * the caller's. ERR_FORMAT: it is none; ERR_NOMEM. */
+int	mboxc_list_copy(struct mboxc_drop *d, const void *listing, size_t len);
+int	mboxc_list_map(struct mboxc_drop *d, int fd);
 void	mboxc_list_free(struct mboxc_drop *d);
 
 #endif

@@ -208,8 +208,8 @@ mbox_uidls_work(void *ctx)
 {
 	struct mbox_job *j = ctx;
 
-	j->rc = maildrop_open(&j->control->mbox->root, j->path, &j->maildrop,
-	    &j->err);
+	j->rc = maildrop_open(&j->control->mbox->root, j->path, false,
+	    &j->maildrop, &j->err);
 }
 
 static void
@@ -218,16 +218,13 @@ mbox_uidls_done(void *ctx)
 	struct mbox_job *j = ctx;
 	char uidl[MBOXC_UIDL_MAX + 1];
 	json_t *part = json_array();
-	size_t n;
+	size_t n = 0;
 
-	if (j->rc != 0) {
-		json_decref(part);
-		mbox_job_fail(j, EX_IOERR, j->err.text);
-		return;
-	}
-	n = maildrop_count(j->maildrop);
+	if (j->rc == 0)
+		n = maildrop_count(j->maildrop);
 	for (size_t i = 0; i < n; i++) {
-		maildrop_uidl(j->maildrop, i, uidl);
+		if ((j->rc = maildrop_uidl(j->maildrop, i, uidl)) != 0)
+			break;
 		(void)json_array_append_new(part, json_pack("{s:s, s:I}",
 		    "uidl", uidl, "time_s",
 		    (json_int_t)maildrop_time(j->maildrop, i)));
@@ -237,6 +234,11 @@ mbox_uidls_done(void *ctx)
 		part = json_array();
 	}
 	json_decref(part);
+	if (j->rc != 0) {
+		mbox_job_fail(j, EX_IOERR, j->err.code != 0 ? j->err.text :
+		    "no memory");
+		return;
+	}
 	control_done(j->call);
 	mbox_job_free(j);
 }

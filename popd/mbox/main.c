@@ -16,10 +16,12 @@
 #include "lib/str.h"
 #include "popd/mbox/control.h"
 #include "popd/mbox/delay.h"
+#include "popd/mbox/list.h"
 #include "popd/mbox/mbox.h"
 #include "popd/mbox/protocol.h"
 
 #define MBOX_THREADS	4
+#define MBOX_BIG_THREADS 2
 #define MBOX_QUEUE_MAX	4096
 
 struct mbox_main {
@@ -47,6 +49,8 @@ mbox_commit(void *ctx)
 	struct mbox_main *m = ctx;
 
 	m->mbox.login_delay_s = child_conf(m->child)->login_delay_s;
+	cache_set_max(m->mbox.root.cache,
+	    child_conf(m->child)->maildrop_cache);
 }
 
 static void
@@ -62,6 +66,7 @@ mbox_stop(void *ctx)
 {
 	struct mbox_main *m = ctx;
 
+	pool_free(m->mbox.big_pool);
 	pool_free(m->mbox.pool);
 	exit(0);
 }
@@ -82,6 +87,7 @@ mbox_open_root(struct mbox_main *m, const struct conf *conf,
 	int r;
 
 	root->max = MBOX_MESSAGES_MAX;
+	root->settle_us = MAILDROP_SETTLE_US;
 	root->check_owner = priv_is_root();
 	if (str_copy(m->mail_root, sizeof(m->mail_root), conf->mail_root) != 0)
 		return err_set(reterr, ERR_CONFIG, "mail_root: too long");
@@ -99,10 +105,13 @@ mbox_start(struct mbox *m, uid_t pop_uid, int fd, struct err *reterr)
 {
 	TAILQ_INIT(&m->waiting);
 	if ((m->loop = loop_new()) == NULL ||
+	    (m->root.cache = cache_new(0)) == NULL ||
 	    (m->delays = delays_new()) == NULL ||
 	    (m->authc = authc_new(m->loop, "auth")) == NULL ||
 	    (m->pool = pool_new(m->loop, MBOX_THREADS, MBOX_QUEUE_MAX)) ==
 	    NULL ||
+	    (m->big_pool = pool_new(m->loop, MBOX_BIG_THREADS,
+	    MBOX_QUEUE_MAX)) == NULL ||
 	    ipc_listen(m->loop, fd, pop_uid, "mbox", mbox_accepted, m) == NULL)
 		return err_set(reterr, ERR_NOMEM, "no memory");
 	return 0;
@@ -116,7 +125,6 @@ main(int argc, char **argv)
 	struct err err = { 0 };
 
 	m.child = ch;
-	mbox_commit(&m);
 	if (mbox_open_root(&m, child_conf(ch), &err) != 0)
 		child_fail(ch, &err);
 	child_drop(ch, ROLE_MBOX);
@@ -124,6 +132,7 @@ main(int argc, char **argv)
 	    &err) != 0 || mbox_control_start(&m.mbox,
 	    child_socket(ch, "maildrop", -1), &err) != 0)
 		child_fail(ch, &err);
+	mbox_commit(&m);
 	child_ready(ch, m.mbox.loop, &mbox_child_ops, &m);
 	loop_run(m.mbox.loop);
 	return 0;

@@ -2,11 +2,8 @@
  * protocol.h - what popd-pop asks of popd-mbox (socket "mbox" in its folder,
  * lib/msg.h packets, calls of lib/ipc.h).
  *
- *	MBOX_OPEN    blob ticket
- *	  first any number of MBOX_ENTRIES packets with id 0:
- *	             u32 drop, u32 index of the first, u16 n,
- *	             n times { u64 octets, str uidl }
- *	  then the reply: u8 verdict, u32 number of messages
+ *	MBOX_OPEN    blob ticket		reply: u8 verdict, blob listing
+ *	  when OK, of listing.h: empty with +fd, a sealed memfd that holds it
  *	MBOX_FETCH   u32 drop, u32 index	reply: u8 verdict; +fd when OK
  *	MBOX_UPDATE  u32 drop, blob bits	reply: u8 verdict
  *	MBOX_CLOSE   u32 drop			no reply
@@ -24,11 +21,9 @@
 
 #define MBOX_REPLY	0x8000u
 
-enum { MBOX_OPEN = 1, MBOX_FETCH, MBOX_UPDATE, MBOX_CLOSE, MBOX_ENTRIES,
-	MBOX_YIELD };
+enum { MBOX_OPEN = 1, MBOX_FETCH, MBOX_UPDATE, MBOX_CLOSE, MBOX_YIELD };
 
 #define MBOX_MESSAGES_MAX 100000u	/* shown in one session, the oldest */
 #define MBOX_BITS_MAX	((MBOX_MESSAGES_MAX + 7) / 8)
-#define MBOX_ENTRIES_EACH 500u		/* a packet */
 
 #endif

@@ -13,8 +13,7 @@
  *   ASKING   authd looks at the ticket	-> WAITING, READING, or answered
  *					   and freed
  *   WAITING  another session has it	-> READING, or answered and freed
- *   READING  a thread reads the folders	-> SENDING, or answered and freed
- *   SENDING  the list goes to popd-pop	-> OPEN
+ *   READING  a thread reads the folders	-> OPEN, or answered and freed
  *   OPEN     waits for requests		-> BUSY
  *   BUSY     a thread fetches or updates	-> OPEN, DONE
  *   DONE     was updated; to be closed
@@ -70,7 +69,7 @@ mbox_stop_waiting(struct mbox_drop *d)
 {
 	TAILQ_REMOVE(&d->mbox->waiting, d, waiting);
 	timer_free(&d->patience);
-	d->state = MBOX_ST_SENDING;
+	d->state = MBOX_ST_OPENING;
 }
 
 /* Hands the lock to the one that has waited longest. */
@@ -162,23 +161,11 @@ mbox_reply(struct mbox_peer *p, uint16_t type, uint32_t call,
 	(void)ipc_send(p->ipc, &out, fd);
 }
 
-void
-mbox_reply_open(struct mbox_peer *p, uint32_t call, enum mboxc_verdict v,
-    size_t count)
-{
-	struct msg_out out;
-
-	msg_begin(&out, MBOX_OPEN | MBOX_REPLY, call);
-	msg_put_u8(&out, (uint8_t)v);
-	msg_put_u32(&out, (uint32_t)count);
-	(void)ipc_send(p->ipc, &out, -1);
-}
-
 /* OPEN has failed: answered, and the drop is gone. */
 void
 mbox_refuse_open(struct mbox_drop *d, enum mboxc_verdict v)
 {
-	mbox_reply_open(d->peer, d->call, v, 0);
+	mbox_reply_open(d->peer, d->call, v);
 	mbox_drop_close(d);
 }
 
@@ -235,7 +222,7 @@ mbox_ticket_seen(void *ctx, const struct authc_reply *r)
 {
 	struct mbox_drop *d = ctx;
 
-	d->state = MBOX_ST_SENDING;	/* no call to authd is open any more */
+	d->state = MBOX_ST_OPENING;	/* no call to authd is open any more */
 	if (r->verdict != AUTHP_OK || r->path == NULL || *r->path == '\0' ||
 	    str_copy(d->user, sizeof(d->user), r->user) != 0 ||
 	    str_copy(d->path, sizeof(d->path), r->path) != 0) {
@@ -264,12 +251,12 @@ mbox_op_open(struct mbox_peer *p, struct msg_in *in)
 	    mbox_drop_find(p, in->id) != NULL)
 		return ERR_FORMAT;
 	if ((d = mbox_drop_new(p, in->id)) == NULL) {
-		mbox_reply_open(p, in->id, MBOXC_TEMP, 0);
+		mbox_reply_open(p, in->id, MBOXC_TEMP);
 		return 0;
 	}
 	if (authc_maildrop(p->mbox->authc, ticket, len, mbox_ticket_seen, d,
 	    &d->auth_call) != 0) {
-		d->state = MBOX_ST_SENDING;
+		d->state = MBOX_ST_OPENING;
 		mbox_refuse_open(d, MBOXC_TEMP);
 	}
 	return 0;
@@ -298,14 +285,25 @@ mbox_begin_job(struct mbox_peer *p, uint32_t id, uint32_t call, uint16_t type,
 	return 0;
 }
 
+int
+mbox_work(struct mbox_drop *d, bool big, void (*work)(void *), loop_fn *done)
+{
+	int r = pool_submit(big ? d->mbox->big_pool : d->mbox->pool, work,
+	    done, d);
+
+	d->big = big;
+	if (r != 0)
+		LOG_EV(LOG_ERR, "mbox.busy", NULL, KV_S("user", d->user));
+	return r;
+}
+
 static void
-mbox_submit(struct mbox_drop *d, uint16_t type, void (*work)(void *),
+mbox_submit(struct mbox_drop *d, uint16_t type, bool big, void (*work)(void *),
     loop_fn *done)
 {
 	d->state = MBOX_ST_BUSY;
-	if (pool_submit(d->mbox->pool, work, done, d) == 0)
+	if (mbox_work(d, big, work, done) == 0)
 		return;
-	LOG_EV(LOG_ERR, "mbox.busy", NULL, KV_S("user", d->user));
 	d->state = MBOX_ST_OPEN;
 	mbox_reply(d->peer, type, d->call, MBOXC_TEMP, -1);
 }
@@ -315,7 +313,7 @@ mbox_fetch_work(void *ctx)
 {
 	struct mbox_drop *d = ctx;
 
-	d->rc = maildrop_fetch(d->maildrop, d->index, &d->err);
+	d->rc = maildrop_fetch(d->maildrop, d->index, !d->big, &d->err);
 }
 
 static void
@@ -324,7 +322,12 @@ mbox_fetch_done(void *ctx)
 	struct mbox_drop *d = ctx;
 	bool gone = d->rc == ERR_NOTFOUND || d->rc == ERR_DENIED;
 
-	if (d->rc < 0 && !gone)
+	if (d->rc == MAILDROP_BIG && d->peer != NULL) {
+		mbox_submit(d, MBOX_FETCH, true, mbox_fetch_work,
+		    mbox_fetch_done);
+		return;
+	}
+	if (d->rc < 0 && d->rc != MAILDROP_BIG && !gone)
 		mbox_log_failure(d, "mbox.fetch.fail");
 	if (d->peer != NULL) {
 		d->state = MBOX_ST_OPEN;
@@ -355,7 +358,7 @@ mbox_op_fetch(struct mbox_peer *p, struct msg_in *in)
 	if (i >= maildrop_count(d->maildrop))
 		return ERR_FORMAT;
 	d->index = i;
-	mbox_submit(d, MBOX_FETCH, mbox_fetch_work, mbox_fetch_done);
+	mbox_submit(d, MBOX_FETCH, false, mbox_fetch_work, mbox_fetch_done);
 	return 0;
 }
 
@@ -408,7 +411,8 @@ mbox_op_update(struct mbox_peer *p, struct msg_in *in)
 	}
 	if (len > 0)
 		memcpy(d->bits, bits, len);
-	mbox_submit(d, MBOX_UPDATE, mbox_update_work, mbox_update_done);
+	mbox_submit(d, MBOX_UPDATE, maildrop_update_is_big(d->maildrop),
+	    mbox_update_work, mbox_update_done);
 	return 0;
 }
 
@@ -480,22 +484,9 @@ mbox_gone(void *ctx, struct ipc *ipc)
 		exit(EX_OSERR);		/* else its locks would stay */
 }
 
-static void
-mbox_drained(void *ctx, struct ipc *ipc)
-{
-	struct mbox_peer *p = ctx;
-	struct mbox_drop *d;
-
-	for (size_t i = 0; i < MBOX_BUCKETS && !ipc_full(ipc); i++)
-		LIST_FOREACH(d, &p->drops[i], of_peer)
-			if (d->state == MBOX_ST_SENDING)
-				mbox_send_list(d);
-}
-
 static const struct ipc_ops mbox_ipc_ops = {
 	.packet = mbox_packet,
 	.gone = mbox_gone,
-	.drained = mbox_drained,
 };
 
 void

@@ -19,7 +19,7 @@ enum mbox_state {
 	MBOX_ST_ASKING,
 	MBOX_ST_WAITING,
 	MBOX_ST_READING,
-	MBOX_ST_SENDING,
+	MBOX_ST_OPENING,
 	MBOX_ST_OPEN,
 	MBOX_ST_BUSY,
 	MBOX_ST_DONE,
@@ -48,8 +48,8 @@ struct mbox_drop {
 	TAILQ_ENTRY(mbox_drop)	 waiting;	/* in WAITING */
 	struct timer		 patience;
 	struct maildrop		*maildrop;
-	size_t			 sent;		/* entries, in SENDING */
 	/* The job on a thread. */
+	bool			 big;		/* in the lane for that */
 	uint32_t		 call;		/* to be answered */
 	size_t			 index;
 	uint8_t			*bits;
@@ -59,15 +59,18 @@ struct mbox_drop {
 
 /* serve.c */
 void	mbox_drop_free(struct mbox_drop *d);
-void	mbox_reply_open(struct mbox_peer *p, uint32_t call,
-	    enum mboxc_verdict v, size_t count);
 /* OPEN has failed: answered, and the drop is gone. */
 void	mbox_refuse_open(struct mbox_drop *d, enum mboxc_verdict v);
 void	mbox_log_failure(const struct mbox_drop *d, const char *ev);
 
+/* Queues the work of `d` for a thread. ERR_LIMIT, ERR_NOMEM (logged). */
+int	mbox_work(struct mbox_drop *d, bool big, void (*work)(void *),
+	    loop_fn *done);
+
 /* serve_list.c: reads the folders of a drop that is locked, and answers OPEN. */
 void	mbox_read(struct mbox_drop *d);
-/* Sends the list as far as the peer takes it; goes on at drained(). */
-void	mbox_send_list(struct mbox_drop *d);
+/* OPEN's answer when it has failed. */
+void	mbox_reply_open(struct mbox_peer *p, uint32_t call,
+	    enum mboxc_verdict v);
 
 #endif

@@ -33,9 +33,7 @@ pop_drop_unmark_all(struct pop_session *s)
 
 	memset(s->deleted, 0, (n + 7) / 8);
 	s->n_left = n;
-	s->octets_left = 0;
-	for (size_t i = 0; i < n; i++)
-		s->octets_left += mboxc_message(s->drop, i)->octets;
+	s->octets_left = mboxc_octets(s->drop);
 }
 
 bool

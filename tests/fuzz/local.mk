@@ -11,6 +11,7 @@ endif
 include tests/fuzz/smtp.mk
 include tests/fuzz/header.mk
 include tests/fuzz/pop.mk
+include tests/fuzz/pop_list.mk
 include tests/fuzz/uidl.mk
 include tests/fuzz/record.mk
 include tests/fuzz/places.mk

@@ -18,7 +18,7 @@ tests_unit_t_pop_command_SOURCES = tests/unit/t_pop_command.c \
 tests_unit_t_pop_command_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_t_pop_command_LDADD = $(POP_SESSION_LIBS) $(CMOCKA_LIBS)
 tests_unit_t_pop_maildrop_SOURCES = tests/unit/t_pop_maildrop.c \
-	popd/mbox/maildrop.c popd/mbox/name.c popd/wire.c
+	$(MAILDROP_SOURCES) $(UIDL_SOURCES)
 tests_unit_t_pop_maildrop_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_t_pop_maildrop_LDADD = $(RUN_LIBS) $(CMOCKA_LIBS)
 tests_unit_t_pop_session_SOURCES = tests/unit/t_pop_session.c \

@@ -506,6 +506,16 @@ mboxc_count(const struct mboxc_drop *d)
 	return FAKE_MESSAGES;
 }
 
+uint64_t
+mboxc_octets(const struct mboxc_drop *d)
+{
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < FAKE_MESSAGES; i++)
+		all += d->messages[i].octets;
+	return all;
+}
+
 const struct mboxc_message *
 mboxc_message(const struct mboxc_drop *d, size_t i)
 {

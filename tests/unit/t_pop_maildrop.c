@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #include "lib/fio.h"
+#include "popd/mbox/list.h"
+#include "popd/mbox/listing.h"
 #include "popd/mbox/maildrop.h"
 
 /* ----------------------------------------------------------------- names -- */
@@ -130,6 +132,7 @@ scratch_make(void **state)
 	}
 	s->root.fd = open(s->dir, O_PATH | O_DIRECTORY);
 	s->root.max = 1000;
+	s->root.settle_us = MAILDROP_SETTLE_US;
 	assert_true(s->root.fd >= 0);
 	*state = s;
 	return 0;
@@ -192,7 +195,7 @@ open_drop(struct scratch *s)
 	struct maildrop *d = NULL;
 	struct err e = { 0 };
 
-	if (maildrop_open(&s->root, "u", &d, &e) != 0)
+	if (maildrop_open(&s->root, "u", false, &d, &e) != 0)
 		fail_msg("%s", e.text);
 	return d;
 }
@@ -211,7 +214,7 @@ static void
 assert_fetch(struct maildrop *d, size_t i, const char *want)
 {
 	char got[64] = "";
-	int fd = maildrop_fetch(d, i, NULL);
+	int fd = maildrop_fetch(d, i, false, NULL);
 
 	assert_true(fd >= 0);
 	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
@@ -249,12 +252,13 @@ test_missing(void **state)
 	struct maildrop *d = NULL;
 	uint8_t none = 0;
 
-	assert_int_equal(maildrop_open(&s->root, "not/there", &d, NULL), 0);
+	assert_int_equal(maildrop_open(&s->root, "not/there", false, &d,
+	    NULL), 0);
 	assert_int_equal(maildrop_count(d), 0);
 	assert_int_equal(maildrop_update(d, &none, NULL), 0);
 	maildrop_free(d);
 	d = NULL;
-	assert_int_equal(maildrop_open(&s->root, "../u", &d, NULL), ERR_DENIED);
+	assert_int_equal(maildrop_open(&s->root, "../u", false, &d, NULL), ERR_DENIED);
 	assert_null(d);
 }
 
@@ -295,7 +299,7 @@ test_symlinked_folder(void **state)
 	assert_int_equal(rmdir(a), 0);
 	assert_int_equal(symlink("new", a), 0);
 	put(s, "new/1.x", "x\n");
-	assert_int_equal(maildrop_open(&s->root, "u", &d, NULL), ERR_DENIED);
+	assert_int_equal(maildrop_open(&s->root, "u", false, &d, NULL), ERR_DENIED);
 }
 
 static void
@@ -360,14 +364,14 @@ test_gone_and_changed(void **state)
 	d = open_drop(s);
 	scratch_path(s, "new/1.x", a);
 	assert_int_equal(unlink(a), 0);
-	assert_int_equal(maildrop_fetch(d, 0, NULL), ERR_NOTFOUND);
+	assert_int_equal(maildrop_fetch(d, 0, false, NULL), ERR_NOTFOUND);
 	assert_int_equal(maildrop_update(d, &bits, NULL), 0);
 	put(s, "new/2.y", "longer\n");
-	assert_int_equal(maildrop_fetch(d, 1, NULL), ERR_NOTFOUND);
+	assert_int_equal(maildrop_fetch(d, 1, false, NULL), ERR_NOTFOUND);
 	scratch_path(s, "new/3.z", a);
 	assert_int_equal(unlink(a), 0);
 	assert_int_equal(symlink("/etc/passwd", a), 0);
-	assert_true(maildrop_fetch(d, 2, NULL) < 0);
+	assert_true(maildrop_fetch(d, 2, false, NULL) < 0);
 	maildrop_free(d);
 }
 
@@ -384,7 +388,7 @@ test_other_file_is_kept(void **state)
 	d = open_drop(s);
 	move(s, "new/1.x", "gone");
 	move(s, "keep", "cur/1.x:2,");
-	assert_int_equal(maildrop_fetch(d, 0, NULL), ERR_NOTFOUND);
+	assert_int_equal(maildrop_fetch(d, 0, false, NULL), ERR_NOTFOUND);
 	assert_int_equal(maildrop_update(d, &bits, NULL), 0);
 	assert_true(there(s, "cur/1.x:2,"));
 	maildrop_free(d);
