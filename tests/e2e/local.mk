@@ -47,6 +47,8 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_wrongmode.py \
 	tests/e2e/t_users.py
 
+include tests/e2e/pop.mk
+
 # The whole folder: a transcript that is added is a test.
 EXTRA_DIST += tests/session
 TESTS += tests/deps

@@ -51,7 +51,7 @@ struct conn {
 	bool			 paused;
 	bool			 tls;
 	bool			 closed;
-	bool			 deadline;
+	int64_t			 deadline;	/* ms; 0: none */
 	uint64_t		 in_octets;
 };
 
@@ -257,7 +257,7 @@ conn_resume(struct conn *c)
 void
 conn_deadline(struct conn *c, int64_t ms)
 {
-	c->deadline = ms > 0;
+	c->deadline = ms;
 }
 
 void
@@ -781,6 +781,12 @@ fake_lose_mbox(void)
 	fake_run();
 }
 
+int64_t
+fake_deadline_ms(void)
+{
+	return fake.conn.deadline;
+}
+
 void
 fake_wanted(int64_t silent_ms)
 {
@@ -912,7 +918,7 @@ fake_check(void)
 	fake_must(!fake.drop.open || fake.conn.tls, "a maildrop without TLS");
 	fake_must(!fake.conn.closed || (!fake.drop.open &&
 	    fake.exchanges == 0), "closed, but something is still open");
-	fake_must(fake.conn.closed || fake.conn.deadline ||
+	fake_must(fake.conn.closed || fake.conn.deadline > 0 ||
 	    fake.conn.ops == NULL, "no deadline");
 	fake_must(buf_len(&fake.conn.out) < 4 * CONN_OUT_HIGH,
 	    "the output is not bounded");

@@ -46,6 +46,7 @@ void	fake_send(const void *p, size_t len, size_t piece);
 void	fake_say(const char *text);		/* one turn */
 void	fake_gone(const char *why);		/* the client, or its time */
 void	fake_lose_mbox(void);
+int64_t	fake_deadline_ms(void);			/* for the next command */
 /* Another session wants its maildrop; this one was silent for so long. */
 void	fake_wanted(int64_t silent_ms);
 

@@ -446,6 +446,25 @@ test_takeover(void **state)
 	}
 }
 
+/* RFC 1939 section 3: ten minutes at least, whatever idle_timeout is (5 here),
+ * and at its end no reply and no removal. */
+static void
+test_rfc1939_3_idle(void **state)
+{
+	(void)state;
+	fake_new(FAKE_POP3S);
+	assert_int_equal(fake_deadline_ms(), 600000);
+	fake_login();
+	assert_int_equal(fake_deadline_ms(), 600000);
+	fake_say("DELE 1\r\n");
+	fake_clear();
+	fake_gone("timeout");
+	assert_string_equal(fake_output(), "");
+	assert_true(fake_is_closed());
+	assert_string_equal(fake_removed(), "");
+	fake_free();
+}
+
 /* What the administrator has set is told in all states. */
 static void
 test_policy(void **state)
@@ -727,6 +746,7 @@ main(void)
 		cmocka_unit_test(test_talks),
 		cmocka_unit_test(test_takeover),
 		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_rfc1939_3_idle),
 		cmocka_unit_test(test_utf8_message),
 		cmocka_unit_test(test_utf8_refused),
 		cmocka_unit_test(test_without_certificate),
