@@ -20,7 +20,8 @@ mail_origin(const struct mail *m, char dst[AUTHP_ORIGIN_MAX + 1])
 	int r;
 
 	dst[0] = '\0';
-	if (m->in.commit || t->kind == AUTHP_KIND_RECEIVE || m->core->conf->received_address != RECEIVED_TOKEN)
+	if (m->in.commit || t->kind == AUTHP_KIND_RECEIVE ||
+	    m->core->conf->received_address != RECEIVED_TOKEN)
 		return 0;
 	(void)str_copy(mark.sid, sizeof(mark.sid), t->sid);
 	(void)str_copy(mark.user, sizeof(mark.user), t->user);

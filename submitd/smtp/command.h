@@ -53,7 +53,7 @@ bool	smtp_bdat_refused(struct smtp_session *s, const char *arg);
 
 smtp_command_fn smtp_cmd_ehlo, smtp_cmd_helo, smtp_cmd_lhlo, smtp_cmd_starttls,
     smtp_cmd_auth, smtp_cmd_mail, smtp_cmd_rcpt, smtp_cmd_data, smtp_cmd_rset,
-    smtp_cmd_noop, smtp_cmd_vrfy, smtp_cmd_expn, smtp_cmd_help, smtp_cmd_quit, smtp_cmd_bdat,
-    smtp_cmd_not_here, smtp_cmd_xclient;
+    smtp_cmd_noop, smtp_cmd_vrfy, smtp_cmd_expn, smtp_cmd_help, smtp_cmd_quit,
+    smtp_cmd_bdat, smtp_cmd_not_here, smtp_cmd_xclient;
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * reader.h - the content behind DATA or BDAT: finds its end and takes the dot stuffing
- * out (RFC 5321 section 4.5.2), however the octets are cut into pieces.
+ * reader.h - the content behind DATA or BDAT: finds its end and takes the dot
+ * stuffing out (RFC 5321 section 4.5.2), however the octets are cut into pieces.
  *
  * CR LF . CR LF and nothing else ends it. A bare CR, a bare LF or a NUL makes
  * it broken: it is read to its true end, but nothing of it may be kept, for
