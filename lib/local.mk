@@ -17,7 +17,7 @@ lib_librun_a_SOURCES = \
 # What only parents and submitctl link: libconfuse, jansson, libsystemd.
 noinst_LIBRARIES += lib/libparent.a
 lib_libparent_a_SOURCES = \
-	lib/conf_file.c lib/conf_scan.c lib/conf_scan.h lib/parent.c lib/parent_dirs.c lib/parent_kids.c lib/parent_table.c lib/parent_tls.c lib/parent_unix.c lib/cert_watch.c lib/cert_watch.h lib/conf_route_load.c \
+	lib/conf_file.c lib/conf_scan.c lib/conf_scan.h lib/parent.c lib/parent_dirs.c lib/parent_kids.c lib/parent_names.c lib/parent_table.c lib/parent_tls.c lib/parent_unix.c lib/cert_watch.c lib/cert_watch.h lib/conf_route_load.c \
 	lib/parent.h lib/parent_private.h
 lib_libparent_a_CFLAGS = $(AM_CFLAGS) $(CONFUSE_CFLAGS) $(SYSTEMD_CFLAGS) \
 	$(JANSSON_CFLAGS)

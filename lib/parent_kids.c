@@ -295,6 +295,7 @@ kid_start(struct kid *k)
 		return;
 	}
 	kid_enter(k, KID_STARTING);
+	parent_names_taken(k);
 	k->ipc = ipc_new(k->parent->loop, fd,
 	    priv_role_name(k->kind->role), &kid_ipc_ops, k);
 	if (k->ipc == NULL) {
@@ -320,13 +321,15 @@ kid_died(struct kid *k, int status)
 	bool steady = k->state == KID_READY &&
 	    clock_mono_ms() - k->ready_ms >= KID_STEADY_MS;
 
-	if (!p->stopping)
+	if (!p->stopping && !(k->renewing && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == 0))
 		LOG_EV(LOG_ERR, "child.died", NULL,
 		    KV_A("process", priv_role_name(k->kind->role)),
 		    KV_I("pid", k->pid),
 		    KV_I("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
 		    KV_I("exit", WIFEXITED(status) ? WEXITSTATUS(status) : 0));
 	k->pid = 0;
+	k->renewing = false;
 	parent_clear_table(k);
 	ipc_close(k->ipc);
 	k->ipc = NULL;
@@ -484,6 +487,7 @@ parent_reload_commit(struct parent *p)
 		p->tls_watch = p->next_watch;
 	LOG_EV(LOG_NOTICE, p->renewing ? "tls.renewed" : "reload.done", NULL);
 	parent_tls_taken(p);
+	parent_names_look(p, !p->renewing);
 }
 
 static void

@@ -51,6 +51,8 @@ struct kid {
 	unsigned int			 restarts;
 	bool				 asked;		/* owes an answer to GO */
 	int				 worker;	/* in the table; -1: none */
+	uint64_t			 names, names_seen; /* parent_names.c */
+	bool				 renewing;	/* asked to end, for that */
 };
 
 struct parent {
@@ -133,6 +135,11 @@ void	parent_tls_seed(struct parent *p, struct conf *next);
 int	parent_tls_load_routes(const struct parent *p, struct conf *c,
 	    struct err *reterr);
 void	parent_tls_status(const struct parent *p, json_t *own);
+
+/* parent_names.c: submitd-send is being started; and is what it has read still
+ * what there is? `now`: without waiting for a second look. */
+void	parent_names_taken(struct kid *k);
+void	parent_names_look(struct parent *p, bool now);
 
 /* parent.c */
 void	parent_kid_ready(struct parent *p);

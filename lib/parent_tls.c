@@ -300,6 +300,7 @@ parent_tls_tick(void *ctx)
 	}
 	if (!p->reloading)
 		parent_tls_rotate(p);
+	parent_names_look(p, false);
 	if (clock_now_s() - p->tls_told_s >= CERT_REMIND_S)
 		parent_tls_tell(p, false);
 	timer_arm(&p->tls_timer, ms);

@@ -207,7 +207,9 @@ dsn_has_high(const char *p, size_t len)
 static bool
 dsn_is_utf8(const struct dsn *d)
 {
-	bool high = dsn_has_high(d->sender, strlen(d->sender));
+	bool high = dsn_has_high(d->sender, strlen(d->sender)) ||
+	    (d->foreign != NULL && dsn_has_high(d->foreign,
+	    strlen(d->foreign)));
 
 	for (size_t i = 0; i < d->n_rcpts && !high; i++)
 		high = dsn_has_high(d->rcpts[i].address,
@@ -245,6 +247,10 @@ dsn_put_news(const struct dsn *d, const struct outcome_rcpt *r, struct buf *b)
 	if (r != d->rcpts && r[-1].kind == r->kind)
 		return 0;
 	clock_date(d->arrived_s, date);
+	if (r == d->rcpts && d->foreign != NULL)
+		return buf_printf(b, "The message of %s,\r\nsent in your name "
+		    "with the sender\r\n  <%s>,\r\n%s\r\n", date, d->foreign,
+		    dsn_text(r)->what);
 	return r == d->rcpts ?
 	    buf_printf(b, "Your message of %s\r\n%s\r\n", date,
 	    dsn_text(r)->what) :
@@ -252,15 +258,38 @@ dsn_put_news(const struct dsn *d, const struct outcome_rcpt *r, struct buf *b)
 	    dsn_text(r - 1)->closing, dsn_text(r)->what);
 }
 
+/* The address in ORCPT, as text; false: none is given, or it cannot be read. */
+static bool
+dsn_original(const struct outcome_rcpt *r, char text[SPOOL_ORCPT_MAX + 1])
+{
+	const char *orcpt = r->dsn.orcpt, *semi = orcpt == NULL ? NULL :
+	    strchr(orcpt, ';');
+
+	if (semi == NULL || !str_ieq_n("rfc822", orcpt,
+	    (size_t)(semi - orcpt)) || xtext_decode(text, SPOOL_ORCPT_MAX + 1,
+	    semi + 1, strlen(semi + 1)) < 0)
+		return false;
+	for (const char *p = text; *p != '\0'; p++)
+		if (*p < 0x20 || *p > 0x7e)
+			return false;
+	return true;
+}
+
 static int
 dsn_put_person(const struct dsn *d, const struct outcome_rcpt *r,
     struct buf *b)
 {
+	char text[SPOOL_ORCPT_MAX + 1];
 	int e;
 
 	if ((e = dsn_put_news(d, r, b)) != 0)
 		return e;
 	if ((e = buf_printf(b, "\r\n  <%s>\r\n", r->address)) != 0)
+		return e;
+	if (dsn_original(r, text) && !str_ieq(text, r->address) &&
+	    ((e = buf_append(b, "    ", 4)) != 0 || (e = buf_printf(b,
+	    "for mail to ")) != 0 || (e = dsn_put_folded(b, text,
+	    "    ")) != 0))
 		return e;
 	if (r->remote && dsn_has_relay(r) &&
 	    (e = buf_printf(b, "    the answer of %s:\r\n", r->relay)) != 0)

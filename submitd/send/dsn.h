@@ -34,6 +34,8 @@ struct dsn {
 	const char	*envid;		/* xtext; NULL or "": none */
 	const char	*queue_id;
 	const char	*sender;	/* whom it goes to */
+	const char	*foreign;	/* the sender that the message has, which
+					 * is not his; or NULL */
 	int64_t		 arrived_s;
 	int64_t		 now_s;
 	int64_t		 until_s;	/* DELAYED: given up then */

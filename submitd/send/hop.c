@@ -144,8 +144,10 @@ hops_may_doubt(const struct hop *h)
 static void
 hop_starve_over(struct hop *h)
 {
-	if (h->starving != NULL)
+	if (h->starving != NULL) {
 		TAILQ_REMOVE(h->starving, h, starve);
+		h->hops->n_starving--;
+	}
 	h->starving = NULL;
 }
 
@@ -157,6 +159,7 @@ hop_starve(struct hop *h, struct hop_list *list)
 		return;
 	hop_starve_over(h);
 	h->starving = list;
+	h->hops->n_starving++;
 	TAILQ_INSERT_TAIL(list, h, starve);
 }
 
@@ -174,7 +177,11 @@ hops_feed(struct hops *hs)
 {
 	struct hop *h = TAILQ_FIRST(&hs->bare);
 
-	hop_feed(h != NULL ? h : TAILQ_FIRST(&hs->more));
+	if (h == NULL)
+		h = TAILQ_FIRST(&hs->more);
+	if (h != NULL && (hs->n_links < hops_most(h) ||
+	    !TAILQ_EMPTY(&hs->resting)))
+		hop_feed(h);
 	h = TAILQ_FIRST(&hs->doubtful);
 	if (h != NULL && hops_may_doubt(h))
 		hop_feed(h);
@@ -187,8 +194,8 @@ hop_gives_way(const struct hop *h, unsigned int n_sent)
 	    n_sent >= HOP_MESSAGES_TURN);
 }
 
-/* There is room for one connection more, perhaps because another one, which had
- * nothing to do, ends for it. */
+/* There is room for one connection more; where there is none one that has nothing
+ * to do ends for it, and its place is free when it has. */
 static bool
 hops_have_room(const struct hop *h)
 {
@@ -197,10 +204,11 @@ hops_have_room(const struct hop *h)
 
 	if (hs->n_links < hops_most(h))
 		return true;
-	if ((k = TAILQ_FIRST(&hs->resting)) == NULL)
-		return false;
-	hop_link_end(k);
-	return hs->n_links < hops_most(h);
+	/* One ends for each who waits. */
+	if (hs->n_ending <= hs->n_starving &&
+	    (k = TAILQ_FIRST(&hs->resting)) != NULL)
+		hop_link_end(k);
+	return false;
 }
 
 /* ----------------------------------------------------- as a destination -- */

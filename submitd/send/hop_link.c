@@ -23,10 +23,12 @@ hop_link_count(struct hop_link *k, size_t by)
 {
 	struct hop *h = k->hop;
 
-	if (k->state == HOP_ENDING)
-		return;
-	h->n_links += by;
 	h->hops->n_links += by;
+	if (k->state == HOP_ENDING) {
+		h->hops->n_ending += by;
+		return;
+	}
+	h->n_links += by;
 	if (k->doubtful)
 		h->hops->n_doubtful += by;
 	if (k->state == HOP_CONNECTING)

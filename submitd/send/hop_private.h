@@ -17,7 +17,7 @@ enum hop_link_state {
 	HOP_CONNECTING,		/* and finding hosts */
 	HOP_IDLE,		/* ready; an attempt may be reserved for it */
 	HOP_BUSY,		/* in a transaction, or just behind it */
-	HOP_ENDING,		/* QUIT; counts no more */
+	HOP_ENDING,		/* QUIT; counts for all hops only */
 };
 
 struct hop_link {
@@ -63,6 +63,8 @@ struct hops {
 	struct child		*child;
 	TAILQ_HEAD(, hop_link)	 resting;	/* longest first */
 	size_t			 n_links;
+	size_t			 n_ending;	/* of these: in QUIT */
+	size_t			 n_starving;	/* hops in the lists below */
 	size_t			 n_doubtful;
 	/* Those that want a connection: they have none; they have some; they
 	 * have failed, and enough of those have one. */
@@ -76,7 +78,7 @@ struct hop_link *hop_link_new(struct hop *h);
 void	hop_link_free(struct hop_link *k);
 void	hop_link_connect(struct hop_link *k);
 void	hop_link_send(struct hop_link *k);
-/* QUIT: it counts no more. */
+/* QUIT: it counts no more for its hop. */
 void	hop_link_end(struct hop_link *k);
 /* Its attempt, or NULL, leaves it; a reserved one is taken. */
 struct attempt *hop_link_release(struct hop_link *k);
@@ -97,7 +99,7 @@ void	hop_is_busy(struct hop *h);
 bool	hop_is_over(struct hop *h);
 /* Another hop without any connection should have this one. */
 bool	hop_gives_way(const struct hop *h, unsigned int n_sent);
-/* A connection counts no more, or rests: whoever waits for one may look. */
+/* A connection is gone, or rests: whoever waits for one may look. */
 void	hops_feed(struct hops *hs);
 
 #endif

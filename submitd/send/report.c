@@ -288,6 +288,7 @@ report_send(struct report *r, int fd, uint64_t offset)
 		/* As submitd-spool addresses it. */
 		.sender = m->foreign && m->user[0] != '\0' ? m->user :
 		    m->sender,
+		.foreign = m->foreign && m->user[0] != '\0' ? m->sender : NULL,
 		.arrived_s = m->arrived_s, .now_s = clock_now_s(),
 	};
 	struct buf text;

@@ -2,7 +2,8 @@
  * resolve.h - questions to the DNS, by libunbound on our loop.
  *
  * The servers in /etc/resolv.conf are asked, after a look at /etc/hosts; both
- * are read once, by resolve_new(), which has to be called before chroot. There
+ * are read once, by resolve_new(), which has to be called before chroot; when they
+ * change the parent starts this process anew (lib/parent_names.c). There
  * are two resolvers with caches of their own, bounded in size: one that believes
  * what it is told, and one that validates by DNSSEC, with the trust anchor of
  * the root zone. Only DANE asks the second: where the site's name servers lose

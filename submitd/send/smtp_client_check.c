@@ -191,6 +191,10 @@ smtp_client_on_check(struct smtp_client *c)
 		smtp_client_refuse_here(c, text);
 		return;
 	}
+	/* RFC 8689 section 4.2.1: another host of the list may do it. */
+	if (why != NULL && c->txn->wishes->requiretls &&
+	    smtp_client_txn_next_host(c))
+		return;
 	if (why != NULL) {
 		smtp_client_refuse_here(c, why);
 		return;

@@ -180,6 +180,24 @@ smtp_client_to_ipv4(struct smtp_client *c)
 	return true;
 }
 
+bool
+smtp_client_to_next_host(struct smtp_client *c)
+{
+	size_t host = c->places[c->place].host;
+
+	for (size_t i = c->place + 1; i < c->n_places; i++) {
+		const struct smtp_client_place *p = &c->places[i];
+
+		if (p->host == host || (c->only_ipv4 && !p->is_unix &&
+		    !addr_is_v4(&p->addr)))
+			continue;
+		c->place = i;
+		c->no_tls = false;
+		return true;
+	}
+	return false;
+}
+
 /* ------------------------------------------------------------- connecting -- */
 
 static void

@@ -174,6 +174,8 @@ void	smtp_client_connect(struct smtp_client *c);
 /* To the next place; false: there is none. */
 bool	smtp_client_next_place(struct smtp_client *c, const char *why);
 bool	smtp_client_is_ipv6(const struct smtp_client *c);
+/* To the first place of another host behind this one; false: there is none. */
+bool	smtp_client_to_next_host(struct smtp_client *c);
 /* Only IPv4 from here on; false: there is none. */
 bool	smtp_client_to_ipv4(struct smtp_client *c);
 
@@ -213,7 +215,10 @@ bool	smtp_client_judge(struct smtp_client *c, enum outcome from);
 /* All outcomes are there, but for those who get another chance at once. False:
  * that is over IPv4, with this message; the connection is another one. */
 bool	smtp_client_txn_end(struct smtp_client *c, const char *why);
-/* The same behind a RSET. */
+/* This host cannot pass the message on as is asked, and the next of the list may:
+ * the message begins anew there. False: there is no other. */
+bool	smtp_client_txn_next_host(struct smtp_client *c);
+/* As smtp_client_txn_end() behind a RSET. */
 void	smtp_client_txn_reset(struct smtp_client *c);
 /* Gives the recipients of a running transaction their outcome. False: as above. */
 bool	smtp_client_txn_lost(struct smtp_client *c, bool remote,

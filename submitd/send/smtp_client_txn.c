@@ -116,6 +116,17 @@ smtp_client_gather_ipv4(struct smtp_client *c)
 	return n;
 }
 
+/* Begins anew at c->place, over another connection. */
+static void
+smtp_client_txn_move(struct smtp_client *c)
+{
+	conn_close(c->conn, true);
+	c->conn = NULL;
+	c->walking = true;
+	smtp_client_enter(c, SMTP_CLIENT_CONNECT);
+	smtp_client_soon(c);
+}
+
 /* Once more for them, over another connection. */
 static bool
 smtp_client_txn_over_ipv4(struct smtp_client *c)
@@ -126,12 +137,17 @@ smtp_client_txn_over_ipv4(struct smtp_client *c)
 		return false;
 	LOG_EV(LOG_INFO, "hop.ipv4", NULL, KV_A("relay", c->relay),
 	    KV_T("why", outcome_text(&c->txn->rcpts[0])));
-	conn_close(c->conn, true);
-	c->conn = NULL;
 	c->n_rcpts = n;
-	c->walking = true;
-	smtp_client_enter(c, SMTP_CLIENT_CONNECT);
-	smtp_client_soon(c);
+	smtp_client_txn_move(c);
+	return true;
+}
+
+bool
+smtp_client_txn_next_host(struct smtp_client *c)
+{
+	if (!smtp_client_to_next_host(c))
+		return false;
+	smtp_client_txn_move(c);
 	return true;
 }
 

@@ -193,6 +193,11 @@ mail_take(struct smtp_session *s, const struct authc_reply *r)
 		mail_refuse(s, SMTP_R_TOO_BIG_USER);
 		return;
 	}
+	/* RFC 1870 section 6.1: better here than when all of it was sent. */
+	if (tx->params.size > spoolc_room(s->worker->spoolc)) {
+		mail_refuse(s, SMTP_R_NO_SPACE);
+		return;
+	}
 	tx->ticket = smtp_ticket_new(r->blob, r->blob_len);
 	tx->user = strdup(r->user);
 	if (tx->ticket == NULL || tx->user == NULL) {

@@ -181,7 +181,7 @@ static const struct smtp_reply_row reply_rows[] = {
 	    "takes, in octets: ", P },
 	[SMTP_R_BARE_CONTENT] =		{ 550, "5.6.0", "Message refused: it holds a bare CR, "
 	    "a bare LF or a NUL; lines end with CR LF", P },
-	[SMTP_R_LOOP] =			{ 554, "5.4.6", "Too many Received fields: the message "
+	[SMTP_R_LOOP] =			{ 554, "5.4.6", "Too many Received fields, or it was here before: the message "
 	    "goes round in a loop; received_limit is ", P },
 	[SMTP_R_TOO_BIG_USER] =		{ 552, "5.3.4", "The message is larger than you may "
 	    "send, in octets: ", P },

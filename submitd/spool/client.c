@@ -58,6 +58,7 @@ struct spoolc {
 	struct spoolc_txn	*slots[SPOOL_SLOTS];
 	uint32_t		 n_slots;	/* all beyond are free */
 	uint32_t		 turn;		/* who is served first */
+	uint64_t		 room;		/* by SPOOL_ROOM */
 	struct msg_out		 msg;
 };
 
@@ -234,6 +235,10 @@ spoolc_packet(void *ctx, struct msg_in *m, int fd)
 
 	if (fd >= 0)
 		close(fd);
+	if (m->type == SPOOL_ROOM) {
+		msg_get_u64(m, &s->room);
+		return msg_get_end(m);
+	}
 	msg_get_u32(m, &slot);
 	msg_get_u32(m, &begin);
 	msg_get_u32(m, &octets);
@@ -268,6 +273,7 @@ spoolc_new(struct loop *l, const char *path, uint64_t message_size_limit)
 		return NULL;
 	s->loop = l;
 	s->limit = message_size_limit;
+	s->room = UINT64_MAX;
 	s->ipc = ipc_client_new(l, path, "spool", &spoolc_ops, s);
 	if (s->ipc == NULL) {
 		free(s);
@@ -292,6 +298,12 @@ bool
 spoolc_is_up(const struct spoolc *s)
 {
 	return ipc_client_is_up(s->ipc);
+}
+
+uint64_t
+spoolc_room(const struct spoolc *s)
+{
+	return ipc_client_is_up(s->ipc) ? s->room : UINT64_MAX;
 }
 
 void

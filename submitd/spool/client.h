@@ -101,6 +101,8 @@ struct spoolc *spoolc_new(struct loop *l, const char *path,
 	    uint64_t message_size_limit);
 void	spoolc_free(struct spoolc *s);
 bool	spoolc_is_up(const struct spoolc *s);
+/* A message that announces more finds no room now; UINT64_MAX: not known. */
+uint64_t spoolc_room(const struct spoolc *s);
 /* After a reload. */
 void	spoolc_set_limit(struct spoolc *s, uint64_t message_size_limit);
 

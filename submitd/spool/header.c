@@ -20,6 +20,8 @@
 #define HEADER_PIECE 64u	/* of a token, on one line */
 #define HEADER_WIDTH 76u	/* RFC 5322 section 2.1.1 recommends 78 */
 
+enum header_name { HEADER_RECEIVED, HEADER_TLS, HEADER_DELIVERED };
+
 struct header_out {
 	char	*dst;
 	size_t	 size, len, col;
@@ -233,6 +235,32 @@ header_received(const struct envelope *e, const char *hostname,
 	return (int)(o.len + 2);
 }
 
+/* Of one octet more, whatever its case; FNV-1a: who makes up an address with the
+ * sum of another only keeps his own message from being delivered. */
+static uint64_t
+header_sum(uint64_t sum, char c)
+{
+	if (sum == 0)
+		sum = 14695981039346656037u;
+	return (sum ^ (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c)) *
+	    1099511628211u;
+}
+
+bool
+header_scan_was_delivered(const struct header_scan *h, const char *address)
+{
+	uint64_t sum = 0;
+
+	while (*address != '\0')
+		sum = header_sum(sum, *address++);
+	if (h->sum == sum)
+		return sum != 0;
+	for (unsigned int i = 0; i < h->n_delivered; i++)
+		if (h->delivered[i] == sum)
+			return true;
+	return false;
+}
+
 void
 header_scan_init(struct header_scan *h)
 {
@@ -248,6 +276,11 @@ header_scan_value(struct header_scan *h, char c)
 
 	if (c == ' ' || c == '\t')
 		return;
+	if (h->name == HEADER_DELIVERED) {
+		if (c != '<' && c != '>')
+			h->sum = header_sum(h->sum, c);
+		return;
+	}
 	h->other = (c | 0x20) != no[h->value];
 	h->value = h->other ? 0 : h->value + 1;
 }
@@ -268,15 +301,24 @@ header_scan_line(struct header_scan *h, char c)
 		return;
 	}
 	h->tls_optional = header_scan_tls_optional(h);
+	if (h->sum != 0 && h->n_delivered < HEADER_DELIVERED_MAX)
+		h->delivered[h->n_delivered++] = h->sum;
+	h->sum = 0;
 	h->in_value = h->other = false;
 	h->value = h->col = 0;
-	h->name = (c | 0x20) == 't';
+	c |= 0x20;
+	h->name = c == 't' ? HEADER_TLS : c == 'd' ? HEADER_DELIVERED :
+	    HEADER_RECEIVED;
 }
 
 static void
 header_scan_octet(struct header_scan *h, char c)
 {
-	static const char *const names[] = { "received:", "tls-required:" };
+	static const char *const names[] = {
+		[HEADER_RECEIVED] = "received:",
+		[HEADER_TLS] = "tls-required:",
+		[HEADER_DELIVERED] = "delivered-to:",
+	};
 	const char *name;
 
 	if (c == '\n') {
@@ -305,9 +347,9 @@ header_scan_octet(struct header_scan *h, char c)
 	}
 	if (name[++h->col] != '\0')
 		return;
-	h->in_value = h->name == 1;
-	h->received += h->name == 0;
-	h->other = h->name == 0;
+	h->in_value = h->name != HEADER_RECEIVED;
+	h->received += h->name == HEADER_RECEIVED;
+	h->other = h->name == HEADER_RECEIVED;
 }
 
 void

@@ -23,6 +23,7 @@ submitd_spool_libspool_a_SOURCES = submitd/spool/spool.h \
 	submitd/spool/txn_private.h submitd/spool/sender.c \
 	submitd/spool/queue.c submitd/spool/queue.h \
 	submitd/spool/flush.c submitd/spool/flush.h \
+	submitd/spool/room.c \
 	submitd/spool/users.c submitd/spool/limit.c \
 	submitd/spool/recover.c submitd/spool/control.c \
 	submitd/spool/control_walk.c submitd/spool/control_change.c \

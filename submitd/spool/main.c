@@ -179,7 +179,7 @@ main(int argc, char **argv)
 	if (store_check_access(&sp.store, &err) != 0 ||
 	    recover_run(&sp, &err) != 0)
 		child_fail(sp.child, &err);
-	if (users_start(&sp) != 0)
+	if (users_start(&sp) != 0 || room_start(&sp) != 0)
 		spool_fail(&sp, ERR_NOMEM, "no memory");
 	spool_listen(&sp, smtp_uid, send_uid);
 	child_ready(sp.child, sp.loop, &spool_child_ops, &sp);

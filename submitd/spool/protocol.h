@@ -20,6 +20,9 @@
  *	              u32 octets taken, u8 verdict: not OK means that nothing
  *	              more is wanted
  *
+ *	SPOOL_ROOM    (from the spool, id 0) u64 octets: for a larger message
+ *	              there is no room now
+ *
  * At most SPOOL_WINDOW octets of a transaction are on their way without an ACK.
  * COMMIT's octets do not count; a transaction that answered ends without ACKs.
  *
@@ -53,6 +56,7 @@ enum spool_type {
 	SPOOL_COMMIT,
 	SPOOL_ABORT,
 	SPOOL_ACK,
+	SPOOL_ROOM,
 };
 
 enum spoolq_type {

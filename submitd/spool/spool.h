@@ -35,6 +35,7 @@ struct spool {
 	TAILQ_HEAD(, txn_peer)	 peers;		/* submitd-smtp's */
 	size_t			 n_txns;	/* open, of all peers */
 	uint64_t		 reserved;	/* octets they may still need */
+	struct timer		 room;
 	bool			 nospace;	/* it was refused last time */
 	bool			 stopping;
 	bool			 users_known;	/* or it was waited for enough */
@@ -67,6 +68,10 @@ void	sender_say_gone(struct spool *sp, const char *id);
  * the queue has been recovered. ERR_NOMEM. */
 extern const struct authc_notices users_notices;
 int	users_start(struct spool *sp);
+
+/* room.c: from now on each submitd-smtp is told how much room there is.
+ * ERR_NOMEM. */
+int	room_start(struct spool *sp);
 
 /* limit.c: the part of its user's share that an open message takes. */
 struct limit_share {

@@ -188,6 +188,20 @@ store_min_free(const struct store *st, uint64_t min_free)
 	return min_free;
 }
 
+uint64_t
+store_free(const struct store *st, uint64_t min_free)
+{
+	struct statvfs v;
+	uint64_t avail;
+
+	if (fstatvfs(st->queue, &v) != 0)
+		return UINT64_MAX;
+	avail = v.f_bavail * (v.f_frsize != 0 ? v.f_frsize : v.f_bsize);
+	if (min_free == 0)
+		min_free = store_default_free(&v);
+	return avail > min_free ? avail - min_free : 0;
+}
+
 int
 store_space(const struct store *st, uint64_t min_free, uint64_t need,
     uint64_t files, struct err *reterr)

@@ -49,6 +49,9 @@ int	store_check_access(const struct store *st, struct err *reterr);
 /* The reserve in octets, where `min_free` is configured (0: 1 GiB or 5 % of the
  * file system, the less). */
 uint64_t store_min_free(const struct store *st, uint64_t min_free);
+/* What is free beside the reserve; where that cannot be asked for: all there
+ * is. */
+uint64_t store_free(const struct store *st, uint64_t min_free);
 /* ERR_NOSPACE unless `need` octets and `files` files fit and `min_free` octets
  * (0: 1 GiB or 5 % of the file system, the less) stay free beside them. */
 int	store_space(const struct store *st, uint64_t min_free, uint64_t need,

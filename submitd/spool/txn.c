@@ -599,6 +599,21 @@ txn_on_data(struct txn *t, struct msg_in *m)
 	return 0;
 }
 
+/* It goes round and round: by too many hosts; or an MX brings to users here what
+ * they all have been given before, as the field says that submitd-local wrote.
+ * Who sends himself what he got once is another matter. */
+static bool
+txn_loops(const struct txn *t)
+{
+	if (t->scan.received > t->sp->conf->received_limit)
+		return true;
+	for (size_t i = 0; i < t->env.n_rcpts; i++)
+		if (t->env.kind != AUTHP_KIND_RECEIVE ||
+		    !header_scan_was_delivered(&t->scan, t->env.rcpts[i]))
+			return false;
+	return true;
+}
+
 static int
 txn_on_commit(struct txn *t, struct msg_in *m)
 {
@@ -611,8 +626,7 @@ txn_on_commit(struct txn *t, struct msg_in *m)
 	t->commit = m->id;
 	if (len > 0)
 		txn_take(t, p, len);
-	if (t->verdict == SPOOLC_OK &&
-	    t->scan.received > t->sp->conf->received_limit)
+	if (t->verdict == SPOOLC_OK && txn_loops(t))
 		t->verdict = SPOOLC_LOOP;
 	if (t->verdict == SPOOLC_OK)
 		t->verdict = txn_ask_auth(t, AUTHP_COMMIT, txn_committable);
@@ -712,4 +726,5 @@ txn_accepted(void *ctx, int fd, uid_t uid, pid_t pid)
 		return;
 	}
 	TAILQ_INSERT_TAIL(&sp->peers, p, link);
+	room_tell(p);
 }

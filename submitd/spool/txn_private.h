@@ -70,6 +70,8 @@ struct txn_peer {
 	struct spool		*sp;
 	struct ipc		*ipc;
 	size_t			 n;
+	uint64_t		 room;		/* that it was told of last */
+	bool			 room_told;
 	size_t			 held;		/* of all its txns, */
 	size_t			 early;		/* and of those without a ticket */
 	bool			 complained;	/* in the log, of that */
@@ -86,5 +88,8 @@ int	txn_hold(struct txn *t, size_t octets);
 void	txn_hold_ticketed(struct txn *t);
 /* Its memory is given back, or is the queue's. */
 void	txn_hold_end(struct txn *t);
+
+/* room.c: says what room there is, where that is news. */
+void	room_tell(struct txn_peer *p);
 
 #endif

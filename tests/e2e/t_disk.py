@@ -80,7 +80,14 @@ class Full(unittest.TestCase):
                 f.write(b"\0" * (5 << 20))
             code, text = self.refusal(inst, letter("no"))
             self.assertEqual(code, 452, text)
+
+            def at_mail():
+                """What announces its size hears of it before it is sent."""
+                with inst.smtp_as(ANNA) as w:
+                    return w.cmd("MAIL FROM:<%s> SIZE=100000" % ANNA)[0]
+            wait_until(lambda: at_mail() == 452, 10, "452 to MAIL")
             os.unlink(ballast)
+            wait_until(lambda: at_mail() == 250, 10, "250 to MAIL")
             wait_until(lambda: self.refusal(inst, letter("yes")) is None, 30,
                        "mail being taken again")
             inst.fetch(BOB, n=1)

@@ -391,6 +391,7 @@ class Dane(Mx):
             at + "h TLSA " + tlsa(cls.cert[0], wrong=True),
             at + "h TLSA " + tlsa(cls.cert[0]),
             "plain MX 10 a.plain.test.",
+            "two MX 10 c", "two MX 20 a",
         )), signed=True)
         cls.dns.zone("plain.test", "good MX 10 a.signed.test.\n"
                      "bad MX 10 b.signed.test.\na A 127.0.0.2")
@@ -484,11 +485,15 @@ class Dane(Mx):
         try:
             with self.inst.smtp_as(ANNA) as w:
                 for rcpt in ("friend@good.signed.test", "nosig@good.plain.test",
-                             "notlsa@none.signed.test"):
+                             "notlsa@none.signed.test",
+                             "second@two.signed.test"):
                     w.send_mail(ANNA, [rcpt], letter(to=rcpt), " REQUIRETLS")
-            m = sink.wait_messages(1, 60)[0]
-            self.assertEqual(m.recipients, ["friend@good.signed.test"])
-            self.assertIn("REQUIRETLS", m.parameters)
+            got = sink.wait_messages(2, 60)
+            self.assertEqual(sorted(m.recipients[0] for m in got),
+                             ["friend@good.signed.test",
+                              "second@two.signed.test"])
+            for m in got:
+                self.assertIn("REQUIRETLS", m.parameters)
             told = {}
             for raw in self.inst.fetch(ANNA, n=2):
                 fields = email.message_from_bytes(raw).get_payload()[1] \
@@ -496,7 +501,7 @@ class Dane(Mx):
                 told[fields["Final-Recipient"].split("; ")[1].split("@")[0]] \
                     = fields["Status"]
             self.assertEqual(told, {"nosig": "5.7.30", "notlsa": "5.7.30"})
-            self.assertEqual(len(sink.messages), 1)
+            self.assertEqual(len(sink.messages), 2)
             self.assertFalse(c.messages)
         finally:
             for s in sink, c:

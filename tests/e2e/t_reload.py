@@ -8,6 +8,7 @@ import subprocess
 import time
 import unittest
 
+from next_hop import NextHop
 from submitd_instance import (ANNA, BOB, IS_ROOT, PROGRAMS, Instance, free_port,
                               letter, make_cert, wait_until)
 
@@ -30,6 +31,38 @@ class Case(unittest.TestCase):
         for name in names or PROGRAMS:
             out[name] = self.inst.reload(name)
         return out
+
+
+class Names(unittest.TestCase):
+    def test_what_submitd_send_reads_once(self):
+        """Another file of trusted certificates: it alone is started anew, and
+        what waits goes out."""
+        with Instance(start=False) as i, NextHop() as hop:
+            trusted = os.path.join(i.root, "trusted.pem")
+            shutil.copy(ssl.get_default_verify_paths().openssl_cafile
+                        if os.path.exists(ssl.get_default_verify_paths()
+                                          .openssl_cafile)
+                        else "/etc/ssl/certs/ca-certificates.crt", trusted)
+            os.chmod(trusted, 0o644)
+            i.env["SSL_CERT_FILE"] = trusted
+            i.write_conf(next_hop="127.0.0.1:%d" % hop.port)
+            i.start()
+            i.add_user(ANNA, i.users[ANNA])
+            self.assertNotIn("ev=child.renewed", i.reload("submitd"))
+            with i.smtp_as(ANNA) as w:
+                for n in range(3):
+                    w.send_mail(ANNA, ["x@far.test"], letter("one %d" % n))
+                with open(trusted, "a") as f:
+                    f.write("\n")
+                i.reload("submitd")
+                i.wait_log("submitd", r"ev=child\.renewed process=submitd-send")
+                for n in range(3):
+                    w.send_mail(ANNA, ["x@far.test"], letter("two %d" % n))
+            hop.wait_messages(6, 30)
+            wait_until(i.queue_empty, what="an empty queue")
+            self.assertEqual(len(hop.messages), 6)
+            self.assertNotIn("ev=child.died", i.log("submitd"))
+            self.assertEqual(i.log("submitd").count("ev=child.renewed"), 1)
 
 
 class Keys(Case):

@@ -159,8 +159,7 @@ class Fair(unittest.TestCase):
                      ["x@d%d.test" % n for n in range(50)])
                 good.wait_messages(39, 60)
                 self.assertLess(time.monotonic() - began, 15)
-                # Those that say QUIT do not count.
-                self.assertLessEqual(good.open_most, 16)
+                self.assertLessEqual(good.open_most, 8)
                 wait_until(lambda: i.log("submitd").count("ev=hop.down") == 10,
                            20, "ten that are down")
                 listed = i.ctl("queue", "list", "-j").stdout

@@ -788,6 +788,12 @@ fake_set_spool(struct fake *f, enum spoolc_verdict begin,
 }
 
 void
+fake_set_room(struct fake *f, uint64_t octets)
+{
+	f->spool_room = octets;
+}
+
+void
 fake_set_slow_spool(struct fake *f)
 {
 	f->slow_spool = true;

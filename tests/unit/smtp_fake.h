@@ -70,6 +70,7 @@ void	fake_set_grant(struct fake *f, bool granted);	/* alice's */
 void	fake_set_authd(struct fake *f, enum authp_verdict all); /* OK: normal */
 void	fake_set_spool(struct fake *f, enum spoolc_verdict begin,
 	    enum spoolc_verdict commit);
+void	fake_set_room(struct fake *f, uint64_t octets);
 void	fake_set_slow_spool(struct fake *f);	/* full after each piece */
 void	fake_set_next_hop(struct fake *f, const char *next_hop);
 void	fake_set_help(struct fake *f, const char *text);

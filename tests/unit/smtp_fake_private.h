@@ -55,6 +55,7 @@ struct fake {
 	unsigned int		 exchanges;
 	enum spoolc_verdict	 spool_begin, spool_commit;
 	bool			 slow_spool;
+	uint64_t		 spool_room;	/* 0: not known */
 	unsigned int		 commits, txns, left;
 	char			*message, *rcpts;
 	char			 asked[2048];

@@ -75,6 +75,13 @@ fake_note_asked(struct fake *f, const struct spoolc_envelope *env)
 	}
 }
 
+uint64_t
+spoolc_room(const struct spoolc *s)
+{
+	(void)s;
+	return fake->spool_room == 0 ? UINT64_MAX : fake->spool_room;
+}
+
 struct spoolc_txn *
 spoolc_begin(struct spoolc *s, const struct spoolc_envelope *env,
     spoolc_fn *begun, loop_fn *drained, void *ctx)

@@ -193,6 +193,7 @@ spool_begin(void)
 	sp->auth = authc_new_with(loop, "auth", &users_notices, sp);
 	assert_int_equal(recover_run(sp, &err), 0);
 	assert_int_equal(users_start(sp), 0);
+	assert_int_equal(room_start(sp), 0);
 	for (int i = 0; i < 3; i++) {
 		listeners[i] = ipc_listen(loop, bind_here(names[i]),
 		    getuid(), names[i], fns[i], sp);

@@ -83,11 +83,13 @@ static const struct dsn dsn_plain = {
 static void
 test_text(void **state)
 {
-	static char headers[] = "Received: x\r\nSubject: hi\r\n there\r\n";
+	static char headers[] = "Received: x\r\nSubject: hi\r\n there\r\n",
+	    orcpt[] = "rfc822;list+2B@there.test";
 	struct outcome_rcpt rcpts[] = {
 		{ .address = "nobody@there.test", .remote = true, .relay = DSN_RELAY,
 		    .text = reply_1 },
-		{ .address = "late@there.test", .text = reply_2 },
+		{ .address = "late@there.test", .text = reply_2,
+		  .dsn = { 0, orcpt } },
 	};
 	struct dsn d = dsn_plain;
 	size_t covered;
@@ -96,6 +98,7 @@ test_text(void **state)
 	(void)state;
 	d.rcpts = rcpts;
 	d.n_rcpts = 2;
+	d.foreign = "boss@here.test";
 	d.help_text = "https://help.test/";
 	d.headers = headers;
 	d.headers_len = strlen(headers);
@@ -103,6 +106,10 @@ test_text(void **state)
 	dsn_check_lines(text);
 	assert_int_equal(covered, 2);
 	assert_non_null(strstr(text, "\r\nTo: <alice@here.test>\r\n"));
+	assert_non_null(strstr(text, "\r\nsent in your name with the sender\r\n"
+	    "  <boss@here.test>,\r\ncould not be delivered to:\r\n"));
+	assert_non_null(strstr(text, "\r\n  <late@there.test>\r\n"
+	    "    for mail to list+@there.test\r\n"));
 	assert_non_null(strstr(text, "\r\nAuto-Submitted: auto-replied\r\n"));
 	assert_non_null(strstr(text, "Content-Type: multipart/report; "
 	    "report-type=delivery-status;\r\n"));

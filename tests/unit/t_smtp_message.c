@@ -190,6 +190,14 @@ test_message_limits(void **state)
 	assert_non_null(strstr(fake_output(f), "552 5.3.4 The message is larger "
 	    "than you may send, in octets: 500"));
 	fake_clear(f);
+	fake_set_room(f, 400);
+	fake_say(f, "MAIL FROM:<alice@example.org> SIZE=401\r\n");
+	assert_non_null(strstr(fake_output(f), "452 4.3.1 No room for the "
+	    "message now"));
+	fake_clear(f);
+	fake_say(f, "MAIL FROM:<alice@example.org> SIZE=400\r\nRSET\r\n");
+	assert_string_equal(fake_codes(f), "250 250");
+	fake_clear(f);
 	fake_say(f, TX "DATA\r\n");
 	fake_say(f, line);
 	assert_string_equal(fake_codes(f), "250 250 354 552");

@@ -102,11 +102,24 @@ test_received(void **state)
 		const char *const *rcpts;
 		size_t n;
 		enum spoolc_verdict want;
+		const char *body;
 	} rows[] = {
-		{ "all local", "00r", here, 2, SPOOLC_OK },
-		{ "one elsewhere", "00r", both, 2, SPOOLC_VOID },
-		{ "local by name, with a route", "00r", moved, 1, SPOOLC_VOID },
-		{ "not by LMTP", "00", both, 2, SPOOLC_OK },
+		{ "all local", "00r", here, 2, SPOOLC_OK, NULL },
+		{ "it was here", "00r", here, 1, SPOOLC_LOOP,
+		  "X: y\r\nDELIVERED-TO: <B@example.org>\r\n" BODY },
+		{ "last field", "00r", here, 1, SPOOLC_LOOP,
+		  "Delivered-To: b@example.org\r\n\r\nx\r\n" },
+		{ "elsewhere", "00r", here, 1, SPOOLC_OK,
+		  "Delivered-To: bb@example.org\r\n" BODY },
+		{ "for one of two", "00r", here, 2, SPOOLC_OK,
+		  "Delivered-To: b@example.org\r\n" BODY },
+		{ "in its text", "00r", here, 1, SPOOLC_OK,
+		  "X: y\r\n\r\nDelivered-To: b@example.org\r\n" },
+		{ "sent on by who got it", "00", here, 1, SPOOLC_OK,
+		  "Delivered-To: b@example.org\r\n" BODY },
+		{ "one elsewhere", "00r", both, 2, SPOOLC_VOID, NULL },
+		{ "local by name, with a route", "00r", moved, 1, SPOOLC_VOID, NULL },
+		{ "not by LMTP", "00", both, 2, SPOOLC_OK, NULL },
 	};
 	struct conf_route local = { .via = CONF_VIA_LOCAL },
 	    away = { .via = CONF_VIA_MX }, moves = { .via = CONF_VIA_SMTP,
@@ -124,7 +137,8 @@ test_received(void **state)
 	spool_begin();
 	client_begin();
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct put p = { .ticket = rows[i].ticket, .body = BODY,
+		struct put p = { .ticket = rows[i].ticket,
+			.body = rows[i].body != NULL ? rows[i].body : BODY,
 			.rcpts = rows[i].rcpts, .n_rcpts = rows[i].n };
 
 		put_one(&p);
