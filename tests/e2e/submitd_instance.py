@@ -520,10 +520,13 @@ class Instance:
         p.close()
 
     def fetch(self, user, delete=True, n=None, timeout=PATIENCE_S):
-        """The messages of the user's maildrop; with n: once there are n."""
+        """The messages of the user's maildrop as they lie there; with n: once
+        there are n."""
         def once():
-            p = self.pop_as(user)
+            p = self.pop()
             try:
+                p.cmd("UTF8")       # RFC 6856: else headers in it are rewritten
+                p.login(user, self.users[user])
                 count = int(p.cmd("STAT").split()[1])
                 if n is not None and count < n:
                     return None
