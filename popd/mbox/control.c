@@ -26,13 +26,8 @@
 #define MBOX_JOBS_MAX	64u		/* requests that wait for the thread */
 #define MBOX_UIDLS_EACH	250u		/* in one record: it is one packet */
 
-struct mbox_control {
-	struct mbox	*mbox;
-	struct pool	*thread;
-};
-
 struct mbox_job {
-	struct mbox_control	*control;
+	struct mbox		*mbox;
 	struct control_call	*call;
 	json_t			*args;		/* referenced */
 	const json_t		*users;		/* in it */
@@ -71,7 +66,7 @@ mbox_job_new(void *ctx, struct control_call *call, const json_t *args)
 		control_fail(call, EX_OSERR, "no memory");
 		return NULL;
 	}
-	j->control = ctx;
+	j->mbox = ctx;
 	j->call = call;
 	if ((j->args = json_deep_copy(args)) != NULL)
 		return j;
@@ -85,7 +80,7 @@ mbox_job_submit(struct mbox_job *j, void (*work)(void *), loop_fn *done)
 {
 	j->rc = 0;
 	j->err = (struct err){ 0 };
-	if (pool_submit(j->control->thread, work, done, j) == 0)
+	if (pool_submit(j->mbox->control_pool, work, done, j) == 0)
 		return true;
 	mbox_job_fail(j, EX_TEMPFAIL, "too many requests are under way; try "
 	    "again");
@@ -101,7 +96,7 @@ mbox_import_work(void *ctx)
 {
 	struct mbox_job *j = ctx;
 
-	j->rc = uidl_import(j->control->mbox->root.fd, j->path, &j->wish,
+	j->rc = uidl_import(j->mbox->root.fd, j->path, &j->wish,
 	    &j->result, &j->err);
 }
 
@@ -208,7 +203,7 @@ mbox_uidls_work(void *ctx)
 {
 	struct mbox_job *j = ctx;
 
-	j->rc = maildrop_open(&j->control->mbox->root, j->path, false,
+	j->rc = maildrop_open(&j->mbox->root, j->path, false,
 	    &j->maildrop, &j->err);
 }
 
@@ -268,15 +263,12 @@ static const struct control_verb mbox_verbs[] = {
 int
 mbox_control_start(struct mbox *m, int fd, struct err *reterr)
 {
-	static struct mbox_control c;
-
-	c.mbox = m;
 	if (fd < 0)
 		return err_set(reterr, ERR_CONFIG, "the control socket is "
 		    "missing");
-	c.thread = pool_new(m->loop, 1, MBOX_JOBS_MAX);
-	if (c.thread == NULL || control_new(m->loop, fd, "maildrop",
-	    mbox_verbs, &c) == NULL)
+	m->control_pool = pool_new(m->loop, 1, MBOX_JOBS_MAX);
+	if (m->control_pool == NULL || control_new(m->loop, fd, "maildrop",
+	    mbox_verbs, m) == NULL)
 		return err_set(reterr, ERR_NOMEM, "no memory");
 	return 0;
 }

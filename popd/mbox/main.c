@@ -66,6 +66,7 @@ mbox_stop(void *ctx)
 {
 	struct mbox_main *m = ctx;
 
+	pool_free(m->mbox.control_pool);
 	pool_free(m->mbox.big_pool);
 	pool_free(m->mbox.pool);
 	exit(0);

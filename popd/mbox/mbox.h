@@ -23,6 +23,7 @@ struct mbox {				/* the process; lives as long as it */
 	struct authc		*authc;
 	struct pool		*pool;
 	struct pool		*big_pool;	/* of what takes long */
+	struct pool		*control_pool;	/* one thread: control.c's */
 	struct maildrop_root	 root;
 	struct delays		*delays;		/* LOGIN-DELAY */
 	uint64_t		 login_delay_s;		/* 0: none */

@@ -84,13 +84,17 @@ uidl_slot(const struct uidl_map *m, enum uidl_by by, const char *key,
 	}
 }
 
-/* Twice the slots, each entry put in again. */
+/* Other slots, half of them free with `entries`; each entry is put in again. */
 static int
-uidl_grow_slots(struct uidl_map *m)
+uidl_grow_slots(struct uidl_map *m, size_t entries)
 {
-	size_t n = m->n_slots == 0 ? 64 : m->n_slots * 2, len;
-	uint32_t *v[2] = { calloc(n, sizeof(*v[0])), calloc(n, sizeof(*v[0])) };
+	size_t n = m->n_slots == 0 ? 64 : m->n_slots, len;
+	uint32_t *v[2];
 
+	while (n < entries * 2)
+		n *= 2;
+	v[0] = calloc(n, sizeof(*v[0]));
+	v[1] = calloc(n, sizeof(*v[0]));
 	if (v[0] == NULL || v[1] == NULL) {
 		free(v[0]);
 		free(v[1]);
@@ -110,23 +114,29 @@ uidl_grow_slots(struct uidl_map *m)
 }
 
 static int
-uidl_make_room(struct uidl_map *m)
+uidl_reserve(struct uidl_map *m, size_t room)
 {
 	struct uidl_entry *v;
-	size_t room;
 
-	if (m->n >= UIDL_ENTRIES_MAX)
-		return ERR_LIMIT;
-	if ((m->n + 1) * 2 > m->n_slots && uidl_grow_slots(m) != 0)
-		return ERR_NOMEM;
-	if (m->n < m->n_room)
-		return 0;
-	room = m->n_room == 0 ? 32 : m->n_room * 2;
+	if (room > UIDL_ENTRIES_MAX)
+		room = UIDL_ENTRIES_MAX;
 	if ((v = realloc(m->entries, room * sizeof(*v))) == NULL)
 		return ERR_NOMEM;
 	m->entries = v;
 	m->n_room = room;
 	return 0;
+}
+
+static int
+uidl_make_room(struct uidl_map *m)
+{
+	if (m->n >= UIDL_ENTRIES_MAX)
+		return ERR_LIMIT;
+	if ((m->n + 1) * 2 > m->n_slots && uidl_grow_slots(m, m->n + 1) != 0)
+		return ERR_NOMEM;
+	if (m->n < m->n_room)
+		return 0;
+	return uidl_reserve(m, m->n_room == 0 ? 32 : m->n_room * 2);
 }
 
 /* Puts in strings that live as long as the map. */
@@ -258,6 +268,21 @@ uidl_parse_line(struct uidl_map *m, char *line, char *end)
 	return uidl_put(m, &e);
 }
 
+/* Room for all of them at once: a login may wait for it. */
+static int
+uidl_prepare(struct uidl_map *m, const char *p, const char *stop)
+{
+	size_t n = 1;
+
+	for (; (p = memchr(p, '\n', (size_t)(stop - p))) != NULL; p++)
+		n++;
+	if (n > UIDL_ENTRIES_MAX)
+		n = UIDL_ENTRIES_MAX;
+	if (uidl_reserve(m, n) != 0)
+		return ERR_NOMEM;
+	return uidl_grow_slots(m, n);
+}
+
 /* The lines between the first one and the last. */
 static int
 uidl_parse_body(struct uidl_map *m, char *p, char *stop, struct err *reterr)
@@ -307,6 +332,8 @@ uidl_parse(char *text, size_t len, struct uidl_map **ret, struct err *reterr)
 	if (len < head || memcmp(text, UIDL_HEAD, head) != 0)
 		r = err_set(reterr, ERR_FORMAT, UIDL_FILE ": its first line is "
 		    "not one of this version");
+	else if (uidl_prepare(m, text + head, text + len) != 0)
+		r = err_set(reterr, ERR_NOMEM, "no memory");
 	else
 		r = uidl_parse_body(m, text + head, text + len, reterr);
 	if (r != 0) {
