@@ -27,6 +27,7 @@ static const struct control_scope {
 	uint8_t		 bits;
 } control_scopes[] = {
 	{ "all", CREDENTIAL_SCOPE_ALL },
+	{ "no-relay", CREDENTIAL_SCOPE_ALL | CREDENTIAL_NO_RELAY },
 	{ "smtp", CREDENTIAL_SMTP },
 	{ "pop", CREDENTIAL_POP },
 };
@@ -60,7 +61,7 @@ control_take_credential(struct control_job *j, struct user_credential *c)
 		i++;
 	if (i == CONTROL_SCOPES)
 		return err_set(&j->err, ERR_FORMAT,
-		    "scope: all, smtp or pop is wanted");
+		    "scope: all, smtp, pop or no-relay is wanted");
 	c->scope = control_scopes[i].bits;
 	return 0;
 }

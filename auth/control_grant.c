@@ -3,6 +3,7 @@
  */
 #include "config.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "auth/control_private.h"
@@ -22,6 +23,8 @@ control_grant_flaw(const struct control_job *j, const struct grant_record *g)
 	memcpy(a.ip, g->ip, sizeof(a.ip));
 	if (!relay_cache_is_live(g, j->now_s))
 		return "expired";
+	if (!record_grant_affords(g, 0))
+		return "budget spent";
 	if (conf_grants_ended(j->conf, j->now_s))
 		return "grant_sunset is over";
 	if (policy_grant_excluded(j->conf, &a))
@@ -42,6 +45,37 @@ control_grant_flaw(const struct control_job *j, const struct grant_record *g)
 	return flaw;
 }
 
+/* Times and counts that a record may be without. */
+static void
+control_grant_put(json_t *o, const char *key, uint64_t n)
+{
+	if (n != 0)
+		(void)json_object_set_new(o, key, json_integer((json_int_t)n));
+}
+
+/* For people: "2 of 10", and of how many recipients where that is limited. */
+static void
+control_grant_put_sent(json_t *o, const struct grant_record *g)
+{
+	char text[120], max[32] = "", more[80] = "";
+
+	if (g->max_messages > 0)
+		(void)str_format(max, sizeof(max), " of %" PRIu64,
+		    g->max_messages);
+	if (g->max_recipients > 0)
+		(void)str_format(more, sizeof(more), ", to %" PRIu64 " of %"
+		    PRIu64, g->recipients, g->max_recipients);
+	(void)str_format(text, sizeof(text), "%" PRIu64 "%s%s", g->messages,
+	    max, more);
+	(void)json_object_set_new(o, "sent", json_string(text));
+	(void)str_format(text, sizeof(text), "%s%s%s",
+	    grant_source_name(g->source),
+	    g->protocol == GRANT_PROTO_NONE || g->source == GRANT_POP ? "" :
+	    "/", g->protocol == GRANT_PROTO_NONE || g->source == GRANT_POP ?
+	    "" : grant_protocol_name(g->protocol));
+	(void)json_object_set_new(o, "by", json_string(text));
+}
+
 static json_t *
 control_grant_json(const struct control_job *j, const struct grant_record *g)
 {
@@ -51,35 +85,26 @@ control_grant_json(const struct control_job *j, const struct grant_record *g)
 	json_t *o;
 
 	memcpy(n.ip, g->ip, sizeof(n.ip));
-	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:b, s:I, s:s, "
-	    "s:b}", "address", net_text(&n, text), "user", g->user,
-	    "granted_s", (json_int_t)g->granted_s,
+	o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:I, "
+	    "s:I, s:I, s:s, s:b}", "address", net_text(&n, text),
+	    "user", g->user, "granted_s", (json_int_t)g->granted_s,
+	    "login_s", (json_int_t)g->login_s,
 	    "refreshed_s", (json_int_t)g->refreshed_s,
 	    "expires_s", (json_int_t)g->expires_s,
 	    "left_s", (json_int_t)(flaw == NULL ? g->expires_s - j->now_s : 0),
 	    "protocol", grant_protocol_name(g->protocol),
 	    "tls", (int)g->tls, "uses", (json_int_t)g->uses,
+	    "messages", (json_int_t)g->messages,
+	    "recipients", (json_int_t)g->recipients,
 	    "source", grant_source_name(g->source), "live", flaw == NULL);
+	control_grant_put(o, "max_messages", g->max_messages);
+	control_grant_put(o, "max_recipients", g->max_recipients);
+	control_grant_put(o, "first_use_s", (uint64_t)g->first_use_s);
+	control_grant_put(o, "last_use_s", (uint64_t)g->last_use_s);
+	control_grant_put_sent(o, g);
 	if (flaw != NULL)
 		(void)json_object_set_new(o, "why", json_string(flaw));
 	return o;
-}
-
-/* Is the record at the network and of the user that were named? */
-static bool
-control_grant_fits(const struct control_job *j, const struct grant_record *g)
-{
-	struct net covers = { .bits = g->bits };
-	struct addr a = { 0 };
-
-	if (j->user[0] != '\0' && strcmp(j->user, g->user) != 0)
-		return false;
-	memcpy(a.ip, g->ip, sizeof(a.ip));
-	if (!j->has_net || net_has(&j->net, &a))
-		return true;
-	memcpy(covers.ip, g->ip, sizeof(covers.ip));
-	memcpy(a.ip, j->net.ip, sizeof(a.ip));
-	return net_has(&covers, &a);
 }
 
 /* A cursor is "address user": where the records of a page ended. */
@@ -101,33 +126,6 @@ control_grant_after(struct control_job *j, struct grant_record *g)
 	return 0;
 }
 
-/* Where records of the network begin; those of a prefix that holds it are meant
- * too (none is wider than 56 bits). */
-static void
-control_grant_begin(const struct control_job *j, struct net *ret)
-{
-	struct addr a = { 0 };
-
-	*ret = (struct net){ 0 };
-	if (!j->has_net)
-		return;
-	*ret = j->net;
-	memcpy(a.ip, j->net.ip, sizeof(a.ip));
-	if (!addr_is_v4(&a) && ret->bits > 56)
-		ret->bits = 56;
-	addr_mask(ret->ip, ret->bits);
-}
-
-static bool
-control_grant_is_behind(const struct net *n, const struct grant_record *g)
-{
-	uint8_t ip[16];
-
-	memcpy(ip, g->ip, sizeof(ip));
-	addr_mask(ip, n->bits);
-	return memcmp(ip, n->ip, sizeof(ip)) != 0;
-}
-
 static void
 control_grant_cursor(const struct grant_record *g, char dst[CONTROL_CURSOR_SIZE])
 {
@@ -139,32 +137,34 @@ control_grant_cursor(const struct grant_record *g, char dst[CONTROL_CURSOR_SIZE]
 	    addr_ip_text(&a, ip), g->user);
 }
 
+static struct relay_filter
+control_grant_filter(const struct control_job *j)
+{
+	return (struct relay_filter){ .net = j->has_net ? &j->net : NULL,
+	    .user = j->user[0] != '\0' ? j->user : NULL };
+}
+
 int
 control_grant_each(struct control_job *j, uint64_t *ret_live)
 {
+	const struct relay_filter f = control_grant_filter(j);
 	char cursor[CONTROL_CURSOR_SIZE];
 	struct grant_record g = { 0 };
 	bool live, more = true;
-	struct net begin;
 	json_t *o;
 	int r;
 
 	*ret_live = 0;
-	control_grant_begin(j, &begin);
-	memcpy(g.ip, begin.ip, sizeof(g.ip));
 	if ((r = control_grant_after(j, &g)) != 0)
 		return r;
-	while (more && (r = relay_cache_next(j->core->relay, &g,
+	while (more && (r = relay_cache_next(j->core->relay, &f, &g,
 	    &j->err)) == 0) {
-		if (control_grant_is_behind(&begin, &g))
-			break;
 		control_grant_cursor(&g, cursor);
-		o = control_grant_fits(j, &g) ? control_grant_json(j, &g) :
-		    NULL;
+		o = control_grant_json(j, &g);
 		live = json_is_true(json_object_get(o, "live"));
 		if (live)
 			++*ret_live;
-		if (o != NULL && (live || j->all)) {
+		if (live || j->all) {
 			more = control_page_put(j, o, cursor);
 		} else {
 			json_decref(o);
@@ -203,11 +203,76 @@ control_grant_query(struct control_job *j)
 	return 0;
 }
 
+/* What the administrator gives needs no login, so the rules for those do not
+ * count; those of sending do, or it would be worth nothing. */
+static int
+control_grant_may(struct control_job *j, const struct addr *a,
+    const struct user_record *rec)
+{
+	if (policy_grant_excluded(j->conf, a))
+		return err_set(&j->err, ERR_DENIED, "no grants at such an "
+		    "address: see grant_exclude in submitd.conf(5)");
+	if ((rec->flags & (USER_DISABLED | USER_SENDING_DISABLED)) ||
+	    (rec->flags & (USER_MAY_SUBMIT | USER_MAY_USE_RELAY)) !=
+	    (USER_MAY_SUBMIT | USER_MAY_USE_RELAY))
+		return err_set(&j->err, ERR_DENIED, "%s may not send under a "
+		    "grant: see \"submitctl user show\"", j->user);
+	if (grant_generation(rec) == 0)
+		return err_set(&j->err, ERR_DENIED, "%s has no password that "
+		    "is good for SMTP", j->user);
+	return 0;
+}
+
+static int
+control_grant_take(struct control_job *j, struct relay_grant_args *ret)
+{
+	uint64_t expires_s = (uint64_t)j->now_s + ret->ttl_s;
+
+	if (control_take_number(j, "max_messages", UINT32_MAX,
+	    &ret->max_messages) != 0 ||
+	    control_take_number(j, "max_recipients", UINT32_MAX,
+	    &ret->max_recipients) != 0 ||
+	    control_take_number(j, "expires_s", INT64_MAX, &expires_s) != 0)
+		return ERR_FORMAT;
+	if (expires_s <= (uint64_t)j->now_s)
+		return err_set(&j->err, ERR_FORMAT, "expires: that is over");
+	ret->ttl_s = expires_s - (uint64_t)j->now_s;
+	return 0;
+}
+
+int
+control_grant_add(struct control_job *j)
+{
+	struct relay_grant_args args = { .ttl_s = j->conf->grant_ttl_s,
+	    .source = GRANT_CONTROL, .durable = true,
+	    .max_messages = j->conf->grant_max_messages,
+	    .max_recipients = j->conf->grant_max_recipients };
+	struct user_record rec;
+	struct addr a = { 0 };
+	struct grant_record g;
+	int r;
+
+	memcpy(a.ip, j->net.ip, sizeof(a.ip));
+	if (j->net.bits != 128)
+		return err_set(&j->err, ERR_FORMAT,
+		    "one address is wanted, not a network");
+	if ((r = control_grant_take(j, &args)) != 0 ||
+	    (r = userdb_get(j->core->userdb, j->user, &rec, &j->err)) != 0)
+		return r;
+	args.generation = grant_generation(&rec);
+	r = control_grant_may(j, &a, &rec);
+	record_user_clear(&rec);
+	if (r != 0 || (r = relay_cache_grant(j->core->relay, &a, j->user,
+	    &args, j->now_s, &g, &j->err)) != 0)
+		return r;
+	control_job_set(j, "granted", control_grant_json(j, &g));
+	return 0;
+}
+
 int
 control_grant_revoke(struct control_job *j)
 {
-	const struct relay_filter f = { .net = j->has_net ? &j->net : NULL,
-	    .user = j->user[0] != '\0' ? j->user : NULL };
+	const struct relay_filter f = control_grant_filter(j);
 	uint64_t n = 0;
 	int r;
 

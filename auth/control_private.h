@@ -186,6 +186,7 @@ int	control_blocked_list(struct control_job *j);
 int	control_blocked_clear(struct control_job *j);
 int	control_grant_list(struct control_job *j);
 int	control_grant_query(struct control_job *j);
+int	control_grant_add(struct control_job *j);
 int	control_grant_revoke(struct control_job *j);
 int	control_grant_purge(struct control_job *j);
 /* A brown-out that is on becomes a warning. */

@@ -114,17 +114,13 @@ control_report_users(struct control_job *j)
 static json_t *
 control_report_owners(struct control_job *j, const struct net *net)
 {
+	const struct relay_filter f = { .net = net };
 	struct grant_record g = { .bits = 0 };
 	json_t *list = json_array();
-	struct addr a = { .port = 0 };
 
-	memcpy(g.ip, net->ip, sizeof(g.ip));
 	for (unsigned int i = 0; i < REPORT_OWNERS_LOOK &&
 	    json_array_size(list) < REPORT_OWNERS_MAX; i++) {
-		if (relay_cache_next(j->core->relay, &g, NULL) != 0)
-			break;
-		memcpy(a.ip, g.ip, sizeof(a.ip));
-		if (!net_has(net, &a))
+		if (relay_cache_next(j->core->relay, &f, &g, NULL) != 0)
 			break;
 		(void)json_array_append_new(list, json_string(g.user));
 	}

@@ -10,10 +10,10 @@
 #include <openssl/crypto.h>
 
 #include "auth/control_private.h"
+#include "auth/grant.h"
 #include "auth/guess.h"
 #include "auth/mechs.h"
 #include "auth/names.h"
-#include "auth/policy.h"
 #include "auth/scram.h"
 #include "auth/seal.h"
 #include "auth/verify.h"
@@ -186,14 +186,24 @@ control_test_flaw(const struct control_test *t,
 	return NULL;
 }
 
+/* Of the credential that was right. */
+static uint8_t
+control_test_scope(const struct control_test *t)
+{
+	if (t->mech == CONF_CRAM_MD5 || t->mech == CONF_APOP)
+		return CREDENTIAL_SCOPE_ALL;
+	for (unsigned int i = 0; i < t->rec.n_credentials; i++)
+		if (t->rec.credentials[i].generation == t->found.generation)
+			return t->rec.credentials[i].scope;
+	return 0;
+}
+
 static bool
 control_test_grants(const struct control_test *t)
 {
-	const uint32_t need = USER_MAY_SUBMIT | USER_MAY_OPEN_RELAY;
-
-	return (t->rec.flags & need) == need &&
-	    !(t->rec.flags & USER_SENDING_DISABLED) &&
-	    !(t->has_from && policy_grant_excluded(t->j->conf, &t->from));
+	return grant_scope_may(control_test_scope(t)) &&
+	    grant_judge(t->j->conf, t->has_from ? &t->from : NULL, &t->rec,
+	    t->j->now_s) == GRANT_NEW;
 }
 
 /* What a login by this service would come to. */

@@ -54,6 +54,7 @@ struct origin;				/* auth/origin.h */
 struct origindb;			/* db/origindb.h */
 struct quota;				/* auth/quota.h */
 struct ops;				/* auth/ops.h */
+struct shared;				/* auth/shared.h */
 struct recent;				/* auth/recent.h */
 struct rate;				/* auth/recent_rate.h */
 
@@ -82,6 +83,7 @@ struct core {
 	struct usagedb		*usage;		/* locks for itself */
 	char			 brownout[32];	/* that is on, or "" */
 	struct ops		*ops;
+	struct shared		*shared;
 	struct recent		*recent;
 	struct rate		*hints;		/* hint_tell() */
 	struct core_stats	 stats;

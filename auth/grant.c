@@ -12,13 +12,15 @@
 #include <inttypes.h>
 
 #include "auth/policy.h"
+#include "auth/shared.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
 static const char *const grant_verdict_names[] = {
 	[GRANT_NEW] = "new", [GRANT_RENEWED] = "renewed",
 	[GRANT_NONE] = "none", [GRANT_USER_MAY_NOT] = "user",
-	[GRANT_EXCLUDED] = "excluded", [GRANT_ENDED] = "ended",
+	[GRANT_EXCLUDED] = "excluded", [GRANT_NETWORK] = "network",
+	[GRANT_ENDED] = "ended", [GRANT_SHARED] = "shared",
 	[GRANT_FAILED] = "failed",
 };
 
@@ -59,12 +61,28 @@ grant_source_name(uint8_t source)
 	return grant_source_names[source];
 }
 
+bool
+grant_scope_may(uint8_t scope)
+{
+	return (scope & CREDENTIAL_SMTP) && !(scope & CREDENTIAL_NO_RELAY);
+}
+
 uint64_t
 grant_generation(const struct user_record *rec)
 {
-	if (rec->n_credentials > 0)
-		return rec->credentials[0].generation;
-	return rec->secret_len > 0 ? rec->secret_generation : 0;
+	const struct user_credential *c = rec->credentials;
+	uint64_t ends = 0;
+
+	for (unsigned int i = 0; i < rec->n_credentials; i++) {
+		if (!grant_scope_may(c[i].scope))
+			continue;
+		if (c[i].expires_s == 0)
+			return c[i].generation;
+		if (ends == 0)
+			ends = c[i].generation;
+	}
+	return ends != 0 || rec->secret_len == 0 ? ends :
+	    rec->secret_generation;
 }
 
 /* Who may not send gets no grant, for it would only look like one. */
@@ -77,16 +95,77 @@ grant_user_may(const struct user_record *rec)
 	    !(rec->flags & (USER_DISABLED | USER_SENDING_DISABLED));
 }
 
-static enum grant_verdict
-grant_judge(struct core *core, const struct grant_login *l, int64_t now_s)
+enum grant_verdict
+grant_judge(const struct conf *c, const struct addr *peer,
+    const struct user_record *rec, int64_t now_s)
 {
-	if (conf_grants_ended(core->conf, now_s))
-		return GRANT_ENDED;
-	if (!grant_user_may(l->rec) || l->generation == 0)
+	const struct conf_grant *at = peer == NULL ? NULL :
+	    conf_grant_for(c, peer);
+
+	if (!grant_user_may(rec))
 		return GRANT_USER_MAY_NOT;
-	if (policy_grant_excluded(core->conf, l->peer))
+	if (peer != NULL && policy_grant_excluded(c, peer))
 		return GRANT_EXCLUDED;
+	if (at != NULL && at->may_open_relay == CONF_NO)
+		return GRANT_NETWORK;
+	if (conf_grants_ended(c, now_s))
+		return GRANT_ENDED;
 	return GRANT_NEW;
+}
+
+/* The NAT and CGNAT guard */
+
+struct grant_crowd {
+	size_t		users;		/* with grants there: the limit */
+	unsigned int	strangers;	/* who failed there */
+};
+
+static bool
+grant_looks_shared(struct core *core, const struct grant_login *l,
+    int64_t now_s, struct grant_crowd *ret)
+{
+	const struct conf_grant *at = conf_grant_for(core->conf, l->peer);
+	uint64_t max = core->conf->grant_users_per_address;
+
+	if (at != NULL && at->users_per_address > 0)
+		max = at->users_per_address;
+	*ret = (struct grant_crowd){ .strangers =
+	    shared_strangers(core->shared, l->peer, now_s) };
+	if (max > 0 && relay_cache_crowd(core->relay, l->peer, now_s, max,
+	    &ret->users, NULL) != 0)
+		ret->users = 0;		/* writing will tell */
+	return ret->strangers > 0 || (max > 0 && ret->users >= max);
+}
+
+/* Whoever was there before it was shared, or while it was: his grant is there,
+ * or its record, or a login of before. */
+static bool
+grant_was_there(struct core *core, const struct grant_login *l, int64_t now_s)
+{
+	struct grant_record g;
+
+	return l->known || relay_cache_get(core->relay, l->peer, l->user, &g,
+	    NULL) == 0 || (l->source != GRANT_POP && placesdb_is_known(
+	    core->places, l->user, l->peer, l->rec->created_s, now_s));
+}
+
+/* False: no grant for him. */
+static bool
+grant_guard(struct core *core, const struct grant_login *l, int64_t now_s)
+{
+	bool refuse = core->conf->grant_shared == SHADOW_ENFORCE;
+	struct grant_crowd crowd;
+	char rip[ADDR_STRLEN];
+
+	if (!grant_looks_shared(core, l, now_s, &crowd) ||
+	    grant_was_there(core, l, now_s))
+		return true;
+	LOG_EV(refuse ? LOG_WARNING : LOG_NOTICE, "grant.shared", l->sid,
+	    KV_S("user", l->user),
+	    KV_A("rip", addr_ip_text(l->peer, rip)),
+	    KV_U("users", crowd.users), KV_U("strangers", crowd.strangers),
+	    KV_A("action", refuse ? "refuse" : "log"));
+	return !refuse;
 }
 
 static void
@@ -106,7 +185,7 @@ grant_log(const struct grant_login *l, const char *ev, int level,
 	    KV_A("ttl", g == NULL ? NULL : ttl), KV_T("why", why));
 }
 
-static enum grant_verdict
+static int
 grant_write(struct core *core, const struct grant_login *l, int64_t now_s,
     struct grant_record *ret)
 {
@@ -114,60 +193,71 @@ grant_write(struct core *core, const struct grant_login *l, int64_t now_s,
 		.ttl_s = core->conf->grant_ttl_s,
 		.generation = l->generation, .protocol = l->protocol,
 		.source = l->source, .tls = l->tls,
+		.max_messages = core->conf->grant_max_messages,
+		.max_recipients = core->conf->grant_max_recipients,
 	};
-	enum grant_verdict v;
 	struct err e = { 0 };
+	int r;
 
-	v = relay_cache_lookup(core->relay, l->peer, l->user, now_s, ret,
-	    NULL) == 0 ? GRANT_RENEWED : GRANT_NEW;
-	if (relay_cache_grant(core->relay, l->peer, l->user, &args, now_s, ret,
-	    &e) == 0)
-		return v;
-	grant_log(l, "grant.fail", LOG_ERR, NULL, e.text);
-	return GRANT_FAILED;
+	r = relay_cache_grant(core->relay, l->peer, l->user, &args, now_s,
+	    ret, &e);
+	if (r != 0)
+		grant_log(l, "grant.fail", LOG_ERR, NULL, e.text);
+	return r;
 }
 
 enum grant_verdict
 grant_login(struct core *core, const struct grant_login *l, int64_t now_s)
 {
-	enum grant_verdict v = grant_judge(core, l, now_s);
+	enum grant_verdict v = grant_judge(core->conf, l->peer, l->rec, now_s);
 	struct grant_record g;
+	bool renewed;
 
-	if (v != GRANT_NEW || (v = grant_write(core, l, now_s, &g)) ==
-	    GRANT_FAILED)
+	if (v != GRANT_NEW)
 		return v;
-	if (v == GRANT_RENEWED)
+	if (l->generation == 0)
+		return GRANT_USER_MAY_NOT;
+	renewed = relay_cache_lookup(core->relay, l->peer, l->user, now_s, &g,
+	    NULL) == 0;
+	if (!renewed && !grant_guard(core, l, now_s))
+		return GRANT_SHARED;
+	if (grant_write(core, l, now_s, &g) != 0)
+		return GRANT_FAILED;
+	if (renewed)
 		core->stats.grants_renewed++;
 	else
 		core->stats.grants_new++;
-	grant_log(l, v == GRANT_RENEWED ? "grant.renew" : "grant.new",
-	    LOG_INFO, &g, NULL);
-	return v;
+	grant_log(l, renewed ? "grant.renew" : "grant.new", LOG_INFO, &g,
+	    NULL);
+	return renewed ? GRANT_RENEWED : GRANT_NEW;
 }
 
 enum grant_verdict
 grant_alive(struct core *core, const struct grant_login *l, int64_t now_s)
 {
-	enum grant_verdict v = grant_judge(core, l, now_s);
-	struct grant_login was = *l;
+	enum grant_verdict v = grant_judge(core->conf, l->peer, l->rec, now_s);
 	struct grant_record g;
+	struct err e = { 0 };
 	int r;
 
 	if (v != GRANT_NEW)
 		return v;
 	r = relay_cache_lookup(core->relay, l->peer, l->user, now_s, &g, NULL);
-	if (r != 0)
-		return r == ERR_NOTFOUND ? GRANT_NONE : GRANT_FAILED;
-	if (g.source == GRANT_CONTROL ||
-	    !user_record_holds(l->rec, g.generation, now_s))
+	if (r == 0 && (g.source == GRANT_CONTROL ||
+	    !user_record_holds(l->rec, g.generation, now_s)))
 		return GRANT_NONE;
-	was.generation = g.generation;
-	was.protocol = g.protocol;
-	was.source = g.source;
-	was.tls = g.tls;
-	if ((v = grant_write(core, &was, now_s, &g)) == GRANT_RENEWED)
-		core->stats.grants_renewed++;
-	return v;
+	if (r == 0)
+		r = relay_cache_renew(core->relay, l->peer, l->user,
+		    core->conf->grant_ttl_s, now_s, &e);
+	if (r == ERR_NOTFOUND)
+		return GRANT_NONE;
+	if (r != 0) {
+		grant_log(l, "grant.fail", LOG_ERR, NULL,
+		    e.text[0] != '\0' ? e.text : err_name(r));
+		return GRANT_FAILED;
+	}
+	core->stats.grants_renewed++;
+	return GRANT_RENEWED;
 }
 
 int

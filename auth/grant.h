@@ -24,6 +24,8 @@ struct grant_login {
 	uint8_t			 protocol;	/* enum grant_protocol */
 	uint8_t			 source;	/* enum grant_source */
 	bool			 tls;
+	bool			 known;		/* he logged in there before; a
+						 * feeder's is looked up */
 	const char		*sid;		/* or NULL */
 	const char		*feed;		/* who tells of it, or NULL */
 };
@@ -34,7 +36,9 @@ enum grant_verdict {
 	GRANT_NONE,		/* alive: there is none to renew */
 	GRANT_USER_MAY_NOT,	/* disabled, or may not send or open */
 	GRANT_EXCLUDED,		/* no grants at such an address */
+	GRANT_NETWORK,		/* grant_network: may_open_relay = no */
 	GRANT_ENDED,		/* grant_sunset is over */
+	GRANT_SHARED,		/* it looks shared, and he is new there */
 	GRANT_FAILED,		/* the database; it is logged */
 	GRANT_VERDICT__COUNT
 };
@@ -56,12 +60,20 @@ enum grant_verdict grant_alive(struct core *core, const struct grant_login *l,
 int	grant_logout(struct core *core, const struct addr *peer,
 	    const char *user, enum grant_source source, int64_t now_s);
 
+/* What a login of his from there (NULL: from anywhere) would come to by the
+ * rules alone: GRANT_NEW, or why not. On any thread. */
+enum grant_verdict grant_judge(const struct conf *c, const struct addr *peer,
+	    const struct user_record *rec, int64_t now_s);
+
+/* Does a login by a credential of that scope give grants? */
+bool	grant_scope_may(uint8_t scope);
+
 /* "new", "renewed", "none", "user", "excluded", …: for logs and answers. */
 const char *grant_verdict_name(enum grant_verdict v);
 const char *grant_protocol_name(uint8_t protocol);
 const char *grant_source_name(uint8_t source);
-/* What a grant that came without a credential hangs on: the main password, or
- * what there is instead. 0: he has nothing to log in with. */
+/* What a grant that came without a credential hangs on: the first that is good
+ * for SMTP and lets grants be made. 0: he has none such. */
 uint64_t grant_generation(const struct user_record *rec);
 
 #endif

@@ -22,7 +22,7 @@ auth_libcore_a_SOURCES = \
 	auth/address.c auth/census.c auth/census.h auth/core.h auth/fair.c \
 	auth/fair.h auth/guess.c auth/guess.h auth/hash.c \
 	auth/hash.h auth/hash_crypt.c auth/hash_digest.c auth/hash_private.h \
-	auth/hint.c auth/hint.h auth/grant.c auth/grant.h auth/keys.c auth/keys.h auth/login.c auth/login_end.c \
+	auth/hint.c auth/hint.h auth/grant.c auth/grant.h auth/shared.c auth/shared.h auth/keys.c auth/keys.h auth/login.c auth/login_end.c \
 	auth/login_mech.c auth/login_private.h auth/mail.c auth/mail_find.c auth/mail_private.h \
 	auth/mail_from.c auth/mail_limit.c auth/quota.c auth/quota.h auth/quota_window.c \
 	auth/quota_window.h auth/mail_ticket.c auth/notice.c \

@@ -15,6 +15,7 @@
 #include "auth/grant.h"
 #include "auth/recent.h"
 #include "auth/scram.h"
+#include "auth/shared.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
@@ -111,8 +112,12 @@ login_count(struct login *l)
 	struct guess_who w = login_who(l);
 	struct guess_block b;
 
-	if (!l->blocked && guess_failed(g, &w, l->password, now_s, &b))
-		login_log_block(l, &b);
+	if (!l->blocked) {
+		shared_failed(l->x.core->shared, &l->handle.peer, l->x.login,
+		    l->password, now_s);
+		if (guess_failed(g, &w, l->password, now_s, &b))
+			login_log_block(l, &b);
+	}
 	l->delay_ms = guess_delay_ms(g, &w, now_s);
 	return guess_reply_at(l->asked_ms, clock_mono_ms(),
 	    l->delay_ms > pace ? l->delay_ms : pace);
@@ -152,10 +157,10 @@ login_grant(struct login *l, int64_t now_s)
 		.peer = &l->handle.peer, .user = l->x.user, .rec = &l->x.rec,
 		.generation = l->x.found.generation,
 		.protocol = GRANT_PROTO_POP3, .source = GRANT_POP,
-		.tls = l->tls[0] != '\0', .sid = l->handle.sid,
+		.tls = l->tls[0] != '\0', .known = l->known, .sid = l->handle.sid,
 	};
 
-	if ((l->x.found_scope & CREDENTIAL_SMTP) &&
+	if (grant_scope_may(l->x.found_scope) &&
 	    strcmp(l->x.user, l->x.login) == 0)
 		(void)grant_login(l->x.core, &g, now_s);
 }
@@ -197,6 +202,7 @@ login_note(const struct login *l, int64_t now_s)
 	    .service = l->handle.service };
 
 	guess_succeeded(l->x.core->guess, &w, now_s);
+	shared_succeeded(l->x.core->shared, &w.addr, l->x.login, now_s);
 	memcpy(note.ip, l->handle.peer.ip, sizeof(note.ip));
 	str_copy(note.mech, sizeof(note.mech), conf_mech_name(l->x.mech));
 	str_copy(note.tls, sizeof(note.tls), l->tls);

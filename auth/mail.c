@@ -71,7 +71,8 @@ mail_seal(const struct mail *m, uint8_t *dst)
 	if (m->out.kind == AUTHP_KIND_GRANT) {
 		t.granted_s = m->grant.granted_s;
 		t.generation = m->grant.generation;
-		(void)relay_cache_use(m->core->relay, &m->peer, t.user, NULL);
+		(void)relay_cache_use(m->core->relay, &m->peer, t.user,
+		    m->now_s, NULL);
 	}
 	return ticket_seal(m->core->keys.ticket, &t, dst);
 }

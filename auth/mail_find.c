@@ -98,7 +98,9 @@ mail_find_user(struct mail *m)
 	r = userdb_get(m->core->userdb, t->user, &rec, NULL);
 	if (r == 0) {
 		mail_note_user(m, &rec);
-		m->in.user_enabled = mail_may_submit(&rec);
+		m->in.user_enabled = mail_may_submit(&rec) &&
+		    (t->kind != AUTHP_KIND_GRANT ||
+		    (rec.flags & USER_MAY_USE_RELAY));
 		r = mail_find_holder(m, &rec);
 		m->in.owned = strcmp(m->owner, t->user) == 0;
 		record_user_clear(&rec);
@@ -127,6 +129,8 @@ mail_find_ticket_grant(struct mail *m)
 	r = relay_cache_get(m->core->relay, &m->peer, t->user, &g, NULL);
 	if (r == 0) {
 		m->in.grant_there = g.granted_s == t->granted_s;
+		m->in.grant_spent = m->in.grant_there &&
+		    !record_grant_affords(&g, m->recipients);
 		/* Expiry counts at MAIL, which was when the ticket was
 		 * issued; begin comes soon behind it. */
 		m->in.grant_unexpired = m->in.grant_there &&
@@ -172,8 +176,10 @@ mail_find_owner_grant(struct mail *m)
 	    &g, NULL);
 	if (r == 0)
 		r = mail_grant_counts(m, &g, &m->in.owner_granted);
-	if (r == 0 && m->in.owner_granted)
+	if (r == 0 && m->in.owner_granted) {
+		m->in.owner_spent = !record_grant_affords(&g, 0);
 		m->grant = g;
+	}
 	return r == ERR_NOTFOUND ? 0 : r;
 }
 
@@ -201,6 +207,7 @@ mail_find_grants(struct mail *m)
 	free(v);
 	if (r != 0)
 		return r == ERR_NOTFOUND ? 0 : r;
+	m->in.only_spent = live == 1 && !record_grant_affords(&m->grant, 0);
 	if ((r = mail_find_owner_grant(m)) != 0)
 		return r;
 	if (m->in.owner_granted && live == 0)

@@ -32,6 +32,24 @@ mail_origin(const struct mail *m, char dst[AUTHP_ORIGIN_MAX + 1])
 	return r;
 }
 
+/* The grant's budget pays for the message, at commit; what it cannot pay is not
+ * taken. A record that was swept meanwhile has nothing to keep. */
+static void
+mail_ticket_book(struct mail *m)
+{
+	int r;
+
+	if (!m->in.commit || m->out.verdict != AUTHP_OK ||
+	    m->ticket->kind != AUTHP_KIND_GRANT)
+		return;
+	r = relay_cache_book(m->core->relay, &m->peer, m->ticket->user,
+	    m->ticket->granted_s, m->recipients, m->now_s, NULL);
+	if (r == ERR_LIMIT)
+		m->out.verdict = AUTHP_NOAUTH;
+	else if (r != 0 && r != ERR_NOTFOUND && r != ERR_NOSPACE)
+		m->out.verdict = AUTHP_TEMP;
+}
+
 static void
 mail_ticket_answer(struct peer *p, uint32_t id, const struct mail *m,
     const char *origin)
@@ -93,6 +111,7 @@ mail_op_ticket(struct peer *p, struct msg_in *in, int fd)
 	mail_judge(&m);
 	if (m.out.verdict == AUTHP_OK && mail_learn_user(&m) != 0)
 		m.out.verdict = AUTHP_TEMP;
+	mail_ticket_book(&m);
 	(m.in.commit ? mail_limit_commit : mail_limit_begin)(&m, p);
 	if (m.out.verdict == AUTHP_OK && mail_origin(&m, origin) != 0) {
 		quota_release(p->core->quota, m.reservation, p);

@@ -28,6 +28,7 @@
 #include "auth/recover.h"
 #include "auth/rekey.h"
 #include "auth/sasl.h"
+#include "auth/shared.h"
 #include "auth/usage.h"
 #include "auth/verify.h"
 #include "lib/child.h"
@@ -329,6 +330,7 @@ core_start(struct core_main *c, struct err *reterr)
 	    verify_new(core->keys.fake, core->census);
 	core->rekey = rekey_new(core);
 	core->guess = guess_new(core->keys.guess);
+	core->shared = shared_new();
 	core->fair = fair_new(core->pool, (unsigned int)
 	    core->conf->auth_threads, pool_submit, clock_mono_ms);
 	core->quota = quota_new(core->quotadb);
@@ -336,6 +338,7 @@ core_start(struct core_main *c, struct err *reterr)
 	if (core->pool == NULL || core->upkeep == NULL ||
 	    core->care == NULL || core->verify == NULL ||
 	    core->rekey == NULL || core->guess == NULL ||
+	    core->shared == NULL ||
 	    core->fair == NULL || core->quota == NULL || core->ops == NULL ||
 	    timer_init(&c->tick, core->loop, core_tick, c) != 0 ||
 	    timer_init(&c->fair, core->loop, core_fair, c) != 0)
@@ -409,6 +412,7 @@ core_end(struct core_main *c)
 	verify_free(core->verify);
 	census_free(core->census);
 	guess_free(core->guess);
+	shared_free(core->shared);
 	quota_free(core->quota);
 	fair_free(core->fair);
 	conf_unref(core->conf);

@@ -15,6 +15,19 @@ policy_take(struct policy_out *out, enum authp_kind kind)
 	out->kind = kind;
 }
 
+/* The grant that would have given leave has nothing left: another login of its
+ * owner's helps, as against one that has expired. */
+static bool
+policy_is_spent(const struct policy_in *in)
+{
+	if (in->null_sender)
+		return in->grants == POLICY_GRANTS_ONE && in->only_spent;
+	if (in->owner_granted && in->grants != POLICY_GRANTS_NONE)
+		return in->owner_spent;
+	return in->log_foreign && in->grants == POLICY_GRANTS_ONE &&
+	    in->only_spent;
+}
+
 /* No ticket: a grant whose owner is the sender's comes first, then what the
  * network may send, and only then what is merely tolerated. */
 static void
@@ -28,14 +41,17 @@ policy_no_ticket(const struct policy_in *in, struct policy_out *out)
 	else if (in->grants == POLICY_GRANTS_NONE &&
 	    in->network == POLICY_NETWORK_NONE)
 		out->verdict = AUTHP_NOAUTH;
-	else if (in->null_sender ? one :
-	    in->owner_granted && in->grants != POLICY_GRANTS_NONE) {
+	else if (in->null_sender ? one && !in->only_spent :
+	    in->owner_granted && in->grants != POLICY_GRANTS_NONE &&
+	    !in->owner_spent) {
 		policy_take(out, AUTHP_KIND_GRANT);
 		out->sender_owner = !in->null_sender;
 	} else if (in->network != POLICY_NETWORK_NONE && in->listed)
 		policy_take(out, AUTHP_KIND_NETWORK);
 	else if (owner && (in->null_sender || in->network_owned))
 		policy_take(out, AUTHP_KIND_NETWORK);
+	else if (policy_is_spent(in))
+		out->verdict = AUTHP_NOAUTH;
 	else if (in->log_foreign && !in->null_sender && (one || owner)) {
 		policy_take(out, one ? AUTHP_KIND_GRANT : AUTHP_KIND_NETWORK);
 		out->foreign = true;
@@ -64,7 +80,7 @@ policy_grant(const struct policy_in *in, struct policy_out *out)
 
 	if (!in->user_enabled || !in->generation_equal || !in->grant_there)
 		out->verdict = AUTHP_VOID;
-	else if (!in->commit && !in->grant_unexpired)
+	else if (in->grant_spent || (!in->commit && !in->grant_unexpired))
 		out->verdict = AUTHP_NOAUTH;
 	else if (in->null_sender ? one : in->owned)
 		policy_take(out, AUTHP_KIND_GRANT);

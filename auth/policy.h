@@ -56,6 +56,7 @@ struct policy_in {
 	/* The ticket's grant (false without one). */
 	bool			 grant_there;	/* not revoked */
 	bool			 grant_unexpired;
+	bool			 grant_spent;	/* no budget is left */
 	/* The address, now. */
 	enum policy_grants	 grants;
 	enum policy_network	 network;
@@ -63,6 +64,8 @@ struct policy_in {
 	bool			 null_sender;	/* "<>" */
 	bool			 owned;		/* by the ticket's user */
 	bool			 owner_granted;	/* its owner is among grants */
+	bool			 owner_spent;	/* … with no budget left */
+	bool			 only_spent;	/* grants is ONE: that one's */
 	bool			 network_owned;	/* by the network's owner */
 	bool			 listed;	/* in the network's senders */
 	bool			 log_foreign;	/* sender_policy = log */

@@ -400,6 +400,13 @@ dbenv_txn_taking(struct dbenv *e, dbenv_txn_fn *fn, void *ctx,
 	return dbenv_run(e, DBENV_SYNC, fn, ctx, what, reterr);
 }
 
+int
+dbenv_flush(struct dbenv *e, struct err *reterr)
+{
+	return dbenv_result(e, e->env->log_flush(e->env, NULL), "the log",
+	    reterr);
+}
+
 static DBT
 dbenv_dbt(const void *p, size_t len, size_t size)
 {

@@ -32,7 +32,7 @@
 
 #include "lib/err.h"
 
-#define DBENV_VERSION		3	/* of what stands in the folder */
+#define DBENV_VERSION		4	/* of what stands in the folder */
 #define DBENV_CACHE_OCTETS	(64u * 1024 * 1024)
 #define DBENV_CHECKPOINT_LOG_KB	8192u
 #define DBENV_KEEP_OCTETS	((uint64_t)16 * 1024 * 1024)

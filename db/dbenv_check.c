@@ -17,8 +17,8 @@
 #include "db/placesdb_private.h"
 #include "db/quotadb.h"
 #include "db/recentdb.h"
-
 #include "db/record.h"
+#include "db/relay_cache_private.h"
 #include "db/usagedb.h"
 #include "lib/str.h"
 
@@ -34,6 +34,7 @@ enum dbcheck_db {
 	DBCHECK_COUNTS,
 	DBCHECK_RELAY,
 	DBCHECK_EXPIRY,
+	DBCHECK_RELAY_USER,
 	DBCHECK_LOGINS,
 	DBCHECK_PLACES,
 	DBCHECK_QUOTA,
@@ -321,7 +322,7 @@ dbcheck_counts(struct dbcheck *c)
 static void
 dbcheck_grant(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
 {
-	uint8_t idx[8 + RECORD_GRANT_KEY_MAX];
+	uint8_t idx[RELAY_CACHE_EXPIRY_MAX];
 	struct grant_record g = { 0 };
 
 	c->counts->grants++;
@@ -337,6 +338,34 @@ dbcheck_grant(struct dbcheck *c, struct dbcheck_item k, struct dbcheck_item v)
 	if (!dbcheck_find(c, DBCHECK_EXPIRY, idx, 8 + k.len, NULL))
 		dbcheck_flaw(c, "a grant of %s is missing in the index",
 		    g.user);
+	if (dbcheck_find(c, DBCHECK_RELAY_USER, RELAY_CACHE_INDEXED,
+	    RELAY_CACHE_INDEXED_LEN, NULL) &&
+	    !dbcheck_find(c, DBCHECK_RELAY_USER, idx,
+	    relay_cache_user_key(&g, idx), NULL))
+		dbcheck_flaw(c, "a grant of %s is missing in the index by user",
+		    g.user);
+}
+
+static void
+dbcheck_relay_user(struct dbcheck *c, struct dbcheck_item k,
+    struct dbcheck_item v)
+{
+	uint8_t key[RECORD_GRANT_KEY_MAX];
+	size_t len;
+
+	(void)v;
+	if (k.len == RELAY_CACHE_INDEXED_LEN &&
+	    memcmp(k.p, RELAY_CACHE_INDEXED, k.len) == 0)
+		return;
+	len = strnlen((const char *)k.p, k.len);
+	if (len == 0 || k.len != len + 1 + 16 || len > MAILBOX_MAX) {
+		dbcheck_flaw(c, "an entry is unreadable");
+		return;
+	}
+	memcpy(key, k.p + len + 1, 16);
+	memcpy(key + 16, k.p, len);
+	if (!dbcheck_find(c, DBCHECK_RELAY, key, 16 + len, NULL))
+		dbcheck_flaw(c, "the index names a grant that is not there");
 }
 
 static void
@@ -438,6 +467,7 @@ static const struct dbcheck_file {
 	[DBCHECK_COUNTS] = { "counts.db", dbcheck_count },
 	[DBCHECK_RELAY] = { "relay.db", dbcheck_grant },
 	[DBCHECK_EXPIRY] = { "relay_expiry.db", dbcheck_expiry },
+	[DBCHECK_RELAY_USER] = { "relay_user.db", dbcheck_relay_user },
 	[DBCHECK_LOGINS] = { "logins.db", dbcheck_login },
 	[DBCHECK_PLACES] = { "places.db", dbcheck_place },
 	[DBCHECK_QUOTA] = { "quota.db", dbcheck_quota },

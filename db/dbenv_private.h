@@ -62,6 +62,9 @@ int	dbenv_txn(struct dbenv *e, enum dbenv_durability d, dbenv_txn_fn *fn,
 int	dbenv_txn_taking(struct dbenv *e, dbenv_txn_fn *fn, void *ctx,
 	    const char *what, struct err *reterr);
 
+/* What was committed before is on stable storage. */
+int	dbenv_flush(struct dbenv *e, struct err *reterr);
+
 /* Turns a code of either kind into ours, with its text. */
 int	dbenv_result(struct dbenv *e, int rc, const char *what,
 	    struct err *reterr);

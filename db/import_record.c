@@ -331,9 +331,12 @@ static const struct {
 	const char	*name;
 	uint8_t		 scope;
 } import_scopes[] = {
-	{ "all", CREDENTIAL_SCOPE_ALL }, { "smtp", CREDENTIAL_SMTP },
-	{ "pop", CREDENTIAL_POP },
+	{ "all", CREDENTIAL_SCOPE_ALL },
+	{ "no-relay", CREDENTIAL_SCOPE_ALL | CREDENTIAL_NO_RELAY },
+	{ "smtp", CREDENTIAL_SMTP }, { "pop", CREDENTIAL_POP },
 };
+
+#define IMPORT_SCOPES (sizeof(import_scopes) / sizeof(import_scopes[0]))
 
 static int
 import_credential_keys(struct user_credential *c, const json_t *v,
@@ -392,11 +395,12 @@ import_credential_kind(struct user_credential *c, const json_t *v,
 	else
 		return import_bad("kind", "password or certificate", reterr);
 	c->scope = scope == NULL ? CREDENTIAL_SCOPE_ALL : 0;
-	for (size_t i = 0; i < 3 && scope != NULL; i++)
+	for (size_t i = 0; i < IMPORT_SCOPES && scope != NULL; i++)
 		if (strcmp(import_scopes[i].name, scope) == 0)
 			c->scope = import_scopes[i].scope;
 	if (c->scope == 0)
-		return import_bad("scope", "all, smtp or pop", reterr);
+		return import_bad("scope", "all, smtp, pop or no-relay",
+		    reterr);
 	return 0;
 }
 
@@ -645,7 +649,7 @@ import_credential_json(const struct user_credential *c)
 		(void)json_object_set_new(o, "kind",
 		    json_string("certificate"));
 	import_put_text(o, "label", c->label);
-	for (size_t i = 1; i < 3; i++)
+	for (size_t i = 1; i < IMPORT_SCOPES; i++)
 		if (import_scopes[i].scope == c->scope)
 			(void)json_object_set_new(o, "scope",
 			    json_string(import_scopes[i].name));

@@ -19,8 +19,9 @@ record_credential_is_sane(const struct user_credential *c, bool first)
 	bool keyed = c->keys != 0;
 
 	return c->kind >= CREDENTIAL_PASSWORD &&
-	    c->kind < CREDENTIAL_KIND__END && c->scope != 0 &&
-	    (c->scope & ~CREDENTIAL_SCOPE_ALL) == 0 &&
+	    c->kind < CREDENTIAL_KIND__END &&
+	    (c->scope & CREDENTIAL_SCOPE_ALL) != 0 &&
+	    (c->scope & ~(CREDENTIAL_SCOPE_ALL | CREDENTIAL_NO_RELAY)) == 0 &&
 	    (c->keys & ~CREDENTIAL_KEYS_ALL) == 0 &&
 	    (c->label[0] != '\0' || first) && c->generation != 0 &&
 	    (keyed ? c->kind == CREDENTIAL_PASSWORD &&
@@ -316,7 +317,8 @@ record_grant_is_sane(const struct grant_record *r)
 	return r->bits >= 1 && r->bits <= 128 &&
 	    r->protocol < GRANT_PROTO__END && r->source >= GRANT_POP &&
 	    r->source < GRANT_SOURCE__END && r->granted_s >= 0 &&
-	    r->refreshed_s >= 0 && r->expires_s >= 0;
+	    r->login_s >= 0 && r->refreshed_s >= 0 && r->expires_s >= 0 &&
+	    r->first_use_s >= 0 && r->last_use_s >= 0;
 }
 
 int
@@ -336,16 +338,52 @@ record_grant_encode(const struct grant_record *r, uint8_t *dst, size_t size)
 	fields_put_u(&o, r->protocol, 1);
 	fields_put_u(&o, r->source, 1);
 	fields_put_u(&o, r->tls ? 1 : 0, 1);
+	fields_put_u(&o, (uint64_t)r->login_s, 8);
+	fields_put_u(&o, (uint64_t)r->first_use_s, 8);
+	fields_put_u(&o, (uint64_t)r->last_use_s, 8);
+	fields_put_u(&o, r->messages, 8);
+	fields_put_u(&o, r->recipients, 8);
+	fields_put_u(&o, r->max_messages, 8);
+	fields_put_u(&o, r->max_recipients, 8);
 	return fields_out_end(&o);
+}
+
+/* What the second version added; of an older one nothing is known of uses. */
+static void
+record_get_grant2(struct fields_in *in, uint64_t version,
+    struct grant_record *ret)
+{
+	if (version == 1) {
+		ret->login_s = ret->refreshed_s;
+		ret->first_use_s = ret->last_use_s = 0;
+		ret->messages = ret->recipients = 0;
+		ret->max_messages = ret->max_recipients = 0;
+		return;
+	}
+	ret->login_s = (int64_t)fields_get_u(in, 8);
+	ret->first_use_s = (int64_t)fields_get_u(in, 8);
+	ret->last_use_s = (int64_t)fields_get_u(in, 8);
+	ret->messages = fields_get_u(in, 8);
+	ret->recipients = fields_get_u(in, 8);
+	ret->max_messages = fields_get_u(in, 8);
+	ret->max_recipients = fields_get_u(in, 8);
+}
+
+bool
+record_grant_affords(const struct grant_record *r, uint64_t recipients)
+{
+	return (r->max_messages == 0 || r->messages < r->max_messages) &&
+	    (r->max_recipients == 0 || (r->recipients < r->max_recipients &&
+	    recipients <= r->max_recipients - r->recipients));
 }
 
 int
 record_grant_decode(const void *p, size_t len, struct grant_record *ret)
 {
 	struct fields_in in = { .p = p, .left = len };
-	uint64_t tls;
+	uint64_t version = fields_get_u(&in, 1), tls;
 
-	if (fields_get_u(&in, 1) != RECORD_GRANT_VERSION)
+	if (version < 1 || version > RECORD_GRANT_VERSION)
 		return ERR_CORRUPT;
 	ret->bits = (uint8_t)fields_get_u(&in, 1);
 	ret->granted_s = (int64_t)fields_get_u(&in, 8);
@@ -357,6 +395,7 @@ record_grant_decode(const void *p, size_t len, struct grant_record *ret)
 	ret->source = (uint8_t)fields_get_u(&in, 1);
 	tls = fields_get_u(&in, 1);
 	ret->tls = tls == 1;
+	record_get_grant2(&in, version, ret);
 	if (in.bad || in.left != 0 || tls > 1 || !record_grant_is_sane(ret))
 		return ERR_CORRUPT;
 	return 0;

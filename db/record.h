@@ -13,7 +13,7 @@
 #include "lib/maildir.h"
 
 #define RECORD_USER_VERSION	3	/* versions 1 and 2 are read too */
-#define RECORD_GRANT_VERSION	1
+#define RECORD_GRANT_VERSION	2	/* version 1 is read too */
 #define RECORD_SALT		16		/* of salts that we make */
 #define RECORD_SALT_MAX		64		/* of imported ones */
 #define RECORD_KEY		32		/* SHA-256 */
@@ -50,7 +50,8 @@ enum credential_kind {
 enum {				/* user_credential.scope */
 	CREDENTIAL_SMTP	= 1 << 0,
 	CREDENTIAL_POP	= 1 << 1,
-	CREDENTIAL_SCOPE_ALL = CREDENTIAL_SMTP | CREDENTIAL_POP
+	CREDENTIAL_SCOPE_ALL = CREDENTIAL_SMTP | CREDENTIAL_POP,
+	CREDENTIAL_NO_RELAY = 1 << 2,	/* logins by it write no grants */
 };
 
 enum {				/* user_credential.keys: what is there */
@@ -63,7 +64,7 @@ enum {				/* user_credential.keys: what is there */
  * there, is the first; it has no keys while the record holds its imported hash. */
 struct user_credential {
 	uint8_t		kind;		/* enum credential_kind */
-	uint8_t		scope;		/* CREDENTIAL_SMTP | CREDENTIAL_POP */
+	uint8_t		scope;		/* CREDENTIAL_SMTP and so on */
 	uint8_t		keys;		/* CREDENTIAL_SHA256 | CREDENTIAL_SHA1 */
 	char		label[RECORD_LABEL_SIZE];
 	int64_t		created_s;
@@ -124,10 +125,17 @@ struct grant_record {
 	char		user[MAILBOX_SIZE];
 	uint8_t		bits;		/* of 128 */
 	int64_t		granted_s;	/* stays while the record lives */
-	int64_t		refreshed_s;
+	int64_t		login_s;	/* the last login; his budget is of it */
+	int64_t		refreshed_s;	/* that, or the last sign of life */
 	int64_t		expires_s;
-	uint64_t	generation;	/* the user's, at refreshed_s */
-	uint64_t	uses;
+	uint64_t	generation;	/* the user's, at login_s */
+	uint64_t	uses;		/* MAIL without a ticket */
+	int64_t		first_use_s;	/* 0: none yet */
+	int64_t		last_use_s;
+	uint64_t	messages;	/* taken since login_s */
+	uint64_t	recipients;	/* theirs */
+	uint64_t	max_messages;	/* 0: no limit */
+	uint64_t	max_recipients;
 	uint8_t		protocol;	/* enum grant_protocol */
 	uint8_t		source;		/* enum grant_source */
 	bool		tls;
@@ -145,6 +153,9 @@ int	record_grant_encode(const struct grant_record *r, uint8_t *dst,
 	    size_t size);
 int	record_grant_decode(const void *p, size_t len,
 	    struct grant_record *ret);
+/* Its budget allows one more message (with so many recipients). */
+bool	record_grant_affords(const struct grant_record *r,
+	    uint64_t recipients);
 int	record_grant_key_encode(const struct grant_record *r, uint8_t *dst,
 	    size_t size);
 int	record_grant_key_decode(const void *p, size_t len,

@@ -46,13 +46,23 @@ struct relay_grant_args {
 	enum grant_protocol	 protocol;
 	enum grant_source	 source;
 	bool			 tls;
+	uint64_t		 max_messages;	/* 0: no limit */
+	uint64_t		 max_recipients;
+	bool			 durable;	/* on stable storage */
 };
 
-/* Makes or refreshes the grant. granted_s stays as long as a record is there
- * (also an expired one), unless it lies in the future. `ret` may be NULL. */
+/* A login makes or renews the grant. granted_s stays as long as a record is
+ * there (also an expired one), unless it lies in the future; the budget begins
+ * anew. What the administrator gave (GRANT_CONTROL), while it is live and lasts
+ * longer, keeps its end and budget. `ret` may be NULL. */
 int	relay_cache_grant(struct relay_cache *rc, const struct addr *a,
 	    const char *user, const struct relay_grant_args *args,
 	    int64_t now_s, struct grant_record *ret, struct err *reterr);
+/* A sign of life: a live grant ends no sooner than in ttl_s, and stays what it
+ * is otherwise. ERR_NOTFOUND: there is no live one. */
+int	relay_cache_renew(struct relay_cache *rc, const struct addr *a,
+	    const char *user, uint64_t ttl_s, int64_t now_s,
+	    struct err *reterr);
 
 /* 0: he holds a live grant there. ERR_NOTFOUND: none, or expired. Any other:
  * the caller must refuse for now, never allow. */
@@ -64,10 +74,14 @@ int	relay_cache_get(struct relay_cache *rc, const struct addr *a,
 	    const char *user, struct grant_record *ret, struct err *reterr);
 /* granted_s <= now < expires_s. */
 bool	relay_cache_is_live(const struct grant_record *g, int64_t now_s);
-/* Counts one use of a record; ERR_NOTFOUND. */
+/* Notes that a message under it was begun; ERR_NOTFOUND. */
 int	relay_cache_use(struct relay_cache *rc, const struct addr *a,
-	    const char *user, struct err *reterr);
-
+	    const char *user, int64_t now_s, struct err *reterr);
+/* A message under the grant made at granted_s is taken: its budget pays.
+ * ERR_LIMIT: it cannot. ERR_NOTFOUND: the record is not there (any more). */
+int	relay_cache_book(struct relay_cache *rc, const struct addr *a,
+	    const char *user, int64_t granted_s, uint64_t recipients,
+	    int64_t now_s, struct err *reterr);
 /* Ends it now (it expires), if it is live and was last made or renewed by this
  * source; ERR_NOTFOUND: not so. */
 int	relay_cache_end(struct relay_cache *rc, const struct addr *a,
@@ -78,6 +92,12 @@ int	relay_cache_end(struct relay_cache *rc, const struct addr *a,
 int	relay_cache_owners(struct relay_cache *rc, const struct addr *a,
 	    int64_t now_s, struct grant_record *v, size_t max, size_t *ret_n,
 	    struct err *reterr);
+
+/* How many users hold a live grant at an address: counted up to `max`. */
+int	relay_cache_crowd(struct relay_cache *rc, const struct addr *a,
+	    int64_t now_s, size_t max, size_t *ret_n, struct err *reterr);
+
+/* ---------------------------------------------------- relay_cache_walk.c -- */
 
 /* Which records: all conditions that are set must hold. A network (or address,
  * 128 bits) matches every prefix that overlaps it. */
@@ -98,9 +118,11 @@ int	relay_cache_purge(struct relay_cache *rc, int64_t now_s,
 int	relay_cache_sweep(struct relay_cache *rc, int64_t now_s,
 	    unsigned int budget, uint64_t *ret_removed, struct err *reterr);
 
-/* The record that follows *g in order (a zeroed one gives the first), whether
- * live or not. ERR_NOTFOUND at the end. */
-int	relay_cache_next(struct relay_cache *rc, struct grant_record *g,
-	    struct err *reterr);
+/* The record that follows *g in order of address and user (a zeroed one gives
+ * the first) among those that match, live or not. Costs what it passes by, which
+ * is little: by user there is an index, and a network is a few ranges.
+ * ERR_NOTFOUND at the end. */
+int	relay_cache_next(struct relay_cache *rc, const struct relay_filter *f,
+	    struct grant_record *g, struct err *reterr);
 
 #endif

@@ -113,6 +113,9 @@ const struct ctl_cmd ctl_cmds[] = {
 	{ "grant query", "ADDRESS",
 	  "may anybody send from this address? exits 0 if so, 1 if not",
 	  1, 1, CTL_USER, ctl_grant_query },
+	{ "grant add", "USER ADDRESS [max_messages=N] [max_recipients=N]",
+	  "let a user send from an address; --expires: until then",
+	  2, 4, CTL_EXPIRES, ctl_grant_add },
 	{ "grant revoke", "[ADDRESS|NETWORK|USER|ALL]",
 	  "end grants at once", 0, 1, CTL_USER, ctl_grant_revoke },
 	{ "grant report", "[users|addresses|brownouts]",
@@ -212,7 +215,8 @@ ctl_help_options(FILE *to)
 	    "  --all             expired grants too\n"
 	    "  --ip, --from, --to ADDRESS\n"
 	    "                    of why: the client's, a sender, a recipient\n"
-	    "  --scope SCOPE     what a credential is for: all, smtp or pop\n"
+	    "  --scope SCOPE     what a credential is for: all, smtp, pop, or\n"
+	    "                    no-relay: all, but its logins give no grant\n"
 	    "  --since DURATION  how far back recent looks: 12h, 2d (the default);\n"
 	    "                    of mail that waits: what arrived since\n"
 	    "  --expires WHEN    30d, 2027-01-31 or 2027-01-31T12:00\n"

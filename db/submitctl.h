@@ -31,7 +31,7 @@ enum {				/* options; each row says which it takes */
 	CTL_IP		= 1 << 13,	/* --ip ADDRESS */
 	CTL_MAIL_FROM	= 1 << 14,	/* --from SENDER */
 	CTL_MAIL_TO	= 1 << 15,	/* --to RECIPIENT */
-	CTL_SCOPE	= 1 << 16,	/* --scope all|smtp|pop */
+	CTL_SCOPE	= 1 << 16,	/* --scope all|smtp|pop|… */
 	CTL_EXPIRES	= 1 << 17,	/* --expires TIME|DURATION */
 	CTL_SENDING	= 1 << 18,	/* --sending */
 	CTL_WITHOUT_SCRAM = 1 << 19,	/* --without-scram */
@@ -205,6 +205,9 @@ int	ctl_trace_origin(struct ctl *c);
 int	ctl_who(struct ctl *c);
 int	ctl_kick(struct ctl *c);
 int	ctl_recent(struct ctl *c);
+/* --expires, where it was given, into the request. 0, or the exit code. */
+int	ctl_put_expires(const struct ctl *c, json_t *request);
+int	ctl_grant_add(struct ctl *c);
 int	ctl_grant_list(struct ctl *c);
 int	ctl_grant_query(struct ctl *c);
 int	ctl_grant_revoke(struct ctl *c);

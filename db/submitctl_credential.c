@@ -48,18 +48,12 @@ static const struct ctl_column ctl_allow_as_columns[] = {
 
 /* ---------------------------------------------------------------- expiry -- */
 
-/* --scope and --expires into the request. 0, or the exit code. */
-static int
-ctl_put_limits(struct ctl *c, json_t *request)
+int
+ctl_put_expires(const struct ctl *c, json_t *request)
 {
 	int64_t at_s = 0;
 	uint64_t span_s;
 
-	if (request == NULL)
-		return ctl_fail(EX_DATAERR, "an argument is not valid UTF-8");
-	if (c->scope != NULL && json_object_set_new(request, "scope",
-	    json_string(c->scope)) != 0)
-		return ctl_fail(EX_USAGE, "--scope: all, smtp or pop");
 	if (c->expires == NULL)
 		return 0;
 	if (clock_parse(c->expires, &at_s) != 0) {
@@ -72,6 +66,18 @@ ctl_put_limits(struct ctl *c, json_t *request)
 	}
 	(void)json_object_set_new(request, "expires_s", json_integer(at_s));
 	return 0;
+}
+
+/* --scope and --expires into the request. 0, or the exit code. */
+static int
+ctl_put_limits(struct ctl *c, json_t *request)
+{
+	if (request == NULL)
+		return ctl_fail(EX_DATAERR, "an argument is not valid UTF-8");
+	if (c->scope != NULL && json_object_set_new(request, "scope",
+	    json_string(c->scope)) != 0)
+		return ctl_fail(EX_USAGE, "--scope: all, smtp, pop or no-relay");
+	return ctl_put_expires(c, request);
 }
 
 /* ---------------------------------------------------------- app passwords -- */

@@ -43,6 +43,46 @@ ctl_config_try(struct ctl *c, int64_t *ret_not_after)
 	return ctl_fail(EX_CONFIG, "%s", e.text);
 }
 
+/* Which families the listeners of POP3, or of submission, are reached by. A
+ * socket on [::] is for IPv6 alone. */
+static void
+ctl_config_families(const struct conf *c, bool pop, bool ret[2])
+{
+	const struct conf_addrs *v;
+
+	for (size_t l = 0; l < conf_listener_count(c); l++) {
+		if (conf_listener_is_pop(c, l) != pop)
+			continue;
+		v = conf_listener_addrs(c, l);
+		for (size_t i = 0; i < v->n; i++)
+			ret[addr_is_v4(&v->v[i]) ? 0 : 1] = true;
+		/* Its balancer may speak for clients of both. */
+		if (conf_listener_is_proxied(c, l))
+			ret[0] = ret[1] = true;
+	}
+}
+
+/* A grant is of the address that fetched mail: who then sends by the other
+ * family has none. */
+static void
+ctl_config_warn_families(const struct conf *c)
+{
+	static const char *const names[] = { "IPv4", "IPv6" };
+	bool pop[2] = { false }, smtp[2] = { false };
+
+	ctl_config_families(c, true, pop);
+	ctl_config_families(c, false, smtp);
+	if ((!pop[0] && !pop[1]) || (!smtp[0] && !smtp[1]))
+		return;
+	for (unsigned int f = 0; f < 2; f++)
+		if (pop[f] != smtp[f])
+			fprintf(stderr, "submitctl: warning: %s listens on %s "
+			    "and %s does not: whoever may send because he has "
+			    "fetched mail may not when his program takes the "
+			    "other family\n", pop[f] ? "popd" : "submitd",
+			    names[f], pop[f] ? "submitd" : "popd");
+}
+
 static void
 ctl_config_warn(struct ctl *c)
 {
@@ -51,6 +91,7 @@ ctl_config_warn(struct ctl *c)
 	struct tls_facts f;
 	bool covers = false;
 
+	ctl_config_warn_families(c->conf);
 	if (c->conf->n_tls == 0) {
 		fputs("submitctl: warning: no tls_cert and tls_key: nobody can "
 		    "log in or send mail\n", stderr);

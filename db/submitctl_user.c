@@ -1,6 +1,6 @@
 /*
- * submitctl_user.c - the commands on users and grants: both are authd-core's,
- * behind the control socket "users".
+ * submitctl_user.c - the commands on users: they are authd-core's, behind the
+ * control socket "users".
  */
 #include "config.h"
 
@@ -56,14 +56,6 @@ static const struct ctl_column ctl_user_lines[] = {
 
 static const struct ctl_column ctl_alias_columns[] = {
 	{ "ADDRESS", "address", CTL_TEXT }, { "USER", "user", CTL_TEXT },
-	{ NULL, NULL, CTL_TEXT },
-};
-
-static const struct ctl_column ctl_grant_columns[] = {
-	{ "ADDRESS", "address", CTL_TEXT }, { "USER", "user", CTL_TEXT },
-	{ "GRANTED", "granted_s", CTL_TIME }, { "LEFT", "left_s", CTL_SPAN },
-	{ "USES", "uses", CTL_NUMBER }, { "BY", "source", CTL_TEXT },
-	{ "TLS", "tls", CTL_YES_NO }, { "VOID", "why", CTL_TEXT },
 	{ NULL, NULL, CTL_TEXT },
 };
 
@@ -435,89 +427,4 @@ ctl_alias_list(struct ctl *c)
 	return ctl_list(c, CTL_USERS, json_pack("{s:s, s:s*}", "verb",
 	    "user.alias.list", "user", c->argc > 0 ? c->argv[0] : NULL),
 	    ctl_alias_columns);
-}
-
-/* ---------------------------------------------------------------- grants -- */
-
-int
-ctl_grant_list(struct ctl *c)
-{
-	return ctl_list(c, CTL_USERS, json_pack("{s:s, s:s*, s:s*, s:b}",
-	    "verb", "grant.list", "network", c->argc > 0 ? c->argv[0] : NULL,
-	    "user", c->user, "all", (c->given & CTL_ALL) != 0),
-	    ctl_grant_columns);
-}
-
-int
-ctl_grant_query(struct ctl *c)
-{
-	json_t *records = json_array();
-	const json_t *last, *r;
-	bool allowed = false;
-	size_t i, n;
-	int code;
-
-	code = ctl_ask(c, CTL_USERS, json_pack("{s:s, s:s, s:s*}", "verb",
-	    "grant.query", "network", c->argv[0], "user", c->user), records);
-	n = json_array_size(records);
-	last = json_array_get(records, n - 1);
-	if (code == 0) {
-		allowed = json_is_true(json_object_get(last, "allowed"));
-		ctl_say(c, last, "%s: %s%s%s", c->argv[0],
-		    allowed ? "allowed" : "not allowed",
-		    ctl_str(last, "brownout")[0] == '\0' ? "" :
-		    " now: grant_brownout ", ctl_str(last, "brownout"));
-		for (i = 0; i + 1 < n && !c->json; i++) {
-			r = json_array_get(records, i);
-			printf("  %s (%s)\n", ctl_str(r, "user"),
-			    ctl_str(r, "why")[0] == '\0' ? "may send" :
-			    ctl_str(r, "why"));
-		}
-		code = allowed ? 0 : 1;
-	}
-	json_decref(records);
-	return code;
-}
-
-static void
-ctl_said_revoked(const struct ctl *c, const json_t *r)
-{
-	ctl_say(c, r, "%lld revoked", (long long)ctl_int(r, "revoked"));
-}
-
-int
-ctl_grant_revoke(struct ctl *c)
-{
-	const char *what = c->argc > 0 ? c->argv[0] : NULL;
-	const char *user = c->user;
-	bool all = what != NULL && strcmp(what, "ALL") == 0;
-
-	if (what == NULL && user == NULL)
-		return ctl_fail(EX_USAGE, "which ones? Give an address, a "
-		    "network, a user, or ALL\n(\"submitctl grant list\" shows "
-		    "them)");
-	if (all)
-		what = NULL;
-	else if (what != NULL && strchr(what, '@') != NULL) {
-		if (user != NULL)
-			return ctl_fail(EX_USAGE, "two users are given");
-		user = what;
-		what = NULL;
-	}
-	return ctl_change(c, json_pack("{s:s, s:s*, s:s*, s:b}",
-	    "verb", "grant.revoke", "network", what, "user", user, "all",
-	    all), ctl_said_revoked);
-}
-
-static void
-ctl_said_purged(const struct ctl *c, const json_t *r)
-{
-	ctl_say(c, r, "%lld removed", (long long)ctl_int(r, "purged"));
-}
-
-int
-ctl_grant_purge(struct ctl *c)
-{
-	return ctl_change(c, json_pack("{s:s}", "verb", "grant.purge"),
-	    ctl_said_purged);
 }

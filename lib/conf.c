@@ -173,6 +173,19 @@ conf_trusted_for(const struct conf *c, const struct addr *a)
 	return best;
 }
 
+const struct conf_grant *
+conf_grant_for(const struct conf *c, const struct addr *a)
+{
+	const struct conf_grant *g, *best = NULL;
+
+	for (g = c->grants; g < c->grants + c->n_grants; g++) {
+		if (net_has(&g->net, a) &&
+		    (best == NULL || g->net.bits > best->net.bits))
+			best = g;
+	}
+	return best;
+}
+
 int
 conf_default_file(const char *root, char *dst, size_t size)
 {

@@ -105,6 +105,13 @@ struct conf_class {		/* class NAME { … }: of users */
 	enum conf_action	 action;		/* over a limit */
 };
 
+struct conf_grant {		/* grant_network NET { … } */
+	struct conf_item	 item;
+	struct net		 net;
+	uint64_t		 users_per_address;	/* 0: as everywhere */
+	enum conf_inherit	 may_open_relay;	/* CONF_NO: none there */
+};
+
 struct conf_brownout {		/* grant_brownout NAME { … } */
 	struct conf_item	 item;
 	int64_t			 begin_s;
@@ -155,6 +162,12 @@ struct conf {
 	uint64_t	 grant_ttl_s;
 	struct conf_nets grant_exclude;
 	uint64_t	 grant_ipv6_prefix;	/* bits, 56 to 128 */
+	uint64_t	 grant_users_per_address;	/* 0: no limit */
+	enum conf_shadow grant_shared;		/* no new users there, or so */
+	uint64_t	 grant_max_messages;	/* of each login; 0: no limit */
+	uint64_t	 grant_max_recipients;
+	struct conf_grant *grants;
+	size_t		 n_grants;
 	char		*notify_socket;		/* its path, or NULL */
 	struct conf_uids notify_uids;
 	int64_t		 grant_sunset_s;	/* 0: grants go on */
@@ -278,6 +291,10 @@ const char *conf_key_name(size_t i);
 bool	conf_is_local_domain(const struct conf *c, const char *domain);
 /* The trusted network that holds `a` (the longest prefix), or NULL. */
 const struct conf_trusted *conf_trusted_for(const struct conf *c,
+	    const struct addr *a);
+
+/* The section grant_network that holds `a` (the longest prefix), or NULL. */
+const struct conf_grant *conf_grant_for(const struct conf *c,
 	    const struct addr *a);
 
 /* The class by that name, or NULL. */

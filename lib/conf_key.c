@@ -18,6 +18,7 @@
 /* In the order of enum conf_shadow. */
 static const char *const key_header_words[] = { "reject", "log", NULL };
 static const char *const key_received_words[] = { "yes", "token", NULL };
+static const char *const key_shared_words[] = { "refuse", "log", NULL };
 static const char *const key_shadow_words[] = { "enforce", "log", NULL };
 
 const struct conf_key conf_keys[] = {
@@ -110,6 +111,23 @@ const struct conf_key conf_keys[] = {
 	  .offset = AT(grant_ipv6_prefix), .dflt = "128", .min = 56,
 	  .max = 128, .unit = "bits",
 	  .help = "how much of an IPv6 address a grant compares" },
+	{ .name = "grant_users_per_address", .type = &conf_number,
+	  .offset = AT(grant_users_per_address), .dflt = "50", .max = 10000,
+	  .unit = "users", .help = "with grants there an address looks shared "
+	  "(0: never)" },
+	{ .name = "grant_shared", .type = &conf_word,
+	  .offset = AT(grant_shared), .dflt = "log", .words = key_shared_words,
+	  .help = "new users at an address that looks shared: told of, or "
+	  "refused a grant" },
+	{ .name = "grant_max_messages", .type = &conf_number,
+	  .offset = AT(grant_max_messages), .dflt = "0", .max = UINT32_MAX,
+	  .unit = "messages",
+	  .help = "that a login lets its address send (0: no limit)" },
+	{ .name = "grant_max_recipients", .type = &conf_number,
+	  .offset = AT(grant_max_recipients), .dflt = "0", .max = UINT32_MAX,
+	  .unit = "recipients", .help = "of them all (0: no limit)" },
+	{ .name = "grant_network", .type = &conf_section, .dflt = "",
+	  .help = "networks with other rules for grants (a section each)" },
 	{ .name = "notify_socket", .type = &conf_socket,
 	  .offset = AT(notify_socket), .dflt = "",
 	  .help = "where other servers tell of logins, for grants" },

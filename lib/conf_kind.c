@@ -65,6 +65,16 @@ static const struct conf_key kind_trusted[] = {
 	{ .name = NULL },
 };
 
+static const struct conf_key kind_grant[] = {
+	{ .name = "users_per_address", .type = &conf_number,
+	  .offset = AT(conf_grant, users_per_address), .dflt = "0",
+	  .max = 10000, .help = "as grant_users_per_address, there alone" },
+	{ .name = "may_open_relay", .type = &conf_word,
+	  .words = kind_inherits, .offset = AT(conf_grant, may_open_relay),
+	  .dflt = "inherit", .help = "whether logins from there give grants" },
+	{ .name = NULL },
+};
+
 #define LIMIT(field, text) \
 	{ .name = #field, .type = &conf_number, \
 	  .offset = AT(conf_class, field), .dflt = "0", .max = 1000000000, \
@@ -166,6 +176,19 @@ kind_trusted_title(void *item, const char *text, char *dst, size_t size,
 		return err_set(reterr, ERR_CONFIG, "trusted_networks: expected "
 		    "a network, not the whole Internet (%.80s)", text);
 	return str_copy(dst, size, net_text(&t->net, net));
+}
+
+static int
+kind_grant_title(void *item, const char *text, char *dst, size_t size,
+    struct err *reterr)
+{
+	struct conf_grant *g = item;
+	char net[ADDR_STRLEN];
+
+	if (net_parse(text, &g->net) != 0)
+		return err_set(reterr, ERR_CONFIG, "grant_network: expected "
+		    "a network such as 192.0.2.0/24, not \"%.80s\"", text);
+	return str_copy(dst, size, net_text(&g->net, net));
 }
 
 /* Without either it may send nothing. */
@@ -293,6 +316,9 @@ const struct conf_kind conf_kinds[] = {
 	{ .name = "trusted_networks", .title = "NETWORK", .keys = kind_trusted,
 	  KIND(conf_trusted, trusted, n_trusted), .max = 4096,
 	  .read_title = kind_trusted_title, .check = kind_trusted_check },
+	{ .name = "grant_network", .title = "NETWORK", .keys = kind_grant,
+	  KIND(conf_grant, grants, n_grants), .max = 4096,
+	  .read_title = kind_grant_title },
 	{ .name = "class", .title = "NAME", .keys = kind_class,
 	  KIND(conf_class, classes, n_classes), .max = 256 },
 	{ .name = "grant_brownout", .title = "NAME", .keys = kind_brownout,

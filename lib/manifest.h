@@ -12,7 +12,7 @@
 #include "lib/err.h"
 
 #define MANIFEST_FILE		"MANIFEST"
-#define MANIFEST_FORMAT		3u	/* DBENV_VERSION, for who cannot see it */
+#define MANIFEST_FORMAT		4u	/* DBENV_VERSION, for who cannot see it */
 #define MANIFEST_NAME_SIZE	64
 #define MANIFEST_FILES_MAX	512u
 #define MANIFEST_TEXT_MAX	(MANIFEST_FILES_MAX * 160)

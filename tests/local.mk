@@ -27,6 +27,7 @@ include tests/unit/import.mk
 include tests/bench/local.mk
 include tests/unit/networks.mk
 include tests/unit/guess.mk
+include tests/unit/grants.mk
 include tests/unit/telling.mk
 include tests/unit/quota.mk
 include tests/unit/recent.mk

@@ -16,6 +16,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_delivery.py \
 	tests/e2e/t_disk.py \
 	tests/e2e/t_extensions.py \
+	tests/e2e/t_grant_owner.py \
 	tests/e2e/t_grant_report.py \
 	tests/e2e/t_grants.py \
 	tests/e2e/t_guessing.py \

@@ -502,7 +502,7 @@ class Instance:
         w = PopWire((address, self.port(service, address)), source)
         if service == "pop3s":
             w.start_tls(context or self.tls_context())
-        w.expect_ok()
+        w.banner = w.expect_ok()
         if tls and service == "pop3":
             w.cmd("STLS")
             w.start_tls(context or self.tls_context())

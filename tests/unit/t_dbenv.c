@@ -155,8 +155,8 @@ t_versions(void **state)
 	put("meta.db", "version", 7, newer, sizeof(newer));
 	t_close();
 	assert_int_equal(dbenv_open(scratch_dir, &env, &e), ERR_CONFIG);
-	assert_non_null(strstr(e.text, "newer version (format 4, this program "
-	    "knows 3)"));
+	assert_non_null(strstr(e.text, "newer version (format 5, this program "
+	    "knows 4)"));
 }
 
 static void
@@ -301,6 +301,11 @@ t_flaws(void **state)
 		{ "relay_expiry.db", "\0\0\0\0\0\0\4\1nothing", 15, "",
 		    "relay_expiry.db: the index names a grant that is not "
 		    "there\n" },
+		{ "relay_user.db", "a@b.org\0abcdefghijklmnop", 24, "",
+		    "relay_user.db: the index names a grant that is not "
+		    "there\n" },
+		{ "relay_user.db", "a@b.org", 7, "",
+		    "relay_user.db: an entry is unreadable\n" },
 		{ "certificates.db", "01234567890123456789012345678901", 32,
 		    "user00007@example.org", "certificates.db: a certificate "
 		    "leads to user00007@example.org, who has it not\n" },

@@ -33,6 +33,7 @@ struct rule {
 	int		 enabled, generation, there, unexpired;
 	int		 grants, network;
 	int		 null, owned, granted, net_owned, listed, log;
+	int		 spent, owner_spent, only_spent;
 	enum want	 want;
 };
 
@@ -59,6 +60,8 @@ static const struct rule rules[] = {
 	    .generation = N, .want = VOID },
 	{ "grant: revoked counts at both", .ticket = T_GRANT, .there = N,
 	    .want = VOID },
+	{ "grant: its budget counts at both", .ticket = T_GRANT, .spent = Y,
+	    .want = NOAUTH },
 	{ "grant: expiry counts at MAIL", .ticket = T_GRANT, .commit = N,
 	    .unexpired = N, .want = NOAUTH },
 	{ "grant: an own address", .ticket = T_GRANT, .null = N, .owned = Y,
@@ -91,18 +94,24 @@ static const struct rule rules[] = {
 	{ "neither AUTH nor grant nor network", .ticket = T_NONE, .grants = G_0,
 	    .network = W_NONE, .want = NOAUTH },
 	{ "<> where one grant lives", .null = Y, .grants = G_1,
-	    .want = OK_GRANT_ONLY },
+	    .only_spent = N, .want = OK_GRANT_ONLY },
 	{ "<> listed", .null = Y, .listed = Y, .network = W_LIST | W_OWNER,
 	    .want = OK_NETWORK },
 	{ "<> from a network with an owner", .null = Y, .network = W_OWNER,
 	    .want = OK_NETWORK },
+	{ "<> where one grant lives, with its budget spent", .null = Y,
+	    .grants = G_1, .want = NOAUTH },
 	{ "<> otherwise", .null = Y, .want = NOTSENDER },
 	{ "the sender picks the owner", .granted = Y, .grants = G_1 | G_N,
-	    .want = OK_GRANT_OWNER },
+	    .owner_spent = N, .want = OK_GRANT_OWNER },
 	{ "a sender that the network lists", .listed = Y,
 	    .network = W_LIST | W_OWNER, .want = OK_NETWORK },
 	{ "a sender of the network's owner", .net_owned = Y, .network = W_OWNER,
 	    .want = OK_NETWORK },
+	{ "the owner's budget is spent", .granted = Y, .grants = G_1 | G_N,
+	    .want = NOAUTH },
+	{ "a foreign one, logged, where one grant lives, spent",
+	    .grants = G_1, .log = Y, .only_spent = Y, .want = NOAUTH },
 	{ "a foreign one, logged, where one grant lives", .grants = G_1,
 	    .log = Y, .want = FOREIGN_GRANT },
 	{ "a foreign one, logged, has a network's owner", .network = W_OWNER,
@@ -142,7 +151,10 @@ find_rule(const struct policy_in *in)
 		    fits_bool(r->granted, in->owner_granted) &&
 		    fits_bool(r->net_owned, in->network_owned) &&
 		    fits_bool(r->listed, in->listed) &&
-		    fits_bool(r->log, in->log_foreign))
+		    fits_bool(r->log, in->log_foreign) &&
+		    fits_bool(r->spent, in->grant_spent) &&
+		    fits_bool(r->owner_spent, in->owner_spent) &&
+		    fits_bool(r->only_spent, in->only_spent))
 			return r;
 	}
 	return NULL;
@@ -184,6 +196,8 @@ combination(unsigned int bits, unsigned int ticket, unsigned int grants,
 		.null_sender = bits & 64, .owned = bits & 128,
 		.owner_granted = bits & 256, .network_owned = bits & 512,
 		.listed = bits & 1024, .log_foreign = bits & 2048,
+		.grant_spent = bits & 4096, .owner_spent = bits & 8192,
+		.only_spent = bits & 16384,
 		.ticket = (enum policy_ticket)ticket,
 		.grants = (enum policy_grants)grants,
 		.network = (enum policy_network)network,
@@ -213,7 +227,7 @@ t_every_combination(void **state)
 	bool used[sizeof(rules) / sizeof(*rules)] = { false };
 
 	(void)state;
-	for (unsigned int bits = 0; bits < 4096; bits++)
+	for (unsigned int bits = 0; bits < 32768; bits++)
 		for (unsigned int t = 0; t < POLICY_TICKET__COUNT; t++)
 			for (unsigned int g = 0; g < POLICY_GRANTS__COUNT; g++)
 				for (unsigned int n = 0;

@@ -74,7 +74,10 @@ grant_sample(void)
 	return (struct grant_record){ .ip = { 1, 2, 3 }, .bits = 64,
 	    .user = "alice@example.org", .granted_s = 5, .refreshed_s = 6,
 	    .expires_s = 7, .generation = 8, .uses = 9,
-	    .protocol = GRANT_PROTO_POP3, .source = GRANT_POP, .tls = true };
+	    .protocol = GRANT_PROTO_POP3, .source = GRANT_POP, .tls = true,
+	    .login_s = 10, .first_use_s = 11, .last_use_s = 12,
+	    .messages = 13, .recipients = 14, .max_messages = 15,
+	    .max_recipients = 16 };
 }
 
 static void
@@ -239,12 +242,37 @@ t_grant_round(void **state)
 	assert_true(got.granted_s == 5 && got.refreshed_s == 6 &&
 	    got.expires_s == 7 && got.generation == 8 && got.uses == 9 &&
 	    got.bits == 64 && got.tls && got.source == GRANT_POP);
+	assert_true(got.login_s == 10 && got.first_use_s == 11 &&
+	    got.last_use_s == 12 && got.messages == 13 &&
+	    got.recipients == 14 && got.max_messages == 15 &&
+	    got.max_recipients == 16);
 	for (int i = 0; i < n; i++)
 		assert_int_equal(record_grant_decode(v, (size_t)i, &got),
 		    ERR_CORRUPT);
 	for (int i = 0; i <= 16; i++)
 		assert_int_equal(record_grant_key_decode(key, (size_t)i, &got),
 		    ERR_CORRUPT);
+}
+
+/* What the first version wrote ended behind tls. */
+static void
+t_grant_version1(void **state)
+{
+	struct grant_record r = grant_sample(), got = r;
+	uint8_t v[RECORD_MAX];
+	int n;
+
+	(void)state;
+	n = record_grant_encode(&r, v, sizeof(v)) - 56;
+	v[0] = 1;
+	assert_int_equal(record_grant_decode(v, (size_t)n, &got), 0);
+	assert_true(got.login_s == 6 && got.expires_s == 7 && got.uses == 9 &&
+	    got.first_use_s == 0 && got.messages == 0 &&
+	    got.max_messages == 0 && got.max_recipients == 0);
+	assert_int_equal(record_grant_decode(v, (size_t)n + 56, &got),
+	    ERR_CORRUPT);
+	v[0] = RECORD_GRANT_VERSION + 1;
+	assert_int_equal(record_grant_decode(v, (size_t)n, &got), ERR_CORRUPT);
 }
 
 static void
@@ -265,7 +293,7 @@ t_grant_bounds(void **state)
 	r.expires_s = -1;
 	assert_int_equal(record_grant_encode(&r, v, sizeof(v)), ERR_LIMIT);
 	n = record_grant_encode(&good, v, sizeof(v));
-	v[n - 1] = 2;			/* tls is 0 or 1 */
+	v[n - 57] = 2;			/* tls is 0 or 1 */
 	assert_int_equal(record_grant_decode(v, (size_t)n, &got), ERR_CORRUPT);
 	r = good;
 	r.user[0] = '\0';
@@ -283,6 +311,7 @@ main(void)
 		cmocka_unit_test(t_user_cut),
 		cmocka_unit_test(t_user_bounds),
 		cmocka_unit_test(t_grant_round),
+		cmocka_unit_test(t_grant_version1),
 		cmocka_unit_test(t_grant_bounds),
 	};
 

@@ -110,11 +110,12 @@ take_away(const char *net, const char *user)
 static size_t
 count_all(void)
 {
+	const struct relay_filter all = { 0 };
 	struct grant_record g = { 0 };
 	struct err e;
 	size_t n = 0;
 
-	while (relay_cache_next(rc, &g, &e) == 0)
+	while (relay_cache_next(rc, &all, &g, &e) == 0)
 		n++;
 	return n;
 }
@@ -177,16 +178,213 @@ static void
 t_uses(void **state)
 {
 	struct addr a = ip("192.0.2.1");
+	struct grant_record g;
 	struct err e;
 
 	(void)state;
-	assert_int_equal(relay_cache_use(rc, &a, "a@x.org", &e),
+	assert_int_equal(relay_cache_use(rc, &a, "a@x.org", T0, &e),
 	    ERR_NOTFOUND);
 	grant("192.0.2.1", "a@x.org", T0);
-	assert_int_equal(relay_cache_use(rc, &a, "a@x.org", &e), 0);
-	grant("192.0.2.1", "a@x.org", T0 + 1);
-	assert_int_equal(relay_cache_use(rc, &a, "a@x.org", &e), 0);
-	assert_true(get("192.0.2.1", "a@x.org").uses == 2);
+	assert_true(get("192.0.2.1", "a@x.org").first_use_s == 0);
+	assert_int_equal(relay_cache_use(rc, &a, "a@x.org", T0 + 5, &e), 0);
+	grant("192.0.2.1", "a@x.org", T0 + 6);
+	assert_int_equal(relay_cache_use(rc, &a, "a@x.org", T0 + 7, &e), 0);
+	g = get("192.0.2.1", "a@x.org");
+	assert_true(g.uses == 2 && g.first_use_s == T0 + 5 &&
+	    g.last_use_s == T0 + 7 && g.login_s == T0 + 6);
+}
+
+/* Messages of so many recipients, one after the other: what each is answered. */
+static void
+t_budget(void **state)
+{
+	static const struct {
+		const char	*name;
+		uint64_t	 max_messages, max_recipients;
+		uint64_t	 recipients[4];
+		int		 want[4];
+	} rows[] = {
+		{ "none", 0, 0, { 9, 9, 9, 9 }, { 0, 0, 0, 0 } },
+		{ "messages", 2, 0, { 9, 9, 1, 1 }, { 0, 0, ERR_LIMIT,
+		    ERR_LIMIT } },
+		{ "recipients", 0, 10, { 4, 7, 6, 1 }, { 0, ERR_LIMIT, 0,
+		    ERR_LIMIT } },
+		{ "both", 2, 10, { 1, 20, 9, 1 }, { 0, ERR_LIMIT, 0,
+		    ERR_LIMIT } },
+		{ "more than can be counted", 0, UINT64_MAX, { 1, UINT64_MAX,
+		    1, 1 }, { 0, ERR_LIMIT, 0, 0 } },
+	};
+	struct relay_grant_args args = { .ttl_s = 1800, .generation = 3,
+	    .protocol = GRANT_PROTO_POP3, .source = GRANT_POP };
+	struct addr a = ip("192.0.2.1");
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		args.max_messages = rows[i].max_messages;
+		args.max_recipients = rows[i].max_recipients;
+		assert_int_equal(relay_cache_grant(rc, &a, "a@x.org", &args,
+		    T0, NULL, &e), 0);
+		for (size_t k = 0; k < 4; k++)
+			if (relay_cache_book(rc, &a, "a@x.org", T0,
+			    rows[i].recipients[k], T0 + 9, &e) !=
+			    rows[i].want[k])
+				fail_msg("%s: %zu", rows[i].name, k);
+	}
+	/* Another grant than the one that MAIL saw pays nothing. */
+	assert_int_equal(relay_cache_book(rc, &a, "a@x.org", T0 + 1, 1, T0,
+	    &e), ERR_NOTFOUND);
+}
+
+/* A sign of life prolongs what is alive, and no budget, password or source. */
+static void
+t_renew(void **state)
+{
+	static const struct {
+		const char	*name;
+		int64_t		 at;
+		int		 want;
+		int64_t		 ends;
+	} rows[] = {
+		{ "alive", T0 + 900, 0, T0 + 2700 },
+		{ "its last second", T0 + 1799, 0, T0 + 3599 },
+		{ "over", T0 + 1800, ERR_NOTFOUND, T0 + 1800 },
+		{ "a clock that ran back", T0 - 1, ERR_NOTFOUND, T0 + 1800 },
+	};
+	struct addr a = ip("192.0.2.1");
+	struct grant_record g;
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		(void)take_away(NULL, NULL);
+		grant("192.0.2.1", "a@x.org", T0);
+		(void)relay_cache_book(rc, &a, "a@x.org", T0, 3, T0, &e);
+		if (relay_cache_renew(rc, &a, "a@x.org", 1800, rows[i].at,
+		    &e) != rows[i].want)
+			fail_msg("%s", rows[i].name);
+		g = get("192.0.2.1", "a@x.org");
+		if (g.expires_s != rows[i].ends || g.login_s != T0 ||
+		    g.messages != 1 || g.recipients != 3 || g.generation != 3)
+			fail_msg("%s: the record", rows[i].name);
+	}
+	assert_int_equal(relay_cache_renew(rc, &a, "b@x.org", 1800, T0, &e),
+	    ERR_NOTFOUND);
+}
+
+/* Only who made it last ends it, and that leaves the record behind. */
+static void
+t_end(void **state)
+{
+	struct addr a = ip("192.0.2.1");
+	struct err e;
+	uint64_t n;
+
+	(void)state;
+	grant("192.0.2.1", "a@x.org", T0);
+	assert_int_equal(relay_cache_end(rc, &a, "a@x.org", GRANT_NOTIFY,
+	    T0 + 5, &e), ERR_NOTFOUND);
+	assert_int_equal(relay_cache_end(rc, &a, "a@x.org", GRANT_POP, T0 + 5,
+	    &e), 0);
+	assert_int_equal(lookup("192.0.2.1", "a@x.org", T0 + 5),
+	    ERR_NOTFOUND);
+	assert_true(get("192.0.2.1", "a@x.org").granted_s == T0);
+	assert_int_equal(relay_cache_end(rc, &a, "a@x.org", GRANT_POP, T0 + 5,
+	    &e), ERR_NOTFOUND);
+	assert_int_equal(relay_cache_sweep(rc, T0 + 6 + 3600, 10, &n, &e), 0);
+	assert_true(n == 1 && count_all() == 0);
+}
+
+/* What the administrator gave for longer stays as he gave it. */
+static void
+t_given(void **state)
+{
+	struct relay_grant_args args = { .ttl_s = 9000, .generation = 3,
+	    .source = GRANT_CONTROL, .max_messages = 5, .durable = true };
+	struct addr a = ip("192.0.2.1");
+	struct grant_record g;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(relay_cache_grant(rc, &a, "a@x.org", &args, T0, NULL,
+	    &e), 0);
+	grant("192.0.2.1", "a@x.org", T0 + 10);
+	g = get("192.0.2.1", "a@x.org");
+	assert_true(g.expires_s == T0 + 9000 && g.max_messages == 5 &&
+	    g.source == GRANT_CONTROL && g.login_s == T0 + 10);
+	grant("192.0.2.1", "a@x.org", T0 + 8000);
+	g = get("192.0.2.1", "a@x.org");
+	assert_true(g.expires_s == T0 + 9800 && g.max_messages == 0 &&
+	    g.source == GRANT_POP);
+}
+
+static void
+t_crowd(void **state)
+{
+	struct addr a = ip("192.0.2.1");
+	char user[MAILBOX_SIZE];
+	struct err e;
+	size_t n;
+
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		(void)snprintf(user, sizeof(user), "u%d@x.org", i);
+		grant("192.0.2.1", user, i < 10 ? T0 : T0 + 1800);
+	}
+	grant("192.0.2.2", "z@x.org", T0 + 1800);
+	assert_int_equal(relay_cache_crowd(rc, &a, T0 + 1800, 100, &n, &e), 0);
+	assert_int_equal(n, 50);
+	assert_int_equal(relay_cache_crowd(rc, &a, T0 + 1800, 20, &n, &e), 0);
+	assert_int_equal(n, 20);
+}
+
+/* What is gone through by user, by network, and by both: in order, and all. */
+static void
+t_next(void **state)
+{
+	static const struct {
+		const char	*name, *net, *user, *want;
+	} rows[] = {
+		{ "all", NULL, NULL, "1a 1b 2a 6b 9a 9b " },
+		{ "user", NULL, "a@x.org", "1a 2a 9a " },
+		{ "none", NULL, "z@x.org", "" },
+		{ "longer name", NULL, "a@x.orga", "" },
+		{ "network", "192.0.2.0/30", NULL, "1a 1b 2a " },
+		{ "network and user", "192.0.2.0/24", "b@x.org", "1b " },
+		{ "behind all", "203.0.113.0/24", NULL, "" },
+		{ "prefixes around an address", "2001:db8::5", NULL, "6b " },
+		{ "an address among others", "2001:db8:0:9::9", NULL,
+		    "9a 9b " },
+		{ "the wide network", "2001:db8::/32", "b@x.org", "6b 9b " },
+	};
+	struct grant_record g;
+	struct relay_filter f;
+	char got[64];
+	struct net n;
+	struct err e;
+
+	(void)state;
+	grant("192.0.2.1", "a@x.org", T0);
+	grant("192.0.2.1", "b@x.org", T0);
+	grant("192.0.2.2", "a@x.org", T0);
+	grant("2001:db8:0:9::9", "a@x.org", T0);
+	grant("2001:db8:0:9::9", "b@x.org", T0);
+	relay_cache_set_prefix(rc, 64);
+	grant("2001:db8::6", "b@x.org", T0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (rows[i].net != NULL)
+			assert_int_equal(net_parse(rows[i].net, &n), 0);
+		f = (struct relay_filter){ .user = rows[i].user,
+		    .net = rows[i].net == NULL ? NULL : &n };
+		memset(&g, 0, sizeof(g));
+		got[0] = '\0';
+		while (relay_cache_next(rc, &f, &g, &e) == 0)
+			(void)snprintf(got + strlen(got), sizeof(got) -
+			    strlen(got), "%c%c ", g.bits == 64 ? '6' :
+			    '0' + g.ip[15], g.user[0]);
+		if (strcmp(got, rows[i].want) != 0)
+			fail_msg("%s: %s", rows[i].name, got);
+	}
 }
 
 static void
@@ -328,6 +526,12 @@ main(void)
 		ROW(t_who_and_where),
 		ROW(t_refresh),
 		ROW(t_uses),
+		ROW(t_budget),
+		ROW(t_renew),
+		ROW(t_end),
+		ROW(t_given),
+		ROW(t_crowd),
+		ROW(t_next),
 		ROW(t_owners),
 		ROW(t_revoke),
 		ROW(t_prefix),
