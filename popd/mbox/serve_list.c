@@ -8,7 +8,9 @@
  */
 #include "config.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
+#include "popd/mbox/delay.h"
 #include "popd/mbox/protocol.h"
 #include "popd/mbox/serve.h"
 
@@ -98,10 +100,14 @@ mbox_read_done(void *ctx)
 		return;
 	}
 	d->state = MBOX_ST_OPENING;
-	if (d->rc != 0)
-		mbox_refuse_open(d, MBOXC_TEMP);
-	else
-		mbox_send_list(d);
+	if (d->rc != 0) {
+		mbox_refuse_open(d, d->rc == ERR_DENIED ||
+		    d->rc == ERR_FORMAT ? MBOXC_PERM : MBOXC_TEMP);
+		return;
+	}
+	delay_note(d->mbox->delays, d->user, clock_now_s(),
+	    d->mbox->login_delay_s);
+	mbox_send_list(d);
 }
 
 void

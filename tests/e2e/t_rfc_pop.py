@@ -52,6 +52,12 @@ def capa(p):
     return p.multiline().decode().splitlines()
 
 
+def capa_text(p):
+    """The next answer to a CAPA that was sent."""
+    p.expect_ok()
+    return p.multiline()
+
+
 def names(p):
     return [x.split()[0] for x in capa(p)]
 
@@ -676,6 +682,20 @@ class Rfc6856(Case):
                     p.cmd("AUTH PLAIN " + plain(UTF8_USER, password))
                     p.cmd("QUIT")
 
+    def test_rfc6856_2_2_apop(self):
+        """The digest is made of what SASLprep makes of the secret."""
+        user, secret = "b\u00e4r@example.test", "se\u0301same"
+        inst.add_user(user, "pw-baer-1")
+        inst.ctl("user", "secret", "add", user, "--stdin",
+                 input=secret + "\n")
+        for name in (user, "ba\u0308r@example.test"):
+            with PopWire(("127.0.0.1", inst.port("pop3s"))) as p:
+                p.start_tls(inst.tls_context())
+                stamp = p.expect_ok().split()[-1]
+                p.cmd("APOP %s %s" % (name, hashlib.md5(
+                    (stamp + "s\u00e9same").encode()).hexdigest()))
+                p.cmd("QUIT")
+
     def test_rfc6856_2_2_what_is_no_utf8_or_prohibited(self):
         with inst.pop() as p:
             for user, password in ((b"j\xfcrgen@example.test", b"x"),
@@ -817,6 +837,38 @@ class Outside(Case):
                     self.assertIsNone(self.try_login(i))
                     old.cmd("NOOP")
                     old.cmd("QUIT")
+
+    def test_answers_nobody_reads_are_not_made(self):
+        """Megabytes of them are asked for."""
+        ask, n = b"CAPA\r\n" * 2000000, 10
+        i = Instance(conf={"output_limit": "16K", "workers": "1"}, start=False)
+        # What a sanitizer keeps of freed memory is not the program's.
+        i.env["ASAN_OPTIONS"] += (
+            ":quarantine_size_mb=1:thread_local_quarantine_size_kb=64")
+        with i:
+            i.start()
+            i.add_user(ANNA, i.users[ANNA])
+            wires = [i.pop(tls=False) for _ in range(n)]
+            before = self.rss(i)
+            for w in wires:
+                w.sock.settimeout(0.5)
+                with self.assertRaises(TimeoutError):
+                    w.sock.sendall(ask)
+            self.assertLess(self.rss(i) - before, n * 256 * 1024)
+            i.grant(ANNA)		# others are served
+            w = wires[0]
+            w.sock.settimeout(60)
+            first = capa_text(w)
+            for _ in range(2000):
+                self.assertEqual(capa_text(w), first)
+            for w in wires:
+                w.close()
+
+    @staticmethod
+    def rss(i):
+        with open("/proc/%d/status" % i.pid("popd-pop"),
+                  encoding="ascii") as f:
+            return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1]) * 1024
 
     @staticmethod
     def try_login(i):
