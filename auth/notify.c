@@ -23,8 +23,9 @@
 #include "lib/str.h"
 
 #define NOTIFY_PEERS_MAX	32u
-#define NOTIFY_IN_MAX		(16u * 1024)
-#define NOTIFY_OUT_MAX		(16u * 1024)
+#define NOTIFY_IN_MAX		640u	/* a line, or some at once: then
+					 * others have their turn */
+#define NOTIFY_OUT_MAX		(4u * 1024)
 #define NOTIFY_ANSWER_MAX	128u
 #define NOTIFY_PACE_MS		5
 #define NOTIFY_BURST		60u	/* lines at once: some ms */
