@@ -1,6 +1,7 @@
 """UIDLs of another server, taken over: with a real Dovecot that serves POP3 and
 IMAP on the same Maildirs, before and after."""
 
+import grp
 import imaplib
 import json
 import os
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 from submitd_instance import (ANNA, BOB, CARL, Instance, Refused, free_port,
@@ -31,7 +33,7 @@ ssl = no
 disable_plaintext_auth = no
 default_login_user = %(login)s
 default_internal_user = %(internal)s
-default_internal_group = %(internal)s
+default_internal_group = %(group)s
 first_valid_uid = 1
 first_valid_gid = 1
 mail_location = maildir:%(mail)s/%%d/%%n
@@ -80,7 +82,11 @@ class Dovecot:
         os.mkdir(self.root + "/home")
         os.chown(self.root + "/home", self.owner.st_uid, self.owner.st_gid)
         self.process = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def start(self, extra=""):
         me = pwd.getpwuid(os.getuid()).pw_name
@@ -91,6 +97,7 @@ class Dovecot:
                 mail=self.inst.conf["mail_root"],
                 login="dovenull" if root else me,
                 internal="dovecot" if root else me,
+                group="dovecot" if root else grp.getgrgid(os.getgid()).gr_name,
                 uid=self.owner.st_uid, gid=self.owner.st_gid))
         self.process = subprocess.Popen(
             [DOVECOT, "-F", "-c", self.root + "/dovecot.conf"],
@@ -152,14 +159,10 @@ class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.inst = Instance()
-        cls.n = 0
+        cls.addClassCleanup(cls.inst.close)
         cls.deliver(ANNA, "first")
         cls.dovecot = Dovecot(cls.inst)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.dovecot.close()
-        cls.inst.close()
+        cls.addClassCleanup(cls.dovecot.close)
 
     @classmethod
     def deliver(cls, user, *subjects):
@@ -265,6 +268,8 @@ class Moving(Case):
         self.life_goes_on(seen, old_list)
 
     def life_goes_on(self, seen, old_list):
+        # The names of what comes now have a later second than the list.
+        os.utime(old_list, (time.time() - 2,) * 2)
         # What comes later has a UIDL of popd's, and keeps it whatever Dovecot
         # does, and whatever it lists.
         self.deliver(ANNA, "fifth", "sixth")
