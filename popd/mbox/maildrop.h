@@ -93,6 +93,9 @@ void	maildrop_hash_uidl(const char *text, size_t len,
 size_t	maildrop_name_unique(const char *name);
 /* The number a name begins with (its time of delivery); 0 without. Pure. */
 uint64_t maildrop_name_time(const char *name);
+/* Whether it has the shape of lib/maildir.h's: submitd-local ends the last line
+ * of each message. Pure. */
+bool	maildrop_name_is_ours(const char *name);
 /* The octets on the wire that the name gives for a file of `size` octets;
  * false when they are missing or cannot be true. Pure. */
 bool	maildrop_name_octets(const char *name, uint64_t size, uint64_t *ret);

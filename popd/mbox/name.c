@@ -65,6 +65,23 @@ maildrop_name_time(const char *name)
 }
 
 bool
+maildrop_name_is_ours(const char *name)
+{
+	static const char *const marks[] = { "", ".M", "P", "Q" };
+	size_t digits;
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		if (strncmp(name, marks[i], strlen(marks[i])) != 0)
+			return false;
+		name += strlen(marks[i]);
+		if ((digits = strspn(name, "0123456789")) == 0)
+			return false;
+		name += digits;
+	}
+	return *name == '.';
+}
+
+bool
 maildrop_name_octets(const char *name, uint64_t size, uint64_t *ret)
 {
 	uint64_t s, w;

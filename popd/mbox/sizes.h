@@ -1,7 +1,7 @@
 /*
- * sizes.h - the file "submitd-sizes" of a Maildir: octets on the wire that had
- * to be counted in the messages themselves, so that a restart need not read
- * them again.
+ * sizes.h - the file "submitd-sizes" of a Maildir: octets on the wire for which
+ * the messages themselves had to be looked into, so that a restart need not do
+ * it again.
  *
  * Only a cache: it may be removed at any time, is never flushed, and a line
  * counts for the very file that it was made of (inode, size, mtime). Whoever

@@ -25,6 +25,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_kill.py \
 	tests/e2e/t_kill_auth.py \
 	tests/e2e/t_limits.py \
+	tests/e2e/t_maildirs.py \
 	tests/e2e/t_mechanisms.py \
 	tests/e2e/t_networks.py \
 	tests/e2e/t_next_hop.py \

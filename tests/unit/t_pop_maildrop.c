@@ -104,6 +104,11 @@ test_name_octets(void **state)
 		if (c->ok)
 			assert_int_equal(w, c->want);
 	}
+	assert_true(maildrop_name_is_ours("17.M1P2Q3.host,S=1,W=1:2,S"));
+	assert_false(maildrop_name_is_ours("17.M1P2.host,S=1,W=1:2,S"));
+	assert_false(maildrop_name_is_ours("17.MP2Q3.host"));
+	assert_false(maildrop_name_is_ours("17.M1P2Q3"));
+	assert_false(maildrop_name_is_ours(""));
 	assert_int_equal(maildrop_name_time("1700000000.x"), 1700000000);
 	assert_int_equal(maildrop_name_time("x"), 0);
 	assert_int_equal(maildrop_name_time("99999999999999999999999.x"), 0);
@@ -234,13 +239,17 @@ test_order_and_sizes(void **state)
 	put(s, "new/200.a,S=2,W=3", "x\n");
 	put(s, "cur/30.z,S=99,W=99", "a\r\nb\r\n");	/* S is wrong */
 	put(s, "cur/30.y", "");
+	put(s, "cur/2000.M1P2.d,S=1,W=1:2,S", "x");	/* as Dovecot's LDA */
+	put(s, "cur/2001.M1P2.d,S=2,W=3:2,S", "x\n");
 	d = open_drop(s);
-	assert_int_equal(maildrop_count(d), 5);
+	assert_int_equal(maildrop_count(d), 7);
 	assert_entry(d, 0, "30.y", 0);
 	assert_entry(d, 1, "30.z", 6);
 	assert_entry(d, 2, "200.a", 3);
 	assert_entry(d, 3, "200.b", 6);
 	assert_entry(d, 4, "1000.a", 3);
+	assert_entry(d, 5, "2000.M1P2.d", 3);
+	assert_entry(d, 6, "2001.M1P2.d", 3);
 	assert_fetch(d, 3, "1\n2\n");
 	maildrop_free(d);
 }
