@@ -111,8 +111,8 @@ mail_op_ticket(struct peer *p, struct msg_in *in, int fd)
 	mail_judge(&m);
 	if (m.out.verdict == AUTHP_OK && mail_learn_user(&m) != 0)
 		m.out.verdict = AUTHP_TEMP;
-	mail_ticket_book(&m);
 	(m.in.commit ? mail_limit_commit : mail_limit_begin)(&m, p);
+	mail_ticket_book(&m);
 	if (m.out.verdict == AUTHP_OK && mail_origin(&m, origin) != 0) {
 		quota_release(p->core->quota, m.reservation, p);
 		m.out.verdict = AUTHP_TEMP;

@@ -195,7 +195,10 @@ why_stranger(struct why *w)
 	_Static_assert(sizeof(hints) / sizeof(hints[0]) == AUTHP_HINT__COUNT,
 	    "each hint has a name");
 	control_job_set(w->j, "hint", json_string(hints[hint_find(m)]));
-	if (t != NULL)
+	if (m->in.owner_spent || m->in.only_spent)
+		why_say(w, "grant", "%s holds a grant there, and its budget "
+		    "is spent: another login of his fills it", m->grant.user);
+	else if (t != NULL)
 		why_say(w, "trusted_networks", "trusted_networks %s holds the "
 		    "address, but %s; and nobody holds a grant there that "
 		    "counts", net_text(&t->net, net), t->owner != NULL ?
