@@ -144,6 +144,32 @@ class Lines(Case):
         self.say("alive %s %s" % (BOB, self.here), "no user")
         inst.ctl("user", "enable", BOB)
 
+    def test_an_address_that_looks_shared(self):
+        inst.write_conf(grant_users_per_address="1", grant_shared="refuse")
+        self.assertIn("reload.done", inst.reload("authd"))
+        try:
+            self.say("login %s %s" % (ANNA, self.here), "ok new")
+            self.say("login %s %s" % (BOB, self.here), "no shared")
+            self.say("login %s %s" % (ANNA, self.here), "ok renewed")
+            self.say("alive %s %s" % (ANNA, self.here), "ok renewed")
+            self.refused(BOB)
+        finally:
+            inst.write_conf(grant_users_per_address=None, grant_shared=None)
+            inst.reload("authd")
+
+    def test_the_sunset(self):
+        self.say("login %s %s" % (ANNA, self.here), "ok new")
+        inst.write_conf(grant_sunset="2026-01-01")
+        self.assertIn("reload.done", inst.reload("authd"))
+        try:
+            for verb in ("login", "alive"):
+                got = self.feed.tell("%s %s %s" % (verb, ANNA, self.here))
+                self.assertEqual(got, "no ended")
+            self.refused()
+        finally:
+            inst.write_conf(grant_sunset=None)
+            inst.reload("authd")
+
     def test_app_password(self):
         inst.ctl("user", "credential", "add", ANNA, "box", "--stdin",
                  input="box password of anna\n")
