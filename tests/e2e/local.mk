@@ -14,7 +14,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_dbcare.py \
 	tests/e2e/t_dbdisk.py \
 	tests/e2e/t_delivery.py \
-	tests/e2e/t_disk.py \
+	tests/e2e/t_disk.py tests/e2e/t_trials.py tests/e2e/spool_files.py \
 	tests/e2e/t_extensions.py \
 	tests/e2e/t_grant_owner.py \
 	tests/e2e/t_grant_report.py \

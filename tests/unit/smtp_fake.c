@@ -452,16 +452,17 @@ authc_mail(struct authc *a, const struct authc_handle *handle,
     const struct authc_blob *ticket, const char *tls, const char *sender,
     authc_fn *fn, void *ctx, uint32_t *ret_call)
 {
-	bool alice = *sender == '\0' ||
+	bool alice = *sender == '\0' || fake->lmtp ||
 	    strcmp(sender, "alice@example.org") == 0;
 	struct fake_call *c;
 
 	(void)a;
-	if (handle == NULL || handle->len == 0 || *tls == '\0')
+	if (handle == NULL || handle->len == 0 || (*tls == '\0' && !fake->lmtp))
 		abort();
 	fake_answer(fn, ctx, ticket->len == 0 && !fake->granted ?
 	    AUTHP_NOAUTH : alice ? AUTHP_OK : AUTHP_NOTSENDER, ret_call, &c);
-	c->reply.kind = ticket->len == 0 ? AUTHP_KIND_GRANT : AUTHP_KIND_SASL;
+	c->reply.kind = fake->lmtp ? AUTHP_KIND_RECEIVE : ticket->len == 0 ?
+	    AUTHP_KIND_GRANT : AUTHP_KIND_SASL;
 	c->reply.size_limit = fake->size_limit;
 	/* alice may while she is logged in, and not under her grant. */
 	c->reply.may_prioritise = ticket->len > 0;
@@ -522,13 +523,14 @@ fake_new(enum fake_service service)
 {
 	struct fake *f = calloc(1, sizeof(*f));
 	struct acceptor_client client = { .peer = { .port = 12345 },
-	    .listener = service == FAKE_SUBMISSION ? CONF_SUBMISSION :
-	    CONF_SUBMISSIONS };
+	    .listener = service == FAKE_SUBMISSIONS ? CONF_SUBMISSIONS :
+	    CONF_SUBMISSION, .local = service == FAKE_LMTP };
 
 	if (f == NULL)
 		abort();
 	log_set_debug(0);
 	fake = f;
+	f->lmtp = service == FAKE_LMTP;
 	f->local_domain = strdup("example.org");
 	f->conf.hostname = strdup("mail.example.org");
 	f->conf.local_domains.v = &f->local_domain;

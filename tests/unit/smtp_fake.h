@@ -18,7 +18,7 @@
 #include "lib/conf.h"
 #include "submitd/spool/client.h"
 
-enum fake_service { FAKE_SUBMISSION, FAKE_SUBMISSIONS };
+enum fake_service { FAKE_SUBMISSION, FAKE_SUBMISSIONS, FAKE_LMTP };
 
 struct fake;
 

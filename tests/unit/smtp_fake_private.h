@@ -55,6 +55,7 @@ struct fake {
 	unsigned int		 exchanges;
 	enum spoolc_verdict	 spool_begin, spool_commit;
 	bool			 slow_spool;
+	bool			 lmtp;
 	uint64_t		 spool_room;	/* 0: not known */
 	unsigned int		 commits, txns, left;
 	char			*message, *rcpts;

@@ -92,7 +92,8 @@ spoolc_begin(struct spoolc *s, const struct spoolc_envelope *env,
 
 	(void)s;
 	/* No message without a ticket, and none in clear. */
-	if (t == NULL || env->ticket_len == 0 || !fake->conn->tls ||
+	if (t == NULL || env->ticket_len == 0 ||
+	    (!fake->conn->tls && !fake->lmtp) ||
 	    env->n_rcpts == 0 || env->n_rcpts > fake->conf.recipient_limit)
 		abort();
 	for (size_t i = 0; i < env->n_rcpts; i++)
