@@ -475,7 +475,7 @@ class Broken(Case):
         self.run_import(ANNA)
         with open(self.ours(ANNA), "r+b") as f:
             f.truncate(os.fstat(f.fileno()).st_size - 1)
-        with self.assertRaisesRegex(Refused, r"SYS/TEMP"):
+        with self.assertRaisesRegex(Refused, "SYS/PERM"):
             self.inst.pop_as(ANNA)
         self.inst.wait_log("popd", r"ev=mbox\.open\.fail .*submitd-uidl")
         r = self.run_import(ANNA, check=False)
