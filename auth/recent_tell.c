@@ -187,9 +187,26 @@ static const struct tell_row {
 	    "same moment: it works as soon as that is done. Have them fetch "
 	    "less often." },
 	{ .status = "SYS/TEMP", .tell = LATER },
+	{ .status = "SYS/PERM", .failed = "the mailbox cannot be opened",
+	  .tell = ADMIN_LOOK },
+	{ .status = "LOGIN-DELAY", .failed = "it came again too soon",
+	  .tell = "The program looks for mail more often than login_delay "
+	    "lets it: set it to a longer time. What it sends is taken "
+	    "meanwhile." },
+	{ .status = "UTF8", .failed = "a message's header in UTF-8 was too "
+	    "long to be made into one of ASCII", .tell = "The message can be "
+	    "read by a program that knows UTF8 (RFC 6856), or by webmail." },
 	{ .status = "-", .tell = PROGRAM },
 
 	/* No refusal, and yet nothing came of it. */
+	{ .why = "takeover", .failed = "it fell silent, and a newer session of "
+	    "this user took its mailbox over", .tell = "Telephones go to sleep "
+	    "with the session open: nothing was lost or removed, and the next "
+	    "look for mail works." },
+	{ .why = "message.broken", .failed = "a message's file changed while "
+	    "it was fetched", .tell = ADMIN_LOOK },
+	{ .why = "mbox.lost", .failed = "popd-mbox ended under it",
+	  .tell = LATER },
 	{ .flags = FAILED, .why = "logins", .tell = PASSWORD },
 	{ .flags = CLEAR, .not_flags = STLS, .failed = "it said EHLO and never "
 	    "came to STARTTLS", .tell = "If the program reports that the server "

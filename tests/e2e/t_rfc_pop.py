@@ -828,7 +828,12 @@ class Outside(Case):
             self.assertEqual(i.drop_size(ANNA), 0)
             self.assertRegex(i.log("popd"),
                              r"ev=pop3\.takeover .*silent_s=[1-9]")
-            self.assertRegex(i.log("popd"), r"ev=pop3\.close .*why=takeover")
+            sid = re.search(r"ev=pop3\.takeover sid=(\S+)",
+                            i.log("popd")).group(1)
+            self.assertRegex(i.log("popd"),
+                             "ev=pop3.close sid=%s .*why=takeover" % sid)
+            wait_until(lambda: "newer session" in i.ctl(
+                "recent", sid, check=False).stdout, what="recent of it")
 
     def test_no_takeover_of_one_that_talks_or_is_switched_off(self):
         for conf in ({"pop_takeover": "1h"}, {"pop_takeover": "0s"}):
