@@ -630,16 +630,30 @@ authc_ticket(struct authc *a, const struct authc_message *msg,
 	return authc_ask(a, &m, AUTHP_TICKET, id, -1, fn, ctx, ret_call);
 }
 
+static void
+authc_tell_ticket(struct authc *a, const struct authc_message *msg,
+    enum authp_phase phase)
+{
+	struct msg_out m;
+
+	authc_begin(a, &m, AUTHP_TICKET);
+	authc_put_message(&m, msg, phase);
+	(void)ipc_client_send(a->ipc, &m, -1);
+}
+
 void
 authc_release(struct authc *a, uint32_t reservation)
 {
 	const struct authc_message none = { .sender = "",
 	    .reservation = reservation };
-	struct msg_out m;
 
-	authc_begin(a, &m, AUTHP_TICKET);
-	authc_put_message(&m, &none, AUTHP_ABORT);
-	(void)ipc_client_send(a->ipc, &m, -1);
+	authc_tell_ticket(a, &none, AUTHP_ABORT);
+}
+
+void
+authc_take_back(struct authc *a, const struct authc_message *msg)
+{
+	authc_tell_ticket(a, msg, AUTHP_TAKE_BACK);
 }
 
 int

@@ -188,6 +188,8 @@ int	authc_ticket(struct authc *a, const struct authc_message *msg,
 	    uint32_t *ret_call);
 /* Gives a reservation back; nothing is to be done if it cannot be sent. */
 void	authc_release(struct authc *a, uint32_t reservation);
+/* A message that commit (or AUTHP_WHOLE) booked was not kept after all. */
+void	authc_take_back(struct authc *a, const struct authc_message *msg);
 /* What users have queued: may it go out? 1 to AUTHP_USERS_MAX names; the reply's
  * blob has n octets. */
 int	authc_users(struct authc *a, const char *const *users, size_t n,

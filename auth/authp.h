@@ -44,7 +44,14 @@ enum authp_user {
 
 enum authp_service { AUTHP_SMTP = 1, AUTHP_POP = 2 };
 
-enum authp_phase { AUTHP_BEGIN = 0, AUTHP_COMMIT, AUTHP_ABORT };
+enum authp_phase {
+	AUTHP_BEGIN = 0,
+	AUTHP_COMMIT,
+	AUTHP_ABORT,
+	AUTHP_WHOLE,		/* begin and commit in one */
+	AUTHP_TAKE_BACK,	/* booked, and not kept after all */
+	AUTHP_PHASE__COUNT
+};
 
 /* Which sending limit; as enum quota_which (auth/quota_window.h). */
 enum authp_limit {

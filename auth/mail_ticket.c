@@ -6,6 +6,7 @@
 
 #include "auth/origin.h"
 #include "auth/usage.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
@@ -32,15 +33,13 @@ mail_origin(const struct mail *m, char dst[AUTHP_ORIGIN_MAX + 1])
 	return r;
 }
 
-/* The grant's budget pays for the message, at commit; what it cannot pay is not
- * taken. A record that was swept meanwhile has nothing to keep. */
+/* The grant's budget pays for the message; what it cannot pay is not taken. A record that was swept meanwhile has nothing to keep. */
 static void
 mail_ticket_book(struct mail *m)
 {
 	int r;
 
-	if (!m->in.commit || m->out.verdict != AUTHP_OK ||
-	    m->ticket->kind != AUTHP_KIND_GRANT)
+	if (m->ticket->kind != AUTHP_KIND_GRANT)
 		return;
 	r = relay_cache_book(m->core->relay, &m->peer, m->ticket->user,
 	    m->ticket->granted_s, m->recipients, m->now_s, NULL);
@@ -48,6 +47,37 @@ mail_ticket_book(struct mail *m)
 		m->out.verdict = AUTHP_NOAUTH;
 	else if (r != 0 && r != ERR_NOTFOUND && r != ERR_NOSPACE)
 		m->out.verdict = AUTHP_TEMP;
+}
+
+static void
+mail_take_back_limit(struct mail *m)
+{
+	if (mail_user(m)[0] != '\0')
+		quota_take_back(m->core->quota, mail_user(m), m->recipients,
+		    m->octets, clock_now_s());
+}
+
+/* What was booked is not kept after all. */
+static void
+mail_take_back(struct mail *m)
+{
+	mail_take_back_limit(m);
+	if (m->ticket->kind == AUTHP_KIND_GRANT)
+		(void)relay_cache_take_back(m->core->relay, &m->ticket->peer,
+		    m->ticket->user, m->ticket->granted_s, m->recipients,
+		    NULL);
+}
+
+/* At commit: all of those that count, or none. */
+static void
+mail_book(struct mail *m, const struct peer *p)
+{
+	mail_limit_commit(m, p);
+	if (m->out.verdict != AUTHP_OK)
+		return;
+	mail_ticket_book(m);
+	if (m->out.verdict != AUTHP_OK)
+		mail_take_back_limit(m);
 }
 
 static void
@@ -76,6 +106,23 @@ mail_ticket_answer(struct peer *p, uint32_t id, const struct mail *m,
 	ops_reply(p, &out);
 }
 
+/* Two of the phases are told, not asked: false for them. */
+static bool
+mail_ticket_asks(struct peer *p, enum authp_phase phase, struct mail *m,
+    const void *blob, size_t len)
+{
+	struct ticket t;
+
+	if (phase == AUTHP_ABORT) {
+		quota_release(p->core->quota, m->reservation, p);
+	} else if (phase == AUTHP_TAKE_BACK &&
+	    mail_open_ticket(p, blob, len, NULL, &t) == 0) {
+		m->ticket = &t;
+		mail_take_back(m);
+	}
+	return phase != AUTHP_ABORT && phase != AUTHP_TAKE_BACK;
+}
+
 int
 mail_op_ticket(struct peer *p, struct msg_in *in, int fd)
 {
@@ -93,12 +140,10 @@ mail_op_ticket(struct peer *p, struct msg_in *in, int fd)
 	msg_get_u32(in, &m.recipients);
 	msg_get_u64(in, &m.octets);
 	msg_get_u32(in, &m.reservation);
-	if (msg_get_end(in) != 0 || phase > AUTHP_ABORT)
+	if (msg_get_end(in) != 0 || phase >= AUTHP_PHASE__COUNT)
 		return ERR_FORMAT;
-	if (phase == AUTHP_ABORT) {
-		quota_release(p->core->quota, m.reservation, p);
+	if (!mail_ticket_asks(p, phase, &m, blob, len))
 		return 0;
-	}
 	if (mail_open_ticket(p, blob, len, NULL, &t) != 0) {
 		ops_reply_verdict(p, AUTHP_TICKET, in->id, AUTHP_VOID);
 		return 0;
@@ -111,15 +156,15 @@ mail_op_ticket(struct peer *p, struct msg_in *in, int fd)
 	mail_judge(&m);
 	if (m.out.verdict == AUTHP_OK && mail_learn_user(&m) != 0)
 		m.out.verdict = AUTHP_TEMP;
-	(m.in.commit ? mail_limit_commit : mail_limit_begin)(&m, p);
-	mail_ticket_book(&m);
-	if (m.out.verdict == AUTHP_OK && mail_origin(&m, origin) != 0) {
-		quota_release(p->core->quota, m.reservation, p);
+	if (m.out.verdict == AUTHP_OK && mail_origin(&m, origin) != 0)
 		m.out.verdict = AUTHP_TEMP;
-	}
+	if (phase == AUTHP_BEGIN)
+		mail_limit_begin(&m, p);
+	else
+		mail_book(&m, p);
 	if (m.out.verdict != AUTHP_OK)
 		mail_log(&m);
-	else if (m.in.commit)
+	else if (phase != AUTHP_BEGIN)
 		usage_committed(&m);
 	mail_ticket_answer(p, in->id, &m, origin);
 	return 0;

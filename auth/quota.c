@@ -419,6 +419,20 @@ quota_book(struct quota *q, const struct quota_sent *s,
 }
 
 void
+quota_take_back(struct quota *q, const char *user, uint32_t recipients,
+    uint64_t octets, int64_t now_s)
+{
+	struct quota_user *u;
+
+	pthread_mutex_lock(&q->lock);
+	if (quota_find(q, user, now_s, &u) == 0) {
+		quota_window_take_back(&u->window, 1, recipients, octets);
+		quota_changed(q, u);
+	}
+	pthread_mutex_unlock(&q->lock);
+}
+
+void
 quota_release(struct quota *q, uint32_t hold, const void *owner)
 {
 	struct quota_hold *h;

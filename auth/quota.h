@@ -79,6 +79,9 @@ struct quota_sent {			/* a message that is committed */
 int	quota_book(struct quota *q, const struct quota_sent *s,
 	    const struct quota_rule *rule, int64_t now_s,
 	    struct quota_over *ret);
+/* What was booked just now is not sent after all. */
+void	quota_take_back(struct quota *q, const char *user,
+	    uint32_t recipients, uint64_t octets, int64_t now_s);
 void	quota_release(struct quota *q, uint32_t hold, const void *owner);
 void	quota_release_all(struct quota *q, const void *owner);
 /* To be called every few seconds: ends holds whose time is over. */

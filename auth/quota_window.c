@@ -112,6 +112,26 @@ quota_window_add(struct quota_window *w, int64_t now_s, uint32_t messages,
 	return 0;
 }
 
+void
+quota_window_take_back(struct quota_window *w, uint32_t messages,
+    uint32_t recipients, uint64_t octets)
+{
+	for (size_t i = w->n; i-- > 0;) {
+		struct quotadb_slot *s = &w->v[i];
+		uint32_t m = messages < s->messages ? messages : s->messages;
+		uint32_t r = recipients < s->recipients ? recipients :
+		    s->recipients;
+		uint64_t o = octets < s->octets ? octets : s->octets;
+
+		s->messages -= m;
+		s->recipients -= r;
+		s->octets -= o;
+		messages -= m;
+		recipients -= r;
+		octets -= o;
+	}
+}
+
 static uint64_t
 window_slot(const struct quotadb_slot *s, enum quota_which which)
 {

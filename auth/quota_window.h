@@ -36,6 +36,9 @@ void	quota_window_trim(struct quota_window *w, int64_t now_s);
 /* 0 or ERR_NOMEM. */
 int	quota_window_add(struct quota_window *w, int64_t now_s,
 	    uint32_t messages, uint32_t recipients, uint64_t octets);
+/* Takes off again what was added last; never below nothing. */
+void	quota_window_take_back(struct quota_window *w, uint32_t messages,
+	    uint32_t recipients, uint64_t octets);
 uint64_t quota_window_used(const struct quota_window *w,
 	    enum quota_which which, int64_t now_s);
 uint64_t quota_window_octets(const struct quota_window *w);	/* a day's */

@@ -372,6 +372,28 @@ relay_cache_book(struct relay_cache *rc, const struct addr *a,
 	return relay_cache_edit(&j, a, user, DBENV_NOSYNC, reterr);
 }
 
+static int
+relay_cache_edit_take_back(const struct relay_cache_job *j,
+    struct grant_record *g, bool there)
+{
+	if (!there || g->granted_s != j->granted_s)
+		return DB_NOTFOUND;
+	g->messages -= g->messages > 0;
+	g->recipients -= j->n < g->recipients ? j->n : g->recipients;
+	return 0;
+}
+
+int
+relay_cache_take_back(struct relay_cache *rc, const struct addr *a,
+    const char *user, int64_t granted_s, uint64_t recipients,
+    struct err *reterr)
+{
+	struct relay_cache_job j = { .rc = rc, .granted_s = granted_s,
+	    .n = recipients, .edit = relay_cache_edit_take_back };
+
+	return relay_cache_edit(&j, a, user, DBENV_NOSYNC, reterr);
+}
+
 bool
 relay_cache_is_live(const struct grant_record *g, int64_t now_s)
 {

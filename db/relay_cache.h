@@ -82,6 +82,10 @@ int	relay_cache_use(struct relay_cache *rc, const struct addr *a,
 int	relay_cache_book(struct relay_cache *rc, const struct addr *a,
 	    const char *user, int64_t granted_s, uint64_t recipients,
 	    int64_t now_s, struct err *reterr);
+/* What was booked just now is not taken after all. ERR_NOTFOUND as above. */
+int	relay_cache_take_back(struct relay_cache *rc, const struct addr *a,
+	    const char *user, int64_t granted_s, uint64_t recipients,
+	    struct err *reterr);
 /* Ends it now (it expires), if it is live and was last made or renewed by this
  * source; ERR_NOTFOUND: not so. */
 int	relay_cache_end(struct relay_cache *rc, const struct addr *a,

@@ -18,6 +18,8 @@
 
 /* So many packets a turn from one peer, so that a busy one leaves room. */
 #define IPC_TURN_PACKETS 64
+/* So many in one system call. */
+#define IPC_BATCH 8
 
 struct ipc_packet {
 	struct ipc_packet	*next;
@@ -254,46 +256,77 @@ ipc_take_fd(struct msghdr *mh)
 	return fd;
 }
 
-/* One packet; false when there is none or the peer is gone. */
-static bool
-ipc_read_one(struct ipc *p)
-{
-	static uint8_t packet[MSG_MAX];	/* one loop, one thread a process */
-	struct iovec iov = { .iov_base = packet, .iov_len = sizeof packet };
+/* Room for the packets of one recvmmsg(). What is not received is not touched,
+ * so that a quiet process holds a page or two of it. */
+static struct ipc_slot {
 	union {
 		struct cmsghdr h;
 		char space[CMSG_SPACE(sizeof(int))];
 	} ctl;
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = &ctl, .msg_controllen = CMSG_LEN(sizeof(int)) };
-	struct msg_in in;
-	ssize_t n;
-	int fd, r;
+	uint8_t packet[MSG_MAX];
+} ipc_slots[IPC_BATCH];		/* one loop, one thread a process */
 
-	n = recvmsg(p->fd, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
-	/* Even an empty packet, which looks like the end, can bring one. */
-	fd = n >= 0 ? ipc_take_fd(&mh) : -1;
-	if (n <= 0) {
-		if (fd >= 0)
-			close(fd);
-		ipc_gone(p, NULL);
+static int
+ipc_receive(struct ipc *p, struct mmsghdr v[IPC_BATCH])
+{
+	struct iovec iov[IPC_BATCH];
+	int n;
+
+	memset(v, 0, sizeof(*v) * IPC_BATCH);
+	for (size_t i = 0; i < IPC_BATCH; i++) {
+		iov[i].iov_base = ipc_slots[i].packet;
+		iov[i].iov_len = MSG_MAX;
+		v[i].msg_hdr.msg_iov = &iov[i];
+		v[i].msg_hdr.msg_iovlen = 1;
+		v[i].msg_hdr.msg_control = &ipc_slots[i].ctl;
+		v[i].msg_hdr.msg_controllen = CMSG_LEN(sizeof(int));
+	}
+	n = recvmmsg(p->fd, v, IPC_BATCH, MSG_CMSG_CLOEXEC | MSG_DONTWAIT,
+	    NULL);
+	for (size_t i = 0; i < IPC_BATCH; i++)
+		v[i].msg_hdr.msg_iov = NULL;
+	return n;
+}
+
+/* Gives one packet to the owner, who has `fd` from then on. */
+static void
+ipc_take(struct ipc *p, const struct mmsghdr *h, const uint8_t *packet, int fd)
+{
+	struct msg_in in;
+	int r;
+
+	r = h->msg_hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? ERR_LIMIT :
+	    h->msg_len == 0 ? ERR_AWAY : msg_open(&in, packet, h->msg_len);
+	if (r == 0 && !p->dead) {
+		r = p->ops->packet(p->ctx, p, &in, fd);
+		if (r < 0)
+			ipc_gone(p, err_name(r));
+		return;
+	}
+	if (fd >= 0)
+		close(fd);
+	ipc_gone(p, r == ERR_AWAY ? NULL : "malformed packet");
+}
+
+/* The packets that are there; false when there are no more or the peer is
+ * gone. Even an empty one, which looks like the end, can bring a descriptor. */
+static bool
+ipc_read_some(struct ipc *p)
+{
+	struct mmsghdr v[IPC_BATCH];
+	int n = ipc_receive(p, v);
+
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			ipc_gone(p, NULL);
 		return false;
 	}
-	r = mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? ERR_LIMIT :
-	    msg_open(&in, packet, (size_t)n);
-	if (r != 0) {
-		if (fd >= 0)
-			close(fd);
-		ipc_gone(p, "malformed packet");
-		return false;
+	for (int i = 0; i < n; i++) {
+		ipc_take(p, &v[i], ipc_slots[i].packet,
+		    ipc_take_fd(&v[i].msg_hdr));
+		explicit_bzero(ipc_slots[i].packet, v[i].msg_len);
 	}
-	r = p->ops->packet(p->ctx, p, &in, fd);
-	explicit_bzero(packet, (size_t)n);
-	if (r < 0)
-		ipc_gone(p, err_name(r));
-	return !p->dead;
+	return n == IPC_BATCH && !p->dead;
 }
 
 static void
@@ -316,7 +349,8 @@ ipc_ready(void *ctx, int what)
 		}
 		return;
 	}
-	for (int i = 0; i < IPC_TURN_PACKETS && ipc_read_one(p); i++)
+	for (int i = 0; i < IPC_TURN_PACKETS && ipc_read_some(p);
+	    i += IPC_BATCH)
 		;
 }
 

@@ -73,18 +73,23 @@ msg_put_u64(struct msg_out *m, uint64_t v)
 }
 
 void
+msg_put_raw(struct msg_out *m, const void *p, size_t len)
+{
+	uint8_t *dst = msg_take_room(m, len);
+
+	if (dst != NULL && len > 0)
+		memcpy(dst, p, len);
+}
+
+void
 msg_put_blob(struct msg_out *m, const void *p, size_t len)
 {
-	uint8_t *dst;
-
 	if (m->error == 0 && len > MSG_MAX) {
 		m->error = ERR_LIMIT;
 		return;
 	}
 	msg_put_u32(m, (uint32_t)len);
-	dst = msg_take_room(m, len);
-	if (dst != NULL && len > 0)
-		memcpy(dst, p, len);
+	msg_put_raw(m, p, len);
 }
 
 /* The length counts the string's own NUL, which goes along. */

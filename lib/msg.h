@@ -39,6 +39,8 @@ void	msg_put_u32(struct msg_out *m, uint32_t v);
 void	msg_put_u64(struct msg_out *m, uint64_t v);
 void	msg_put_str(struct msg_out *m, const char *s);	/* NULL counts as "" */
 void	msg_put_blob(struct msg_out *m, const void *p, size_t len);
+/* Fields that were put into another message before, as they stand there. */
+void	msg_put_raw(struct msg_out *m, const void *p, size_t len);
 size_t	msg_room(const struct msg_out *m);		/* octets left */
 
 /* Takes the head. ERR_FORMAT: too short, or another version. */

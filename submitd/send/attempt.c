@@ -234,10 +234,23 @@ attempt_opened(void *ctx, int fd, uint64_t offset, const void *content,
 	}
 }
 
+/* It came along with its entry. */
+static bool
+attempt_take(struct attempt *a)
+{
+	a->content = sched_take_content(a->sched, a->entry);
+	return a->content != NULL;
+}
+
 void
 attempt_open(struct attempt *a)
 {
 	a->stage = ATTEMPT_OPENING;
+	if (attempt_take(a)) {
+		a->stage = ATTEMPT_WORKING;
+		a->job->dest->ops->opened(a->job->dest->ctx, a);
+		return;
+	}
 	if (spoolq_open(a->sched->spool, attempt_msg(a)->id, attempt_opened,
 	    a) != 0)
 		attempt_opened(a, -1, 0, NULL, 0);

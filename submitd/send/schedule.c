@@ -87,9 +87,35 @@ sched_job_free(struct sched_job *job)
 	free(job);
 }
 
-static void
-sched_entry_free(struct sched_entry *e)
+uint8_t *
+sched_take_content(struct sched *s, struct sched_entry *e)
 {
+	uint8_t *content = e->msg->content;
+
+	if (content != NULL)
+		s->along_octets -= e->msg->octets;
+	e->msg->content = NULL;
+	return content;
+}
+
+/* What came along is kept for the first try, while there is not too much. */
+static void
+sched_keep_content(struct sched *s, struct spoolq_msg *m)
+{
+	if (m->content == NULL)
+		return;
+	if (s->along_octets + m->octets > SCHED_ALONG_MAX) {
+		free(m->content);
+		m->content = NULL;
+	} else {
+		s->along_octets += m->octets;
+	}
+}
+
+static void
+sched_entry_free(struct sched *s, struct sched_entry *e)
+{
+	free(sched_take_content(s, e));
 	spoolq_msg_free(e->msg);
 	free(e->rcpts);
 	free(e);
@@ -116,7 +142,7 @@ sched_forget(struct sched *s, struct sched_entry *e)
 		*at = e->next;
 		s->n_entries--;
 	}
-	sched_entry_free(e);
+	sched_entry_free(s, e);
 }
 
 /* --------------------------------------------------------------- routing -- */
@@ -347,6 +373,7 @@ sched_on_entry(void *ctx, struct spoolq_msg *m)
 		return;
 	}
 	e->msg = m;
+	sched_keep_content(s, m);
 	*at = e;
 	if (++s->n_entries > s->n_buckets)
 		sched_grow(s);

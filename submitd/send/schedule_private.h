@@ -12,6 +12,7 @@
 #include "submitd/send/schedule.h"
 
 #define SCHED_NONE UINT32_MAX
+#define SCHED_ALONG_MAX (1024u * 1024)	/* of messages that wait in memory */
 
 struct sched_rcpt {
 	int64_t		 due_ms;
@@ -54,6 +55,8 @@ struct sched {
 	struct sched_entry	**buckets;
 	size_t			 n_buckets;	/* a power of two */
 	size_t			 n_entries;
+	uint64_t		 along_octets;	/* of messages that came along
+						 * with entries and wait */
 	struct job_heap		 deadlines;
 	struct timer		 timer;
 	int64_t			 timer_ms;	/* set for then; INT64_MAX: no */
@@ -124,6 +127,9 @@ void	sched_place_entry(struct sched *s, struct sched_entry *e);
 
 /* An attempt is over: perhaps we can end now. */
 void	sched_ended(struct sched *s);
+/* The message, if it came along with its entry and nobody has taken it: the
+ * caller's to free. Else NULL. */
+uint8_t	*sched_take_content(struct sched *s, struct sched_entry *e);
 void	sched_stop_late(void *ctx);	/* of the timer stop_late */
 
 /* The deadlines of RFC 2852. The entry has just been told; it is forgotten. */

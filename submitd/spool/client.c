@@ -1,7 +1,10 @@
 /*
  * client.c - putting messages into the spool: begin, data, commit, abort.
  *
- * Runs in submitd-smtp. Octets are gathered to SPOOL_CHUNK, and no more than
+ * Runs in submitd-smtp. A message that fits into one packet goes as one, when it
+ * is whole: the spool asks authd once, and answers once. A larger one (or one
+ * announced as such, so that it is refused before it is sent) begins first. Its
+ * octets are gathered to SPOOL_CHUNK, and no more than
  * SPOOL_WINDOW of a message is on its way at a time, so that a slow disk stops
  * the client that fills it and no other. Nothing is given to a full connection:
  * many sessions together must not make it overflow. Never claims that a message
@@ -24,11 +27,15 @@
 
 #define SPOOLC_BUF_MAX (1024u * 1024)	/* of one call of spoolc_data() */
 
+/* What stands before the octets of a message that goes as one packet. */
+#define SPOOLC_HEAD_MAX (MSG_MAX - SPOOL_CHUNK - 64u)
+
 enum spoolc_state {
+	SPOOLC_HELD,		/* nothing was sent: perhaps it goes as one */
 	SPOOLC_BEGINNING,	/* BEGIN is on its way */
 	SPOOLC_OPEN,
 	SPOOLC_WAITING,		/* to be committed once the rest is sent */
-	SPOOLC_COMMITTING,	/* COMMIT is on its way */
+	SPOOLC_COMMITTING,	/* COMMIT or WHOLE is on its way */
 	SPOOLC_LOST,		/* submitd-spool went away, or wants no more:
 				 * `verdict` is what commit will hear */
 	SPOOLC_DEAD,		/* given up; a deferred call frees it */
@@ -40,15 +47,20 @@ struct spoolc_txn {
 	enum spoolc_verdict	 verdict;
 	uint32_t		 slot;
 	uint32_t		 begin;		/* id of BEGIN: names us in ACKs */
-	uint32_t		 call;		/* id of BEGIN or COMMIT */
-	struct buf		 buf;		/* not yet sent */
+	uint32_t		 call;		/* id of the open call */
+	uint16_t		 call_type;
+	struct buf		 head;		/* BEGIN's fields, until sent */
+	struct buf		 buf;		/* octets not yet sent */
 	uint64_t		 octets;	/* given to us in all */
 	uint32_t		 unacked;
+	bool			 begun;		/* the caller was told so */
+	bool			 whole;		/* commit was asked for */
 	bool			 full;		/* the caller was told to stop */
 	bool			 deferred;	/* spoolc_txn_late() will come */
 	spoolc_fn		*fn;
 	loop_fn			*drained;
 	void			*ctx;
+	char			 text[SPOOLC_TEXT_MAX + 1];	/* of `verdict` */
 };
 
 struct spoolc {
@@ -76,6 +88,7 @@ spoolc_txn_free(struct spoolc_txn *t)
 			s->n_slots--;
 	}
 	t->s = NULL;
+	buf_free(&t->head);
 	buf_free(&t->buf);
 	if (t->deferred)
 		t->state = SPOOLC_DEAD;
@@ -98,10 +111,12 @@ spoolc_answer_lost(struct spoolc_txn *t)
 	spoolc_fn *fn = t->fn;
 	void *fn_ctx = t->ctx;
 	enum spoolc_verdict v = t->verdict;
+	char text[SPOOLC_TEXT_MAX + 1];
 
+	memcpy(text, t->text, sizeof(text));
 	spoolc_send_abort(t);
 	spoolc_txn_free(t);
-	fn(fn_ctx, v, "");
+	fn(fn_ctx, v, text);
 }
 
 static void
@@ -123,34 +138,67 @@ spoolc_send_abort(struct spoolc_txn *t)
 {
 	struct msg_out *m = &t->s->msg;
 
+	if (buf_len(&t->head) > 0)
+		return;		/* the spool knows nothing of it */
 	msg_begin(m, SPOOL_ABORT, 0);
 	msg_put_u32(m, t->slot);
 	(void)ipc_client_send(t->s->ipc, m, -1);
 }
 
+/* The message asks for an answer. */
+static void
+spoolc_call(struct spoolc_txn *t, enum spoolc_state state)
+{
+	t->state = state;
+	if (ipc_client_call(t->s->ipc, &t->s->msg, -1, spoolc_reply, t) != 0)
+		spoolc_txn_lose(t, SPOOLC_TEMP);
+}
+
+static struct msg_out *
+spoolc_msg(struct spoolc_txn *t, uint16_t type)
+{
+	t->call = ipc_client_id(t->s->ipc);
+	t->call_type = type;
+	msg_begin(&t->s->msg, type, t->call);
+	msg_put_u32(&t->s->msg, t->slot);
+	return &t->s->msg;
+}
+
+/* The rest, or all of it. */
 static void
 spoolc_send_commit(struct spoolc_txn *t)
 {
-	struct msg_out *m = &t->s->msg;
+	bool one = buf_len(&t->head) > 0;
+	struct msg_out *m = spoolc_msg(t, one ? SPOOL_WHOLE : SPOOL_COMMIT);
 
-	t->call = ipc_client_id(t->s->ipc);
-	msg_begin(m, SPOOL_COMMIT, t->call);
-	msg_put_u32(m, t->slot);
+	msg_put_raw(m, buf_data(&t->head), buf_len(&t->head));
 	msg_put_blob(m, buf_data(&t->buf), buf_len(&t->buf));
-	t->state = SPOOLC_COMMITTING;
-	if (ipc_client_call(t->s->ipc, m, -1, spoolc_reply, t) == 0)
-		buf_free(&t->buf);
-	else
-		spoolc_txn_lose(t, SPOOLC_TEMP);
+	spoolc_call(t, SPOOLC_COMMITTING);
+	buf_free(&t->head);
+	buf_free(&t->buf);
+}
+
+/* It has grown beyond one packet. */
+static void
+spoolc_send_head(struct spoolc_txn *t)
+{
+	struct msg_out *m = spoolc_msg(t, SPOOL_BEGIN);
+
+	t->begin = t->call;
+	msg_put_raw(m, buf_data(&t->head), buf_len(&t->head));
+	spoolc_call(t, SPOOLC_BEGINNING);
+	buf_free(&t->head);
 }
 
 /* Sends what may be sent now. */
 static void
 spoolc_pump(struct spoolc_txn *t)
 {
-	while ((t->state == SPOOLC_OPEN || t->state == SPOOLC_WAITING) &&
-	    !ipc_client_full(t->s->ipc)) {
-		if (buf_len(&t->buf) >= SPOOL_CHUNK) {
+	while ((t->state == SPOOLC_HELD || t->state == SPOOLC_OPEN ||
+	    t->state == SPOOLC_WAITING) && !ipc_client_full(t->s->ipc)) {
+		if (buf_len(&t->buf) >= SPOOL_CHUNK && buf_len(&t->head) > 0) {
+			spoolc_send_head(t);
+		} else if (buf_len(&t->buf) >= SPOOL_CHUNK) {
 			if (t->unacked + SPOOL_CHUNK > SPOOL_WINDOW)
 				return;
 			spoolc_send_data(t);
@@ -167,10 +215,8 @@ spoolc_pump(struct spoolc_txn *t)
 static void
 spoolc_go_on(struct spoolc_txn *t)
 {
-	bool committing = t->state == SPOOLC_WAITING;
-
 	spoolc_pump(t);
-	if (committing && t->state == SPOOLC_LOST) {
+	if (t->whole && t->state == SPOOLC_LOST && !t->deferred) {
 		spoolc_answer_lost(t);
 		return;
 	}
@@ -202,15 +248,10 @@ spoolc_drained(void *ctx)
 static void
 spoolc_fail(struct spoolc_txn *t, enum spoolc_verdict v)
 {
-	bool committing = t->state == SPOOLC_WAITING;
-
-	if (t->state != SPOOLC_OPEN && !committing)
+	if (t->state != SPOOLC_OPEN && t->state != SPOOLC_WAITING)
 		return;
 	spoolc_txn_lose(t, v);
-	if (committing)
-		spoolc_answer_lost(t);
-	else
-		spoolc_go_on(t);
+	spoolc_go_on(t);
 }
 
 /* BEGINNING and COMMITTING have heard ERR_AWAY by now. */
@@ -312,40 +353,65 @@ spoolc_set_limit(struct spoolc *s, uint64_t message_size_limit)
 	s->limit = message_size_limit;
 }
 
-/* The reply to BEGIN or COMMIT. */
+static int
+spoolc_get_reply(const struct spoolc_txn *t, struct msg_in *m, uint8_t *ret_v,
+    const char **ret_text)
+{
+	int r;
+
+	msg_get_u8(m, ret_v);
+	msg_get_str(m, ret_text, *ret_v == SPOOLC_LIMIT ||
+	    *ret_v == SPOOLC_OVER || *ret_v == SPOOLC_FULL ?
+	    SPOOLC_TEXT_MAX : STR_ID_SIZE - 1);
+	r = msg_get_end(m);
+	if (m->type != (t->call_type | SPOOL_REPLY) ||
+	    *ret_v >= SPOOLC_VERDICT__COUNT)
+		r = ERR_FORMAT;
+	return r;
+}
+
+/* BEGIN was taken. */
+static void
+spoolc_begun(struct spoolc_txn *t)
+{
+	t->state = t->whole ? SPOOLC_WAITING : SPOOLC_OPEN;
+	if (t->begun) {
+		spoolc_go_on(t);
+		return;
+	}
+	t->begun = true;
+	t->fn(t->ctx, SPOOLC_OK, "");
+}
+
+/* The reply to BEGIN, COMMIT or WHOLE. */
 static int
 spoolc_reply(void *ctx, int rc, struct msg_in *m, int fd)
 {
 	struct spoolc_txn *t = ctx;
-	bool beginning = t->state == SPOOLC_BEGINNING;
-	const char *id = "";
+	const char *text = "";
 	uint8_t v = SPOOLC_TEMP;
 	spoolc_fn *fn = t->fn;
 	void *fn_ctx = t->ctx;
 
 	if (fd >= 0)
 		close(fd);
-	if (rc == 0) {
-		msg_get_u8(m, &v);
-		msg_get_str(m, &id, v == SPOOLC_LIMIT || v == SPOOLC_OVER ||
-		    v == SPOOLC_FULL ?
-		    SPOOLC_TEXT_MAX : STR_ID_SIZE - 1);
-		rc = msg_get_end(m);
-		if (m->type != ((beginning ? SPOOL_BEGIN : SPOOL_COMMIT) |
-		    SPOOL_REPLY) || v >= SPOOLC_VERDICT__COUNT)
-			rc = ERR_FORMAT;
-	}
+	if (rc == 0)
+		rc = spoolc_get_reply(t, m, &v, &text);
 	if (rc != 0) {
 		v = SPOOLC_TEMP;
-		id = "";
+		text = "";
 	}
-	if (beginning && v == SPOOLC_OK) {
-		t->state = SPOOLC_OPEN;
-		spoolc_pump(t);
+	if (t->state == SPOOLC_BEGINNING && v == SPOOLC_OK) {
+		spoolc_begun(t);
+	} else if (t->state == SPOOLC_BEGINNING && t->begun) {
+		/* Commit will hear it. */
+		(void)str_copy(t->text, sizeof(t->text), text);
+		spoolc_txn_lose(t, v);
+		spoolc_go_on(t);
 	} else {
 		spoolc_txn_free(t);
+		fn(fn_ctx, v, text);
 	}
-	fn(fn_ctx, v, id);
 	return rc == ERR_AWAY ? 0 : rc;
 }
 
@@ -377,16 +443,10 @@ spoolc_put_rcpts(struct msg_out *m, const struct spoolc_envelope *env,
 	return k;
 }
 
-static int
-spoolc_send_begin(struct spoolc_txn *t, const struct spoolc_envelope *env)
+/* What BEGIN and WHOLE say of the message; how many recipients fitted. */
+static size_t
+spoolc_put_head(struct msg_out *m, const struct spoolc_envelope *env)
 {
-	struct spoolc *s = t->s;
-	struct msg_out *m = &s->msg;
-	size_t done;
-	int r;
-
-	msg_begin(m, SPOOL_BEGIN, t->call);
-	msg_put_u32(m, t->slot);
 	msg_put_blob(m, env->ticket, env->ticket_len);
 	msg_put_str(m, env->sender);
 	msg_put_str(m, env->helo);
@@ -397,18 +457,51 @@ spoolc_send_begin(struct spoolc_txn *t, const struct spoolc_envelope *env)
 	msg_put_str(m, env->envid);
 	spool_wishes_put(m, &env->wishes);
 	msg_put_u32(m, (uint32_t)env->n_rcpts);
-	done = spoolc_put_rcpts(m, env, 0);
-	if ((r = ipc_client_call(s->ipc, m, -1, spoolc_reply, t)) != 0)
-		return r;
+	return spoolc_put_rcpts(m, env, 0);
+}
+
+static void
+spoolc_send_rcpts(struct spoolc_txn *t, const struct spoolc_envelope *env,
+    size_t done)
+{
+	struct msg_out *m = &t->s->msg;
+
 	while (done < env->n_rcpts) {
 		msg_begin(m, SPOOL_RCPTS, 0);
 		msg_put_u32(m, t->slot);
 		done += spoolc_put_rcpts(m, env, done);
 		/* A failure drops the connection; BEGIN's callback tells. */
-		if (ipc_client_send(s->ipc, m, -1) != 0)
+		if (ipc_client_send(t->s->ipc, m, -1) != 0)
 			break;
 	}
-	return 0;
+}
+
+static void spoolc_txn_late(void *ctx);
+
+/* Sends BEGIN, or keeps it back: then "begun" is said at the end of the turn. */
+static int
+spoolc_start(struct spoolc_txn *t, const struct spoolc_envelope *env)
+{
+	struct msg_out *m = spoolc_msg(t, SPOOL_BEGIN);
+	size_t before = m->len, done = spoolc_put_head(m, env);
+	int r;
+
+	if (m->error != 0)
+		return m->error;
+	if (env->size <= SPOOL_CHUNK && done == env->n_rcpts &&
+	    m->len - before <= SPOOLC_HEAD_MAX) {
+		t->state = SPOOLC_HELD;
+		if ((r = buf_append(&t->head, m->data + before,
+		    m->len - before)) == 0)
+			r = loop_defer(t->s->loop, spoolc_txn_late, t);
+		t->deferred = r == 0;
+		return r;
+	}
+	t->begin = t->call;
+	t->state = SPOOLC_BEGINNING;
+	if ((r = ipc_client_call(t->s->ipc, m, -1, spoolc_reply, t)) == 0)
+		spoolc_send_rcpts(t, env, done);
+	return r;
 }
 
 struct spoolc_txn *
@@ -428,16 +521,15 @@ spoolc_begin(struct spoolc *s, const struct spoolc_envelope *env,
 		return NULL;
 	t->s = s;
 	t->slot = slot;
-	t->state = SPOOLC_BEGINNING;
 	t->fn = begun;
 	t->drained = drained;
 	t->ctx = ctx;
+	buf_init(&t->head, SPOOLC_HEAD_MAX);
 	buf_init(&t->buf, SPOOLC_BUF_MAX);
 	s->slots[slot] = t;
 	if (slot >= s->n_slots)
 		s->n_slots = slot + 1;
-	t->begin = t->call = ipc_client_id(s->ipc);
-	if (spoolc_send_begin(t, env) != 0) {
+	if (spoolc_start(t, env) != 0) {
 		spoolc_txn_free(t);
 		return NULL;
 	}
@@ -447,7 +539,8 @@ spoolc_begin(struct spoolc *s, const struct spoolc_envelope *env,
 void
 spoolc_data(struct spoolc_txn *t, const void *p, size_t len)
 {
-	if (t->state != SPOOLC_BEGINNING && t->state != SPOOLC_OPEN)
+	if (t->state != SPOOLC_HELD && t->state != SPOOLC_BEGINNING &&
+	    t->state != SPOOLC_OPEN)
 		return;
 	t->octets += len;
 	if (t->octets > t->s->limit + SPOOL_ADDED_MAX)
@@ -465,24 +558,30 @@ spoolc_full(const struct spoolc_txn *t)
 	return t->full;
 }
 
-/* The answer to a commit that failed at once. */
+/* What is to be said, but not from within the caller's own call: that it has
+ * begun, or that a commit failed at once. */
 static void
 spoolc_txn_late(void *ctx)
 {
 	struct spoolc_txn *t = ctx;
 
 	t->deferred = false;
-	if (t->state == SPOOLC_DEAD)
+	if (t->state == SPOOLC_DEAD) {
 		spoolc_txn_free(t);
-	else
+	} else if (!t->begun) {
+		t->begun = true;
+		t->fn(t->ctx, SPOOLC_OK, "");
+	} else {
 		spoolc_answer_lost(t);
+	}
 }
 
 void
 spoolc_commit(struct spoolc_txn *t, spoolc_fn *committed)
 {
 	t->fn = committed;
-	if (t->state == SPOOLC_OPEN) {
+	t->whole = true;
+	if (t->state == SPOOLC_OPEN || t->state == SPOOLC_HELD) {
 		t->state = SPOOLC_WAITING;
 		spoolc_pump(t);
 	}

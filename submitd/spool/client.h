@@ -107,7 +107,9 @@ uint64_t spoolc_room(const struct spoolc *s);
 void	spoolc_set_limit(struct spoolc *s, uint64_t message_size_limit);
 
 /* NULL: submitd-spool is away (451 4.3.0), no callback. `drained(ctx)` is
- * called when spoolc_full() has become false again. */
+ * called when spoolc_full() has become false again. What is not announced as
+ * larger than SPOOL_CHUNK begins without a question: then begun() says OK, and
+ * what the spool has against it is said at commit. */
 struct spoolc_txn *spoolc_begin(struct spoolc *s,
 	    const struct spoolc_envelope *env, spoolc_fn *begun,
 	    loop_fn *drained, void *ctx);
@@ -155,6 +157,9 @@ struct spoolq_msg {			/* owned by the receiver of entry() */
 	struct spool_wishes	 wishes;
 	struct spoolq_rcpt	*rcpts;
 	size_t			 n_rcpts;
+	uint8_t			*content;	/* all of it if it came along,
+						 * for who opens it first; or
+						 * NULL: spoolq_open() */
 };
 void	spoolq_msg_free(struct spoolq_msg *m);
 

@@ -48,6 +48,7 @@ spoolq_msg_free(struct spoolq_msg *m)
 		free(m->rcpts[i].address);
 		free(m->rcpts[i].dsn.orcpt);
 	}
+	free(m->content);
 	free(m->envid);
 	free(m->rcpts);
 	free(m->sender);
@@ -116,6 +117,21 @@ spoolq_part_rcpt(struct spoolq *q, struct msg_in *in)
 	return 0;
 }
 
+/* What came along. Without memory it is asked for, as any other. */
+static int
+spoolq_part_content(struct spoolq *q, struct msg_in *in)
+{
+	const void *content;
+	size_t len;
+
+	if (msg_get_blob(in, &content, &len, SPOOLQ_ALONG_MAX) != 0 ||
+	    msg_get_end(in) != 0 || (len > 0 && len != q->part->octets))
+		return ERR_FORMAT;
+	if (len > 0 && (q->part->content = malloc(len)) != NULL)
+		memcpy(q->part->content, content, len);
+	return 0;
+}
+
 static int
 spoolq_entry(struct spoolq *q, struct msg_in *in)
 {
@@ -161,7 +177,7 @@ spoolq_entry(struct spoolq *q, struct msg_in *in)
 	while (n-- > 0)
 		if ((r = spoolq_part_rcpt(q, in)) != 0)
 			return r;
-	if ((r = msg_get_end(in)) != 0)
+	if ((r = spoolq_part_content(q, in)) != 0)
 		return r;
 	if (q->part_n == q->part->n_rcpts) {
 		struct spoolq_msg *m = q->part;

@@ -14,7 +14,9 @@
  *	SPOOL_DATA    u32 slot, blob
  *	SPOOL_COMMIT  call: u32 slot, blob (the last octets)
  *	SPOOL_ABORT   u32 slot
- *	reply to BEGIN and COMMIT: u8 verdict, str queue_id; to a limit its text
+ *	SPOOL_WHOLE   call: as BEGIN, with all recipients, and the blob of COMMIT:
+ *	              a message in one packet
+ *	reply to BEGIN, COMMIT and WHOLE: u8 verdict, str queue_id; to a limit its text
  *	              stands for the queue_id
  *	SPOOL_ACK     (from the spool, id 0) u32 slot, u32 id of its BEGIN,
  *	              u32 octets taken, u8 verdict: not OK means that nothing
@@ -32,7 +34,8 @@
  *	              u64 arrived_s, u64 octets, u8 eightbit, u8 smtputf8,
  *	              u8 foreign, u8 ret, str envid, WISHES, u32 n_rcpts,
  *	              u32 first, u16 n, n times { RCPT, u8 state, u32 tries, u64 next_try_s, u8 told };
- *	              packets until first + n is n_rcpts
+ *	              packets until first + n is n_rcpts; blob, the message if it
+ *	              is small and has just come
  *	SPOOLQ_GONE   (from the spool, id 0) str id
  *	SPOOLQ_HELD   (from the spool, id 0) str id
  *	SPOOLQ_OPEN   call: str id; reply: u8 how (enum spoolq_how); FILE:
@@ -57,6 +60,7 @@ enum spool_type {
 	SPOOL_ABORT,
 	SPOOL_ACK,
 	SPOOL_ROOM,
+	SPOOL_WHOLE,
 };
 
 enum spoolq_type {
@@ -88,5 +92,6 @@ enum spoolq_kind {
 #define SPOOL_RCPTS_MAX	100000u		/* of one message */
 #define SPOOL_TEXT_MAX	1024u		/* of one result */
 #define SPOOL_BOUNCE_MAX 60000u
+#define SPOOLQ_ALONG_MAX 16384u		/* octets of a message in its ENTRY */
 
 #endif

@@ -492,6 +492,7 @@ queue_add(struct queue *q, struct queue_msg *m, uint64_t offset,
 		(void)queue_hold(m, ENVELOPE_HOLD_USER, 0, QUEUE_BY_AUTHD);
 	queue_tell(m);
 	q->hooks->told(q->ctx);
+	m->fresh = NULL;
 }
 
 /* Not over: pending, or delivered and the report of it owed. */

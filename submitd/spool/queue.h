@@ -47,6 +47,12 @@ struct queue_rcpt {
  * flush. */
 typedef void queue_gone_fn(void *ctx, const char *id, int r);
 
+/* What a message consists of, while it is still in memory. */
+struct queue_fresh {
+	const void	*top, *rest;		/* one behind the other */
+	size_t		 top_len, rest_len;
+};
+
 struct queue_msg {
 	char			 id[STR_ID_SIZE];
 	char			*sender;
@@ -71,6 +77,8 @@ struct queue_msg {
 	bool			 reporting;	/* one of it is on its way */
 	size_t			 reports;	/* of it, since the start */
 	struct store_place	 place;
+	/* The caller of queue_add() may set it, for that call. */
+	const struct queue_fresh *fresh;
 	/* Private to queue.c */
 	struct queue		*queue;
 	struct queue_user	*owner;		/* or NULL */

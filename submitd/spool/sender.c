@@ -58,6 +58,24 @@ sender_free(struct sender *s)
 
 /* ---------------------------------------------------------------- telling -- */
 
+/* A small message that has just come goes along with its entry: what is about to
+ * be sent need not be asked for. `whole`: this packet has all recipients. */
+static void
+sender_put_fresh(const struct queue_msg *q, struct msg_out *m, bool whole)
+{
+	const struct queue_fresh *f = q->fresh;
+
+	if (!whole || f == NULL || q->octets > SPOOLQ_ALONG_MAX ||
+	    q->octets != f->top_len + f->rest_len ||
+	    msg_room(m) < q->octets + 4) {
+		msg_put_u32(m, 0);
+		return;
+	}
+	msg_put_u32(m, (uint32_t)q->octets);
+	msg_put_raw(m, f->top, f->top_len);
+	msg_put_raw(m, f->rest, f->rest_len);
+}
+
 /* One packet of s->telling. */
 static int
 sender_tell_part(struct sender *s)
@@ -80,7 +98,7 @@ sender_tell_part(struct sender *s)
 	spool_wishes_put(m, &q->wishes);
 	msg_put_u32(m, (uint32_t)q->n_rcpts);
 	msg_put_u32(m, (uint32_t)s->told);
-	n = (msg_room(m) - 2) / (SPOOL_ADDRESS_MAX + 30 +
+	n = (msg_room(m) - 6) / (SPOOL_ADDRESS_MAX + 30 +
 	    (q->dsn == NULL ? 0 : SPOOL_ORCPT_MAX));
 	if (n > q->n_rcpts - s->told)
 		n = q->n_rcpts - s->told;
@@ -98,6 +116,7 @@ sender_tell_part(struct sender *s)
 		msg_put_u64(m, (uint64_t)r->next_try_s);
 		msg_put_u8(m, r->told);
 	}
+	sender_put_fresh(q, m, s->told == 0 && n == q->n_rcpts);
 	s->told += n;
 	if (s->told == q->n_rcpts)
 		s->telling = NULL;

@@ -39,6 +39,7 @@ txn_free(struct txn *t)
 	buf_free(&t->out);
 	explicit_bzero(&t->ticket, sizeof(t->ticket));
 	free(t->origin);
+	free(t->top);
 	free(t);
 }
 
@@ -55,6 +56,30 @@ txn_discard_work(void *ctx)
 
 	store_file_discard(&t->sp->store, t->file);
 	t->file = NULL;
+}
+
+/* What authd is told of the message. */
+static struct authc_message
+txn_auth_message(const struct txn *t, uint64_t octets)
+{
+	return (struct authc_message){
+		.ticket = t->ticket.data,
+		.ticket_len = t->ticket.len,
+		.sender = t->env.sender,
+		.recipients = (uint32_t)t->rcpts_want,
+		.octets = octets,
+		.reservation = t->reservation,
+	};
+}
+
+/* It was booked, and is not kept: its user has not sent it. */
+static void
+txn_take_back(struct txn *t)
+{
+	const struct authc_message msg = txn_auth_message(t, t->octets);
+
+	authc_take_back(t->sp->auth, &msg);
+	t->booked = false;
 }
 
 /* The slot is free again; what still holds the txn will free it. */
@@ -75,6 +100,8 @@ txn_end(struct txn *t)
 	t->reservation = 0;
 	if (t->state == TXN_FLUSHING)
 		return;
+	if (t->booked)
+		txn_take_back(t);
 	t->state = TXN_DEAD;
 	if (t->writing)
 		return;
@@ -99,15 +126,22 @@ txn_reply(struct txn *t, uint16_t type, uint32_t id, enum spoolc_verdict v)
 	(void)ipc_send(t->peer->ipc, m, -1);
 }
 
+/* To COMMIT, or to WHOLE. */
+static void
+txn_answer(struct txn *t, enum spoolc_verdict v)
+{
+	txn_reply(t, t->whole ? SPOOL_WHOLE : SPOOL_COMMIT, t->commit, v);
+}
+
 /* Answers whatever is to be answered with a refusal, and ends. */
 static void
 txn_refuse(struct txn *t, enum spoolc_verdict v)
 {
 	t->sp->n_refused++;
-	if (t->state == TXN_RCPTS || t->state == TXN_ASKING)
-		txn_reply(t, SPOOL_BEGIN, t->begin, v);
+	if (t->commit != 0)
+		txn_answer(t, v);
 	else
-		txn_reply(t, SPOOL_COMMIT, t->commit, v);
+		txn_reply(t, SPOOL_BEGIN, t->begin, v);
 	txn_end(t);
 }
 
@@ -298,6 +332,9 @@ txn_flushed(struct store_op *op)
 {
 	struct txn *t = op->ctx;
 	struct spool *sp = t->sp;
+	const struct queue_fresh fresh = { .top = t->top,
+	    .top_len = t->top_len, .rest = buf_data(&t->in),
+	    .rest_len = buf_len(&t->in) };
 
 	t->file = NULL;
 	t->state = TXN_CHECKED;
@@ -307,7 +344,9 @@ txn_flushed(struct store_op *op)
 		return;
 	}
 	sp->n_committed++;
-	txn_reply(t, SPOOL_COMMIT, t->commit, SPOOLC_OK);
+	t->booked = false;	/* for good */
+	txn_answer(t, SPOOLC_OK);
+	t->msg->fresh = t->written == 0 ? &fresh : NULL;
 	queue_add(sp->queue, t->msg, op->content_offset, op->content_len,
 	    op->content_offset + op->content_len);
 	t->msg = NULL;
@@ -364,14 +403,8 @@ txn_auth_verdict(struct txn *t, const struct authc_reply *r)
 static enum spoolc_verdict
 txn_ask_auth(struct txn *t, enum authp_phase phase, authc_fn *fn)
 {
-	const struct authc_message msg = {
-		.ticket = t->ticket.data,
-		.ticket_len = t->ticket.len,
-		.sender = t->env.sender,
-		.recipients = (uint32_t)t->rcpts_want,
-		.octets = phase == AUTHP_BEGIN ? t->announced : t->octets,
-		.reservation = t->reservation,
-	};
+	const struct authc_message msg = txn_auth_message(t,
+	    phase == AUTHP_BEGIN ? t->announced : t->octets);
 
 	if (authc_ticket(t->sp->auth, &msg, phase, fn, t,
 	    &t->auth_call) == 0)
@@ -387,8 +420,10 @@ txn_committable(void *ctx, const struct authc_reply *r)
 	enum spoolc_verdict v = txn_auth_verdict(t, r);
 
 	t->auth_call = 0;
-	if (v == SPOOLC_OK)
-		t->reservation = 0;	/* it is booked */
+	if (v == SPOOLC_OK) {
+		t->reservation = 0;
+		t->booked = true;
+	}
 	if (v != SPOOLC_OK || t->verdict != SPOOLC_OK) {
 		txn_refuse(t, v != SPOOLC_OK ? v : t->verdict);
 		return;
@@ -431,6 +466,9 @@ txn_make(struct txn *t)
 	    t->origin == NULL ? "" : t->origin, top, sizeof(top));
 	if (n < 0)
 		return n;
+	t->top_len = (size_t)n;
+	if ((t->top = strdup(top)) == NULL)
+		return ERR_NOMEM;
 	return store_file_new(&t->env, top, (size_t)n, &t->file);
 }
 
@@ -458,16 +496,39 @@ txn_check_received(const struct txn *t)
 	return SPOOLC_VOID;
 }
 
+/* It goes round and round: by too many hosts; or an MX brings to users here what
+ * they all have been given before, as the field says that submitd-local wrote.
+ * Who sends himself what he got once is another matter. */
+static bool
+txn_loops(const struct txn *t)
+{
+	if (t->scan.received > t->sp->conf->received_limit)
+		return true;
+	for (size_t i = 0; i < t->env.n_rcpts; i++)
+		if (t->env.kind != AUTHP_KIND_RECEIVE ||
+		    !header_scan_was_delivered(&t->scan, t->env.rcpts[i]))
+			return false;
+	return true;
+}
+
 /* The ticket holds and all recipients are here. */
 static void
 txn_open(struct txn *t)
 {
 	enum spoolc_verdict v = txn_check_received(t);
 
+	/* What came as a whole: now that it is known who sent it. */
+	if (v == SPOOLC_OK && t->whole && txn_loops(t))
+		v = SPOOLC_LOOP;
 	if (v == SPOOLC_OK && txn_make(t) != 0)
 		v = SPOOLC_TEMP;
 	if (v != SPOOLC_OK) {
 		txn_refuse(t, v);
+		return;
+	}
+	if (t->whole) {
+		t->state = TXN_CHECKED;
+		txn_flush(t);
 		return;
 	}
 	t->state = TXN_OPEN;
@@ -475,6 +536,7 @@ txn_open(struct txn *t)
 	txn_write(t);
 }
 
+/* authd has answered to begin, or to a whole message. */
 static void
 txn_begun(void *ctx, const struct authc_reply *r)
 {
@@ -482,10 +544,15 @@ txn_begun(void *ctx, const struct authc_reply *r)
 	enum spoolc_verdict v = txn_auth_verdict(t, r);
 
 	t->auth_call = 0;
+	t->booked = t->whole && v == SPOOLC_OK;
 	t->reservation = r->reservation;
 	t->size_limit = r->size_limit;
-	if (v == SPOOLC_OK && t->announced > txn_size_limit(t))
+	if (v == SPOOLC_OK && (t->announced > txn_size_limit(t) ||
+	    t->octets > txn_size_limit(t) + SPOOL_ADDED_MAX))
 		v = SPOOLC_TOOBIG;
+	/* What came as a whole is as large as it is. */
+	if (t->announced < t->octets)
+		t->announced = t->octets;
 	if (v == SPOOLC_OK)
 		v = limit_begin(t->sp, &t->share, r->user, t->announced,
 		    t->limit);
@@ -511,13 +578,16 @@ txn_may_begin(struct txn *t)
 static void
 txn_ask(struct txn *t)
 {
-	enum spoolc_verdict v;
+	enum spoolc_verdict v = t->verdict;
 
 	if (t->env.n_rcpts == t->rcpts_want)
 		t->state = TXN_ASKING;
 	txn_reserve(t);
-	if ((v = txn_may_begin(t)) == SPOOLC_OK)
-		v = txn_ask_auth(t, AUTHP_BEGIN, txn_begun);
+	if (v == SPOOLC_OK)
+		v = txn_may_begin(t);
+	if (v == SPOOLC_OK)
+		v = txn_ask_auth(t, t->whole ? AUTHP_WHOLE : AUTHP_BEGIN,
+		    txn_begun);
 	if (v != SPOOLC_OK)
 		txn_refuse(t, v);
 }
@@ -539,6 +609,36 @@ txn_got(struct txn *t, int r)
 	return 0;
 }
 
+/* Keeps the octets of COMMIT or WHOLE, and judges what they say themselves. */
+static int
+txn_get_last(struct txn *t, struct msg_in *m)
+{
+	const void *p;
+	size_t len;
+
+	if (msg_get_blob(m, &p, &len, SPOOL_CHUNK) != 0 ||
+	    msg_get_end(m) != 0 || m->id == 0)
+		return ERR_FORMAT;
+	t->commit = m->id;
+	if (t->whole && txn_hold(t, len) != 0)
+		return ERR_LIMIT;
+	if (len > 0)
+		txn_take(t, p, len);
+	if (t->verdict == SPOOLC_OK && txn_loops(t))
+		t->verdict = SPOOLC_LOOP;
+	return 0;
+}
+
+/* What follows the recipients of WHOLE, and nothing of BEGIN. */
+static int
+txn_get_rest(struct txn *t, struct msg_in *m)
+{
+	if (!t->whole)
+		return msg_get_end(m);
+	return t->env.n_rcpts != t->rcpts_want ? ERR_FORMAT :
+	    txn_get_last(t, m);
+}
+
 static int
 txn_on_begin(struct txn_peer *p, struct msg_in *m, uint32_t slot)
 {
@@ -553,13 +653,15 @@ txn_on_begin(struct txn_peer *p, struct msg_in *m, uint32_t slot)
 	t->peer = p;
 	t->slot = slot;
 	t->begin = m->id;
+	t->whole = m->type == SPOOL_WHOLE;
+	t->commit = t->whole ? m->id : 0;
 	buf_init(&t->in, SPOOL_WINDOW + SPOOL_CHUNK);
 	buf_init(&t->out, SPOOL_WINDOW + SPOOL_CHUNK);
 	header_scan_init(&t->scan);
 	p->slots[slot] = t;
 	p->n++;
 	p->sp->n_txns++;
-	if ((r = txn_get_begin(t, m)) == 0)
+	if ((r = txn_get_begin(t, m)) == 0 && (r = txn_get_rest(t, m)) == 0)
 		txn_ask(t);
 	return txn_got(t, r);
 }
@@ -599,35 +701,15 @@ txn_on_data(struct txn *t, struct msg_in *m)
 	return 0;
 }
 
-/* It goes round and round: by too many hosts; or an MX brings to users here what
- * they all have been given before, as the field says that submitd-local wrote.
- * Who sends himself what he got once is another matter. */
-static bool
-txn_loops(const struct txn *t)
-{
-	if (t->scan.received > t->sp->conf->received_limit)
-		return true;
-	for (size_t i = 0; i < t->env.n_rcpts; i++)
-		if (t->env.kind != AUTHP_KIND_RECEIVE ||
-		    !header_scan_was_delivered(&t->scan, t->env.rcpts[i]))
-			return false;
-	return true;
-}
-
 static int
 txn_on_commit(struct txn *t, struct msg_in *m)
 {
-	const void *p;
-	size_t len;
+	int r;
 
-	if (msg_get_blob(m, &p, &len, SPOOL_CHUNK) != 0 ||
-	    msg_get_end(m) != 0 || t->state != TXN_OPEN)
+	if (t->state != TXN_OPEN)
 		return ERR_FORMAT;
-	t->commit = m->id;
-	if (len > 0)
-		txn_take(t, p, len);
-	if (t->verdict == SPOOLC_OK && txn_loops(t))
-		t->verdict = SPOOLC_LOOP;
+	if ((r = txn_get_last(t, m)) != 0)
+		return r;
 	if (t->verdict == SPOOLC_OK)
 		t->verdict = txn_ask_auth(t, AUTHP_COMMIT, txn_committable);
 	t->state = TXN_CHECKING;
@@ -650,7 +732,7 @@ txn_packet(void *ctx, struct ipc *ipc, struct msg_in *m, int fd)
 	}
 	if (msg_get_u32(m, &slot) != 0 || slot >= SPOOL_SLOTS)
 		return ERR_FORMAT;
-	if (m->type == SPOOL_BEGIN)
+	if (m->type == SPOOL_BEGIN || m->type == SPOOL_WHOLE)
 		return txn_on_begin(p, m, slot);
 	t = p->slots[slot];
 	/* What crossed our refusal of its BEGIN is not wanted any more. */

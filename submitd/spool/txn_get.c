@@ -149,7 +149,6 @@ txn_get_begin(struct txn *t, struct msg_in *m)
 	uint32_t n_rcpts;
 	uint8_t eightbit, smtputf8;
 	char text[SPOOL_ENVID_MAX + 1];
-	int r;
 
 	msg_get_blob(m, &ticket, &t->ticket.len, AUTHP_TICKET_MAX);
 	msg_get_str(m, &sender, SPOOL_ADDRESS_MAX);
@@ -179,5 +178,5 @@ txn_get_begin(struct txn *t, struct msg_in *m)
 	if (t->env.sender == NULL || t->env.helo == NULL ||
 	    t->env.envid == NULL)
 		return ERR_NOMEM;
-	return (r = txn_get_rcpts(t, m)) != 0 ? r : msg_get_end(m);
+	return txn_get_rcpts(t, m);
 }

@@ -12,6 +12,7 @@
  *	RCPTS -> ASKING		the last recipient came before authd's answer
  *	RCPTS -> OPEN		the last one came after it
  *	ASKING -> OPEN		authd took the ticket: BEGIN is answered
+ *	ASKING -> CHECKED	the same of what came as a whole
  *	OPEN -> CHECKING	COMMIT came: authd is asked again
  *	CHECKING -> CHECKED	it still holds; a write is awaited
  *	CHECKED -> FLUSHING	the flush has it now: too late to give it up
@@ -34,7 +35,9 @@ struct txn {
 	enum spoolc_verdict	 verdict;	/* not OK: no data are kept */
 	uint32_t		 slot;
 	uint32_t		 begin;		/* id of BEGIN */
-	uint32_t		 commit;	/* id of COMMIT */
+	uint32_t		 commit;	/* id of COMMIT or WHOLE */
+	bool			 whole;		/* it came as WHOLE */
+	bool			 booked;	/* as sent by its user */
 	uint32_t		 auth_call;	/* 0: none is open */
 	struct authc_blob	 ticket;
 	uint32_t		 reservation;	/* of what its user may send */
@@ -58,6 +61,8 @@ struct txn {
 	struct buf		 in;		/* not yet written */
 	struct buf		 out;		/* the write job's */
 	bool			 writing;
+	char			*top;		/* Received, in front of it */
+	size_t			 top_len;
 	struct store_file	*file;
 	struct queue_msg	*msg;		/* ready before it is needed */
 	struct store_op		 op;
@@ -80,7 +85,7 @@ struct txn_peer {
 
 /* txn_get.c: what a packet says. ERR_FORMAT, ERR_NOMEM: the peer is dropped.
  * ERR_LIMIT: the message is refused for now, it or its peer has too much. */
-int	txn_get_begin(struct txn *t, struct msg_in *m);
+int	txn_get_begin(struct txn *t, struct msg_in *m);	/* or WHOLE's front */
 int	txn_get_rcpts(struct txn *t, struct msg_in *m);
 /* So many octets of memory more. ERR_LIMIT. */
 int	txn_hold(struct txn *t, size_t octets);

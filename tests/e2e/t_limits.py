@@ -46,9 +46,10 @@ class Case(unittest.TestCase):
                      "recipients_day=none")
             inst.ctl("limits", "reset", user)
 
-    def send(self, w, rcpts=(BOB,), sender=ANNA):
-        """A whole message: where it was refused, with what."""
-        reply = w.cmd("MAIL FROM:<%s>" % sender)
+    def send(self, w, rcpts=(BOB,), sender=ANNA, said=""):
+        """A whole message: where it was refused, with what. A small one is
+        judged when it is there, one that is announced as large before."""
+        reply = w.cmd("MAIL FROM:<%s>%s" % (sender, said))
         if reply[0] != 250:
             return ("MAIL",) + reply
         for r in rcpts:
@@ -91,20 +92,22 @@ class Limits(Case):
         with inst.smtp_as(ANNA) as w:
             self.assertEqual(self.send(w, (BOB, CARL, ANNA, "postmaster"))[1],
                              250)
-            where, code, text = self.send(w, (BOB, CARL, ANNA))
-            self.assertEqual((where, code), ("DATA", 550))
-            self.assertRegex(text, r"^5\.7\.1 Sending limit reached: "
-                             r"6 recipients a day; send again in ")
+            for said, at in (("", "END"), (" SIZE=40000", "DATA")):
+                where, code, text = self.send(w, (BOB, CARL, ANNA), said=said)
+                self.assertEqual((where, code), (at, 550))
+                self.assertRegex(text, r"^5\.7\.1 Sending limit reached: "
+                                 r"6 recipients a day; send again in ")
             self.assertEqual(self.send(w, (BOB, CARL))[1], 250)
             self.assertEqual(self.send(w)[:2], ("MAIL", 550))
 
     def test_what_never_fits(self):
         inst.ctl("user", "set", ANNA, "recipients_hour=2")
         with inst.smtp_as(ANNA) as w:
-            where, code, text = self.send(w, (BOB, CARL, ANNA))
-            self.assertEqual((where, code), ("DATA", 550))
-            self.assertIn("2 recipients an hour, and this message alone has "
-                          "more", text)
+            for said, at in (("", "END"), (" SIZE=40000", "DATA")):
+                where, code, text = self.send(w, (BOB, CARL, ANNA), said=said)
+                self.assertEqual((where, code), (at, 550))
+                self.assertIn("2 recipients an hour, and this message alone "
+                              "has more", text)
             self.assertEqual(self.send(w)[1], 250)
 
     def test_own_beats_class(self):
@@ -132,14 +135,14 @@ class Limits(Case):
     def test_what_is_given_up_does_not_count(self):
         inst.ctl("user", "set", ANNA, "messages_hour=1")
         with inst.smtp_as(ANNA) as w:
-            w.cmd("MAIL FROM:<%s>" % ANNA, 250)
+            w.cmd("MAIL FROM:<%s> SIZE=40000" % ANNA, 250)
             w.cmd("RCPT TO:<%s>" % BOB, 250)
             w.cmd("DATA", 354)
             self.assertEqual(used(ANNA), 1)
             w.send(b"Subject: x\r\n\r\nbare\nLF\r\n.\r\n")
             self.assertEqual(w.reply()[0], 550)
             wait_until(lambda: used(ANNA) == 0)
-            w.cmd("MAIL FROM:<%s>" % ANNA, 250)
+            w.cmd("MAIL FROM:<%s> SIZE=40000" % ANNA, 250)
             w.cmd("RCPT TO:<%s>" % BOB, 250)
             w.cmd("DATA", 354)
         # The client went away in the middle.
@@ -304,7 +307,7 @@ class Restart(Case):
                                            "test", "postmaster"))[1], 250)
         wait_until(lambda: self.is_written(1, 5))
         with inst.smtp_as(ANNA) as w:
-            w.cmd("MAIL FROM:<%s>" % ANNA, 250)
+            w.cmd("MAIL FROM:<%s> SIZE=40000" % ANNA, 250)
             w.cmd("RCPT TO:<%s>" % BOB, 250)
             w.cmd("DATA", 354)
             pid = inst.pid("authd-core")

@@ -420,7 +420,8 @@ class Lines(Case):
         """In packets of its own, while the answer is still being found."""
         spool = inst.pid("submitd-spool")
         with inst.smtp_as(ANNA) as w:
-            w.cmd("MAIL FROM:<%s>" % ANNA, 250)
+            # Large enough for the spool to be asked first.
+            w.cmd("MAIL FROM:<%s> SIZE=40000" % ANNA, 250)
             w.cmd("RCPT TO:<%s>" % ANNA, 250)
             os.kill(spool, signal.SIGSTOP)
             try:

@@ -35,6 +35,7 @@ unsigned int waiting;		/* callbacks that are still to come */
 
 #define RESERVATION 0x01020304u
 static int n_held;		/* reserved, and not yet booked or returned */
+int n_booked;
 
 static struct ipc *auth_peer;
 enum authp_user user_state;
@@ -70,7 +71,25 @@ auth_says(const char *user, enum authp_user state)
 	assert_int_equal(ipc_send(auth_peer, &out, -1), 0);
 }
 
-/* The ticket is "BEGIN/COMMIT": the verdicts of the two phases as digits. */
+/* The ticket is "BEGIN/COMMIT": the verdicts of the two phases as digits. What
+ * comes as a whole meets both. */
+static uint8_t
+auth_verdict(const char *ticket, uint8_t phase)
+{
+	if (phase == AUTHP_WHOLE)
+		phase = ticket[0] == '0' ? AUTHP_COMMIT : AUTHP_BEGIN;
+	return (uint8_t)(ticket[phase] - '0');
+}
+
+/* Told, not asked. */
+static bool
+auth_is_told(uint8_t phase)
+{
+	n_held -= phase == AUTHP_ABORT;
+	n_booked -= phase == AUTHP_TAKE_BACK;
+	return phase == AUTHP_ABORT || phase == AUTHP_TAKE_BACK;
+}
+
 static int
 auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 {
@@ -95,14 +114,13 @@ auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 	msg_get_u32(m, &reservation);
 	assert_int_equal(msg_get_end(m), 0);
 	assert_int_equal(m->type, AUTHP_TICKET);
-	assert_int_equal(reservation, phase == AUTHP_BEGIN ? 0 : RESERVATION);
-	if (phase == AUTHP_ABORT) {
-		n_held--;
+	assert_int_equal(reservation, phase == AUTHP_COMMIT ||
+	    phase == AUTHP_ABORT ? RESERVATION : 0);
+	if (auth_is_told(phase))
 		return 0;
-	}
 	assert_true(recipients > 0);
 	assert_true(len == 2 || len == 3);
-	verdict = (uint8_t)(((const char *)ticket)[phase] - '0');
+	verdict = auth_verdict(ticket, phase);
 	received = len == 3 && ((const char *)ticket)[2] == 'r';
 	msg_begin(&out, AUTHP_TICKET | AUTHP_REPLY, m->id);
 	msg_put_u8(&out, verdict);
@@ -118,7 +136,9 @@ auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 		msg_put_u32(&out, phase == AUTHP_BEGIN ? RESERVATION : 0);
 		msg_put_u64(&out, len == 3 && !received ? USER_LIMIT : 0);
 		msg_put_u8(&out, 0);		/* foreign */
-		n_held += phase == AUTHP_BEGIN ? 1 : -1;
+		n_held += phase == AUTHP_BEGIN;
+		n_held -= phase == AUTHP_COMMIT;
+		n_booked += phase != AUTHP_BEGIN;
 	} else if (verdict == AUTHP_LIMIT) {
 		msg_put_u8(&out, AUTHP_RECIPIENTS_DAY);
 		msg_put_u64(&out, 50);

@@ -63,6 +63,7 @@ struct put {			/* one message on its way in */
 	void		(*then)(struct put *p);
 };
 
+extern int n_booked;		/* messages, by the fake authd */
 extern const char *const one_rcpt[1];
 void	put(struct put *p);
 void	put_one(struct put *p);		/* and waits for its end */

@@ -27,14 +27,25 @@ struct verdict_case {
 	bool at_commit;
 };
 
+/* A message of up to SPOOL_CHUNK octets comes as a whole and hears all at commit;
+ * one that is announced as larger hears at begin what can be known then. */
+#define SAID 40000
+
 static const struct verdict_case verdict_cases[] = {
 	{ "taken", "00", 0, 0, 0, 1, SPOOLC_OK, true },
-	{ "void at begin", "60", 0, 0, 0, 1, SPOOLC_VOID, false },
-	{ "void at commit", "06", 0, 0, 0, 1, SPOOLC_VOID, true },
-	{ "no authorisation", "40", 0, 0, 0, 1, SPOOLC_VOID, false },
-	{ "another's sender", "50", 0, 0, 0, 1, SPOOLC_NOTSENDER, false },
-	{ "sender taken away", "05", 0, 0, 0, 1, SPOOLC_NOTSENDER, true },
-	{ "authd cannot say", "30", 0, 0, 0, 1, SPOOLC_TEMP, false },
+	{ "taken, announced", "00", SAID, 0, 0, 1, SPOOLC_OK, true },
+	{ "grown beyond a packet", "00", 0, 40000, 0, 1, SPOOLC_OK, true },
+	{ "void at begin", "60", SAID, 0, 0, 1, SPOOLC_VOID, false },
+	{ "void at commit", "06", SAID, 0, 0, 1, SPOOLC_VOID, true },
+	{ "void, whole", "60", 0, 0, 0, 1, SPOOLC_VOID, true },
+	{ "void, grown", "60", 0, 40000, 0, 1, SPOOLC_VOID, true },
+	{ "no authorisation", "40", SAID, 0, 0, 1, SPOOLC_VOID, false },
+	{ "no authorisation, whole", "40", 0, 0, 0, 1, SPOOLC_VOID, true },
+	{ "another's sender", "50", SAID, 0, 0, 1, SPOOLC_NOTSENDER, false },
+	{ "another's, whole", "50", 0, 0, 0, 1, SPOOLC_NOTSENDER, true },
+	{ "sender taken away", "05", SAID, 0, 0, 1, SPOOLC_NOTSENDER, true },
+	{ "authd cannot say", "30", SAID, 0, 0, 1, SPOOLC_TEMP, false },
+	{ "cannot say, whole", "30", 0, 0, 0, 1, SPOOLC_TEMP, true },
 	{ "announced too big", "00", 9000000, 0, 0, 1, SPOOLC_TOOBIG, false },
 	{ "is too big", "00", 0, 9000000, 0, 1, SPOOLC_TOOBIG, true },
 	{ "is far too big", "00", 0, 20000000, 0, 1, SPOOLC_TOOBIG, true },
@@ -44,9 +55,15 @@ static const struct verdict_case verdict_cases[] = {
 	{ "more than his", "000", 0, 101025, 0, 1, SPOOLC_TOOBIG, true },
 	{ "100 Received", "00", 0, 0, 100, 1, SPOOLC_OK, true },
 	{ "101 Received", "00", 0, 0, 101, 1, SPOOLC_LOOP, true },
-	{ "limit at begin", "<0", 0, 0, 0, 1, SPOOLC_LIMIT, false },
-	{ "limit at commit", "0<", 0, 0, 0, 1, SPOOLC_OVER, true },
-	{ "no space", "00", 0, 0, 0, 1ull << 60, SPOOLC_NOSPACE, false },
+	{ "101 Received, begun", "00", SAID, 0, 101, 1, SPOOLC_LOOP, true },
+	{ "limit at begin", "<0", SAID, 0, 0, 1, SPOOLC_LIMIT, false },
+	{ "limit, grown", "<0", 0, 40000, 0, 1, SPOOLC_LIMIT, true },
+	{ "limit at commit", "0<", SAID, 0, 0, 1, SPOOLC_OVER, true },
+	{ "limit, whole", "<0", 0, 0, 0, 1, SPOOLC_LIMIT, true },
+	{ "no space", "00", SAID, 0, 0, 1ull << 60, SPOOLC_NOSPACE, false },
+	{ "no space, whole", "00", 0, 0, 0, 1ull << 60, SPOOLC_NOSPACE, true },
+	{ "no space, grown", "00", 0, 40000, 0, 1ull << 60, SPOOLC_NOSPACE,
+	  true },
 };
 
 static void
@@ -55,6 +72,7 @@ test_verdicts(void **state)
 	size_t taken = 0;
 
 	(void)state;
+	n_booked = 0;
 	spool_begin_journal();
 	client_begin();
 	for (size_t i = 0; i < ROWS(verdict_cases); i++) {
@@ -83,6 +101,7 @@ test_verdicts(void **state)
 	for (int i = 0; i < 1000 && sp->n_txns > 0; i++)
 		wait_ms(10);
 	assert_int_equal(files_in("spool/queue") + in_journal(), taken);
+	assert_int_equal(n_booked, taken);
 	assert_int_equal(files_in("spool/tmp"), 0);
 	assert_int_equal(sp->n_txns, 0);
 	assert_int_equal(sp->reserved, 0);
@@ -423,17 +442,22 @@ test_disabled(void **state)
 struct limit_case {
 	const char *name;
 	uint64_t messages, octets;
-	unsigned int fit;	/* of BODYs that are announced or not */
+	unsigned int fit;	/* of bodies that are announced or not */
+	size_t body;
 	bool announced, at_commit;
 	const char *text;
 };
 
 static const struct limit_case limit_cases[] = {
-	{ "messages", 3, 0, 3, false, false,
+	{ "messages", 3, 0, 3, 500000, true, false,
 	  "3 messages wait for delivery at most (spool_user_messages)" },
-	{ "octets, announced", 100, 1 << 20, 2, true, false,
+	{ "messages, not announced", 3, 0, 3, 500000, false, true,
+	  "3 messages wait for delivery at most (spool_user_messages)" },
+	{ "small messages", 3, 0, 3, 1000, false, true,
+	  "3 messages wait for delivery at most (spool_user_messages)" },
+	{ "octets, announced", 100, 1 << 20, 2, 500000, true, false,
 	  "1024 KiB wait for delivery at most (spool_user_limit)" },
-	{ "octets, as they come", 100, 1 << 20, 2, false, true,
+	{ "octets, as they come", 100, 1 << 20, 2, 500000, false, true,
 	  "1024 KiB wait for delivery at most (spool_user_limit)" },
 };
 
@@ -448,9 +472,10 @@ test_user_limit(void **state)
 	for (size_t i = 0; i < ROWS(limit_cases); i++) {
 		const struct limit_case *c = &limit_cases[i];
 		unsigned int taken = 0;
-		struct put p = { .body = body, .len = OCTETS,
-			.size = c->announced ? OCTETS : 0 };
+		struct put p = { .body = body, .len = c->body,
+			.size = c->announced ? c->body : 0 };
 
+		n_booked = 0;
 		conf.spool_user_messages = c->messages;
 		conf.spool_user_limit = c->octets;
 		spool_begin();
@@ -464,6 +489,10 @@ test_user_limit(void **state)
 		ROW_EQ(c->name, p.committed, c->at_commit);
 		ROW_EQ(c->name, taken, c->fit);
 		ROW_STR(c->name, p.id, c->text);
+		/* What was booked with the refused one is taken back. */
+		for (int k = 0; n_booked > (int)taken && k < 1000; k++)
+			wait_ms(10);
+		ROW_EQ(c->name, n_booked, taken);
 		/* One that leaves makes room. */
 		queue_delete(queue_first(sp->queue), NULL, NULL);
 		put_one(&p);

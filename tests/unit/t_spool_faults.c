@@ -131,6 +131,8 @@ bad_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 	(void)ctx;
 	(void)p;
 	(void)fd;
+	if (m->type == SPOOL_ROOM)
+		return 0;
 	assert_int_equal(m->type, SPOOL_BEGIN | SPOOL_REPLY);
 	called();
 	return 0;
