@@ -13,7 +13,7 @@
  * From FLUSH_THEN_TLS on nothing is read in clear: octets that an attacker put
  * behind STARTTLS reach the handshake, which fails.
  */
-#include "lib/conn.h"
+#include "lib/conn_private.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -27,61 +27,17 @@
 #include <openssl/err.h>
 
 #include "lib/clock.h"
-#include "lib/str.h"
-#include "lib/tls_alert.h"
 
 #define CONN_READ_SIZE	(16u * 1024)
 #define CONN_TURN_READS	4	/* reads a turn, so that others come to it */
 #define CONN_FLUSH_MS	10000
-#define CONN_LINGER_MS	2000
 #define CONN_HURRY_MS	100	/* above CONN_CLOSING_MAX that close */
 
-enum conn_state {
-	CONN_CONNECTING,
-	CONN_CLEAR,
-	CONN_FLUSH_THEN_TLS,
-	CONN_HANDSHAKE,
-	CONN_TLS,
-	CONN_CLOSING,		/* sending the rest of the output */
-	CONN_LINGER,		/* sent all; throwing away what still comes */
-	CONN_CLOSED
-};
-
-struct conn {
-	struct loop		*loop;
-	int			 fd;
-	enum conn_state		 state;
-	const struct conn_ops	*ops;
-	void			*ctx;
-	SSL			*ssl;
-	struct buf		 in, out;
-	size_t			 out_high;
-	struct watch		*watch;
-	struct timer		 idle, deadline;
-	int64_t			 idle_ms;	/* 0: off */
-	int64_t			 heard_ms;	/* last octets from the peer */
-	struct addr		 local;
-	uint64_t		 octets_in, octets_out;
-	unsigned int		 refs;		/* the owner's, and deferred calls' */
-	bool			 paused;
-	bool			 eof;		/* told once the input is used up */
-	bool			 kicked;	/* conn_run_input() is deferred */
-	bool			 flushing;	/* conn_run_flush() is deferred */
-	bool			 wants_write;	/* TLS needs the socket writable */
-	bool			 watches_read;
-	bool			 gone;		/* told */
-	bool			 can_tell;	/* gone, but it can still be told why */
-	bool			 server;	/* of TLS */
-	uint8_t			 first[CONN_FIRST];	/* of the handshake */
-	size_t			 n_first;
-};
-
-static size_t conn_n_closing;	/* of the process; all are on its loop */
+size_t conn_n_closing;
 
 static void conn_ready(void *ctx, int what);
-static void conn_run_input(void *ctx);
 
-static void
+void
 conn_unref(struct conn *c)
 {
 	if (--c->refs > 0)
@@ -99,7 +55,7 @@ conn_unref_later(void *ctx)
 }
 
 /* Defers fn(c) with a reference of its own. */
-static void
+void
 conn_defer(struct conn *c, loop_fn *fn, bool *flag)
 {
 	if (*flag || c->state == CONN_CLOSED)
@@ -110,7 +66,7 @@ conn_defer(struct conn *c, loop_fn *fn, bool *flag)
 	}
 }
 
-static bool
+bool
 conn_reads(const struct conn *c)
 {
 	if (c->state == CONN_HANDSHAKE || c->state == CONN_LINGER)
@@ -131,7 +87,7 @@ conn_writes(const struct conn *c)
 
 /* Reading is switched off only when octets come that are not wanted: a client
  * that waits for its answer sends none, and each switch is a system call. */
-static void
+void
 conn_update(struct conn *c)
 {
 	if (c->watch == NULL)
@@ -142,19 +98,8 @@ conn_update(struct conn *c)
 	    (conn_writes(c) ? WATCH_WRITE : 0));
 }
 
-/* close_notify (RFC 8314 section 3.4); we don't wait for theirs. */
-static void
-conn_close_notify(struct conn *c)
-{
-	if (c->ssl == NULL || !SSL_is_init_finished(c->ssl) ||
-	    (SSL_get_shutdown(c->ssl) & SSL_SENT_SHUTDOWN))
-		return;
-	ERR_clear_error();
-	SSL_shutdown(c->ssl);
-}
-
 /* The end, without further callbacks. */
-static void
+void
 conn_shut(struct conn *c)
 {
 	if (c->state == CONN_CLOSED)
@@ -174,7 +119,7 @@ conn_shut(struct conn *c)
 		return;		/* leaked: there was no memory for the reaper */
 }
 
-static void
+void
 conn_gone(struct conn *c, const char *why)
 {
 	if (c->state >= CONN_CLOSING) {
@@ -190,33 +135,6 @@ conn_gone(struct conn *c, const char *why)
 	if (c->watch != NULL)
 		watch_set(c->watch, 0);
 	c->ops->gone(c->ctx, why);
-}
-
-/* A client that has not begun TLS reads clear text: the handshake is given up,
- * so that the owner can tell it why. */
-static void
-conn_leave_tls(struct conn *c)
-{
-	if (c->state != CONN_HANDSHAKE || !c->server ||
-	    tls_first_look(c->first, c->n_first) == TLS_FIRST_HELLO)
-		return;
-	SSL_free(c->ssl);
-	c->ssl = NULL;
-	c->state = CONN_CLEAR;
-	c->can_tell = true;
-}
-
-static void
-conn_tls_failed(struct conn *c)
-{
-	char why[64];
-
-	if (str_format(why, sizeof why, "tls:%s",
-	    tls_alert_of(ERR_peek_error())->word) != 0)
-		str_copy(why, sizeof why, "tls:" TLS_ALERT_OTHER);
-	ERR_clear_error();
-	conn_leave_tls(c);
-	conn_gone(c, why);
 }
 
 /* ------------------------------------------------------------- time-outs -- */
@@ -379,7 +297,7 @@ conn_read(struct conn *c)
 }
 
 /* After a kick or conn_resume(): what is buffered, here and in OpenSSL. */
-static void
+void
 conn_run_input(void *ctx)
 {
 	struct conn *c = ctx;
@@ -398,230 +316,6 @@ conn_run_input(void *ctx)
 			conn_update(c);
 	}
 	conn_unref(c);
-}
-
-/* --------------------------------------------------------------- writing -- */
-
-/* Octets written; 0: not now; < 0: told as gone. */
-static ssize_t
-conn_write_some(struct conn *c, const uint8_t *p, size_t len)
-{
-	ssize_t n;
-	int e;
-
-	if (c->ssl == NULL || c->state == CONN_FLUSH_THEN_TLS) {
-		n = send(c->fd, p, len, MSG_NOSIGNAL);
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			conn_gone(c, "reset");
-		else if (n < 0)
-			n = 0;
-		return c->gone || c->state == CONN_CLOSED ? -1 : n;
-	}
-	ERR_clear_error();
-	n = SSL_write(c->ssl, p, (int)(len > CONN_OUT_MAX ? CONN_OUT_MAX : len));
-	if (n > 0)
-		return n;
-	e = SSL_get_error(c->ssl, (int)n);
-	if (e == SSL_ERROR_WANT_WRITE || e == SSL_ERROR_WANT_READ)
-		return 0;
-	if (e == SSL_ERROR_SSL)
-		conn_tls_failed(c);
-	else
-		conn_gone(c, "reset");
-	return -1;
-}
-
-static void
-conn_finish_close(struct conn *c)
-{
-	int waiting = 0;
-
-	conn_close_notify(c);
-	/* Unread octets would turn our close into a reset, which can eat the
-	 * last reply: read them away for a while. */
-	if (c->eof || conn_n_closing > CONN_CLOSING_MAX ||
-	    (buf_len(&c->in) == 0 &&
-	    ioctl(c->fd, FIONREAD, &waiting) == 0 && waiting == 0)) {
-		conn_shut(c);
-		return;
-	}
-	shutdown(c->fd, SHUT_WR);
-	c->state = CONN_LINGER;
-	timer_arm(&c->deadline, CONN_LINGER_MS);
-}
-
-static void conn_handshake(struct conn *c);
-
-static void
-conn_flush(struct conn *c)
-{
-	bool had = buf_len(&c->out) > 0;
-	int one = 1;
-
-	/* Our last words, close_notify and the end leave as one packet. */
-	if (had && c->state == CONN_CLOSING)
-		setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &one, sizeof one);
-	while (buf_len(&c->out) > 0) {
-		ssize_t n = conn_write_some(c, buf_data(&c->out),
-		    buf_len(&c->out));
-
-		if (n < 0)
-			return;
-		if (n == 0)
-			break;
-		buf_consume(&c->out, (size_t)n);
-		c->octets_out += (uint64_t)n;
-	}
-	if (buf_len(&c->out) == 0) {
-		buf_release(&c->out);
-		if (c->state == CONN_CLOSING) {
-			conn_finish_close(c);
-		} else if (c->state == CONN_FLUSH_THEN_TLS) {
-			c->state = CONN_HANDSHAKE;
-			conn_handshake(c);
-		} else if (had && c->ops->drained != NULL) {
-			c->ops->drained(c->ctx);
-		}
-		/* What it had asked for before its end may go on now. */
-		if (c->eof || (c->state == CONN_TLS && SSL_has_pending(c->ssl)))
-			conn_kick(c);
-	}
-	if (c->state != CONN_CLOSED && !c->gone)
-		conn_update(c);
-}
-
-/* Replies of one turn leave in one write. */
-static void
-conn_run_flush(void *ctx)
-{
-	struct conn *c = ctx;
-
-	c->flushing = false;
-	if (c->state != CONN_CLOSED && c->state != CONN_HANDSHAKE &&
-	    c->state != CONN_CONNECTING && (!c->gone || c->state == CONN_CLOSING))
-		conn_flush(c);
-	conn_unref(c);
-}
-
-int
-conn_write(struct conn *c, const void *p, size_t len)
-{
-	int r;
-
-	if ((c->gone && !c->can_tell) || c->state >= CONN_CLOSING)
-		return 0;		/* nobody is there to read it */
-	if ((r = buf_append(&c->out, p, len)) != 0)
-		return r;
-	conn_defer(c, conn_run_flush, &c->flushing);
-	if (conn_is_full(c))
-		conn_update(c);
-	return 0;
-}
-
-/* ------------------------------------------------------------------- TLS -- */
-
-static void
-conn_handshake(struct conn *c)
-{
-	int n, e;
-
-	c->wants_write = false;
-	ERR_clear_error();
-	n = SSL_do_handshake(c->ssl);
-	if (n == 1) {
-		c->state = CONN_TLS;
-		c->heard_ms = clock_mono_ms();
-		c->ops->secured(c->ctx);
-		if (c->state == CONN_TLS && !c->gone) {
-			if (conn_reads(c) && SSL_has_pending(c->ssl))
-				conn_defer(c, conn_run_input, &c->kicked);
-			conn_update(c);
-		}
-		return;
-	}
-	e = SSL_get_error(c->ssl, n);
-	if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE) {
-		c->wants_write = e == SSL_ERROR_WANT_WRITE;
-		conn_update(c);
-	} else if (e == SSL_ERROR_SSL) {
-		conn_tls_failed(c);
-	} else {
-		conn_gone(c, "tls:" TLS_ALERT_CLOSED);
-	}
-}
-
-static int
-conn_start_tls(struct conn *c, SSL_CTX *ctx)
-{
-	if (c->state != CONN_CLEAR || buf_len(&c->in) > 0 || c->eof)
-		return ERR_FORMAT;
-	c->ssl = SSL_new(ctx);
-	if (c->ssl == NULL || SSL_set_fd(c->ssl, c->fd) != 1)
-		return ERR_NOMEM;
-	/* The output buffer moves as it grows and is sent piece by piece. */
-	SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
-	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-	c->state = CONN_FLUSH_THEN_TLS;
-	conn_defer(c, conn_run_flush, &c->flushing);
-	conn_update(c);
-	return 0;
-}
-
-/* Called at the first record's header, before OpenSSL judges it: what it has
- * read is not to be had from it afterwards. */
-static void
-conn_first_record(int write_p, int version, int type, const void *p,
-    size_t len, SSL *ssl, void *arg)
-{
-	struct conn *c = arg;
-
-	(void)version;
-	if (write_p)
-		return;
-	c->n_first = type == SSL3_RT_HEADER && len <= CONN_FIRST ? len : 1;
-	c->first[0] = 0x16;		/* what else it parses is a ClientHello */
-	if (c->n_first > 1)
-		memcpy(c->first, p, len);
-	SSL_set_msg_callback(ssl, NULL);
-}
-
-int
-conn_start_server_tls(struct conn *c, SSL_CTX *ctx)
-{
-	int r = conn_start_tls(c, ctx);
-
-	if (r != 0)
-		return r;
-	c->server = true;
-	SSL_set_msg_callback(c->ssl, conn_first_record);
-	SSL_set_msg_callback_arg(c->ssl, c);
-	SSL_set_accept_state(c->ssl);
-	return 0;
-}
-
-int
-conn_start_client_tls(struct conn *c, SSL_CTX *ctx, const char *sni)
-{
-	int r = conn_start_tls(c, ctx);
-
-	if (r != 0)
-		return r;
-	SSL_set_connect_state(c->ssl);
-	if (sni != NULL && SSL_set_tlsext_host_name(c->ssl, sni) != 1)
-		return ERR_NOMEM;
-	return 0;
-}
-
-bool
-conn_is_tls(const struct conn *c)
-{
-	return c->ssl != NULL && SSL_is_init_finished(c->ssl) == 1;
-}
-
-SSL *
-conn_ssl(const struct conn *c)
-{
-	return c->ssl;
 }
 
 /* -------------------------------------------------------------- the rest -- */
@@ -773,13 +467,6 @@ conn_connect(struct loop *l, const struct addr *to, size_t in_max,
 	return c;
 }
 
-const uint8_t *
-conn_first(const struct conn *c, size_t *ret_len)
-{
-	*ret_len = c->n_first;
-	return c->first;
-}
-
 size_t
 conn_look(struct conn *c)
 {
@@ -803,24 +490,6 @@ conn_has_more(const struct conn *c)
 	return buf_len(&c->in) > 0 ||
 	    (c->ssl != NULL && SSL_has_pending(c->ssl)) ||
 	    (ioctl(c->fd, FIONREAD, &waiting) == 0 && waiting > 0);
-}
-
-void
-conn_output_limit(struct conn *c, size_t octets)
-{
-	c->out_high = octets;
-}
-
-bool
-conn_is_full(const struct conn *c)
-{
-	return buf_len(&c->out) > c->out_high;
-}
-
-size_t
-conn_pending(const struct conn *c)
-{
-	return buf_len(&c->out);
 }
 
 void

@@ -4,7 +4,7 @@ lib_librun_a_SOURCES = \
 	lib/addr.c lib/addr.h lib/line.c lib/line.h lib/msg.c lib/msg.h \
 	lib/clock.c lib/clock.h lib/fio.c lib/fio.h lib/log.c lib/log.h \
 	lib/mailbox.c lib/mailbox.h lib/xtext.c lib/xtext.h lib/maildir.c lib/maildir.h \
-	lib/loop.c lib/loop.h lib/tls.c lib/tls_alert.c lib/tls_alert.h lib/tls_pair.c lib/tls_server.c lib/tls_private.h lib/tls_binding.c lib/tls.h lib/conn.c lib/conn.h lib/hint.c lib/hint.h \
+	lib/loop.c lib/loop.h lib/tls.c lib/tls_alert.c lib/tls_alert.h lib/tls_pair.c lib/tls_server.c lib/tls_private.h lib/tls_binding.c lib/tls.h lib/conn.c lib/conn_out.c lib/conn_tls.c lib/conn_private.h lib/conn.h lib/hint.c lib/hint.h \
 	lib/proxy.c lib/proxy.h lib/proxy_wait.c lib/proxy_wait.h lib/listen_tls.c lib/listen_tls.h lib/acceptor.c lib/acceptor.h lib/greet_wait.c lib/greet_wait.h lib/beneath.c lib/beneath.h lib/ipc.c lib/ipc_client.c lib/ipc.h lib/pool.c lib/pool.h \
 	lib/priv.c lib/priv.h lib/child.c lib/child.h lib/proc.h \
 	lib/conf.c lib/conf_key.c lib/conf_type.c lib/conf_mech.c lib/conf_private.h lib/conf.h \
