@@ -42,7 +42,7 @@
 #define CORE_TICK_MS		5000
 #define CORE_CENSUS_BUDGET	20000u
 #define CORE_CENSUS_S		(6 * 3600)
-#define CORE_SWEEP_BUDGET	2000u
+#define CORE_SWEEP_BUDGET	20000u	/* 4,000 grants a second */
 #define CORE_PLACES_BUDGET	256u
 #define CORE_FAIR_MS		250
 

@@ -10,7 +10,7 @@
 #include "db/relay_cache_private.h"
 #include "lib/str.h"
 
-#define RELAY_CACHE_SWEEP	64u	/* of them removed in a transaction */
+#define RELAY_CACHE_SWEEP	8u	/* removed in a transaction: a login may wait */
 
 /* -------------------------------------------------------------- iteration -- */
 
@@ -303,65 +303,82 @@ relay_cache_index_users(struct relay_cache *rc, struct err *reterr)
 
 /* --------------------------------------------------------------- sweeping -- */
 
+struct relay_cache_entry {
+	uint8_t		idx[RELAY_CACHE_EXPIRY_MAX];
+	size_t		len;
+	int64_t		expires_s;
+};
+
+/* What to look at is found without a transaction, so that this one locks what
+ * it removes, in the order in which a login does, and no more. */
 struct relay_cache_sweep {
-	struct relay_cache	*rc;
-	int64_t			 before_s;
-	unsigned int		 budget;
-	uint64_t		 removed;
-	bool			 ended;
+	struct relay_cache		*rc;
+	int64_t				 before_s;
+	struct relay_cache_entry	 v[RELAY_CACHE_SWEEP];
+	unsigned int			 n;
+	uint64_t			 removed;
 };
 
 /* One entry of the index goes, and its record when they belong together. */
 static int
 relay_cache_sweep_one(struct relay_cache_sweep *s, DB_TXN *txn,
-    const uint8_t *idx, size_t len, int64_t expires_s)
+    const struct relay_cache_entry *e)
 {
 	struct grant_record g = { 0 };
 	int r;
 
-	r = record_grant_key_decode(idx + 8, len - 8, &g);
+	r = record_grant_key_decode(e->idx + 8, e->len - 8, &g);
 	if (r == 0)
 		r = relay_cache_read(s->rc, txn, DB_RMW, &g);
-	if (r == 0 && g.expires_s == expires_s) {
+	if (r == 0 && g.expires_s == e->expires_s) {
 		if ((r = relay_cache_remove(s->rc, txn, &g)) == 0)
 			s->removed++;
 		return r;
 	}
 	if (r != 0 && r != DB_NOTFOUND && r != ERR_CORRUPT)
 		return r;
-	return dbenv_del(s->rc->expiry, txn, idx, len);
+	r = dbenv_del(s->rc->expiry, txn, e->idx, e->len);
+	return r == DB_NOTFOUND ? 0 : r;
 }
 
 static int
 relay_cache_sweep_txn(void *ctx, DB_TXN *txn, struct err *reterr)
 {
 	struct relay_cache_sweep *s = ctx;
-	uint8_t idx[RELAY_CACHE_EXPIRY_MAX], none[1];
-	struct dbenv_item k = { .p = idx, .size = sizeof(idx) };
-	struct dbenv_item v = { .p = none, .size = sizeof(none) };
-	uint64_t expires;
 	int r = 0;
 
 	(void)reterr;
 	s->removed = 0;
-	s->ended = true;
-	for (unsigned int n = 0; n < s->budget; n++) {
-		k.len = 0;
-		if ((r = dbenv_next(s->rc->expiry, txn, &k, &v, 0)) != 0)
-			break;
+	for (unsigned int i = 0; i < s->n && r == 0; i++)
+		r = relay_cache_sweep_one(s, txn, &s->v[i]);
+	return r;
+}
+
+/* The first entries of the index, up to `max`, that are old enough. */
+static int
+relay_cache_sweep_find(struct relay_cache_sweep *s, unsigned int max)
+{
+	uint8_t idx[RELAY_CACHE_EXPIRY_MAX], none[1];
+	struct dbenv_item k = { .p = idx, .size = sizeof(idx) };
+	struct dbenv_item v = { .p = none, .size = sizeof(none) };
+	struct relay_cache_entry *e;
+	int r;
+
+	for (s->n = 0; s->n < max && s->n < RELAY_CACHE_SWEEP; s->n++) {
+		if ((r = dbenv_next(s->rc->expiry, NULL, &k, &v, 0)) != 0)
+			return r == DB_NOTFOUND ? 0 : r;
 		if (k.len < 8)
 			return ERR_CORRUPT;
-		expires = 0;
+		e = &s->v[s->n];
+		memcpy(e->idx, idx, k.len);
+		e->len = k.len;
+		e->expires_s = 0;
 		for (unsigned int i = 0; i < 8; i++)
-			expires = expires << 8 | idx[i];
-		if ((int64_t)expires >= s->before_s)
+			e->expires_s = e->expires_s << 8 | idx[i];
+		if (e->expires_s >= s->before_s)
 			return 0;
-		if ((r = relay_cache_sweep_one(s, txn, idx, k.len,
-		    (int64_t)expires)) != 0)
-			return r;
 	}
-	s->ended = r == DB_NOTFOUND;
-	return r == DB_NOTFOUND ? 0 : r;
+	return 0;
 }
 
 int
@@ -373,10 +390,12 @@ relay_cache_sweep(struct relay_cache *rc, int64_t now_s, unsigned int budget,
 	uint64_t total = 0;
 	int r = 0;
 
-	while (budget > 0 && r == 0 && !s.ended) {
-		s.budget = relay_cache_min(budget,
-		    RELAY_CACHE_SWEEP);
-		budget -= s.budget;
+	while (budget > 0 && r == 0) {
+		r = dbenv_result(rc->env, relay_cache_sweep_find(&s, budget),
+		    "grants", reterr);
+		if (r != 0 || s.n == 0)
+			break;
+		budget -= s.n;
 		r = dbenv_txn(rc->env, DBENV_NOSYNC, relay_cache_sweep_txn,
 		    &s, "grants", reterr);
 		if (r == 0)

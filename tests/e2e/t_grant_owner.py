@@ -178,6 +178,23 @@ class Owner(Case):
             inst.ctl("user", "set", ANNA, "may_open_relay=yes")
 
 
+class Received(unittest.TestCase):
+    def test_a_token_in_received_names_the_owner_to_us_alone(self):
+        with Instance(conf={"received_address": "token",
+                            "grant_exclude": []}) as i:
+            i.grant(BOB, "127.0.0.7")
+            with i.smtp(source="127.0.0.7", helo="secret.example.net") as w:
+                w.send_mail(BOB, [CARL], letter("whose?", BOB))
+            head = i.fetch(CARL, n=1)[0].decode()
+            received = re.search(r"^Received: .*?\r\n(?![ \t])", head,
+                                 re.M | re.S).group(0)
+            for hidden in (BOB, "127.0.0.7", "secret"):
+                self.assertNotIn(hidden, received)
+            got = json.loads(i.ctl("-j", "trace-origin", received).stdout)
+            self.assertEqual((got["user"], got["address"]), (BOB, "127.0.0.7"))
+            i.wait_log("authd", r"ev=relay\.grant sid=\S+ user=%s" % BOB)
+
+
 class Budget(Case):
     def budget(self, **kw):
         inst.ctl("grant", "add", ANNA, self.here,

@@ -96,6 +96,82 @@ class Table(unittest.TestCase):
             wrong, rows, "\n".join(problems[:40])))
         self.assertGreater(false_rows, 100)
 
+    def test_every_state_of_a_grant(self):
+        """anna's grant in each state, alone and beside bob's live one; the
+        clock is moved by injection."""
+        def budget(source):
+            inst.ctl("grant", "add", ANNA, source, "max_messages=1")
+            with inst.smtp(source=source) as w:
+                w.send_mail(ANNA, [CARL], letter("all there is"))
+            inst.fetch(CARL, n=1)
+
+        def user(*change):
+            return lambda source: (inst.grant(ANNA, source),
+                                   inst.ctl("user", *change))
+        # What becomes of anna's, and how it is undone; "none": as if it were
+        # not there, "spent": there, and good for nothing.
+        states = {
+            "live": (lambda a: inst.grant(ANNA, a), "live", None),
+            "given": (lambda a: inst.ctl("grant", "add", ANNA, a), "live", None),
+            "expired": (lambda a: (inst.grant(ANNA, a), inst.clock(1801)),
+                        "none", None),
+            "its last second": (lambda a: (inst.grant(ANNA, a),
+                                           inst.clock(1795)), "live", None),
+            "made in the future": (lambda a: (inst.clock(900), inst.grant(ANNA, a),
+                                              inst.clock(0)), "none", None),
+            "revoked": (lambda a: (inst.grant(ANNA, a), inst.ctl(
+                "grant", "revoke", a)), "none", None),
+            "spent": (budget, "spent", None),
+            "may not use it": (user("set", ANNA, "may_use_relay=no"), "none",
+                               ("set", ANNA, "may_use_relay=yes")),
+            "may not open one": (lambda a: (
+                inst.ctl("user", "set", ANNA, "may_open_relay=no"),
+                inst.grant(ANNA, a)), "none",
+                ("set", ANNA, "may_open_relay=yes")),
+            "may not submit": (user("set", ANNA, "may_submit=no"), "none",
+                               ("set", ANNA, "may_submit=yes")),
+            "sending disabled": (user("disable", "--sending", ANNA), "none",
+                                 ("enable", ANNA)),
+        }
+        senders = {"anna": ANNA, "annas alias": "a.alias@example.test",
+                   "bob": BOB, "null": "", "foreign": "x@elsewhere.test"}
+        host, problems = 100, []
+        for state, (make, comes_to, undo) in states.items():
+            for beside in (False, True):
+                host += 1
+                source = "127.0.4.%d" % host
+                inst.clock(0)
+                make(source)
+                if beside:
+                    inst.grant(BOB, source)
+                with inst.smtp(source=source) as w:
+                    for name, sender in senders.items():
+                        want = self.expected_of(comes_to, beside, name)
+                        code, text = w.cmd("MAIL FROM:<%s>" % sender)
+                        if code == 250:
+                            w.cmd("RSET", 250)
+                        if code != want:
+                            problems.append("%s, %s, %s: wanted %d, got %d %s"
+                                            % (state, beside, name, want, code,
+                                               text))
+                if undo:
+                    inst.ctl("user", *undo)
+                inst.clock(0)
+        self.assertEqual(problems, [])
+
+    @staticmethod
+    def expected_of(anna, bob, sender):
+        live = {"live": 1, "spent": 1, "none": 0}[anna] + bob
+        if live == 0:
+            return 530
+        if sender == "bob":
+            return 250 if bob else 553
+        if sender == "foreign" or (sender == "null" and live > 1):
+            return 553
+        if sender == "null" and bob:
+            return 250
+        return {"live": 250, "spent": 530, "none": 553}[anna]
+
     def test_mail_from_trusted_networks_is_delivered(self):
         for net, sender in ((SENDERS, "scan@example.test"), (OWNER, CARL)):
             with self.subTest(sender):
