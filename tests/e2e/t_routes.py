@@ -241,6 +241,29 @@ class Limits(unittest.TestCase):
                 self.assertEqual(len(i.fetch(BOB, n=1)), 1)
 
 
+class Reports(unittest.TestCase):
+    def test_one_of_many_destinations(self):
+        """A message with RET=FULL that ten of eleven refuse, at once or after
+        a while: one report of all ten."""
+        with contextlib.ExitStack() as stack:
+            hops = [stack.enter_context(NextHop()) for _ in range(11)]
+            for n, hop in enumerate(hops[:10]):
+                hop.rule("RCPT", "reply 550 5.1.1 nobody")
+                hop.rule("GREETING", "slow %s" % (n / 10))
+            i = stack.enter_context(Instance(extra="".join(
+                route("r%d" % n, ["d%d.test" % n], host=host(hop.port))
+                for n, hop in enumerate(hops))))
+            with i.smtp_as(ANNA) as w:
+                w.send_mail(ANNA, ["x@d%d.test" % n for n in range(11)],
+                            letter("to eleven"), " RET=FULL")
+            hops[10].wait_messages(1, 30)
+            wait_until(i.queue_empty, 30, "an empty queue")
+            got = i.fetch(ANNA, n=1)
+            self.assertEqual(len(got), 1)
+            self.assertEqual(got[0].count(b"\r\nAction: failed"), 10)
+            self.assertEqual(i.log("submitd").count("ev=msg.report"), 1)
+
+
 class Local(unittest.TestCase):
     def test_here_among_what_goes_away(self):
         """via = local keeps a local domain from a section behind it; aliases,
