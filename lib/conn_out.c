@@ -100,6 +100,18 @@ conn_flush(struct conn *c)
 		conn_update(c);
 }
 
+/* Input that is about to run may have replies of its own: they leave together.
+ * Only once, so that nobody waits for an end of it. */
+static bool
+conn_flush_waits(struct conn *c)
+{
+	c->flush_waited = c->kicked && !c->flush_waited && !conn_is_full(c) &&
+	    (c->state == CONN_CLEAR || c->state == CONN_TLS);
+	if (c->flush_waited)
+		conn_defer(c, conn_run_flush, &c->flushing);
+	return c->flushing;
+}
+
 /* Replies of one turn leave in one write. */
 void
 conn_run_flush(void *ctx)
@@ -107,8 +119,9 @@ conn_run_flush(void *ctx)
 	struct conn *c = ctx;
 
 	c->flushing = false;
-	if (c->state != CONN_CLOSED && c->state != CONN_HANDSHAKE &&
-	    c->state != CONN_CONNECTING && (!c->gone || c->state == CONN_CLOSING))
+	if (!conn_flush_waits(c) && c->state != CONN_CLOSED &&
+	    c->state != CONN_HANDSHAKE && c->state != CONN_CONNECTING &&
+	    (!c->gone || c->state == CONN_CLOSING))
 		conn_flush(c);
 	conn_unref(c);
 }

@@ -38,6 +38,7 @@ struct conn {
 	bool			 eof;		/* told once the input is used up */
 	bool			 kicked;	/* conn_run_input() is deferred */
 	bool			 flushing;	/* conn_run_flush() is deferred */
+	bool			 flush_waited;	/* once, for conn_run_input() */
 	bool			 wants_write;	/* TLS needs the socket writable */
 	bool			 watches_read;
 	bool			 gone;		/* told */

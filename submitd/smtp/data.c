@@ -548,9 +548,11 @@ data_begun(void *ctx, enum spoolc_verdict v, const char *queue_id)
 
 	if (v != SPOOLC_OK)
 		s->tx->txn = NULL;
+	bool waited = s->waiting;
+
 	/* Who has not waited for this answer would have the lines of a message
 	 * that is refused run as commands. */
-	if (conn_has_more(s->conn)) {
+	if (waited && conn_has_more(s->conn)) {
 		data_refuse(s, SMTP_R_PIPELINED_DATA);
 	} else if (v != SPOOLC_OK) {
 		data_refuse_verdict(s, v, queue_id);
@@ -561,7 +563,8 @@ data_begun(void *ctx, enum spoolc_verdict v, const char *queue_id)
 		smtp_reply(s, SMTP_R_GO_AHEAD);
 		s->replies = s->lmtp ? s->tx->taken : 0;
 	}
-	smtp_go_on(s);
+	if (waited)
+		smtp_go_on(s);
 }
 
 /* The first BDAT's. */
@@ -570,6 +573,7 @@ data_chunks_begun(void *ctx, enum spoolc_verdict v, const char *queue_id)
 {
 	struct smtp_session *s = ctx;
 	struct smtp_content *c = s->tx->content;
+	bool waited = s->waiting;
 
 	if (v != SPOOLC_OK) {
 		s->tx->txn = NULL;
@@ -584,10 +588,11 @@ data_chunks_begun(void *ctx, enum spoolc_verdict v, const char *queue_id)
 	if (c->chunk_left == 0)
 		data_chunk_end(s);
 	/* Else it is being committed. */
-	if (!s->waiting)
+	if (waited && !s->waiting)
 		smtp_go_on(s);
 }
 
+/* `begun` may be called at once. */
 static bool
 data_begin(struct smtp_session *s, spoolc_fn *begun)
 {
@@ -611,9 +616,13 @@ data_begin(struct smtp_session *s, spoolc_fn *begun)
 
 	tx->txn = spoolc_begin(s->worker->spoolc, &env, begun, data_drained,
 	    s);
-	if (tx->txn != NULL)
+	if (tx->txn == NULL)
+		return false;
+	if (spoolc_is_begun(tx->txn))
+		begun(s, SPOOLC_OK, "");
+	else
 		smtp_wait(s);
-	return tx->txn != NULL;
+	return true;
 }
 
 void

@@ -476,9 +476,7 @@ spoolc_send_rcpts(struct spoolc_txn *t, const struct spoolc_envelope *env,
 	}
 }
 
-static void spoolc_txn_late(void *ctx);
-
-/* Sends BEGIN, or keeps it back: then "begun" is said at the end of the turn. */
+/* Sends BEGIN, or keeps it back. */
 static int
 spoolc_start(struct spoolc_txn *t, const struct spoolc_envelope *env)
 {
@@ -491,11 +489,8 @@ spoolc_start(struct spoolc_txn *t, const struct spoolc_envelope *env)
 	if (env->size <= SPOOL_CHUNK && done == env->n_rcpts &&
 	    m->len - before <= SPOOLC_HEAD_MAX) {
 		t->state = SPOOLC_HELD;
-		if ((r = buf_append(&t->head, m->data + before,
-		    m->len - before)) == 0)
-			r = loop_defer(t->s->loop, spoolc_txn_late, t);
-		t->deferred = r == 0;
-		return r;
+		t->begun = true;
+		return buf_append(&t->head, m->data + before, m->len - before);
 	}
 	t->begin = t->call;
 	t->state = SPOOLC_BEGINNING;
@@ -558,22 +553,23 @@ spoolc_full(const struct spoolc_txn *t)
 	return t->full;
 }
 
-/* What is to be said, but not from within the caller's own call: that it has
- * begun, or that a commit failed at once. */
+bool
+spoolc_is_begun(const struct spoolc_txn *t)
+{
+	return t->begun;
+}
+
+/* The answer to a commit that failed at once. */
 static void
 spoolc_txn_late(void *ctx)
 {
 	struct spoolc_txn *t = ctx;
 
 	t->deferred = false;
-	if (t->state == SPOOLC_DEAD) {
+	if (t->state == SPOOLC_DEAD)
 		spoolc_txn_free(t);
-	} else if (!t->begun) {
-		t->begun = true;
-		t->fn(t->ctx, SPOOLC_OK, "");
-	} else {
+	else
 		spoolc_answer_lost(t);
-	}
 }
 
 void

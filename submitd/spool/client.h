@@ -108,7 +108,7 @@ void	spoolc_set_limit(struct spoolc *s, uint64_t message_size_limit);
 
 /* NULL: submitd-spool is away (451 4.3.0), no callback. `drained(ctx)` is
  * called when spoolc_full() has become false again. What is not announced as
- * larger than SPOOL_CHUNK begins without a question: then begun() says OK, and
+ * larger than SPOOL_CHUNK has begun without a question (spoolc_is_begun()), and
  * what the spool has against it is said at commit. */
 struct spoolc_txn *spoolc_begin(struct spoolc *s,
 	    const struct spoolc_envelope *env, spoolc_fn *begun,
@@ -117,6 +117,8 @@ struct spoolc_txn *spoolc_begin(struct spoolc *s,
  * stuffing. A failure shows at commit. */
 void	spoolc_data(struct spoolc_txn *t, const void *p, size_t len);
 bool	spoolc_full(const struct spoolc_txn *t);	/* stop reading */
+/* It began within spoolc_begin(): begun() is not called. */
+bool	spoolc_is_begun(const struct spoolc_txn *t);
 void	spoolc_commit(struct spoolc_txn *t, spoolc_fn *committed);
 /* Gives the message up; no callback comes any more. NULL is fine. */
 void	spoolc_abort(struct spoolc_txn *t);

@@ -141,6 +141,14 @@ spoolc_data(struct spoolc_txn *t, const void *p, size_t len)
 	}
 }
 
+/* All are asked for. */
+bool
+spoolc_is_begun(const struct spoolc_txn *t)
+{
+	(void)t;
+	return false;
+}
+
 bool
 spoolc_full(const struct spoolc_txn *t)
 {

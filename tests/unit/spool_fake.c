@@ -388,6 +388,8 @@ put(struct put *p)
 	p->sent = 0;
 	p->txn = spoolc_begin(client, &env, put_begun, put_more, p);
 	assert_non_null(p->txn);
+	if (spoolc_is_begun(p->txn))
+		put_more(p);
 }
 
 void

@@ -758,7 +758,14 @@ test_given_up(void **state)
 	(void)state;
 	spool_begin();
 	client_begin();
+	/* What nobody has been asked about. */
 	t = spoolc_begin(client, &env, never, NULL, NULL);
+	assert_true(spoolc_is_begun(t));
+	spoolc_data(t, data, 1000);
+	spoolc_abort(t);
+	env.size = sizeof(data);
+	t = spoolc_begin(client, &env, never, NULL, NULL);
+	assert_false(spoolc_is_begun(t));
 	spoolc_abort(t);
 	t = spoolc_begin(client, &env, on_begun_stop, NULL, NULL);
 	wait_for(1);
