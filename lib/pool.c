@@ -85,8 +85,12 @@ pool_thread(void *arg)
 		pthread_mutex_lock(&p->lock);
 		bool first = p->finished.first == NULL;
 		job_append(&p->finished, j);
-		if (first)
-			pool_signal(p);
+		if (!first)
+			continue;
+		/* Whoever is woken wants the lock: it is free by then. */
+		pthread_mutex_unlock(&p->lock);
+		pool_signal(p);
+		pthread_mutex_lock(&p->lock);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -174,8 +178,8 @@ pool_submit(struct pool *p, void (*work)(void *), loop_fn *done, void *ctx)
 	}
 	p->queued++;
 	job_append(&p->todo, j);
-	pthread_cond_signal(&p->wake);
 	pthread_mutex_unlock(&p->lock);
+	pthread_cond_signal(&p->wake);
 	return 0;
 }
 
