@@ -36,6 +36,7 @@
 #include "popd/mbox/serve.h"
 
 #define MBOX_DROPS_MAX	65536u		/* a peer; its sessions are fewer */
+#define MBOX_QUEUED_MAX	(128u * 1024 * 1024)	/* octets to a peer */
 #define MBOX_WAIT_MS	1000		/* for a lock */
 
 /* ----------------------------------------------------------------- locks -- */
@@ -504,5 +505,8 @@ mbox_accepted(void *ctx, int fd, uid_t uid, pid_t pid)
 	if (p == NULL || p->ipc == NULL) {
 		close(fd);
 		free(p);
+		return;
 	}
+	/* Many log in at the same time, and each gets a list. */
+	ipc_set_queue_max(p->ipc, MBOX_QUEUED_MAX);
 }
