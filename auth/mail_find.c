@@ -116,6 +116,13 @@ mail_grant_is_live(const struct mail *m, const struct grant_record *g)
 	    !conf_grants_ended(m->core->conf, m->now_s);
 }
 
+/* When the ticket was issued it was; it may have been renewed since. */
+static bool
+mail_grant_was_live(const struct grant_record *g, const struct ticket *t)
+{
+	return g->granted_s <= t->issued_s && t->issued_s < g->expires_s;
+}
+
 /* The grant that the ticket was given for. */
 static int
 mail_find_ticket_grant(struct mail *m)
@@ -135,7 +142,7 @@ mail_find_ticket_grant(struct mail *m)
 		 * issued; begin comes soon behind it. */
 		m->in.grant_unexpired = m->in.grant_there &&
 		    (mail_grant_is_live(m, &g) || (m->after_mail &&
-		    relay_cache_is_live(&g, t->issued_s) &&
+		    mail_grant_was_live(&g, t) &&
 		    m->now_s - t->issued_s <= RELAY_CACHE_KEEP_S));
 	} else if (r == ERR_NOTFOUND) {
 		/* An old one may have been swept, which is not revoking. */
@@ -207,6 +214,8 @@ mail_find_grants(struct mail *m)
 	free(v);
 	if (r != 0)
 		return r == ERR_NOTFOUND ? 0 : r;
+	if (live == 1 && n == MAIL_GRANTS_MAX)
+		live = 2;	/* there may be others behind those */
 	m->in.only_spent = live == 1 && !record_grant_affords(&m->grant, 0);
 	if ((r = mail_find_owner_grant(m)) != 0)
 		return r;

@@ -397,7 +397,8 @@ relay_cache_take_back(struct relay_cache *rc, const struct addr *a,
 bool
 relay_cache_is_live(const struct grant_record *g, int64_t now_s)
 {
-	return g->granted_s <= now_s && now_s < g->expires_s;
+	return g->granted_s <= now_s && g->refreshed_s <= now_s &&
+	    now_s < g->expires_s;
 }
 
 int

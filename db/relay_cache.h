@@ -7,7 +7,8 @@
  *	ipv6_prefix bits). IPv4-mapped and NAT64 forms are the IPv4 address, as
  *	lib/addr.h makes them.
  *  R2  It ends at expires_s = the given now + the given ttl, and is not valid
- *	before granted_s: a clock that runs back never prolongs.
+ *	before granted_s, nor before it was renewed last (refreshed_s): a clock
+ *	that runs back never prolongs, nor one that was wrong when it was renewed.
  *  R3  An expired record stays for RELAY_CACHE_KEEP_S, so that a commit can
  *	tell "expired meanwhile" (the record with the same granted_s is there)
  *	from "revoked" (it is not).
@@ -72,7 +73,7 @@ int	relay_cache_lookup(struct relay_cache *rc, const struct addr *a,
 /* The record, live or expired; ERR_NOTFOUND: revoked, swept or never there. */
 int	relay_cache_get(struct relay_cache *rc, const struct addr *a,
 	    const char *user, struct grant_record *ret, struct err *reterr);
-/* granted_s <= now < expires_s. */
+/* granted_s and refreshed_s <= now < expires_s. */
 bool	relay_cache_is_live(const struct grant_record *g, int64_t now_s);
 /* Notes that a message under it was begun; ERR_NOTFOUND. */
 int	relay_cache_use(struct relay_cache *rc, const struct addr *a,

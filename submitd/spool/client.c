@@ -409,6 +409,9 @@ spoolc_reply(void *ctx, int rc, struct msg_in *m, int fd)
 		spoolc_txn_lose(t, v);
 		spoolc_go_on(t);
 	} else {
+		/* The spool may only be slow, and has the slot still. */
+		if (rc == ERR_AWAY)
+			spoolc_send_abort(t);
 		spoolc_txn_free(t);
 		fn(fn_ctx, v, text);
 	}

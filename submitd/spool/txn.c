@@ -691,7 +691,7 @@ txn_on_data(struct txn *t, struct msg_in *m)
 	size_t len;
 
 	if (msg_get_blob(m, &p, &len, SPOOL_CHUNK) != 0 ||
-	    msg_get_end(m) != 0 || t->state > TXN_OPEN ||
+	    msg_get_end(m) != 0 || t->whole || t->state > TXN_OPEN ||
 	    t->unacked + len > SPOOL_WINDOW)
 		return ERR_FORMAT;
 	if (!t->ticketed && txn_hold(t, len) != 0)

@@ -3,7 +3,7 @@ if HAVE_CMOCKA
 SPOOL_TESTS = tests/unit/t_envelope tests/unit/t_store tests/unit/t_spool \
 	tests/unit/t_spool_faults tests/unit/t_spool_loss \
 	tests/unit/t_spool_start tests/unit/t_spool_queue \
-	tests/unit/t_journal
+	tests/unit/t_spool_hostile tests/unit/t_journal
 SPOOL_FAKE = tests/unit/spool_fake.c tests/unit/spool_fake.h
 check_PROGRAMS += $(SPOOL_TESTS)
 TESTS += $(SPOOL_TESTS)
@@ -31,6 +31,9 @@ tests_unit_t_spool_queue_LDADD = $(SPOOL_LIBS)
 tests_unit_t_spool_faults_SOURCES = tests/unit/t_spool_faults.c $(SPOOL_FAKE)
 tests_unit_t_spool_faults_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_t_spool_faults_LDADD = $(SPOOL_LIBS)
+tests_unit_t_spool_hostile_SOURCES = tests/unit/t_spool_hostile.c $(SPOOL_FAKE)
+tests_unit_t_spool_hostile_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_t_spool_hostile_LDADD = $(SPOOL_LIBS)
 tests_unit_t_spool_start_SOURCES = tests/unit/t_spool_start.c
 tests_unit_t_spool_start_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_t_spool_start_LDADD = $(SPOOL_LIBS)

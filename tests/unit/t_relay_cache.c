@@ -174,6 +174,37 @@ t_refresh(void **state)
 	assert_int_equal(count_all(), 1);
 }
 
+/* A clock that was far ahead when a grant was renewed: nothing of that holds
+ * once it is right again, and the next login makes it good. */
+static void
+t_wrong_clock(void **state)
+{
+	static const struct {
+		const char	*name;
+		bool		 alive;		/* renewed so, and not by a login */
+	} rows[] = { { "login", false }, { "alive", true } };
+	const int64_t ahead_s = (int64_t)10 * 365 * 86400;
+	struct addr a = ip("192.0.2.1");
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		(void)take_away(NULL, NULL);
+		grant("192.0.2.1", "a@x.org", T0);
+		if (!rows[i].alive)
+			grant("192.0.2.1", "a@x.org", T0 + ahead_s);
+		else
+			assert_int_equal(relay_cache_renew(rc, &a, "a@x.org",
+			    (uint64_t)ahead_s, T0 + 1000, &e), 0);
+		if (lookup("192.0.2.1", "a@x.org", T0 + 500) != ERR_NOTFOUND)
+			fail_msg("%s: it lives", rows[i].name);
+		grant("192.0.2.1", "a@x.org", T0 + 600);
+		if (lookup("192.0.2.1", "a@x.org", T0 + 601) != 0 ||
+		    lookup("192.0.2.1", "a@x.org", T0 + 2400) != ERR_NOTFOUND)
+			fail_msg("%s: the next login", rows[i].name);
+	}
+}
+
 static void
 t_uses(void **state)
 {
@@ -554,6 +585,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		ROW(t_who_and_where),
 		ROW(t_refresh),
+		ROW(t_wrong_clock),
 		ROW(t_uses),
 		ROW(t_budget),
 		ROW(t_renew),
