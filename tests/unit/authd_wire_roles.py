@@ -148,7 +148,7 @@ class Roles(Base):
                 self.assertTrue(self.peer("submitd-smtp").dropped(kind,
                                                                  fields))
         for kind, fields in (
-                (TICKET, blob(b"x") + text("") + b"\3" + bytes(16)),
+                (TICKET, blob(b"x") + text("") + b"\x09" + bytes(16)),
                 (USERS, b""), (USERS, b"\0\0"), (USERS, b"\0\2" + text("a")),
                 (USERS, b"\0\1" + text("a") + b"x"),
                 (USERS, b"\0\1" + text("x" * 255)),

@@ -380,7 +380,7 @@ t_credentials(void **state)
 		{ "user credential add alice x --expires soon", "", EX_USAGE,
 		    "30d", NULL },
 		{ "user credential add alice x --scope imap", "", EX_DATAERR,
-		    "all, smtp or pop", NULL },
+		    "all, smtp, pop or no-relay", NULL },
 		{ "user credential add alice \"a b\"", "", EX_DATAERR,
 		    "not a label", NULL },
 		{ "user credential add alice "
