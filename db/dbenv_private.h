@@ -88,4 +88,42 @@ int	dbenv_del(DB *db, DB_TXN *txn, const void *key, size_t len);
 int	dbenv_next(DB *db, DB_TXN *txn, struct dbenv_item *key,
 	    struct dbenv_item *data, uint32_t flags);
 
+/* ------------------------------------------------ removing (dbenv_sweep.c) -- */
+
+/* The last key that was looked at; zeroed: before the first. */
+#define DBENV_PLACE_MAX 512u
+struct dbenv_place {
+	uint8_t	at[DBENV_PLACE_MAX];
+	size_t	len;
+};
+
+enum dbenv_fate {
+	DBENV_KEEP,
+	DBENV_REMOVE,
+	DBENV_REMOVE_UNCOUNTED,
+	DBENV_END,		/* kept, and none behind it is looked at */
+};
+
+/* May be asked twice about a record: it changes nothing. */
+typedef enum dbenv_fate dbenv_fate_fn(const void *ctx,
+	    const struct dbenv_item *key, const struct dbenv_item *value);
+
+struct dbenv_sweep {
+	DB			*db;
+	const char		*what;		/* of dbenv_result() */
+	dbenv_fate_fn		*fate;
+	const void		*ctx;
+	struct dbenv_item	 value;		/* room for the largest */
+	unsigned int		 budget;	/* records looked at */
+	uint32_t		 flags;		/* of dbenv_next() */
+	struct dbenv_place	*place;		/* moved on */
+	/* Set by dbenv_sweep(). */
+	uint64_t		 removed;
+	bool			 ended;
+};
+
+/* Goes on from the place in one transaction, and removes what is to go. After
+ * the last record, and after a failure, the place is the beginning again. */
+int	dbenv_sweep(struct dbenv *e, struct dbenv_sweep *s, struct err *reterr);
+
 #endif

@@ -32,8 +32,7 @@ struct placesdb {
 	DB			*guess;
 	pthread_mutex_t		 lock;		/* of waiting */
 	struct waiting		*waiting;	/* of struct placesdb_note */
-	uint8_t			 sweep_at[PLACESDB_KEY_MAX];	/* upkeep's */
-	size_t			 sweep_len;
+	struct dbenv_place	 place;		/* upkeep's */
 };
 
 struct placesdb_place {

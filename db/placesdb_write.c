@@ -172,87 +172,53 @@ placesdb_flush(struct placesdb *p, struct err *reterr)
 
 /* Forgetting */
 
-struct placesdb_walk {
-	struct placesdb	*p;
-	DB		*db;
-	const char	*user;		/* his, or by time */
-	int64_t		 before_s;
-	unsigned int	 budget;
-	uint8_t		 at[PLACESDB_KEY_MAX];
-	size_t		 len;
-	uint64_t	 removed;
-	bool		 ended;
-};
-
 static bool
-placesdb_is_his(const struct placesdb_walk *w, const uint8_t *key, size_t len)
+placesdb_is_his(const char *user, const uint8_t *key, size_t len)
 {
-	size_t n = strlen(w->user);
+	size_t n = strlen(user);
 
-	return len >= n && memcmp(key, w->user, n) == 0 &&
+	return len >= n && memcmp(key, user, n) == 0 &&
 	    (len == n || key[n] == '\0');
 }
 
-static bool
-placesdb_is_old(const struct placesdb_walk *w, const uint8_t *v, size_t len)
+static enum dbenv_fate
+placesdb_fate_by_time(const void *ctx, const struct dbenv_item *key,
+    const struct dbenv_item *v)
 {
+	const int64_t *before_s = ctx;
 	struct placesdb_place place;
 
-	return placesdb_place_decode(v, len, &place) != 0 ||
-	    place.last_s < w->before_s;
+	(void)key;
+	return placesdb_place_decode(v->p, v->len, &place) != 0 ||
+	    place.last_s < *before_s ? DBENV_REMOVE : DBENV_KEEP;
 }
 
-static int
-placesdb_walk_txn(void *ctx, DB_TXN *txn, struct err *reterr)
+static enum dbenv_fate
+placesdb_fate_by_user(const void *user, const struct dbenv_item *key,
+    const struct dbenv_item *v)
 {
-	struct placesdb_walk *out = ctx, w = *out;
-	uint8_t v[PLACESDB_RECORD_MAX];
-	struct dbenv_item k = { .p = w.at, .len = w.len,
-	    .size = sizeof(w.at) };
-	struct dbenv_item it = { .p = v, .size = sizeof(v) };
-	uint32_t flags = w.user != NULL ? DB_SET_RANGE : 0;
-	int r = 0;
-
-	(void)reterr;
-	for (unsigned int i = 0; i < w.budget; i++) {
-		r = dbenv_next(w.db, txn, &k, &it, flags);
-		if (r != 0 || (w.user != NULL &&
-		    !placesdb_is_his(&w, w.at, k.len)))
-			break;
-		if (w.user != NULL || placesdb_is_old(&w, v, it.len)) {
-			if ((r = dbenv_del(w.db, txn, w.at, k.len)) != 0)
-				return r;
-			w.removed++;
-		}
-	}
-	if (r != 0 && r != DB_NOTFOUND)
-		return r;
-	w.ended = r == DB_NOTFOUND || (w.user != NULL &&
-	    !placesdb_is_his(&w, w.at, k.len));
-	w.len = k.len;
-	*out = w;
-	return 0;
+	(void)v;
+	return placesdb_is_his(user, key->p, key->len) ? DBENV_REMOVE :
+	    DBENV_END;
 }
 
 int
 placesdb_sweep(struct placesdb *p, int64_t now_s, unsigned int budget,
     uint64_t *ret_removed, struct err *reterr)
 {
-	struct placesdb_walk w = { .p = p, .db = p->places, .budget = budget,
-	    .before_s = now_s - PLACESDB_KEEP_S, .len = p->sweep_len };
-	int r;
+	int64_t before_s = now_s - PLACESDB_KEEP_S;
+	uint8_t v[PLACESDB_RECORD_MAX];
+	struct dbenv_sweep s = { .db = p->places, .what = "places",
+	    .fate = placesdb_fate_by_time, .ctx = &before_s, .budget = budget,
+	    .value = { .p = v, .size = sizeof(v) }, .place = &p->place };
+	int r = dbenv_sweep(p->env, &s, reterr);
 
-	memcpy(w.at, p->sweep_at, w.len);
-	r = dbenv_txn(p->env, DBENV_NOSYNC, placesdb_walk_txn, &w, "places",
-	    reterr);
-	p->sweep_len = r != 0 || w.ended ? 0 : w.len;
-	memcpy(p->sweep_at, w.at, p->sweep_len);
-	*ret_removed = r == 0 ? w.removed : 0;
+	*ret_removed = s.removed;
 	return r;
 }
 
 static void
-placesdb_forget_waiting(struct placesdb *p, const struct placesdb_walk *w)
+placesdb_forget_waiting(struct placesdb *p, const char *user)
 {
 	struct waiting_note *next;
 
@@ -260,7 +226,7 @@ placesdb_forget_waiting(struct placesdb *p, const struct placesdb_walk *w)
 	for (struct waiting_note *n = waiting_oldest(p->waiting); n != NULL;
 	    n = next) {
 		next = n->next;
-		if (placesdb_is_his(w, n->key + 1, n->len - 1))
+		if (placesdb_is_his(user, n->key + 1, n->len - 1))
 			waiting_drop(p->waiting, n);
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -270,19 +236,21 @@ int
 placesdb_forget(struct placesdb *p, const char *user, struct err *reterr)
 {
 	DB *const dbs[] = { p->logins, p->places };
+	uint8_t v[PLACESDB_RECORD_MAX];
 	int r = 0;
 
 	for (unsigned int i = 0; i < 2 && r == 0; i++) {
-		struct placesdb_walk w = { .p = p, .db = dbs[i],
-		    .user = user, .budget = PLACESDB_BATCH };
+		struct dbenv_place place = { 0 };
+		struct dbenv_sweep s = { .db = dbs[i], .what = "logins",
+		    .fate = placesdb_fate_by_user, .ctx = user,
+		    .value = { .p = v, .size = sizeof(v) },
+		    .budget = PLACESDB_BATCH, .flags = DB_SET_RANGE,
+		    .place = &place };
 
-		placesdb_forget_waiting(p, &w);
-		while (r == 0 && !w.ended) {
-			w.removed = 0;
-			w.len = placesdb_login_key(user, "", w.at);
-			r = dbenv_txn(p->env, DBENV_NOSYNC, placesdb_walk_txn,
-			    &w, "logins", reterr);
-		}
+		placesdb_forget_waiting(p, user);
+		place.len = placesdb_login_key(user, "", place.at);
+		while (r == 0 && !s.ended)
+			r = dbenv_sweep(p->env, &s, reterr);
 	}
 	return r;
 }

@@ -18,8 +18,7 @@
 struct quotadb {
 	struct dbenv	*env;
 	DB		*db;
-	char		 sweep_at[MAILBOX_SIZE];	/* upkeep's */
-	size_t		 sweep_len;
+	struct dbenv_place place;	/* upkeep's */
 };
 
 int
@@ -148,66 +147,30 @@ quotadb_put(struct quotadb *q, const struct quotadb_use *v, size_t n,
 
 /* Sweeping */
 
-struct quotadb_walk {
-	struct quotadb	*q;
-	int64_t		 before_s;
-	unsigned int	 budget;
-	char		 at[MAILBOX_SIZE];
-	size_t		 len;
-	uint64_t	 removed;
-	bool		 ended;
-};
-
-static bool
-quotadb_is_old(const struct quotadb_walk *w, const uint8_t *v, size_t len)
+static enum dbenv_fate
+quotadb_fate(const void *ctx, const struct dbenv_item *key,
+    const struct dbenv_item *v)
 {
+	const int64_t *before_s = ctx;
 	struct quotadb_use u;
 
-	return quotadb_decode(v, len, &u) != 0 || u.n == 0 ||
-	    (int64_t)u.v[u.n - 1].end_min * 60 < w->before_s;
-}
-
-static int
-quotadb_walk_txn(void *ctx, DB_TXN *txn, struct err *reterr)
-{
-	struct quotadb_walk *out = ctx, w = *out;
-	uint8_t v[QUOTADB_RECORD_MAX];
-	struct dbenv_item k = { .p = w.at, .len = w.len,
-	    .size = sizeof(w.at) };
-	struct dbenv_item it = { .p = v, .size = sizeof(v) };
-	int r = 0;
-
-	(void)reterr;
-	for (unsigned int i = 0; i < w.budget; i++) {
-		if ((r = dbenv_next(w.q->db, txn, &k, &it, 0)) != 0)
-			break;
-		if (quotadb_is_old(&w, v, it.len)) {
-			if ((r = dbenv_del(w.q->db, txn, w.at, k.len)) != 0)
-				return r;
-			w.removed++;
-		}
-	}
-	if (r != 0 && r != DB_NOTFOUND)
-		return r;
-	w.ended = r == DB_NOTFOUND;
-	w.len = k.len;
-	*out = w;
-	return 0;
+	(void)key;
+	return quotadb_decode(v->p, v->len, &u) != 0 || u.n == 0 ||
+	    (int64_t)u.v[u.n - 1].end_min * 60 < *before_s ? DBENV_REMOVE :
+	    DBENV_KEEP;
 }
 
 int
 quotadb_sweep(struct quotadb *q, int64_t now_s, unsigned int budget,
     uint64_t *ret_removed, struct err *reterr)
 {
-	struct quotadb_walk w = { .q = q, .budget = budget,
-	    .before_s = now_s - QUOTADB_KEEP_S, .len = q->sweep_len };
-	int r;
+	int64_t before_s = now_s - QUOTADB_KEEP_S;
+	uint8_t v[QUOTADB_RECORD_MAX];
+	struct dbenv_sweep s = { .db = q->db, .what = "what was sent",
+	    .fate = quotadb_fate, .ctx = &before_s, .budget = budget,
+	    .value = { .p = v, .size = sizeof(v) }, .place = &q->place };
+	int r = dbenv_sweep(q->env, &s, reterr);
 
-	memcpy(w.at, q->sweep_at, w.len);
-	r = dbenv_txn(q->env, DBENV_NOSYNC, quotadb_walk_txn, &w,
-	    "what was sent", reterr);
-	q->sweep_len = r != 0 || w.ended ? 0 : w.len;
-	memcpy(q->sweep_at, w.at, q->sweep_len);
-	*ret_removed = r == 0 ? w.removed : 0;
+	*ret_removed = s.removed;
 	return r;
 }

@@ -28,8 +28,7 @@ struct usagedb {
 	struct waiting	*waiting;	/* of struct usage_record */
 	int64_t		 written_ms;
 	uint32_t	 n_old;		/* addresses in the database */
-	uint8_t		 sweep_at[USAGE_KEY_MAX];	/* upkeep's */
-	size_t		 sweep_len;
+	struct dbenv_place place;	/* upkeep's */
 };
 
 /* -------------------------------------------------------------------- keys -- */
@@ -328,75 +327,42 @@ usagedb_flush(struct usagedb *u, int64_t mono_ms, struct err *reterr)
 
 /* ---------------------------------------------------------------- sweeping -- */
 
-struct usage_walk {
-	struct usagedb	*u;
-	int64_t		 now_s;
-	unsigned int	 budget;
-	uint8_t		 at[USAGE_KEY_MAX];
-	size_t		 len;
-	uint32_t	 n_old;		/* removed */
-	bool		 ended;
-};
-
-static bool
-usage_is_over(const struct usage_walk *w, const uint8_t *key, size_t len,
-    const uint8_t *v, size_t v_len)
+/* Of those that go the addresses are counted. */
+static enum dbenv_fate
+usage_fate(const void *ctx, const struct dbenv_item *k,
+    const struct dbenv_item *v)
 {
+	const int64_t *now_s = ctx;
+	const uint8_t *key = k->p;
 	struct usage_record r;
+	bool is_over;
 
 	if (key[0] == 'm')
-		return len != 5 ||
-		    usage_minute_s(key) < w->now_s - USAGE_MINUTES_KEEP_S;
-	return usage_decode((char)key[0], v, v_len, &r) != 0 ||
-	    (key[0] == 'a' && (len != USAGE_OLD_KEY ||
-	    r.old.last_s < w->now_s - USAGE_OLD_KEEP_S));
-}
-
-static int
-usage_walk_txn(void *ctx, DB_TXN *txn, struct err *reterr)
-{
-	struct usage_walk *out = ctx, w = *out;
-	uint8_t v[USAGE_RECORD_MAX];
-	struct dbenv_item k = { .p = w.at, .len = w.len,
-	    .size = sizeof(w.at) };
-	struct dbenv_item it = { .p = v, .size = sizeof(v) };
-	int r = 0;
-
-	(void)reterr;
-	for (unsigned int i = 0; i < w.budget; i++) {
-		if ((r = dbenv_next(w.u->db, txn, &k, &it, 0)) != 0)
-			break;
-		if (usage_is_over(&w, w.at, k.len, v, it.len)) {
-			if ((r = dbenv_del(w.u->db, txn, w.at, k.len)) != 0)
-				return r;
-			w.n_old += w.at[0] == 'a';
-		}
-	}
-	if (r != 0 && r != DB_NOTFOUND)
-		return r;
-	w.ended = r == DB_NOTFOUND;
-	w.len = k.len;
-	*out = w;
-	return 0;
+		is_over = k->len != 5 ||
+		    usage_minute_s(key) < *now_s - USAGE_MINUTES_KEEP_S;
+	else
+		is_over = usage_decode((char)key[0], v->p, v->len, &r) != 0 ||
+		    (key[0] == 'a' && (k->len != USAGE_OLD_KEY ||
+		    r.old.last_s < *now_s - USAGE_OLD_KEEP_S));
+	if (!is_over)
+		return DBENV_KEEP;
+	return key[0] == 'a' ? DBENV_REMOVE : DBENV_REMOVE_UNCOUNTED;
 }
 
 int
 usagedb_sweep(struct usagedb *u, int64_t now_s, unsigned int budget,
     struct err *reterr)
 {
-	struct usage_walk w = { .u = u, .now_s = now_s, .budget = budget,
-	    .len = u->sweep_len };
+	uint8_t v[USAGE_RECORD_MAX];
+	struct dbenv_sweep s = { .db = u->db, .what = "usage",
+	    .fate = usage_fate, .ctx = &now_s, .budget = budget,
+	    .value = { .p = v, .size = sizeof(v) }, .place = &u->place };
 	int r;
 
-	memcpy(w.at, u->sweep_at, w.len);
 	pthread_mutex_lock(&u->writing);
-	r = dbenv_txn(u->env, DBENV_NOSYNC, usage_walk_txn, &w, "usage",
-	    reterr);
-	if (r == 0)
-		u->n_old -= w.n_old < u->n_old ? w.n_old : u->n_old;
+	r = dbenv_sweep(u->env, &s, reterr);
+	u->n_old -= s.removed < u->n_old ? (uint32_t)s.removed : u->n_old;
 	pthread_mutex_unlock(&u->writing);
-	u->sweep_len = r != 0 || w.ended ? 0 : w.len;
-	memcpy(u->sweep_at, w.at, u->sweep_len);
 	return r;
 }
 
