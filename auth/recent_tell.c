@@ -193,9 +193,6 @@ static const struct tell_row {
 	  .tell = "The program looks for mail more often than login_delay "
 	    "lets it: set it to a longer time. What it sends is taken "
 	    "meanwhile." },
-	{ .status = "UTF8", .failed = "a message's header in UTF-8 was too "
-	    "long to be made into one of ASCII", .tell = "The message can be "
-	    "read by a program that knows UTF8 (RFC 6856), or by webmail." },
 	{ .status = "-", .tell = PROGRAM },
 
 	/* No refusal, and yet nothing came of it. */

@@ -171,13 +171,7 @@ pop_drop_fetched(void *ctx, enum mboxc_verdict v, int fd)
 		pop_drop_not_fetched(s, v);
 		return;
 	}
-	if (pop_utf8_head(s, fd, &head) != 0) {
-		close(fd);
-		pop_err_help(s, POP_CODE_UTF8, "This message has a header in "
-		    "UTF-8: your mail program must use UTF8 for it");
-		pop_session_go_on(s);
-		return;
-	}
+	pop_utf8_head(s, fd, &head);
 	if (s->fetch_lines < 0)
 		s->n_retr++;
 	else

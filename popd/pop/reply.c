@@ -17,7 +17,6 @@ static const char *const pop_code_names[POP_CODE__COUNT] = {
 	[POP_CODE_SYS_TEMP] = "SYS/TEMP",
 	[POP_CODE_SYS_PERM] = "SYS/PERM",
 	[POP_CODE_LOGIN_DELAY] = "LOGIN-DELAY",
-	[POP_CODE_UTF8] = "UTF8",
 };
 
 const char *

@@ -16,7 +16,6 @@ enum pop_code {
 	POP_CODE_SYS_TEMP,	/* ours, try again */
 	POP_CODE_SYS_PERM,	/* ours, and somebody must mend it */
 	POP_CODE_LOGIN_DELAY,	/* they were right: too soon */
-	POP_CODE_UTF8,		/* RFC 6856 section 5: say UTF8 first */
 	POP_CODE__COUNT
 };
 

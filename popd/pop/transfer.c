@@ -30,6 +30,7 @@ struct pop_transfer {
 	size_t		 index;
 	int		 fd;		/* message; -1: a listing */
 	struct pop_head	 head;		/* goes before the file */
+	unsigned int	 ends;		/* LFs that have ended head.ascii: 2 */
 	uint64_t	 octets_left;	/* of the file */
 	struct wire	 wire;
 };
@@ -165,6 +166,20 @@ pop_head_next(struct pop_session *s)
 	return last ? POP_PIECE_LAST : POP_PIECE_MORE;
 }
 
+/* Up to the empty line. */
+static void
+pop_head_make_ascii(struct pop_transfer *t, uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n && t->ends < 2; i++) {
+		if (p[i] == '\n')
+			t->ends++;
+		else if (p[i] != '\r')
+			t->ends = 0;
+		if (p[i] >= 0x80)
+			p[i] = '?';
+	}
+}
+
 static enum pop_piece
 pop_message_next(struct pop_session *s)
 {
@@ -186,6 +201,8 @@ pop_message_next(struct pop_session *s)
 		return POP_PIECE_BROKEN;
 	}
 	t->octets_left -= (uint64_t)n;
+	if (t->head.ascii)
+		pop_head_make_ascii(t, pop_transfer_in, (size_t)n);
 	if (n > 0)
 		len = wire_put(&t->wire, pop_transfer_in, (size_t)n,
 		    pop_transfer_out);
@@ -210,6 +227,7 @@ pop_transfer_message(struct pop_session *s, int fd, struct pop_head *head,
 	}
 	t->fd = fd;
 	t->head = *head;
+	t->ends = 1;		/* the empty line may be the first */
 	if (fstat(fd, &st) != 0 || (uint64_t)st.st_size < head->replaces ||
 	    lseek(fd, (off_t)head->replaces, SEEK_SET) < 0) {
 		pop_session_close(s, "message.broken", true);

@@ -12,7 +12,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "lib/err.h"
 #include "lib/str.h"
 #include "popd/pop/reply.h"
 #include "popd/pop/surrogate.h"
@@ -140,25 +139,24 @@ pop_head_read(int fd, bool *ret_whole)
 	return len;
 }
 
-int
+void
 pop_utf8_head(const struct pop_session *s, int fd, struct pop_head *ret)
 {
 	bool whole;
 	size_t len;
-	int r;
 
 	ret->replaces = 0;
+	ret->ascii = false;
 	buf_init(&ret->octets, POP_HEAD_OUT_MAX);
 	if (s->utf8)
-		return 0;
+		return;
 	len = pop_head_read(fd, &whole);
 	if (!surrogate_is_needed(pop_head_in, len, whole))
-		return 0;
-	if (!whole)
-		return ERR_LIMIT;
-	if ((r = surrogate_make(pop_head_in, len, &ret->octets)) != 0)
-		buf_free(&ret->octets);
-	else
+		return;
+	if (whole && surrogate_make(pop_head_in, len, &ret->octets) == 0) {
 		ret->replaces = len;
-	return r;
+	} else {	/* it is, or would become, too large */
+		buf_free(&ret->octets);
+		ret->ascii = true;
+	}
 }

@@ -146,8 +146,6 @@ static const struct reply_case {
 	    "-ERR [SYS/PERM] No\r\n", NULL },
 	{ "delay", POP_CODE_LOGIN_DELAY, "No", NULL, 64,
 	    "-ERR [LOGIN-DELAY] No\r\n", NULL },
-	{ "utf8", POP_CODE_UTF8, "No", NULL, 64,
-	    "-ERR [UTF8] No\r\n", NULL },
 	{ "help", POP_CODE_NONE, "No", "call 1", 64, "-ERR No. call 1\r\n", NULL },
 	{ "help just fits", POP_CODE_NONE, "No", "call", 16,
 	    "-ERR No. call\r\n", NULL },
