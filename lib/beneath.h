@@ -16,5 +16,8 @@
  * ERR_NOSPACE. The text does not name the path. */
 int	beneath_open(int root_fd, const char *path, int flags, mode_t mode,
 	    struct err *reterr);
+/* The same, from the loop: only where no disk has to be asked for the path (not
+ * with O_CREAT). ERR_AWAY: a thread must do it. */
+int	beneath_open_cached(int root_fd, const char *path, int flags);
 
 #endif

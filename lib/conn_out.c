@@ -88,7 +88,9 @@ conn_flush(struct conn *c)
 			conn_finish_close(c);
 		} else if (c->state == CONN_FLUSH_THEN_TLS) {
 			c->state = CONN_HANDSHAKE;
-			conn_handshake(c);
+			/* A client speaks first. */
+			if (!c->server)
+				conn_handshake(c);
 		} else if (had && c->ops->drained != NULL) {
 			c->ops->drained(c->ctx);
 		}

@@ -13,6 +13,8 @@
 
 #include "lib/err.h"
 
+#define LOOP_ROUNDS 4		/* of deferred calls a turn */
+
 struct deferred {
 	loop_fn		*fn;
 	void		*ctx;
@@ -97,10 +99,9 @@ loop_defer(struct loop *l, loop_fn *fn, void *ctx)
 	return 0;
 }
 
-/* Only what was deferred before now: a call that defers itself again lets
- * descriptors and timers have their turn. */
+/* Only what was deferred before now. */
 static void
-loop_run_deferred(struct loop *l)
+loop_run_round(struct loop *l)
 {
 	struct deferred *d = l->first;
 
@@ -114,6 +115,17 @@ loop_run_deferred(struct loop *l)
 		l->spare = d;
 		d = next;
 	}
+}
+
+/* What a call defers mostly ends a chain (a reply is flushed, the end of a
+ * session is reaped) and goes along without a look at the descriptors in
+ * between, which is a system call. A call that defers itself again lets them and
+ * the timers have their turn. */
+static void
+loop_run_deferred(struct loop *l)
+{
+	for (int i = 0; i < LOOP_ROUNDS && l->first != NULL; i++)
+		loop_run_round(l);
 }
 
 void

@@ -108,6 +108,59 @@ maildrop_open(const struct maildrop_root *root, const char *path, bool small,
 	return 0;
 }
 
+/* uidl_set_shown() writes a file: where it is still to come this is no job for
+ * the loop. */
+static bool
+maildrop_is_warm(const struct maildrop_root *root, const struct list *l,
+    const char *path)
+{
+	int fd;
+	bool holds;
+
+	if (l->uidls.ino != 0 && !atomic_load(&l->shown))
+		return false;
+	fd = beneath_open_cached(root->fd, path, O_PATH | O_DIRECTORY);
+	holds = fd >= 0 && list_holds(l, fd);
+	if (fd >= 0)
+		close(fd);
+	return holds;
+}
+
+static bool
+maildrop_is_missing(const struct maildrop_root *root, const char *path)
+{
+	int fd = beneath_open_cached(root->fd, path, O_PATH | O_DIRECTORY);
+
+	if (fd >= 0)
+		close(fd);
+	return fd == ERR_NOTFOUND;
+}
+
+int
+maildrop_open_warm(const struct maildrop_root *root, const char *path,
+    struct maildrop **ret)
+{
+	struct list *l = cache_get(root->cache, path);
+	struct maildrop *d;
+
+	if (l != NULL ? !maildrop_is_warm(root, l, path) :
+	    !maildrop_is_missing(root, path) ||
+	    maildrop_make_empty(&l, NULL) != 0) {
+		list_unref(l);
+		return ERR_AWAY;
+	}
+	if ((d = calloc(1, sizeof(*d))) == NULL ||
+	    (d->path = strdup(path)) == NULL) {
+		free(d);
+		list_unref(l);
+		return ERR_AWAY;
+	}
+	d->root = root;
+	d->list = l;
+	*ret = d;
+	return 0;
+}
+
 void
 maildrop_free(struct maildrop *d)
 {
@@ -248,6 +301,30 @@ maildrop_open_file(const struct maildrop *d, const struct list_entry *e,
 		return err_set(reterr, ERR_DENIED, "it is no message's file");
 	}
 	return fd;
+}
+
+int
+maildrop_fetch_warm(const struct maildrop *d, size_t i)
+{
+	const struct list_entry *e = &d->list->entries[i];
+	char path[MAILDIR_PATH_MAX + MAILDIR_NAME_MAX + 8];
+	enum list_why why;
+	struct stat st;
+	int fd;
+
+	if (e->size >= MAILDROP_AHEAD ||
+	    str_format(path, sizeof(path), "%s/%s/%s", d->path,
+	    list_subs[e->sub], e->name) != 0)
+		return ERR_AWAY;
+	fd = beneath_open_cached(d->root->fd, path, MAILDROP_OPEN_FLAGS);
+	if (fd < 0)
+		return ERR_AWAY;
+	if (fstat(fd, &st) == 0 && (uint64_t)st.st_size == e->size &&
+	    st.st_ino == e->ino && scan_is_message(d->root,
+	    d->root->owners[0], &st, &why))
+		return fd;
+	close(fd);		/* maildrop_fetch() looks closer */
+	return ERR_AWAY;
 }
 
 /* It is not where it was: another program has renamed it, or it is gone. */

@@ -43,6 +43,11 @@ struct maildrop_root {
  * life. */
 int	maildrop_open(const struct maildrop_root *root, const char *path,
 	    bool small, struct maildrop **ret, struct err *reterr);
+/* The same from the loop, at once and without a disk: for one that is in the
+ * cache and has not changed, or does not exist. ERR_AWAY otherwise: then
+ * maildrop_open() is to be called on a thread. */
+int	maildrop_open_warm(const struct maildrop_root *root, const char *path,
+	    struct maildrop **ret);
 void	maildrop_free(struct maildrop *d);		/* NULL is fine */
 
 size_t	maildrop_count(const struct maildrop *d);
@@ -74,6 +79,8 @@ size_t	maildrop_skips(const struct maildrop *d,
  * listed), ERR_DENIED (a link now, or another's), ERR_SYSTEM. */
 int	maildrop_fetch(struct maildrop *d, size_t i, bool small,
 	    struct err *reterr);
+/* The same from the loop, for a small message where it was. ERR_AWAY otherwise. */
+int	maildrop_fetch_warm(const struct maildrop *d, size_t i);
 
 /* Removes the messages whose bit is set and makes that durable. One that is
  * gone already counts as removed. After an error some may remain. */

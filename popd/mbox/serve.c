@@ -359,6 +359,11 @@ mbox_op_fetch(struct mbox_peer *p, struct msg_in *in)
 	if (i >= maildrop_count(d->maildrop))
 		return ERR_FORMAT;
 	d->index = i;
+	if ((r = maildrop_fetch_warm(d->maildrop, i)) >= 0) {
+		mbox_reply(p, MBOX_FETCH, in->id, MBOXC_OK, r);
+		close(r);
+		return 0;
+	}
 	mbox_submit(d, MBOX_FETCH, false, mbox_fetch_work, mbox_fetch_done);
 	return 0;
 }

@@ -83,6 +83,14 @@ mbox_read_in(struct mbox_drop *d, bool big)
 }
 
 static void
+mbox_opened(struct mbox_drop *d)
+{
+	delay_note(d->mbox->delays, d->user, clock_now_s(),
+	    d->mbox->login_delay_s);
+	mbox_send_list(d);
+}
+
+static void
 mbox_read_done(void *ctx)
 {
 	struct mbox_drop *d = ctx;
@@ -105,13 +113,15 @@ mbox_read_done(void *ctx)
 		    d->rc == ERR_FORMAT ? MBOXC_PERM : MBOXC_TEMP);
 		return;
 	}
-	delay_note(d->mbox->delays, d->user, clock_now_s(),
-	    d->mbox->login_delay_s);
-	mbox_send_list(d);
+	mbox_opened(d);
 }
 
+/* What has not changed needs no thread: that would be two wake-ups. */
 void
 mbox_read(struct mbox_drop *d)
 {
-	mbox_read_in(d, false);
+	if (maildrop_open_warm(&d->mbox->root, d->path, &d->maildrop) == 0)
+		mbox_opened(d);
+	else
+		mbox_read_in(d, false);
 }

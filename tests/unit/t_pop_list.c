@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/beneath.h"
 #include "popd/mbox/list.h"
 #include "popd/mbox/listing.h"
 #include "popd/mbox/maildrop.h"
@@ -438,6 +439,42 @@ test_big(void **state)
 	maildrop_free(d);
 }
 
+/* What has not changed is opened and fetched by the loop itself; whatever else
+ * is left to a thread. */
+static void
+test_warm_needs_no_thread(void **state)
+{
+	struct scratch *s = *state;
+	struct maildrop *d = NULL;
+	int fd;
+
+	if (beneath_open_cached(s->root.fd, "u", O_PATH | O_DIRECTORY) ==
+	    ERR_AWAY)
+		skip();			/* Linux before 5.12 */
+	put(s, "new/1.a", "x\n");
+	put(s, "new/2.b", "x\n");
+	tick(s);
+	assert_int_equal(maildrop_open_warm(&s->root, "u", &d), ERR_AWAY);
+	maildrop_free(open_drop(s));
+	assert_int_equal(maildrop_open_warm(&s->root, "u", &d), 0);
+	assert_int_equal(maildrop_count(d), 2);
+	fd = maildrop_fetch_warm(d, 0);
+	assert_true(fd >= 0);
+	close(fd);
+	move(s, "new/1.a", "cur/1.a:2,S");
+	assert_int_equal(maildrop_fetch_warm(d, 0), ERR_AWAY);
+	put(s, "new/2.b", "another\n");
+	assert_int_equal(maildrop_fetch_warm(d, 1), ERR_AWAY);
+	maildrop_free(d);
+	assert_int_equal(maildrop_open_warm(&s->root, "u", &d), ERR_AWAY);
+	assert_int_equal(maildrop_open_warm(&s->root, "../u", &d), ERR_AWAY);
+	assert_int_equal(beneath_open(s->root.fd, "nobody", O_PATH, 0, NULL),
+	    ERR_NOTFOUND);
+	assert_int_equal(maildrop_open_warm(&s->root, "nobody", &d), 0);
+	assert_int_equal(maildrop_count(d), 0);
+	maildrop_free(d);
+}
+
 static void
 test_cache_is_bounded(void **state)
 {
@@ -522,6 +559,7 @@ main(void)
 		WITH_SCRATCH(test_sizes_are_kept),
 		cmocka_unit_test(test_sizes_text),
 		WITH_SCRATCH(test_big),
+		WITH_SCRATCH(test_warm_needs_no_thread),
 		WITH_SCRATCH(test_cache_is_bounded),
 		WITH_SCRATCH(test_random_changes),
 	};
