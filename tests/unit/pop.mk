@@ -1,6 +1,8 @@
 # popd
 # A session without a network, for tests and the fuzzer.
-POP_FAKE_SOURCES = tests/unit/pop_fake.c tests/unit/pop_fake.h tests/unit/conn_fake.h \
+POP_FAKE_SOURCES = tests/unit/pop_fake.c tests/unit/pop_fake.h \
+	tests/unit/pop_fake_peers.c tests/unit/pop_fake_private.h \
+	tests/unit/conn_fake.h \
 	$(POP_SESSION_SOURCES)
 POP_FAKE_LIBS = auth/libauthc.a $(RUN_LIBS)
 

@@ -1,6 +1,7 @@
 # the spool and the Maildir writer
 if HAVE_CMOCKA
 SPOOL_TESTS = tests/unit/t_envelope tests/unit/t_store tests/unit/t_spool \
+	tests/unit/t_spool_out \
 	tests/unit/t_spool_faults tests/unit/t_spool_loss \
 	tests/unit/t_spool_start tests/unit/t_spool_queue \
 	tests/unit/t_spool_hostile tests/unit/t_journal
@@ -25,6 +26,9 @@ SPOOL_LIBS = submitd/spool/libspool.a \
 tests_unit_t_spool_SOURCES = tests/unit/t_spool.c $(SPOOL_FAKE)
 tests_unit_t_spool_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_t_spool_LDADD = $(SPOOL_LIBS)
+tests_unit_t_spool_out_SOURCES = tests/unit/t_spool_out.c $(SPOOL_FAKE)
+tests_unit_t_spool_out_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_t_spool_out_LDADD = $(SPOOL_LIBS)
 tests_unit_t_spool_queue_SOURCES = tests/unit/t_spool_queue.c $(SPOOL_FAKE)
 tests_unit_t_spool_queue_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_t_spool_queue_LDADD = $(SPOOL_LIBS)

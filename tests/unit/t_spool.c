@@ -1,16 +1,14 @@
 /*
- * t_spool.c - submitd-spool from both of its sides, over its real sockets, with
- * an authd that answers what the ticket says: everything but the process.
+ * t_spool.c - submitd-spool from the side of submitd-smtp, over its real sockets,
+ * with an authd that answers what the ticket says: everything but the process.
  *
  *	t_spool journal|files MESSAGES CONCURRENT OCTETS DIR
  * measures instead: messages a second, and the longest time the loop was held.
  */
 #include "config.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/conf_route.h"
@@ -167,278 +165,6 @@ test_received(void **state)
 	conf.local_domains.n = conf.n_routes = 0;
 }
 
-/* What is told, read, and given results for, and a crash between. */
-static void
-test_way_out(void **state)
-{
-	static const char *const rcpts[] = { "b@example.com", "postmaster",
-		"\"c d\"@example.com" };
-	struct put p = { .body = BODY, .rcpts = rcpts, .n_rcpts = 2 };
-	char buf[2000], want[600];
-	ssize_t n;
-
-	(void)state;
-	spool_begin_journal();
-	client_begin();
-	put_one(&p);
-	assert_int_equal(p.verdict, SPOOLC_OK);
-	sender_begin(1);
-	assert_string_equal(told[0]->id, p.id);
-	assert_string_equal(told[0]->sender, "a@example.org");
-	assert_string_equal(told[0]->user, "u@example.org");
-	assert_int_equal(told[0]->n_rcpts, 2);
-	assert_string_equal(told[0]->rcpts[1].address, "postmaster");
-	spoolq_open(sender, p.id, on_open, NULL);
-	wait_for(1);
-	assert_true(open_fd >= 0);
-	/* Whatever it is, it cannot change a message. */
-	assert_int_equal(pwrite(open_fd, "x", 1, 0), -1);
-	n = pread(open_fd, buf, sizeof(buf) - 1, (off_t)open_offset);
-	assert_int_equal(n, told[0]->octets);
-	buf[n] = '\0';
-	snprintf(want, sizeof(want), "id %s (authenticated as u@example.org)",
-	    p.id);
-	assert_non_null(strstr(buf, want));
-	assert_non_null(strstr(buf, "from client.example.net ([192.0.2.7])"));
-	assert_null(strstr(buf, "for <"));
-	assert_string_equal(buf + n - strlen(BODY), BODY);
-	close(open_fd);
-
-	/* One done, one put off; then the process dies. */
-	spoolq_done(sender, p.id, 0, "250 2.0.0 taken");
-	spoolq_defer(sender, p.id, 1, 1900000000, true, "451 4.0.0 later");
-	spoolq_open(sender, "aaaaaaaaaaaaaaaa", on_open, NULL);
-	wait_for(1);
-	assert_int_equal(open_fd, -1);
-	forget_told();
-	spool_end();
-	spool_begin();
-	client_begin();
-	sender_begin(1);
-	assert_int_equal(told[0]->rcpts[0].state, SPOOLQ_DONE);
-	assert_int_equal(told[0]->rcpts[1].state, SPOOLQ_PENDING);
-	assert_int_equal(told[0]->rcpts[1].tries, 1);
-	assert_true(told[0]->rcpts[1].told);
-	assert_int_equal(told[0]->rcpts[1].next_try_s, 1900000000);
-	assert_string_equal(queue_find(sp->queue, p.id)->rcpts[1].last,
-	    "451 4.0.0 later");
-	forget_told();
-
-	/* The administrator wants it tried now. */
-	waiting = 1;
-	queue_try_now(queue_find(sp->queue, p.id));
-	loop_run(loop);
-	assert_int_equal(told[0]->rcpts[1].next_try_s, 0);
-	forget_told();
-
-	/* It fails for good: a bounce first, then the result. */
-	bool ok = false;
-	spoolq_bounce(sender, p.id, BODY, strlen(BODY), on_bounce, &ok);
-	wait_for(2);		/* the answer, and the bounce's own entry */
-	assert_true(ok);
-	assert_int_equal(n_told, 1);
-	assert_string_equal(told[0]->sender, "");
-	assert_string_equal(told[0]->user, "u@example.org");
-	assert_string_equal(told[0]->rcpts[0].address, "a@example.org");
-	assert_int_equal(told[0]->octets, strlen(BODY));
-	spoolq_bounce(sender, told[0]->id, BODY, 3, on_bounce, &ok);
-	wait_for(1);
-	assert_false(ok);	/* none for a bounce */
-	spoolq_fail(sender, p.id, 1, "550 5.1.1 no");
-	spoolq_done(sender, told[0]->id, 0, "250");
-	spoolq_open(sender, p.id, on_open, NULL);
-	wait_for(1);
-	assert_int_equal(open_fd, -1);
-	forget_told();
-	spool_end();
-	assert_int_equal(files_in("spool/queue"), 0);
-}
-
-/* What a client asked for comes to the sender, after a crash as well; and who
- * has his message stays until the report is given. */
-static void
-test_asked(void **state)
-{
-	static const char *const rcpts[] = { "\xc3\xa4@example.com",
-	    "b@example.com" };
-	static char orcpt[] = "rfc822;b+2B@example.com";
-	static const struct spool_dsn dsn[] = {
-	    { 0, NULL }, { SPOOL_NOTIFY_SUCCESS, orcpt } };
-	struct put p = { .body = "TLS-Required: No\r\n" BODY,
-	    .rcpts = rcpts, .n_rcpts = 2,
-	    .smtputf8 = true, .ret = SPOOL_RET_HDRS, .envid = "Q+2B",
-	    .dsn = dsn, .wishes = { .priority = 3, .by_mode = SPOOL_BY_RETURN,
-	    .by_s = 1900000000 } };
-	bool ok = false;
-
-	(void)state;
-	spool_begin_journal();
-	client_begin();
-	put_one(&p);
-	assert_int_equal(p.verdict, SPOOLC_OK);
-	for (int crash = 0; crash < 2; crash++) {
-		sender_begin(1);
-		assert_true(told[0]->smtputf8);
-		assert_int_equal(told[0]->ret, SPOOL_RET_HDRS);
-		assert_string_equal(told[0]->envid, "Q+2B");
-		assert_int_equal(told[0]->wishes.priority, 3);
-		assert_int_equal(told[0]->wishes.by_mode, SPOOL_BY_RETURN);
-		assert_int_equal(told[0]->wishes.by_s, 1900000000);
-		assert_true(told[0]->wishes.tls_optional);
-		assert_int_equal(told[0]->rcpts[0].dsn.notify, 0);
-		assert_null(told[0]->rcpts[0].dsn.orcpt);
-		assert_int_equal(told[0]->rcpts[1].dsn.notify,
-		    SPOOL_NOTIFY_SUCCESS);
-		assert_string_equal(told[0]->rcpts[1].dsn.orcpt, orcpt);
-		assert_int_equal(told[0]->rcpts[1].state, crash ?
-		    SPOOLQ_DELIVERED : SPOOLQ_PENDING);
-		if (crash)
-			break;
-		spoolq_delivered(sender, p.id, 1, "250 taken");
-		spoolq_done(sender, p.id, 0, "250 taken");
-		spoolq_open(sender, "aaaaaaaaaaaaaaaa", on_open, NULL);
-		wait_for(1);
-		forget_told();
-		spool_end();
-		spool_begin();
-		client_begin();
-	}
-	forget_told();
-	spoolq_bounce(sender, p.id, BODY, strlen(BODY), on_bounce, &ok);
-	wait_for(2);
-	assert_true(ok);
-	/* It can only become done. */
-	spoolq_fail(sender, p.id, 1, "550 no");
-	spoolq_open(sender, p.id, on_open, NULL);
-	wait_for(1);
-	assert_true(open_fd >= 0);
-	close(open_fd);
-	spoolq_done(sender, p.id, 1, "250 taken");
-	spoolq_done(sender, told[0]->id, 0, "250");
-	spoolq_open(sender, p.id, on_open, NULL);
-	wait_for(1);
-	assert_int_equal(open_fd, -1);
-	forget_told();
-	spool_end();
-	assert_int_equal(files_in("spool/queue"), 0);
-}
-
-/* Once around: whatever was sent before has been dealt with. */
-static void
-barrier(void)
-{
-	while (spoolq_open(sender, "aaaaaaaaaaaaaaaa", on_open, NULL) != 0)
-		wait_ms(5);	/* it connects yet */
-	wait_for(1);
-}
-
-/* Restarts as after a crash; the sender is told `n` messages. */
-static void
-crash(unsigned int n)
-{
-	forget_told();
-	spool_end();
-	spool_begin();
-	client_begin();
-	sender_begin(n);
-	barrier();
-	assert_int_equal(n_told, n);
-}
-
-/* A hold takes a message from the sender, survives a crash, takes results, and
- * gives it back. */
-static void
-test_hold(void **state)
-{
-	static const char *const rcpts[] = { "b@example.com", "c@example.com" };
-	struct put p = { .body = BODY, .rcpts = rcpts, .n_rcpts = 2 }, other = {
-		.body = BODY };
-	struct queue_msg *m;
-
-	(void)state;
-	spool_begin();
-	client_begin();
-	put_one(&p);
-	put_one(&other);
-	sender_begin(2);
-	m = queue_find(sp->queue, p.id);
-	assert_true(queue_hold(m, ENVELOPE_HOLD_ADMIN, 0, "uid 7"));
-	assert_false(queue_hold(m, ENVELOPE_HOLD_ADMIN, 0, "uid 7"));
-	wait_for(1);
-	assert_string_equal(held_id, p.id);
-	/* What was on its way then still counts. */
-	spoolq_done(sender, p.id, 0, "250 taken");
-	barrier();
-	queue_try_now(m);
-	barrier();
-	assert_int_equal(n_told, 2);
-
-	crash(1);
-	assert_string_equal(told[0]->id, other.id);
-	m = queue_find(sp->queue, p.id);
-	assert_int_equal(m->held, ENVELOPE_HOLD_ADMIN);
-	assert_string_equal(m->held_by, "uid 7");
-	assert_true(m->held_s > 0);
-	assert_int_equal(m->rcpts[0].state, ENVELOPE_DONE);
-	assert_true(queue_hold(m, 0, ENVELOPE_HOLD__ALL, "uid 7"));
-	wait_for(1);
-	assert_string_equal(told[1]->id, p.id);
-	assert_int_equal(told[1]->rcpts[0].state, SPOOLQ_DONE);
-	crash(2);
-	assert_int_equal(queue_find(sp->queue, p.id)->held, 0);
-	forget_told();
-	spool_end();
-}
-
-/* A disabled user's mail waits: told while it runs, or asked at the start. */
-static void
-test_disabled(void **state)
-{
-	struct put p = { .body = BODY };
-	struct queue_msg *m;
-
-	(void)state;
-	spool_begin();
-	client_begin();
-	put_one(&p);
-	sender_begin(1);
-	auth_says("x@example.org", AUTHP_USER_DISABLED);
-	auth_says("u@example.org", AUTHP_USER_DISABLED);
-	wait_for(1);
-	assert_string_equal(held_id, p.id);
-	m = queue_find(sp->queue, p.id);
-	assert_int_equal(m->held, ENVELOPE_HOLD_USER);
-	assert_int_equal(m->owner->messages, 1);
-	/* The administrator's hold is not authd's to end. */
-	assert_true(queue_hold(m, ENVELOPE_HOLD_ADMIN, 0, "uid 0"));
-	auth_says("u@example.org", AUTHP_USER_MAY);
-	for (int i = 0; m->held != ENVELOPE_HOLD_ADMIN && i < 1000; i++)
-		barrier();
-	assert_int_equal(m->held, ENVELOPE_HOLD_ADMIN);
-	assert_int_equal(n_told, 1);
-	assert_true(queue_hold(m, 0, ENVELOPE_HOLD_ADMIN, "uid 0"));
-	wait_for(1);
-
-	/* He was disabled while the spool was down. */
-	user_state = AUTHP_USER_DISABLED;
-	crash(0);
-	m = queue_find(sp->queue, p.id);
-	for (int i = 0; m->held == 0 && i < 1000; i++)
-		barrier();
-	assert_int_equal(m->held, ENVELOPE_HOLD_USER);
-	assert_int_equal(n_told, 0);
-	/* Deleted since: held all the same. */
-	user_state = AUTHP_USER_NONE;
-	crash(0);
-	assert_int_equal(queue_find(sp->queue, p.id)->held,
-	    ENVELOPE_HOLD_USER);
-	user_state = AUTHP_USER_MAY;
-	crash(1);
-	assert_int_equal(queue_find(sp->queue, p.id)->held, 0);
-	forget_told();
-	spool_end();
-}
-
 struct limit_case {
 	const char *name;
 	uint64_t messages, octets;
@@ -507,88 +233,6 @@ test_user_limit(void **state)
 	conf.spool_user_messages = 10000000;
 	conf.spool_user_limit = 0;
 	free(body);
-}
-
-struct reported {
-	unsigned int	 left, ok;
-};
-
-static void
-on_reported(void *ctx, bool ok)
-{
-	struct reported *r = ctx;
-
-	r->ok += ok;
-	if (--r->left == 0)
-		loop_stop(loop);
-}
-
-/* So many of them at once; how many were taken. */
-static unsigned int
-reports(const char *id, const char *text, size_t len, unsigned int n)
-{
-	struct reported r = { n, 0 };
-
-	for (unsigned int i = 0; i < n; i++)
-		spoolq_bounce(sender, id, text, len, on_reported, &r);
-	waiting = 1u << 20;		/* and their entries, some of them later */
-	loop_run(loop);
-	forget_told();
-	return r.ok;
-}
-
-/* Whatever submitd-send says, it fills nobody's mailbox and no disk. */
-static void
-test_report_limits(void **state)
-{
-	enum { OCTETS = 50000, ROOM = 1024 * 1024 };
-	static const char *const two[] = { "b@example.com", "c@example.com" };
-	char *text = calloc(1, OCTETS), ids[30][STR_ID_SIZE];
-	struct queue_user *u;
-	unsigned int n = 0;
-
-	(void)state;
-	memset(text, 'x', OCTETS);
-	spool_begin();
-	client_begin();
-	for (size_t i = 0; i < ROWS(ids); i++) {
-		struct put p = { .body = BODY, .rcpts = two, .n_rcpts = 2 };
-
-		put_one(&p);
-		(void)str_copy(ids[i], sizeof(ids[i]), p.id);
-	}
-	sender_begin(ROWS(ids));
-	/* One at a time; two a recipient and 8 in all. */
-	assert_int_equal(reports(ids[0], "x", 1, 5), 1);
-	while (n < 100 && reports(ids[0], "x", 1, 1) == 1)
-		n++;
-	assert_int_equal(1 + n, 2 * 2 + 8);
-	/* They are the user's, and so many octets of them. */
-	u = queue_user_find(sp->queue, "u@example.org");
-	assert_non_null(u);
-	assert_int_equal(u->messages, ROWS(ids) + 1 + n);
-	conf.spool_user_limit = 1000;	/* yet at least 1 MiB */
-	for (n = 0; reports(ids[n + 1], text, OCTETS, 1) == 1; n++)
-		;
-	assert_int_equal(n, (ROOM - 100) / OCTETS);
-	assert_true(u->reports <= ROOM && u->reports_full);
-	/* What has left makes room. */
-	while (u->reports > ROOM - OCTETS) {
-		struct queue_msg *m = queue_first(sp->queue);
-
-		while (!m->is_report || m->octets != OCTETS)
-			m = queue_next(m);
-		queue_delete(m, NULL, NULL);
-	}
-	assert_int_equal(reports(ids[n + 1], text, OCTETS, 1), 1);
-	/* And there is to be room on the disk. */
-	conf.spool_user_limit = 0;
-	conf.spool_min_free = 1ull << 60;
-	assert_int_equal(reports(ids[29], "x", 1, 1), 0);
-	conf.spool_min_free = 1;
-	assert_int_equal(reports(ids[29], "x", 1, 1), 1);
-	free(text);
-	spool_end();
 }
 
 static unsigned int begun_ok, begun_temp;
@@ -676,48 +320,6 @@ test_utf8_unsaid(void **state)
 	put_one(&p);
 	assert_int_equal(p.verdict, SPOOLC_TEMP);
 	spool_end();
-}
-
-/* More recipients than a packet holds, and more octets than a window. */
-static void
-test_large(void **state)
-{
-	enum { RCPTS = 2000, OCTETS = 5000000 };
-	char **rcpts = calloc(RCPTS, sizeof(*rcpts));
-	char *body = malloc(OCTETS), *back = malloc(OCTETS);
-	struct put p = { .body = body, .len = OCTETS, .n_rcpts = RCPTS };
-
-	(void)state;
-	for (size_t i = 0; i < OCTETS; i++)
-		body[i] = (char)('a' + (i * 7 + i / 1000) % 26);
-	for (size_t i = 0; i < RCPTS; i++) {
-		rcpts[i] = malloc(300);
-		snprintf(rcpts[i], 300, "%zu@%0*d.example.com", i, 60, 1);
-	}
-	p.rcpts = (const char *const *)rcpts;
-	spool_begin();
-	client_begin();
-	put_one(&p);
-	assert_int_equal(p.verdict, SPOOLC_OK);
-	sender_begin(1);
-	assert_int_equal(told[0]->n_rcpts, RCPTS);
-	for (size_t i = 0; i < RCPTS; i++)
-		assert_string_equal(told[0]->rcpts[i].address, rcpts[i]);
-	spoolq_open(sender, p.id, on_open, NULL);
-	wait_for(1);
-	assert_int_equal(pread(open_fd, back, OCTETS, (off_t)(open_offset +
-	    told[0]->octets - OCTETS)), OCTETS);
-	assert_memory_equal(body, back, OCTETS);
-	close(open_fd);
-	queue_delete(queue_find(sp->queue, p.id), NULL, NULL);
-	forget_told();
-	spool_end();
-	assert_int_equal(files_in("spool/queue"), 0);
-	for (size_t i = 0; i < RCPTS; i++)
-		free(rcpts[i]);
-	free(rcpts);
-	free(body);
-	free(back);
 }
 
 static void
@@ -849,14 +451,6 @@ rate(unsigned int messages, unsigned int concurrent, size_t octets)
 
 /* -------------------------------------------------------------------- main -- */
 
-/* The same with files alone. */
-static int
-setup_files(void **state)
-{
-	segment_octets = 0;
-	return fake_setup(state);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -865,31 +459,11 @@ main(int argc, char **argv)
 		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_received,
 		    fake_setup, fake_clean),
-		cmocka_unit_test_setup_teardown(test_way_out,
-		    fake_setup, fake_clean),
-		cmocka_unit_test_setup_teardown(test_asked,
-		    fake_setup, fake_clean),
-		cmocka_unit_test_setup_teardown(test_hold,
-		    fake_setup, fake_clean),
-		cmocka_unit_test_setup_teardown(test_disabled,
-		    fake_setup, fake_clean),
-		cmocka_unit_test_setup_teardown(test_hold,
-		    setup_files, fake_clean),
-		cmocka_unit_test_setup_teardown(test_report_limits,
-		    fake_setup, fake_clean),
-		cmocka_unit_test_setup_teardown(test_report_limits,
-		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_recipients,
 		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_user_limit,
 		    fake_setup, fake_clean),
-		cmocka_unit_test_setup_teardown(test_way_out,
-		    setup_files, fake_clean),
-		cmocka_unit_test_setup_teardown(test_asked,
-		    setup_files, fake_clean),
 		cmocka_unit_test_setup_teardown(test_utf8_unsaid,
-		    fake_setup, fake_clean),
-		cmocka_unit_test_setup_teardown(test_large,
 		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_given_up,
 		    fake_setup, fake_clean),
