@@ -339,6 +339,30 @@ class Shared(Case):
         self.allowed(self.users[0], self.other)
 
 
+class Crowd(Case):
+    def test_one_of_very_many_is_not_the_only_one(self):
+        """More grants than are looked at: who stands behind them may count,
+        so nothing goes without a sender."""
+        dead = ["d%02d@example.test" % n for n in range(63)]
+        users = dead + ["zoe@example.test"]
+        for u in users:
+            inst.control("users", verb="user.add", user=u, password="pw-" + u)
+        self.addCleanup(lambda: [inst.control("users", verb="user.delete",
+                                              user=u) for u in users])
+        inst.grant(ANNA, self.here)
+        self.allowed("")
+        for u in users:
+            inst.ctl("grant", "add", u, self.here)
+            if u in dead:
+                inst.control("users", verb="user.disable", user=u)
+        for sender, code in ((ANNA, 250), (users[-1], 250), ("", 553),
+                             (dead[0], 553)):
+            self.assertEqual(self.mail(sender)[0], code, sender)
+        inst.ctl("grant", "revoke", dead[0])
+        inst.ctl("grant", "revoke", users[-1])
+        self.allowed("")
+
+
 class Control(Case):
     def test_add(self):
         r = inst.ctl("grant", "add", BOB, self.here)
