@@ -21,6 +21,12 @@
 	"security STARTTLS with port 587, or SSL/TLS with port 465."
 #define PASSWORD "The password is not the right one: type it anew in the mail " \
 	"program, in the settings for receiving and in those for sending."
+#define PLAIN_ONCE "Set the mail program to \"password, normal\" once; after " \
+	"that the encrypted way works too."
+#define TLS_OPENED "Something between the program and this server opens TLS, " \
+	"such as a virus scanner: switch off its look at mail."
+#define MALFORMED "The message itself is malformed: the program that made it " \
+	"is at fault; another one, or a newer one, does better."
 #define ADMIN_LOOK "This is the administrator's to set right: see the log of " \
 	"this session."
 #define LATER "That was a passing trouble of this server, or of its load: the " \
@@ -72,11 +78,9 @@ static const struct tell_row {
 	  .tell = "The program names two users; the second one (authorization "
 	    "name) must be left empty." },
 	{ .reason = "nokeys", .failed = "login: no keys for this mechanism yet",
-	  .tell = "Set the mail program to \"password, normal\" once; after "
-	    "that the encrypted way works too." },
+	  .tell = PLAIN_ONCE },
 	{ .reason = "transition", .failed = "login: no keys for this mechanism "
-	    "yet", .tell = "Set the mail program to \"password, normal\" once; "
-	    "after that the encrypted way works too." },
+	    "yet", .tell = PLAIN_ONCE },
 	{ .reason = "nosecret", .failed = "login: no secret for this mechanism",
 	  .tell = "Set the mail program to \"password, normal\", not to "
 	    "CRAM-MD5 or APOP." },
@@ -84,12 +88,9 @@ static const struct tell_row {
 	  .tell = "The certificate that the program shows is not known here: "
 	    "choose another one, or set it to log in with a password." },
 	{ .reason = "binding", .failed = "login: TLS ends somewhere else",
-	  .tell = "Something between the program and this server opens TLS, "
-	    "such as a virus scanner: switch off its look at mail." },
+	  .tell = TLS_OPENED },
 	{ .reason = "downgrade", .failed = "login: the mechanisms offered were "
-	    "changed on the way", .tell = "Something between the program and "
-	    "this server opens TLS, such as a virus scanner: switch off its "
-	    "look at mail." },
+	    "changed on the way", .tell = TLS_OPENED },
 	{ .reason = "changed", .failed = "login: the password was changed "
 	    "meanwhile", .tell = PASSWORD },
 	{ .reason = "seal", .failed = "login: the secret cannot be read",
@@ -108,8 +109,7 @@ static const struct tell_row {
 	    "password of receiving; or, where that still counts, "
 	    "fetch mail first, then send." },
 	{ .code = 535, .tell = PASSWORD },
-	{ .code = 432, .tell = "Set the mail program to \"password, normal\" "
-	    "once; after that the encrypted way works too." },
+	{ .code = 432, .tell = PLAIN_ONCE },
 	{ .code = 504, .failed = "it wants a way to log in that is not offered "
 	    "here", .tell = "Set the mail program to \"password, normal\" under "
 	    "STARTTLS or SSL/TLS." },
@@ -140,14 +140,10 @@ static const struct tell_row {
 	    "message", .tell = "Send to fewer recipients at once." },
 	{ .code = 452, .status = "4.3.1", .failed = "the server had no room",
 	  .tell = "The server's disk was full; the program may try again later." },
-	{ .code = 550, .status = "5.6.0", .tell = "The message itself is "
-	    "malformed: the program that made it is at fault; another one, or a "
-	    "newer one, does better." },
+	{ .code = 550, .status = "5.6.0", .tell = MALFORMED },
 	{ .code = 554, .status = "5.4.6", .tell = "The message goes round in a "
 	    "circle: two servers forward it to each other." },
-	{ .code = 554, .status = "5.6.0", .tell = "The message itself is "
-	    "malformed: the program that made it is at fault; another one, or a "
-	    "newer one, does better." },
+	{ .code = 554, .status = "5.6.0", .tell = MALFORMED },
 	{ .code = 501, .status = "5.1.3", .failed = "a recipient's address is "
 	    "malformed", .tell = "The recipient's address is not written "
 	    "right." },

@@ -68,13 +68,22 @@ cache_remove(struct cache *c, struct cache_item **slot)
 	free(i);
 }
 
+static void
+cache_remove_path(struct cache *c, const char *path)
+{
+	struct cache_item **slot = cache_slot(c, path);
+
+	if (*slot != NULL)
+		cache_remove(c, slot);
+}
+
 /* Makes room for so many octets. */
 static void
 cache_shrink(struct cache *c, size_t more)
 {
 	while (!TAILQ_EMPTY(&c->items) && c->octets + more > c->max)
-		cache_remove(c, cache_slot(c,
-		    TAILQ_LAST(&c->items, cache_items)->path));
+		cache_remove_path(c,
+		    TAILQ_LAST(&c->items, cache_items)->path);
 }
 
 struct list *
@@ -118,28 +127,20 @@ cache_add(struct cache *c, const char *path, struct list *l)
 void
 cache_forget(struct cache *c, const char *path)
 {
-	struct cache_item **slot;
-
 	if (c == NULL)
 		return;
 	pthread_mutex_lock(&c->lock);
-	slot = cache_slot(c, path);
-	if (*slot != NULL)
-		cache_remove(c, slot);
+	cache_remove_path(c, path);
 	pthread_mutex_unlock(&c->lock);
 }
 
 void
 cache_put(struct cache *c, const char *path, struct list *l)
 {
-	struct cache_item **slot;
-
 	if (c == NULL)
 		return;
 	pthread_mutex_lock(&c->lock);
-	slot = cache_slot(c, path);
-	if (*slot != NULL)
-		cache_remove(c, slot);
+	cache_remove_path(c, path);
 	cache_add(c, path, l);
 	pthread_mutex_unlock(&c->lock);
 }

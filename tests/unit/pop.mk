@@ -20,6 +20,7 @@ tests_unit_t_pop_command_SOURCES = tests/unit/t_pop_command.c \
 tests_unit_t_pop_command_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_t_pop_command_LDADD = $(POP_SESSION_LIBS) $(CMOCKA_LIBS)
 tests_unit_t_pop_maildrop_SOURCES = tests/unit/t_pop_maildrop.c \
+	tests/unit/maildrop_scratch.h \
 	$(MAILDROP_SOURCES) $(UIDL_SOURCES)
 tests_unit_t_pop_maildrop_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_t_pop_maildrop_LDADD = $(RUN_LIBS) $(CMOCKA_LIBS)

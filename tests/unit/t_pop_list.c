@@ -24,80 +24,22 @@
 #include "popd/mbox/maildrop.h"
 #include "popd/mbox/sizes.h"
 #include "popd/mbox/uidl.h"
-
-struct scratch {
-	char			dir[64];
-	struct maildrop_root	root;
-};
-
-static void
-scratch_path(struct scratch *s, const char *name, char dst[512])
-{
-	snprintf(dst, 512, "%s/u/%s", s->dir, name);
-}
+#include "tests/unit/maildrop_scratch.h"
 
 static int
 scratch_make(void **state)
 {
-	static const char *const subs[] = { "u", "u/new", "u/cur" };
-	struct scratch *s = calloc(1, sizeof(*s));
-	char path[128];
+	struct scratch *s = scratch_new(100000);
 
-	strcpy(s->dir, "/tmp/t_pop_list.XXXXXX");
-	assert_non_null(mkdtemp(s->dir));
-	for (int i = 0; i < 3; i++) {
-		snprintf(path, sizeof(path), "%s/%s", s->dir, subs[i]);
-		assert_int_equal(mkdir(path, 0700), 0);
-	}
-	s->root.fd = open(s->dir, O_PATH | O_DIRECTORY);
-	s->root.max = 100000;
 	s->root.cache = cache_new(64u << 20);
-	assert_true(s->root.fd >= 0);
 	*state = s;
 	return 0;
-}
-
-static int
-scratch_remove(void **state)
-{
-	struct scratch *s = *state;
-	char cmd[128];
-
-	close(s->root.fd);
-	cache_free(s->root.cache);
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", s->dir);
-	assert_int_equal(system(cmd), 0);
-	free(s);
-	return 0;
-}
-
-static void
-put(struct scratch *s, const char *name, const char *text)
-{
-	char path[512];
-	FILE *f;
-
-	scratch_path(s, name, path);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	assert_int_equal(fclose(f), 0);
-}
-
-static void
-move(struct scratch *s, const char *from, const char *to)
-{
-	char a[512], b[512];
-
-	scratch_path(s, from, a);
-	scratch_path(s, to, b);
-	assert_int_equal(rename(a, b), 0);
 }
 
 static void
 drop(struct scratch *s, const char *name)
 {
-	char a[512];
+	char a[SCRATCH_PATH];
 
 	scratch_path(s, name, a);
 	assert_int_equal(unlink(a), 0);
@@ -109,7 +51,7 @@ static void
 tick(struct scratch *s)
 {
 	struct stat first, now;
-	char path[512];
+	char path[SCRATCH_PATH];
 
 	put(s, "tick", "");
 	scratch_path(s, "tick", path);
@@ -119,17 +61,6 @@ tick(struct scratch *s)
 		assert_int_equal(stat(path, &now), 0);
 	} while (now.st_mtim.tv_sec == first.st_mtim.tv_sec &&
 	    now.st_mtim.tv_nsec == first.st_mtim.tv_nsec);
-}
-
-static struct maildrop *
-open_drop(struct scratch *s)
-{
-	struct maildrop *d = NULL;
-	struct err e = { 0 };
-
-	if (maildrop_open(&s->root, "u", false, &d, &e) != 0)
-		fail_msg("%s", e.text);
-	return d;
 }
 
 /* What a login sees: "UIDL=OCTETS UIDL=OCTETS " */
@@ -225,7 +156,7 @@ test_link_goes(void **state)
 	const struct maildrop_skipped *skips;
 	struct scratch *s = *state;
 	struct maildrop *d;
-	char a[512], b[512];
+	char a[SCRATCH_PATH], b[SCRATCH_PATH];
 
 	put(s, "new/1.a", "x\n");
 	scratch_path(s, "new/1.a", a);
@@ -249,7 +180,7 @@ test_skips_are_told_once(void **state)
 	const struct maildrop_skipped *skips;
 	struct scratch *s = *state;
 	struct maildrop *d;
-	char a[512], name[32];
+	char a[SCRATCH_PATH], name[32];
 
 	for (int i = 0; i < 20; i++) {
 		snprintf(name, sizeof(name), "cur/%d.x", i);
@@ -321,7 +252,7 @@ test_sizes_are_kept(void **state)
 		"submitd-sizes 1\n1 2 3 4\n1 2 3 4\n", "\n", "x",
 	};
 	struct scratch *s = *state;
-	char path[512], cmd[1200];
+	char path[SCRATCH_PATH], cmd[1200];
 
 	put_ten(s);
 	assert_sees(s, TEN("6"));

@@ -21,6 +21,7 @@
 #include "popd/mbox/list.h"
 #include "popd/mbox/listing.h"
 #include "popd/mbox/maildrop.h"
+#include "tests/unit/maildrop_scratch.h"
 
 /* ----------------------------------------------------------------- names -- */
 
@@ -116,93 +117,23 @@ test_name_octets(void **state)
 
 /* -------------------------------------------------------------- Maildirs -- */
 
-struct scratch {
-	char			dir[64];
-	struct maildrop_root	root;
-};
-
 static int
 scratch_make(void **state)
 {
-	struct scratch *s = calloc(1, sizeof(*s));
-	char path[128];
+	struct scratch *s = scratch_new(1000);
 
-	strcpy(s->dir, "/tmp/t_maildrop.XXXXXX");
-	assert_non_null(mkdtemp(s->dir));
-	for (int i = 0; i < 3; i++) {
-		static const char *const subs[] = { "u", "u/new", "u/cur" };
-
-		snprintf(path, sizeof(path), "%s/%s", s->dir, subs[i]);
-		assert_int_equal(mkdir(path, 0700), 0);
-	}
-	s->root.fd = open(s->dir, O_PATH | O_DIRECTORY);
-	s->root.max = 1000;
 	s->root.settle_us = MAILDROP_SETTLE_US;
-	assert_true(s->root.fd >= 0);
 	*state = s;
 	return 0;
 }
 
 static int
-scratch_remove(void **state)
-{
-	struct scratch *s = *state;
-	char cmd[128];
-
-	close(s->root.fd);
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", s->dir);
-	assert_int_equal(system(cmd), 0);
-	free(s);
-	return 0;
-}
-
-static void
-scratch_path(struct scratch *s, const char *name, char dst[256])
-{
-	snprintf(dst, 256, "%s/u/%s", s->dir, name);
-}
-
-static void
-put(struct scratch *s, const char *name, const char *text)
-{
-	char path[256];
-	FILE *f;
-
-	scratch_path(s, name, path);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	assert_int_equal(fclose(f), 0);
-}
-
-static void
-move(struct scratch *s, const char *from, const char *to)
-{
-	char a[256], b[256];
-
-	scratch_path(s, from, a);
-	scratch_path(s, to, b);
-	assert_int_equal(rename(a, b), 0);
-}
-
-static int
 there(struct scratch *s, const char *name)
 {
-	char path[256];
+	char path[SCRATCH_PATH];
 
 	scratch_path(s, name, path);
 	return access(path, F_OK) == 0;
-}
-
-static struct maildrop *
-open_drop(struct scratch *s)
-{
-	struct maildrop *d = NULL;
-	struct err e = { 0 };
-
-	if (maildrop_open(&s->root, "u", false, &d, &e) != 0)
-		fail_msg("%s", e.text);
-	return d;
 }
 
 static void
@@ -276,7 +207,7 @@ test_odd_files(void **state)
 {
 	struct scratch *s = *state;
 	struct maildrop *d;
-	char a[256], b[256];
+	char a[SCRATCH_PATH], b[SCRATCH_PATH];
 
 	put(s, "new/1.good", "x\n");
 	put(s, "cur/.hidden", "x\n");
@@ -302,7 +233,7 @@ test_symlinked_folder(void **state)
 {
 	struct scratch *s = *state;
 	struct maildrop *d = NULL;
-	char a[256];
+	char a[SCRATCH_PATH];
 
 	scratch_path(s, "cur", a);
 	assert_int_equal(rmdir(a), 0);
@@ -365,7 +296,7 @@ test_gone_and_changed(void **state)
 	struct scratch *s = *state;
 	uint8_t bits = 1;
 	struct maildrop *d;
-	char a[256];
+	char a[SCRATCH_PATH];
 
 	put(s, "new/1.x", "x\n");
 	put(s, "new/2.y", "y\n");
