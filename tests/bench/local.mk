@@ -5,5 +5,6 @@ tests_bench_grants_LDADD = $(STORE_LIBS) $(RUN_LIBS)
 tests_bench_lookups_SOURCES = tests/bench/lookups.c
 tests_bench_lookups_LDADD = $(STORE_LIBS) $(RUN_LIBS)
 EXTRA_DIST += tests/bench/users tests/bench/guessing tests/bench/cold-morning \
-	tests/bench/submission tests/bench/slow_flush.c
+	tests/bench/submission tests/bench/slow_flush.c \
+	tests/bench/beside.py tests/bench/pop
 include tests/bench/maildrop.mk
