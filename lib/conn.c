@@ -558,6 +558,18 @@ conn_heard_ms(const struct conn *c)
 	return c->heard_ms;
 }
 
+int64_t
+conn_unheard_ms(const struct conn *c)
+{
+	struct tcp_info info = { .tcpi_last_ack_recv = 0 };
+	socklen_t len = sizeof(info);
+
+	if (c->fd < 0 || getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info,
+	    &len) != 0)
+		return 0;
+	return info.tcpi_last_ack_recv;
+}
+
 uint64_t
 conn_octets_in(const struct conn *c)
 {

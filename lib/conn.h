@@ -105,6 +105,9 @@ void	conn_close(struct conn *c, bool flush);
 int	conn_fd(const struct conn *c);		/* borrowed; -1 when closed */
 const struct addr *conn_local(const struct conn *c);
 int64_t	conn_heard_ms(const struct conn *c);	/* clock_mono_ms() then */
+/* For how long the peer's kernel has not even acknowledged anything; 0 when that
+ * is not known. */
+int64_t	conn_unheard_ms(const struct conn *c);
 uint64_t conn_octets_in(const struct conn *c);	/* application data */
 uint64_t conn_octets_out(const struct conn *c);
 

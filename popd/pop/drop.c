@@ -53,22 +53,35 @@ pop_drop_lost(void *ctx)
 	pop_session_close(ctx, "mbox.lost", false);
 }
 
-/* A client that went to sleep with its session open (RFC 1939 knows no other way
- * to end one early) has its user locked out of his own mailbox. As at a time-out
- * there is no reply, and nothing is removed. */
+/* Who takes a reply of many lines slowly is not silent as long as his kernel
+ * acknowledges some of it. What we have still to do counts for us. */
+static int64_t
+pop_drop_silent_ms(const struct pop_session *s)
+{
+	int64_t silent_ms = clock_mono_ms() - s->alive_ms, unheard_ms;
+
+	if (!s->waiting)
+		return silent_ms;
+	unheard_ms = s->transfer == NULL ? 0 : conn_unheard_ms(s->conn);
+	return silent_ms < unheard_ms ? silent_ms : unheard_ms;
+}
+
+/* A client that went to sleep with its session open, or has lost its network in
+ * the middle of a message (RFC 1939 knows no other way to end one early), has its
+ * user locked out of his own mailbox. As at a time-out there is no reply, and
+ * nothing is removed. */
 void
 pop_drop_wanted(void *ctx)
 {
 	struct pop_session *s = ctx;
-	int64_t silent_ms = clock_mono_ms() - s->alive_ms;
+	int64_t silent_ms = pop_drop_silent_ms(s);
 
-	if (s->state != POP_ST_TRANS || s->waiting ||
-	    s->conf->pop_takeover_s == 0 ||
+	if (s->state != POP_ST_TRANS || s->conf->pop_takeover_s == 0 ||
 	    silent_ms < (int64_t)s->conf->pop_takeover_s * 1000)
 		return;
 	LOG_EV(LOG_NOTICE, "pop3.takeover", s->id, KV_S("user", s->user),
 	    KV_I("silent_s", silent_ms / 1000));
-	pop_session_close(s, "takeover", true);
+	pop_session_close(s, "takeover", !s->waiting);
 }
 
 /* A message number from the front of *arg, which moves behind it. Otherwise

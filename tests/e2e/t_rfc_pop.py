@@ -837,6 +837,23 @@ class Outside(Case):
             wait_until(lambda: "newer session" in i.ctl(
                 "recent", sid, check=False).stdout, what="recent of it")
 
+    def test_takeover_in_the_middle_of_a_message(self):
+        """Of a telephone that is in a tunnel, and takes nothing."""
+        with Instance(conf={"pop_takeover": "1s",
+                            "message_size_limit": "40M"}) as i:
+            put(ANNA, letter("long", body=("x" * 70 + "\r\n") * 400000),
+                instance=i)
+            with i.pop_as(ANNA) as old:
+                old.cmd("DELE 1")
+                old.cmd("RSET")
+                old.send(b"RETR 1\r\n")
+                new = wait_until(lambda: self.try_login(i), what="takeover")
+                self.assertEqual(new.cmd("STAT").split()[1], "1")
+                new.cmd("QUIT")
+                new.close()
+            self.assertEqual(i.drop_size(ANNA), 1)
+            self.assertIn("ev=pop3.takeover", i.log("popd"))
+
     def test_no_takeover_of_one_that_talks_or_is_switched_off(self):
         for conf in ({"pop_takeover": "1h"}, {"pop_takeover": "0s"}):
             with self.subTest(conf), Instance(conf=conf) as i:

@@ -39,6 +39,13 @@ conn_heard_ms(const struct conn *c)
 	return 0;
 }
 
+int64_t
+conn_unheard_ms(const struct conn *c)
+{
+	(void)c;
+	return 0;
+}
+
 void
 conn_kick(struct conn *c)
 {
