@@ -66,7 +66,7 @@
 	X("user.secret.list", JOB_USER, control_secret_list) \
 	X("grant.list", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_PAGED, \
 	    control_grant_list) \
-	X("grant.query", JOB_NETWORK | JOB_MAY_USER, control_grant_query) \
+	X("grant.query", JOB_MAY_NETWORK | JOB_MAY_USER, control_grant_query) \
 	X("grant.add", JOB_USER | JOB_NETWORK | JOB_CHANGES, \
 	    control_grant_add) \
 	X("grant.revoke", JOB_MAY_USER | JOB_MAY_NETWORK | JOB_FILTER | \

@@ -189,9 +189,9 @@ control_grant_query(struct control_job *j)
 	uint64_t live;
 	int r;
 
-	if (j->net.bits != 128)
-		return err_set(&j->err, ERR_FORMAT,
-		    "one address is wanted, not a network");
+	if (j->has_net ? j->net.bits != 128 : j->user[0] == '\0')
+		return err_set(&j->err, ERR_FORMAT, "one address is wanted, or "
+		    "a user; \"grant list\" takes a network");
 	j->all = true;
 	if ((r = control_grant_each(j, &live)) != 0)
 		return r;
@@ -235,7 +235,7 @@ control_grant_take(struct control_job *j, struct relay_grant_args *ret)
 	    control_take_number(j, "expires_s", INT64_MAX, &expires_s) != 0)
 		return ERR_FORMAT;
 	if (expires_s <= (uint64_t)j->now_s)
-		return err_set(&j->err, ERR_FORMAT, "expires: that is over");
+		return err_set(&j->err, ERR_FORMAT, "the time at which it is to end is over already");
 	ret->ttl_s = expires_s - (uint64_t)j->now_s;
 	return 0;
 }

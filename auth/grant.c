@@ -138,15 +138,16 @@ grant_looks_shared(struct core *core, const struct grant_login *l,
 }
 
 /* Whoever was there before it was shared, or while it was: his grant is there,
- * or its record, or a login of before. */
+ * or its record, or a login of before that was not refused one: else who comes
+ * twice would be in. */
 static bool
 grant_was_there(struct core *core, const struct grant_login *l, int64_t now_s)
 {
 	struct grant_record g;
 
-	return l->known || relay_cache_get(core->relay, l->peer, l->user, &g,
-	    NULL) == 0 || (l->source != GRANT_POP && placesdb_is_known(
-	    core->places, l->user, l->peer, l->rec->created_s, now_s));
+	return relay_cache_get(core->relay, l->peer, l->user, &g, NULL) == 0 ||
+	    placesdb_was_there(core->places, l->user, l->peer,
+	    l->rec->created_s, now_s);
 }
 
 /* False: no grant for him. */

@@ -24,8 +24,6 @@ struct grant_login {
 	uint8_t			 protocol;	/* enum grant_protocol */
 	uint8_t			 source;	/* enum grant_source */
 	bool			 tls;
-	bool			 known;		/* he logged in there before; a
-						 * feeder's is looked up */
 	const char		*sid;		/* or NULL */
 	const char		*feed;		/* who tells of it, or NULL */
 };

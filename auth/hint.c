@@ -43,6 +43,16 @@ hint_expired(const struct mail *m)
 	    m->owner, &g, NULL) == 0 && g.expires_s <= m->now_s;
 }
 
+/* Whoever fetches mail there gets no grant by it. */
+static bool
+hint_never(const struct mail *m)
+{
+	const struct conf_grant *at = conf_grant_for(m->core->conf, &m->peer);
+
+	return policy_grant_excluded(m->core->conf, &m->peer) ||
+	    (at != NULL && at->may_open_relay == CONF_NO);
+}
+
 enum authp_hint
 hint_find(const struct mail *m)
 {
@@ -50,7 +60,7 @@ hint_find(const struct mail *m)
 		return AUTHP_HINT_NONE;
 	if (conf_grants_ended(m->core->conf, m->now_s))
 		return AUTHP_HINT_SUNSET;
-	if (policy_grant_excluded(m->core->conf, &m->peer))
+	if (hint_never(m))
 		return AUTHP_HINT_NONE;
 	if (hint_expired(m))
 		return AUTHP_HINT_EXPIRED;

@@ -150,19 +150,21 @@ login_failed(struct login *l)
 /* POP-before-SMTP: whoever has shown under TLS, with a credential that is good
  * for SMTP too, who he is may for a while send from where he is. Not whoever
  * reads another one's mail: a grant hangs on its own user's credential. */
-static void
+static enum grant_verdict
 login_grant(struct login *l, int64_t now_s)
 {
 	const struct grant_login g = {
 		.peer = &l->handle.peer, .user = l->x.user, .rec = &l->x.rec,
 		.generation = l->x.found.generation,
 		.protocol = GRANT_PROTO_POP3, .source = GRANT_POP,
-		.tls = l->tls[0] != '\0', .known = l->known, .sid = l->handle.sid,
+		.tls = l->tls[0] != '\0', .sid = l->handle.sid,
 	};
 
-	if (grant_scope_may(l->x.found_scope) &&
-	    strcmp(l->x.user, l->x.login) == 0)
-		(void)grant_login(l->x.core, &g, now_s);
+	if (l->handle.service != AUTHP_POP ||
+	    !grant_scope_may(l->x.found_scope) ||
+	    strcmp(l->x.user, l->x.login) != 0)
+		return GRANT_NONE;
+	return grant_login(l->x.core, &g, now_s);
 }
 
 static int
@@ -192,17 +194,37 @@ login_credential(const struct login *l)
 	return l->x.found.label[0] == '\0' ? PLACESDB_MAIN : l->x.found.label;
 }
 
-/* Where and how he came in; his own count there begins anew. */
+/* His own counts of failures there begin anew. */
 static void
-login_note(const struct login *l, int64_t now_s)
+login_forgive(const struct login *l, int64_t now_s)
 {
 	const struct guess_who w = { .addr = l->handle.peer,
 	    .user = l->x.login };
-	struct placesdb_login note = { .at_s = now_s,
-	    .service = l->handle.service };
 
 	guess_succeeded(l->x.core->guess, &w, now_s);
 	shared_succeeded(l->x.core->shared, &w.addr, l->x.login, now_s);
+}
+
+/* Who was refused a grant because the address looks shared is a stranger there
+ * until he gets one: a login in between, to send, makes him none the less. */
+static bool
+login_is_stranger(const struct login *l, enum grant_verdict v, int64_t now_s)
+{
+	if (v == GRANT_NEW || v == GRANT_RENEWED)
+		return false;
+	return v == GRANT_SHARED || (l->known && !placesdb_was_there(
+	    l->x.core->places, l->x.login, &l->handle.peer,
+	    l->x.rec.created_s, now_s));
+}
+
+/* Where and how he came in. */
+static void
+login_note(const struct login *l, enum grant_verdict v, int64_t now_s)
+{
+	struct placesdb_login note = { .at_s = now_s,
+	    .service = l->handle.service,
+	    .stranger = login_is_stranger(l, v, now_s) };
+
 	memcpy(note.ip, l->handle.peer.ip, sizeof(note.ip));
 	str_copy(note.mech, sizeof(note.mech), conf_mech_name(l->x.mech));
 	str_copy(note.tls, sizeof(note.tls), l->tls);
@@ -218,18 +240,18 @@ login_succeeded(struct login *l)
 	struct msg_out m;
 	int len = login_seal(l, now_s, ticket), handle_len = 0;
 
-	login_note(l, now_s);
+	login_forgive(l, now_s);
 	if (l->is_new)
 		handle_len = ticket_handle_seal(core->keys.ticket, &l->handle,
 		    handle);
 	if (len < 0 || handle_len < 0 || l->peer == NULL) {
+		login_note(l, GRANT_NONE, now_s);
 		login_end(l, AUTHP_TEMP);
 		return;
 	}
 	core->stats.auth_ok++;
 	login_log(l, LOG_INFO, "auth.ok", NULL);
-	if (l->handle.service == AUTHP_POP)
-		login_grant(l, now_s);
+	login_note(l, login_grant(l, now_s), now_s);
 	ops_reply_begin(&m, l->type, l->id, AUTHP_OK);
 	msg_put_blob(&m, ticket, (size_t)len);
 	msg_put_str(&m, l->x.user);

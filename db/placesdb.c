@@ -165,24 +165,49 @@ placesdb_login_get(struct placesdb *p, const char *user, const char *label,
 	return dbenv_result(p->env, r, "last login", reterr);
 }
 
-bool
-placesdb_is_known(struct placesdb *p, const char *user, const struct addr *a,
-    int64_t since_s, int64_t now_s)
+/* The place, as the database or what waits has it. */
+static bool
+placesdb_place_get(struct placesdb *p, const char *user, const struct addr *a,
+    struct placesdb_place *ret)
 {
 	uint8_t key[PLACESDB_KEY_MAX], v[PLACESDB_PLACE_SIZE];
 	struct dbenv_item it = { .p = v, .size = sizeof(v) };
 	size_t len = placesdb_place_key(user, a, key);
-	struct placesdb_place place;
 	struct placesdb_note *n;
-	int64_t last_s = INT64_MIN;
 
 	pthread_mutex_lock(&p->lock);
 	n = placesdb_note_of(placesdb_find(p, PLACESDB_PLACE, key, len));
 	if (n != NULL)
-		last_s = n->login.at_s;
+		*ret = placesdb_place_of(&n->login);
 	pthread_mutex_unlock(&p->lock);
-	if (n == NULL && dbenv_get(p->places, NULL, key, len, &it, 0) == 0 &&
-	    placesdb_place_decode(v, it.len, &place) == 0)
-		last_s = place.last_s;
-	return last_s >= since_s && last_s > now_s - PLACESDB_KEEP_S;
+	return n != NULL || (dbenv_get(p->places, NULL, key, len, &it, 0) ==
+	    0 && placesdb_place_decode(v, it.len, ret) == 0);
+}
+
+static bool
+placesdb_is_kept(const struct placesdb_place *place, int64_t since_s,
+    int64_t now_s)
+{
+	return place->last_s >= since_s &&
+	    place->last_s > now_s - PLACESDB_KEEP_S;
+}
+
+bool
+placesdb_is_known(struct placesdb *p, const char *user, const struct addr *a,
+    int64_t since_s, int64_t now_s)
+{
+	struct placesdb_place place;
+
+	return placesdb_place_get(p, user, a, &place) &&
+	    placesdb_is_kept(&place, since_s, now_s);
+}
+
+bool
+placesdb_was_there(struct placesdb *p, const char *user, const struct addr *a,
+    int64_t since_s, int64_t now_s)
+{
+	struct placesdb_place place;
+
+	return placesdb_place_get(p, user, a, &place) && place.first_s != 0 &&
+	    placesdb_is_kept(&place, since_s, now_s);
 }

@@ -9,7 +9,8 @@
  * written all goes on from memory; when that is full the oldest notes go.
  *
  *	logins	user [ NUL label ]	-> the last success
- *	places	user NUL ip (16)	-> first and last success there
+ *	places	user NUL ip (16)	-> first and last success there; the first
+ *				   is 0 while he was a stranger each time
  *	guess	place in its table	-> a count or block (auth/guess.h)
  *
  * An IPv6 place is a /64. Of a user PLACESDB_MAX places are kept, each for
@@ -42,6 +43,8 @@ struct placesdb_login {
 	int64_t	at_s;
 	uint8_t	ip[16];				/* as in struct addr */
 	uint8_t	service;			/* AUTHP_SMTP, AUTHP_POP */
+	bool	stranger;			/* the place alone has it: see
+						 * placesdb_was_there() */
 	char	mech[PLACESDB_MECH_SIZE];
 	char	tls[PLACESDB_TLS_SIZE];
 };
@@ -79,6 +82,10 @@ int	placesdb_login_get(struct placesdb *p, const char *user,
 /* Has he logged in from there since `since_s` (when he was made), and within
  * PLACESDB_KEEP_S? Microseconds. */
 bool	placesdb_is_known(struct placesdb *p, const char *user,
+	    const struct addr *a, int64_t since_s, int64_t now_s);
+/* The same, but not when the place looked shared by strangers whenever he came,
+ * and he was one of them (`stranger` in all notes of it). */
+bool	placesdb_was_there(struct placesdb *p, const char *user,
 	    const struct addr *a, int64_t since_s, int64_t now_s);
 /* He was deleted: nothing of him stays. Waits for the database. */
 int	placesdb_forget(struct placesdb *p, const char *user,

@@ -22,7 +22,7 @@ enum placesdb_kind { PLACESDB_LOGIN, PLACESDB_PLACE };
 /* What waits, by its kind and key (placesdb_find()). */
 struct placesdb_note {
 	enum placesdb_kind	 kind;
-	struct placesdb_login	 login;		/* a place: at_s alone */
+	struct placesdb_login	 login;		/* a place: at_s, stranger */
 };
 
 struct placesdb {
@@ -36,7 +36,7 @@ struct placesdb {
 };
 
 struct placesdb_place {
-	int64_t	first_s;
+	int64_t	first_s;	/* 0: a stranger each time */
 	int64_t	last_s;
 };
 
@@ -52,6 +52,8 @@ struct waiting_note *placesdb_find(const struct placesdb *p,
 	    enum placesdb_kind kind, const uint8_t *key, size_t len);
 struct placesdb_note *placesdb_note_of(struct waiting_note *n);
 
+/* A place that this login was the first at. */
+struct placesdb_place placesdb_place_of(const struct placesdb_login *l);
 int	placesdb_place_decode(const void *p, size_t len,
 	    struct placesdb_place *ret);
 #define PLACESDB_PLACE_SIZE 17u

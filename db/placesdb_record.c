@@ -36,9 +36,17 @@ placesdb_login_decode(const void *p, size_t len, struct placesdb_login *ret)
 	ret->at_s = (int64_t)fields_get_u(&in, 8);
 	fields_get(&in, ret->ip, sizeof(ret->ip));
 	ret->service = (uint8_t)fields_get_u(&in, 1);
+	ret->stranger = false;
 	fields_get_str(&in, ret->mech, sizeof(ret->mech), 1);
 	fields_get_str(&in, ret->tls, sizeof(ret->tls), 1);
 	return fields_in_ended(&in) ? 0 : ERR_CORRUPT;
+}
+
+struct placesdb_place
+placesdb_place_of(const struct placesdb_login *l)
+{
+	return (struct placesdb_place){ .first_s = l->stranger ? 0 : l->at_s,
+	    .last_s = l->at_s };
 }
 
 void

@@ -58,24 +58,25 @@ static int
 placesdb_write_place(struct placesdb *p, DB_TXN *txn,
     const struct placesdb_copy *n)
 {
-	const int64_t at_s = n->note.login.at_s;
+	const struct placesdb_place new = placesdb_place_of(&n->note.login);
 	uint8_t v[PLACESDB_PLACE_SIZE];
 	struct dbenv_item it = { .p = v, .size = sizeof(v) };
-	struct placesdb_place place = { .first_s = at_s };
+	struct placesdb_place place = new;
 	int r = dbenv_get(p->places, txn, n->key, n->len, &it, DB_RMW);
 
 	if (r == 0)
 		r = placesdb_place_decode(v, it.len, &place);
-	if (r == 0 && place.last_s <= at_s &&
-	    at_s - place.last_s < PLACESDB_FRESH_S)
+	if (r == 0 && place.last_s <= new.last_s &&
+	    new.last_s - place.last_s < PLACESDB_FRESH_S &&
+	    (place.first_s != 0 || new.first_s == 0))
 		return 0;
 	if (r == DB_NOTFOUND)
 		r = placesdb_make_room(p, txn, n->key, n->len);
-	if (r == ERR_CORRUPT)
-		place.first_s = at_s;
-	else if (r != 0)
+	if (r == ERR_CORRUPT || place.first_s == 0)
+		place.first_s = new.first_s;
+	if (r != 0 && r != ERR_CORRUPT)
 		return r;
-	place.last_s = at_s;
+	place.last_s = new.last_s;
 	if (place.first_s > place.last_s)
 		place.first_s = place.last_s;
 	placesdb_place_encode(&place, v);

@@ -107,11 +107,11 @@ const struct ctl_cmd ctl_cmds[] = {
 	{ "recent", "[USER|ADDRESS|NETWORK|SENDER|@DOMAIN|ID]",
 	  "past sessions: what failed, and what to tell who calls", 0, 1,
 	  CTL_SINCE, ctl_recent },
-	{ "grant list", "[ADDRESS|NETWORK]",
+	{ "grant list", "[ADDRESS|NETWORK|USER]",
 	  "who may send by POP-before-SMTP now; --all: expired ones too",
 	  0, 1, CTL_ALL | CTL_USER, ctl_grant_list },
-	{ "grant query", "ADDRESS",
-	  "may anybody send from this address? exits 0 if so, 1 if not",
+	{ "grant query", "ADDRESS|USER",
+	  "may anybody send from there, or this user? exits 0 if so, 1 if not",
 	  1, 1, CTL_USER, ctl_grant_query },
 	{ "grant add", "USER ADDRESS [max_messages=N] [max_recipients=N]",
 	  "let a user send from an address; --expires: until then",
@@ -197,50 +197,79 @@ ctl_help_row(const struct ctl_cmd *cmd, FILE *to)
 	    cmd->usage[0] != '\0' ? " " : "", cmd->usage, cmd->help);
 }
 
-static void
-ctl_help_options(FILE *to)
-{
-	fputs("\nOptions:\n"
-	    "  -c FILE           the configuration file\n"
+/* Options, and of which commands they are; 0: of all. */
+static const struct {
+	unsigned int	 of;		/* CTL_ALL, … */
+	const char	*text;
+} ctl_help_opts[] = {
+	{ 0, "  -c FILE           the configuration file\n"
 	    "  -o KEY=VALUE      overrides a value, may be repeated\n"
 	    "  --root DIR        an instance below DIR\n"
-	    "  -j, --json        JSON, one object a line\n"
-	    "  --csv             of grant report: for a spreadsheet\n"
-	    "  --stdin           the password is the first line of the input\n"
-	    "  --user USER       only this user's grants, or messages\n"
-	    "  --from, --to ADDRESS|@DOMAIN, --held\n"
+	    "  -j, --json        JSON, one object a line\n" },
+	{ CTL_CSV, "  --csv             of grant report: for a spreadsheet\n" },
+	{ CTL_STDIN,
+	    "  --stdin           the password is the first line of the input\n" },
+	{ CTL_USER,
+	    "  --user USER       only this user's grants, or messages\n" },
+	{ CTL_HELD, "  --from, --to ADDRESS|@DOMAIN, --held\n"
 	    "                    of mail that waits: only what fits; ids may "
 	    "be \"-\":\n"
-	    "                    on the standard input, one a line\n"
-	    "  --all             expired grants too\n"
-	    "  --ip, --from, --to ADDRESS\n"
-	    "                    of why: the client's, a sender, a recipient\n"
+	    "                    on the standard input, one a line\n" },
+	{ CTL_ALL, "  --all             expired grants too; of import-uidl: "
+	    "all users\n" },
+	{ CTL_IP, "  --ip, --from, --to ADDRESS\n"
+	    "                    of why: the client's, a sender, a recipient\n" },
+	{ CTL_SCOPE,
 	    "  --scope SCOPE     what a credential is for: all, smtp, pop, or\n"
-	    "                    no-relay: all, but its logins give no grant\n"
+	    "                    no-relay: all, but its logins give no grant\n" },
+	{ CTL_SINCE,
 	    "  --since DURATION  how far back recent looks: 12h, 2d (the default);\n"
-	    "                    of mail that waits: what arrived since\n"
-	    "  --expires WHEN    30d, 2027-01-31 or 2027-01-31T12:00\n"
-	    "  --ask             of credential add: asks for the password\n"
-	    "  --sending         of user disable: he may still fetch mail\n"
-	    "  --without-scram   users whose password has no SCRAM keys\n"
-	    "  -1                of who: a name a line, each once\n"
-	    "  -A MECHANISM      of auth test: PLAIN, SCRAM-SHA-256, ...\n"
-	    "  -x rip=ADDRESS    of auth test: where the login comes from\n"
-	    "  -n, -d            of config show: what was changed, the defaults\n"
-	    "  --check           of imports: only say what would be done\n"
-	    "  --update          change users who are there and differ\n"
+	    "                    of mail that waits: what arrived since\n" },
+	{ CTL_EXPIRES,
+	    "  --expires WHEN    30d, 2027-01-31 or 2027-01-31T12:00\n" },
+	{ CTL_ASK,
+	    "  --ask             of credential add: asks for the password\n" },
+	{ CTL_SENDING,
+	    "  --sending         of user disable: he may still fetch mail\n" },
+	{ CTL_WITHOUT_SCRAM,
+	    "  --without-scram   users whose password has no SCRAM keys\n" },
+	{ CTL_ONE, "  -1                of who: a name a line, each once\n" },
+	{ CTL_MECH,
+	    "  -A MECHANISM      of auth test: PLAIN, SCRAM-SHA-256, ...\n" },
+	{ CTL_FROM,
+	    "  -x rip=ADDRESS    of auth test: where the login comes from\n" },
+	{ CTL_CHANGED | CTL_DEFAULTS,
+	    "  -n, -d            of config show: what was changed, the defaults\n" },
+	{ CTL_CHECK,
+	    "  --check           of imports: only say what would be done\n" },
+	{ CTL_UPDATE, "  --update          change users who are there and differ\n" },
+	{ CTL_REPLACE,
 	    "  --replace         also disable users who are not in the file,\n"
-	    "  --max-missing N   but not more than N, or N% of all (5%)\n"
+	    "  --max-missing N   but not more than N, or N% of all (5%)\n" },
+	{ CTL_FORMAT,
 	    "  --format F        passwd-file, json, htpasswd or sasldb2; of UIDLs\n"
-	    "                    dovecot, dovecot:POP3_UIDL_FORMAT or courier\n"
-	    "  --domain DOMAIN   of names that have none\n"
-	    "  --force           of user export: to a terminal too; of "
+	    "                    dovecot, dovecot:POP3_UIDL_FORMAT or courier\n" },
+	{ CTL_DOMAIN, "  --domain DOMAIN   of names that have none\n" },
+	{ CTL_FORCE, "  --force           of user export: to a terminal too; of "
 	    "import-uidl: also\n"
-	    "                    what popd has shown under other UIDLs\n"
-	    "  --scheme S        of user hash: SCRAM-SHA-256, SCRAM-SHA-1\n"
-	    "  --version         which submitd this belongs to\n"
+	    "                    what popd has shown under other UIDLs\n" },
+	{ CTL_SCHEME,
+	    "  --scheme S        of user hash: SCRAM-SHA-256, SCRAM-SHA-1\n" },
+	{ 0, "  --version         which submitd this belongs to\n"
 	    "USER is a full address; a bare name is one in default_domain, or in "
-	    "the first\nlocal domain. See submitctl(8).\n", to);
+	    "the first\nlocal domain. See submitctl(8).\n" },
+};
+
+/* Those of the commands that were told. */
+static void
+ctl_help_options(unsigned int given)
+{
+	puts("\nOptions:");
+	for (size_t i = 0; i < sizeof(ctl_help_opts) / sizeof(ctl_help_opts[0]);
+	    i++)
+		if (ctl_help_opts[i].of == 0 ||
+		    (ctl_help_opts[i].of & given) != 0)
+			fputs(ctl_help_opts[i].text, stdout);
 }
 
 /* Is it one of the words of the command, or in its help? */
@@ -268,6 +297,7 @@ ctl_help_fits(const struct ctl_cmd *cmd, int argc, char **argv)
 int
 ctl_help(struct ctl *c)
 {
+	unsigned int options = 0;
 	bool found = false;
 
 	for (const struct ctl_cmd *cmd = ctl_cmds; cmd->words != NULL; cmd++) {
@@ -276,12 +306,13 @@ ctl_help(struct ctl *c)
 		if (!found)
 			puts("usage: submitctl [OPTION]... COMMAND\n");
 		found = true;
+		options |= cmd->options;
 		ctl_help_row(cmd, stdout);
 	}
 	if (!found)
 		return ctl_fail(EX_USAGE, "no command has the word \"%s\"; "
 		    "\"submitctl help\" lists them all", c->argv[0]);
-	ctl_help_options(stdout);
+	ctl_help_options(options);
 	return EX_OK;
 }
 
@@ -417,8 +448,8 @@ ctl_find(int argc, char **argv, int *ret_words)
 static int
 ctl_usage(const struct ctl_cmd *cmd, const char *why)
 {
-	return ctl_fail(EX_USAGE, "%s\nusage: submitctl %s %s", why,
-	    cmd->words, cmd->usage);
+	return ctl_fail(EX_USAGE, "%s\nusage: submitctl %s%s%s", why,
+	    cmd->words, cmd->usage[0] != '\0' ? " " : "", cmd->usage);
 }
 
 static int
@@ -576,7 +607,8 @@ ctl_option(struct ctl *c, int o, const char **overrides)
 		c->user = optarg;
 		break;
 	case 'h':
-		return ctl_help(c);
+		c->help = true;
+		break;
 	case 'V':
 		puts("submitctl " PACKAGE_VERSION);
 		return EX_OK;
@@ -606,7 +638,12 @@ main(int argc, char **argv)
 	    NULL)) != -1)
 		if ((code = ctl_option(&c, o, overrides)) != -1)
 			return code;
-	code = ctl_dispatch(&c, argc - optind, argv + optind);
+	if (c.help) {
+		c.argc = argc - optind;
+		c.argv = argv + optind;
+	}
+	code = c.help ? ctl_help(&c) :
+	    ctl_dispatch(&c, argc - optind, argv + optind);
 	conf_unref(c.conf);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return code != 0 ? code : ctl_fail(EX_IOERR,

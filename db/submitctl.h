@@ -47,7 +47,7 @@ enum {				/* options; each row says which it takes */
 struct ctl {
 	struct conf_args	 args;
 	struct conf		*conf;		/* ctl_conf() */
-	bool			 json;		/* -j */
+	bool			 json, help;	/* -j, --help */
 	unsigned int		 given;		/* CTL_ */
 	const char		*user;		/* --user */
 	const char		*max_missing;	/* --max-missing */

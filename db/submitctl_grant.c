@@ -22,11 +22,30 @@ static const struct ctl_column ctl_grant_columns[] = {
 	{ NULL, NULL, CTL_TEXT },
 };
 
+/* The argument is an address, a network or a user: whose grants are meant. 0, or
+ * the exit code. */
+static int
+ctl_grant_whose(struct ctl *c, const char **ret_network)
+{
+	*ret_network = c->argc > 0 ? c->argv[0] : NULL;
+	if (*ret_network == NULL || strchr(*ret_network, '@') == NULL)
+		return 0;
+	if (c->user != NULL)
+		return ctl_fail(EX_USAGE, "two users are given");
+	c->user = *ret_network;
+	*ret_network = NULL;
+	return 0;
+}
+
 int
 ctl_grant_list(struct ctl *c)
 {
-	return ctl_list(c, CTL_USERS, json_pack("{s:s, s:s*, s:s*, s:b}",
-	    "verb", "grant.list", "network", c->argc > 0 ? c->argv[0] : NULL,
+	const char *network;
+	int code = ctl_grant_whose(c, &network);
+
+	return code != 0 ? code :
+	    ctl_list(c, CTL_USERS, json_pack("{s:s, s:s*, s:s*, s:b}",
+	    "verb", "grant.list", "network", network,
 	    "user", c->user, "all", (c->given & CTL_ALL) != 0),
 	    ctl_grant_columns);
 }
@@ -36,12 +55,15 @@ ctl_grant_query(struct ctl *c)
 {
 	json_t *records = json_array();
 	const json_t *last, *r;
+	const char *network;
 	bool allowed = false;
 	size_t i, n;
-	int code;
+	int code = ctl_grant_whose(c, &network);
 
-	code = ctl_ask(c, CTL_USERS, json_pack("{s:s, s:s, s:s*}", "verb",
-	    "grant.query", "network", c->argv[0], "user", c->user), records);
+	if (code == 0)
+		code = ctl_ask(c, CTL_USERS, json_pack("{s:s, s:s*, s:s*}",
+		    "verb", "grant.query", "network", network, "user",
+		    c->user), records);
 	n = json_array_size(records);
 	last = json_array_get(records, n - 1);
 	if (code == 0) {
@@ -52,7 +74,8 @@ ctl_grant_query(struct ctl *c)
 		    " now: grant_brownout ", ctl_str(last, "brownout"));
 		for (i = 0; i + 1 < n && !c->json; i++) {
 			r = json_array_get(records, i);
-			printf("  %s (%s)\n", ctl_str(r, "user"),
+			printf("  %s at %s (%s)\n", ctl_str(r, "user"),
+			    ctl_str(r, "address"),
 			    ctl_str(r, "why")[0] == '\0' ? "may send" :
 			    ctl_str(r, "why"));
 		}
@@ -132,25 +155,19 @@ ctl_said_revoked(const struct ctl *c, const json_t *r)
 int
 ctl_grant_revoke(struct ctl *c)
 {
-	const char *what = c->argc > 0 ? c->argv[0] : NULL;
-	const char *user = c->user;
+	const char *what;
+	int code = ctl_grant_whose(c, &what);
 	bool all = what != NULL && strcmp(what, "ALL") == 0;
 
-	if (what == NULL && user == NULL)
+	if (code != 0)
+		return code;
+	if (what == NULL && c->user == NULL)
 		return ctl_fail(EX_USAGE, "which ones? Give an address, a "
 		    "network, a user, or ALL\n(\"submitctl grant list\" shows "
 		    "them)");
-	if (all)
-		what = NULL;
-	else if (what != NULL && strchr(what, '@') != NULL) {
-		if (user != NULL)
-			return ctl_fail(EX_USAGE, "two users are given");
-		user = what;
-		what = NULL;
-	}
 	return ctl_change(c, json_pack("{s:s, s:s*, s:s*, s:b}",
-	    "verb", "grant.revoke", "network", what, "user", user, "all",
-	    all), ctl_said_revoked);
+	    "verb", "grant.revoke", "network", all ? NULL : what, "user",
+	    c->user, "all", all), ctl_said_revoked);
 }
 
 static void

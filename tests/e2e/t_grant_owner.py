@@ -304,6 +304,11 @@ class Shared(Case):
             self.allowed(u)
         inst.grant(self.users[3], self.here)
         self.refused(self.users[3], code=553)
+        inst.grant(self.users[3], self.here)        # nor by coming again
+        with inst.smtp_as(self.users[3], source=self.here):
+            pass
+        inst.grant(self.users[3], self.here)
+        self.refused(self.users[3], code=553)
         inst.grant(self.users[4], self.here)
         self.allowed(self.users[4])
         inst.clock(4500)

@@ -100,6 +100,49 @@ t_login(void **state)
 	assert_int_equal(l.at_s, NOW);
 }
 
+static bool
+was_there(unsigned int at)
+{
+	struct addr a = ip(at);
+
+	return placesdb_was_there(db, "a@x", &a, NOW - 1000, NOW + 5);
+}
+
+/* Who came as a stranger only is known, but was not there; in memory and on
+ * disk alike. What he was once he stays. */
+static void
+t_strangers(void **state)
+{
+	static const struct {
+		const char	*name;
+		const char	*notes;		/* S: as a stranger */
+		bool		 was_there;
+	} rows[] = {
+		{ "one of us", ".", true },
+		{ "a stranger", "S", false },
+		{ "a stranger twice", "SS", false },
+		{ "a stranger who got one", "S.", true },
+		{ "one of us first", ".S", true },
+	};
+	struct placesdb_login l = { .service = 1 };
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		memcpy(l.ip, ip(i).ip, sizeof(l.ip));
+		for (int k = 0; rows[i].notes[k] != '\0'; k++) {
+			l.at_s = NOW + k;
+			l.stranger = rows[i].notes[k] == 'S';
+			placesdb_note(db, "a@x", "", &l);
+			if (rows[i].notes[k + 1] == '\0')
+				ROW_EQ(rows[i].name, l.stranger ? 0 : 1,
+				    was_there(i));
+			flush();
+		}
+		ROW_EQ(rows[i].name, was_there(i), rows[i].was_there);
+		ROW_EQ(rows[i].name, known("a@x", i, NOW + 5), true);
+	}
+}
+
 static void
 t_places(void **state)
 {
@@ -296,6 +339,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(t_login, setup, teardown),
 		cmocka_unit_test_setup_teardown(t_places, setup, teardown),
+		cmocka_unit_test_setup_teardown(t_strangers, setup, teardown),
 		cmocka_unit_test_setup_teardown(t_places_bounded, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(t_memory_bounded, setup,
