@@ -173,7 +173,7 @@ notify_find(struct core *core, const struct notify_line *l, int64_t now_s,
 	if (name->label[0] == '\0')
 		return 0;
 	c = user_credential_find(rec, CREDENTIAL_PASSWORD, name->label);
-	if (c != NULL && (c->scope & CREDENTIAL_SMTP) != 0 &&
+	if (c != NULL && grant_scope_may(c->scope) &&
 	    user_credential_is_live(c, now_s)) {
 		*ret_generation = c->generation;
 		return 0;

@@ -176,6 +176,9 @@ class Lines(Case):
         inst.ctl("user", "credential", "add", ANNA, "fetch", "--scope", "pop",
                  "--stdin", input="another one of anna's\n")
         self.say("login %s#fetch %s" % (ANNA, self.here), "no unknown")
+        inst.ctl("user", "credential", "add", ANNA, "reader", "--scope",
+                 "no-relay", "--stdin", input="a third one of anna's\n")
+        self.say("login %s#reader %s" % (ANNA, self.here), "no unknown")
         self.say("login %s#box %s" % (ANNA, self.here), "ok new")
         self.allowed()
         inst.ctl("user", "credential", "delete", ANNA, "box")
