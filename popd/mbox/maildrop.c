@@ -30,7 +30,8 @@
 
 #define MAILDROP_OPEN_FLAGS	(O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
 #define MAILDROP_AHEAD		(128 * 1024)	/* read ahead from here on */
-#define MAILDROP_SMALL		4000u		/* messages */
+
+#define MAILDROP_FILE_MAX	(MAILDIR_PATH_MAX + MAILDIR_NAME_MAX + 8)
 
 struct maildrop {
 	const struct maildrop_root	*root;
@@ -85,21 +86,32 @@ maildrop_make_empty(struct list **ret, struct err *reterr)
 	return r;
 }
 
+/* NULL: no memory. */
+static struct maildrop *
+maildrop_new(const struct maildrop_root *root, const char *path)
+{
+	struct maildrop *d = calloc(1, sizeof(*d));
+
+	if (d == NULL || (d->path = strdup(path)) == NULL) {
+		free(d);
+		return NULL;
+	}
+	d->root = root;
+	return d;
+}
+
 int
 maildrop_open(const struct maildrop_root *root, const char *path, bool small,
     struct maildrop **ret, struct err *reterr)
 {
-	struct maildrop *d = calloc(1, sizeof(*d));
+	struct maildrop *d = maildrop_new(root, path);
 	int r;
 
-	if (d == NULL || (d->path = strdup(path)) == NULL) {
-		r = err_set(reterr, ERR_NOMEM, "no memory");
-	} else {
-		d->root = root;
-		r = maildrop_look(d, small, &d->list, &d->scanned, reterr);
-		if (r == ERR_NOTFOUND)
-			r = maildrop_make_empty(&d->list, reterr);
-	}
+	if (d == NULL)
+		return err_set(reterr, ERR_NOMEM, "no memory");
+	r = maildrop_look(d, small, &d->list, &d->scanned, reterr);
+	if (r == ERR_NOTFOUND)
+		r = maildrop_make_empty(&d->list, reterr);
 	if (r != 0) {
 		maildrop_free(d);
 		return r;
@@ -149,13 +161,10 @@ maildrop_open_warm(const struct maildrop_root *root, const char *path,
 		list_unref(l);
 		return ERR_AWAY;
 	}
-	if ((d = calloc(1, sizeof(*d))) == NULL ||
-	    (d->path = strdup(path)) == NULL) {
-		free(d);
+	if ((d = maildrop_new(root, path)) == NULL) {
 		list_unref(l);
 		return ERR_AWAY;
 	}
-	d->root = root;
 	d->list = l;
 	*ret = d;
 	return 0;
@@ -277,15 +286,22 @@ maildrop_folder_uid(const struct maildrop *d, int sub, const struct stat *file)
 }
 
 static int
+maildrop_file_path(const struct maildrop *d, const struct list_entry *e,
+    char dst[MAILDROP_FILE_MAX])
+{
+	return str_format(dst, MAILDROP_FILE_MAX, "%s/%s/%s", d->path,
+	    list_subs[e->sub], e->name);
+}
+
+static int
 maildrop_open_file(const struct maildrop *d, const struct list_entry *e,
     struct stat *ret, struct err *reterr)
 {
-	char path[MAILDIR_PATH_MAX + MAILDIR_NAME_MAX + 8];
+	char path[MAILDROP_FILE_MAX];
 	enum list_why why;
 	int fd, r;
 
-	if (str_format(path, sizeof(path), "%s/%s/%s", d->path,
-	    list_subs[e->sub], e->name) != 0)
+	if (maildrop_file_path(d, e, path) != 0)
 		return err_set(reterr, ERR_LIMIT, "its path is too long");
 	fd = beneath_open(d->root->fd, path, MAILDROP_OPEN_FLAGS, 0, reterr);
 	if (fd < 0)
@@ -307,14 +323,12 @@ int
 maildrop_fetch_warm(const struct maildrop *d, size_t i)
 {
 	const struct list_entry *e = &d->list->entries[i];
-	char path[MAILDIR_PATH_MAX + MAILDIR_NAME_MAX + 8];
+	char path[MAILDROP_FILE_MAX];
 	enum list_why why;
 	struct stat st;
 	int fd;
 
-	if (e->size >= MAILDROP_AHEAD ||
-	    str_format(path, sizeof(path), "%s/%s/%s", d->path,
-	    list_subs[e->sub], e->name) != 0)
+	if (e->size >= MAILDROP_AHEAD || maildrop_file_path(d, e, path) != 0)
 		return ERR_AWAY;
 	fd = beneath_open_cached(d->root->fd, path, MAILDROP_OPEN_FLAGS);
 	if (fd < 0)

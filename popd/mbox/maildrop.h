@@ -37,6 +37,7 @@ struct maildrop_root {
 /* There is so much to do that it must not stand in others' way: to be called
  * again without `small`. Beside the codes of lib/err.h. */
 #define MAILDROP_BIG (-100)
+#define MAILDROP_SMALL 4000u		/* messages; more are too many for that */
 
 /* Reads the Maildir at `path` (relative). One that does not exist is empty.
  * MAILDROP_BIG, ERR_DENIED, ERR_SYSTEM, ERR_NOMEM. `root` is borrowed for its

@@ -27,7 +27,6 @@
 #include "popd/wire.h"
 
 #define SCAN_NAMES_MAX	1000000u	/* looked at in one Maildir */
-#define SCAN_SMALL_NAMES 4000u
 #define SCAN_SMALL_READ	(4u * 1024 * 1024)
 #define SCAN_READ_SIZE	(64u * 1024)
 #define SCAN_DIRENTS	(32u * 1024)
@@ -133,7 +132,7 @@ scan_take_name(struct scan *sc, const struct dirent64 *de, int sub)
 		sc->list->complete = false;
 		return 0;
 	}
-	if (sc->small && sc->fresh.n >= SCAN_SMALL_NAMES)
+	if (sc->small && sc->fresh.n >= MAILDROP_SMALL)
 		return MAILDROP_BIG;
 	if ((e = scan_push(&sc->fresh)) == NULL ||
 	    scan_keep_name(sc, name) != 0)
@@ -561,7 +560,7 @@ scan_run(struct scan *sc, struct err *reterr)
 {
 	int r = 0;
 
-	if (sc->small && sc->old != NULL && sc->old->n > SCAN_SMALL_NAMES)
+	if (sc->small && sc->old != NULL && sc->old->n > MAILDROP_SMALL)
 		return MAILDROP_BIG;
 	for (int sub = 0; sub < LIST__SUBS && r == 0; sub++)
 		r = scan_folder(sc, sub, reterr);

@@ -10,10 +10,11 @@
  * was cut off, comes back faster than its end reaches us.
  *
  * State of a maildrop, and what leads to the next:
- *   ASKING   authd looks at the ticket	-> WAITING, READING, or answered
- *					   and freed
- *   WAITING  another session has it	-> READING, or answered and freed
- *   READING  a thread reads the folders	-> OPEN, or answered and freed
+ *   ASKING   authd looks at the ticket	-> OPENING
+ *   OPENING  within one call: what now?	-> WAITING, READING, OPEN (nothing
+ *					   has changed), or answered and freed
+ *   WAITING  another session has it	-> OPENING
+ *   READING  a thread reads the folders	-> OPENING
  *   OPEN     waits for requests		-> BUSY
  *   BUSY     a thread fetches or updates	-> OPEN, DONE
  *   DONE     was updated; to be closed
