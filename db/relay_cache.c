@@ -13,7 +13,7 @@
 #include "db/relay_cache_private.h"
 #include "lib/str.h"
 
-#define RELAY_CACHE_PASSED_MAX	4u	/* dead ones, for each live one counted */
+#define RELAY_CACHE_PASSED_MAX	4u	/* records, for each one to be counted */
 
 void
 relay_cache_close(struct relay_cache *rc)
@@ -491,7 +491,8 @@ relay_cache_crowd(struct relay_cache *rc, const struct addr *a, int64_t now_s,
 			break;
 		n += g.bits == at.bits && relay_cache_is_live(&g, now_s);
 	}
-	*ret_n = n;
+	/* So many users were there of late that those now need no counting. */
+	*ret_n = seen < max * RELAY_CACHE_PASSED_MAX ? n : max;
 	return r == 0 || r == DB_NOTFOUND ? 0 :
 	    dbenv_result(rc->env, r, "grants", reterr);
 }

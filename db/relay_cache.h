@@ -98,7 +98,8 @@ int	relay_cache_owners(struct relay_cache *rc, const struct addr *a,
 	    int64_t now_s, struct grant_record *v, size_t max, size_t *ret_n,
 	    struct err *reterr);
 
-/* How many users hold a live grant at an address: counted up to `max`. */
+/* How many users hold a live grant at an address: counted up to `max`. Four times
+ * as many that are not swept yet, live or not, are `max` as well. */
 int	relay_cache_crowd(struct relay_cache *rc, const struct addr *a,
 	    int64_t now_s, size_t max, size_t *ret_n, struct err *reterr);
 

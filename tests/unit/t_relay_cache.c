@@ -367,6 +367,12 @@ t_crowd(void **state)
 	assert_int_equal(n, 50);
 	assert_int_equal(relay_cache_crowd(rc, &a, T0 + 1800, 20, &n, &e), 0);
 	assert_int_equal(n, 20);
+	/* Whose grants have ended, and sort first, hide nobody: 60 of late are
+	 * as good as 15 now. */
+	assert_int_equal(relay_cache_crowd(rc, &a, T0 + 3600, 15, &n, &e), 0);
+	assert_int_equal(n, 15);
+	assert_int_equal(relay_cache_crowd(rc, &a, T0 + 3600, 16, &n, &e), 0);
+	assert_int_equal(n, 0);
 }
 
 /* What is gone through by user, by network, and by both: in order, and all. */
