@@ -81,7 +81,7 @@ conn_writes(const struct conn *c)
 {
 	if (c->state == CONN_CONNECTING || c->wants_write)
 		return true;
-	return buf_len(&c->out) > 0 && !c->flushing &&
+	return buf_len(&c->out) > 0 && !c->flushing && !conn_keeps(c) &&
 	    c->state != CONN_HANDSHAKE && c->state != CONN_LINGER;
 }
 

@@ -77,6 +77,10 @@ bool	conn_has_more(const struct conn *c);
  * CONN_OUT_MAX, ERR_NOMEM: the owner closes. */
 int	conn_write(struct conn *c, const void *p, size_t len);
 size_t	conn_pending(const struct conn *c);	/* octets not yet sent */
+/* Whether more is to come, so that under TLS what fills no record is kept for
+ * it; drained() is then called when no more than that is left, and must write, or
+ * say that there is no more. */
+void	conn_more(struct conn *c, bool more);
 /* Above `octets` that wait to be sent nothing is read, and conn_is_full(): the
  * owner should do nothing that makes more, until drained(). */
 void	conn_output_limit(struct conn *c, size_t octets);

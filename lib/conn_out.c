@@ -13,6 +13,7 @@
 #include <openssl/err.h>
 
 #define CONN_LINGER_MS	2000
+#define CONN_RECORD	(16u * 1024)	/* of TLS, at most */
 
 /* Octets written; 0: not now; < 0: told as gone. */
 static ssize_t
@@ -62,6 +63,22 @@ conn_finish_close(struct conn *c)
 	timer_arm(&c->deadline, CONN_LINGER_MS);
 }
 
+/* Whether all that is left waits for what comes behind it. */
+bool
+conn_keeps(const struct conn *c)
+{
+	return c->more && c->state == CONN_TLS &&
+	    buf_len(&c->out) < CONN_RECORD;
+}
+
+void
+conn_more(struct conn *c, bool more)
+{
+	c->more = more;
+	if (!more && buf_len(&c->out) > 0)
+		conn_defer(c, conn_run_flush, &c->flushing);
+}
+
 void
 conn_flush(struct conn *c)
 {
@@ -71,7 +88,7 @@ conn_flush(struct conn *c)
 	/* Our last words, close_notify and the end leave as one packet. */
 	if (had && c->state == CONN_CLOSING)
 		setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &one, sizeof one);
-	while (buf_len(&c->out) > 0) {
+	while (buf_len(&c->out) > 0 && !conn_keeps(c)) {
 		ssize_t n = conn_write_some(c, buf_data(&c->out),
 		    buf_len(&c->out));
 
@@ -82,7 +99,7 @@ conn_flush(struct conn *c)
 		buf_consume(&c->out, (size_t)n);
 		c->octets_out += (uint64_t)n;
 	}
-	if (buf_len(&c->out) == 0) {
+	if (buf_len(&c->out) == 0 || conn_keeps(c)) {
 		buf_release(&c->out);
 		if (c->state == CONN_CLOSING) {
 			conn_finish_close(c);

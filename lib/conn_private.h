@@ -39,6 +39,7 @@ struct conn {
 	bool			 kicked;	/* conn_run_input() is deferred */
 	bool			 flushing;	/* conn_run_flush() is deferred */
 	bool			 flush_waited;	/* once, for conn_run_input() */
+	bool			 more;		/* conn_more() */
 	bool			 wants_write;	/* TLS needs the socket writable */
 	bool			 watches_read;
 	bool			 gone;		/* told */
@@ -65,6 +66,7 @@ void	conn_gone(struct conn *c, const char *why);
 void	conn_run_input(void *ctx);
 
 /* conn_out.c */
+bool	conn_keeps(const struct conn *c);
 void	conn_flush(struct conn *c);
 void	conn_run_flush(void *ctx);
 

@@ -63,6 +63,7 @@ pop_transfer_run(struct pop_session *s)
 	if (s->state != POP_ST_TRANS)
 		return;
 	pop_session_alive(s);
+	conn_more(s->conn, p == POP_PIECE_MORE);	/* whole records */
 	if (p == POP_PIECE_MORE)
 		return;
 	pop_transfer_free(s);

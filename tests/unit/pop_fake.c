@@ -163,6 +163,13 @@ conn_pending(const struct conn *c)
 }
 
 void
+conn_more(struct conn *c, bool more)
+{
+	(void)c;
+	(void)more;
+}
+
+void
 conn_pause(struct conn *c)
 {
 	c->paused = true;

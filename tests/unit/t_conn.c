@@ -482,6 +482,31 @@ quiet_cpu_ms(struct world *w)
 	return (double)(clock() - before) * 1000 / CLOCKS_PER_SEC;
 }
 
+/* What fills no record of TLS waits for more, for as long as that is to come. */
+static void
+test_whole_records(void **state)
+{
+	static const uint8_t block[20000];
+	struct world *w = *state;
+
+	secure(w);
+	conn_more(w->server.conn, true);
+	assert_int_equal(conn_write(w->server.conn, block, sizeof block), 0);
+	assert_true(quiet_cpu_ms(w) < 100);
+	assert_int_equal(w->client.got, 16384);
+	assert_int_equal(conn_pending(w->server.conn), sizeof block - 16384);
+	assert_int_equal(conn_write(w->server.conn, block, sizeof block), 0);
+	conn_more(w->server.conn, false);
+	quiet_cpu_ms(w);
+	assert_int_equal(w->client.got, 2 * sizeof block);
+	conn_more(w->server.conn, true);
+	assert_int_equal(conn_write(w->server.conn, block, 1), 0);
+	conn_close(w->server.conn, true);
+	w->server.conn = NULL;
+	quiet_cpu_ms(w);
+	assert_int_equal(w->client.got, 2 * sizeof block + 1);
+}
+
 /* Octets that are not wanted yet, or are no whole record, cost nothing while
  * they wait. */
 static void
@@ -524,6 +549,7 @@ main(void)
 		ROW(test_injection_before_tls),
 		ROW(test_close_flushes),
 		ROW(test_never_reading_peer),
+		ROW(test_whole_records),
 		ROW(test_waits_quietly),
 		cmocka_unit_test(test_many_closing),
 		ROW(test_idle_timeout),
