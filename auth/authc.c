@@ -231,11 +231,29 @@ authc_read_limit(struct msg_in *m, struct authc_limit *l)
 	return 0;
 }
 
+/* What only TICKET's reply has. */
+static void
+authc_read_ticket(struct msg_in *m, struct authc_reply *r)
+{
+	uint8_t foreign = 0;
+
+	msg_get_str(m, &r->peer, AUTHP_SID_MAX * 2);
+	msg_get_str(m, &r->tls, AUTHP_TLS_MAX);
+	msg_get_str(m, &r->mech, AUTHP_MECH_MAX);
+	msg_get_str(m, &r->sid, AUTHP_SID_MAX);
+	msg_get_str(m, &r->origin, AUTHP_ORIGIN_MAX);
+	msg_get_u32(m, &r->reservation);
+	msg_get_u64(m, &r->size_limit);
+	msg_get_u8(m, &foreign);
+	r->foreign = foreign != 0;
+}
+
 /* Reads what follows the verdict; the strings stay in the packet. */
 static int
 authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 {
-	uint8_t may_prioritise = 0, foreign = 0, kind = AUTHP_KIND_SASL, hint = AUTHP_HINT_NONE;
+	uint8_t may_prioritise = 0, kind = AUTHP_KIND_SASL;
+	uint8_t hint = AUTHP_HINT_NONE;
 	bool ok = r->verdict == AUTHP_OK;
 
 	if (r->verdict == AUTHP_LIMIT)
@@ -279,16 +297,8 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 		msg_get_str(m, &r->path, AUTHP_PATH_MAX);
 	if (ok && type == AUTHP_DELIVER)
 		msg_get_u64(m, &r->quota);
-	if (ok && type == AUTHP_TICKET) {
-		msg_get_str(m, &r->peer, AUTHP_SID_MAX * 2);
-		msg_get_str(m, &r->tls, AUTHP_TLS_MAX);
-		msg_get_str(m, &r->mech, AUTHP_MECH_MAX);
-		msg_get_str(m, &r->sid, AUTHP_SID_MAX);
-		msg_get_str(m, &r->origin, AUTHP_ORIGIN_MAX);
-		msg_get_u32(m, &r->reservation);
-		msg_get_u64(m, &r->size_limit);
-		msg_get_u8(m, &foreign);
-	}
+	if (ok && type == AUTHP_TICKET)
+		authc_read_ticket(m, r);
 	if (type == AUTHP_MAIL && r->verdict == AUTHP_NOAUTH)
 		msg_get_u8(m, &hint);
 	if (kind < AUTHP_KIND_SASL || kind >= AUTHP_KIND__COUNT ||
@@ -296,7 +306,6 @@ authc_read_fields(uint16_t type, struct msg_in *m, struct authc_reply *r)
 		return ERR_FORMAT;
 	r->kind = (enum authp_kind)kind;
 	r->may_prioritise = may_prioritise != 0;
-	r->foreign = foreign != 0;
 	r->hint = (enum authp_hint)hint;
 	return msg_get_end(m);
 }
@@ -319,9 +328,8 @@ authc_replied(void *ctx, int rc, struct msg_in *m, int fd)
 {
 	static const struct authc_reply away = {
 		.rc = ERR_AWAY, .verdict = AUTHP_TEMP, .user = "",
-		.login = "", .path = "",
-		.peer = "", .tls = "", .mech = "", .sid = "", .origin = "", .text = "",
-		.blob = "", .handle = "",
+		.login = "", .path = "", .peer = "", .tls = "", .mech = "",
+		.sid = "", .origin = "", .text = "", .blob = "", .handle = "",
 		.kind = AUTHP_KIND_SASL,
 	};
 	struct authc_call *c = ctx, **at = authc_find(c->authc, c->id);

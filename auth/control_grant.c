@@ -68,11 +68,18 @@ control_grant_put_sent(json_t *o, const struct grant_record *g)
 	(void)str_format(text, sizeof(text), "%" PRIu64 "%s%s", g->messages,
 	    max, more);
 	(void)json_object_set_new(o, "sent", json_string(text));
+}
+
+/* For people: "pop", "notify/imap", "control". */
+static void
+control_grant_put_by(json_t *o, const struct grant_record *g)
+{
+	bool named = g->protocol != GRANT_PROTO_NONE && g->source != GRANT_POP;
+	char text[40];
+
 	(void)str_format(text, sizeof(text), "%s%s%s",
-	    grant_source_name(g->source),
-	    g->protocol == GRANT_PROTO_NONE || g->source == GRANT_POP ? "" :
-	    "/", g->protocol == GRANT_PROTO_NONE || g->source == GRANT_POP ?
-	    "" : grant_protocol_name(g->protocol));
+	    grant_source_name(g->source), named ? "/" : "",
+	    named ? grant_protocol_name(g->protocol) : "");
 	(void)json_object_set_new(o, "by", json_string(text));
 }
 
@@ -102,6 +109,7 @@ control_grant_json(const struct control_job *j, const struct grant_record *g)
 	control_grant_put(o, "first_use_s", (uint64_t)g->first_use_s);
 	control_grant_put(o, "last_use_s", (uint64_t)g->last_use_s);
 	control_grant_put_sent(o, g);
+	control_grant_put_by(o, g);
 	if (flaw != NULL)
 		(void)json_object_set_new(o, "why", json_string(flaw));
 	return o;
@@ -235,7 +243,8 @@ control_grant_take(struct control_job *j, struct relay_grant_args *ret)
 	    control_take_number(j, "expires_s", INT64_MAX, &expires_s) != 0)
 		return ERR_FORMAT;
 	if (expires_s <= (uint64_t)j->now_s)
-		return err_set(&j->err, ERR_FORMAT, "the time at which it is to end is over already");
+		return err_set(&j->err, ERR_FORMAT,
+		    "the time at which it is to end is over already");
 	ret->ttl_s = expires_s - (uint64_t)j->now_s;
 	return 0;
 }

@@ -23,7 +23,7 @@ mail_may_submit(const struct user_record *r)
 	    (r->flags & USER_MAY_SUBMIT);
 }
 
-void
+static void
 mail_note_user(struct mail *m, const struct user_record *rec)
 {
 	m->has_user = true;

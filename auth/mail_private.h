@@ -45,9 +45,8 @@ struct mail {
 /* mail_find.c: finds out what the rule wants to know, asks it and fills
  * m->out; a database that failed: TEMP. */
 void	mail_judge(struct mail *m);
-/* The record of whose mail it is: it was read; it is to be, if it was not.
- * ERR_AWAY: it could not. */
-void	mail_note_user(struct mail *m, const struct user_record *rec);
+/* Reads the record of whose mail it is, if that was not done. ERR_AWAY: it could
+ * not be. */
 int	mail_learn_user(struct mail *m);
 
 /* mail_limit.c: what was judged OK becomes LIMIT when whose mail it is has sent

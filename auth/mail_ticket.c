@@ -33,7 +33,8 @@ mail_origin(const struct mail *m, char dst[AUTHP_ORIGIN_MAX + 1])
 	return r;
 }
 
-/* The grant's budget pays for the message; what it cannot pay is not taken. A record that was swept meanwhile has nothing to keep. */
+/* The grant's budget pays for the message; what it cannot pay is not taken. A
+ * record that was swept meanwhile has nothing to keep. */
 static void
 mail_ticket_book(struct mail *m)
 {

@@ -157,7 +157,8 @@ dbenv_recover(struct dbenv *e, const char *home, uint32_t how,
 	}
 	if ((rc = dbenv_configure(e)) != 0)
 		return dbenv_result(e, rc, home, reterr);
-	rc = e->env->open(e->env, home, DB_CREATE | DB_PRIVATE | how | DB_INIT_TXN | DB_INIT_LOG | DB_INIT_LOCK | DB_INIT_MPOOL |
+	rc = e->env->open(e->env, home, DB_CREATE | DB_PRIVATE | how |
+	    DB_INIT_TXN | DB_INIT_LOG | DB_INIT_LOCK | DB_INIT_MPOOL |
 	    DB_THREAD, 0600);
 	return dbenv_result(e, rc, home, reterr);
 }
