@@ -23,6 +23,7 @@ import ssl
 import subprocess
 import tempfile
 import time
+import unittest
 
 import log_lines
 
@@ -109,6 +110,13 @@ def wait_until(test, timeout=PATIENCE_S, what="it"):
         if time.monotonic() > end:
             raise TimeoutError("%s did not happen in %d s" % (what, timeout))
         time.sleep(0.03)
+
+
+def need(*programs):
+    """Skips the test where one of them is not installed."""
+    for p in programs:
+        if not shutil.which(p):
+            raise unittest.SkipTest(p + " is not installed")
 
 
 def client_hello():

@@ -15,7 +15,7 @@ import tempfile
 import unittest
 
 import submitd_instance
-from submitd_instance import ANNA, BOB, PATIENCE_S, Instance
+from submitd_instance import ANNA, BOB, PATIENCE_S, Instance, need
 
 PW = "bob-secret"
 
@@ -81,12 +81,6 @@ def path(name, data, mode=0o600):
         f.write(data if isinstance(data, bytes) else data.encode())
     os.chmod(p, mode)
     return p
-
-
-def need(*programs):
-    for p in programs:
-        if not shutil.which(p):
-            raise unittest.SkipTest(p + " is not installed")
 
 
 class Sending(unittest.TestCase):

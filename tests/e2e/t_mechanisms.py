@@ -15,8 +15,9 @@ import tempfile
 import unittest
 
 from sasl_client import Exchange, Scram, b64
-from submitd_instance import (ANNA, BOB, CARL, PATIENCE_S, Instance, Refused,
-                              letter, make_cert, wait_until)
+from submitd_instance import (
+    ANNA, BOB, CARL, PATIENCE_S, Instance, Refused, letter, make_cert,
+    wait_until, need)
 
 PW = "bob-secret"
 SECRET = "bob's second secret"
@@ -40,12 +41,6 @@ def setUpModule():
 def tearDownModule():
     shutil.rmtree(tmp, ignore_errors=True)
     inst.close()
-
-
-def need(*programs):
-    for p in programs:
-        if not shutil.which(p):
-            raise unittest.SkipTest(p + " is not installed")
 
 
 def run(cmd, input=b"", ok=(0,), env=None):

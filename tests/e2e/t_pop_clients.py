@@ -17,7 +17,8 @@ import tempfile
 import time
 import unittest
 
-from submitd_instance import ANNA, BOB, PATIENCE_S, Instance, letter, wait_until
+from submitd_instance import (
+    ANNA, BOB, PATIENCE_S, Instance, letter, wait_until, need)
 
 PW = "bob-secret"
 UTF8 = ("From: J\u00fcrgen M\u00fcller <j\u00fcrgen@b\u00fccher.test>\r\n"
@@ -80,12 +81,6 @@ def setUpModule():
 def tearDownModule():
     shutil.rmtree(tmp, ignore_errors=True)
     inst.close()
-
-
-def need(*programs):
-    for p in programs:
-        if not shutil.which(p):
-            raise unittest.SkipTest(p + " is not installed")
 
 
 def run(cmd, input=b"", env=None, ok=(0,), cwd=None):
