@@ -106,7 +106,7 @@ enum authp_past {
 	AUTHP_PAST_HANDSHAKE = 1 << 0,	/* it ended within a handshake */
 	AUTHP_PAST_EHLO_CLEAR = 1 << 1,	/* EHLO was said in clear */
 	AUTHP_PAST_MASKED = 1 << 2,	/* a command came as XXXX */
-	AUTHP_PAST_AUTH_CLEAR = 1 << 3,	/* AUTH was tried in clear */
+	AUTHP_PAST_AUTH_CLEAR = 1 << 3,	/* a login was tried in clear */
 	AUTHP_PAST_LOGIN_FAILED = 1 << 4,
 	AUTHP_PAST_LOGIN = 1 << 5,	/* a login was tried under TLS */
 	AUTHP_PAST_PART = 1 << 6,	/* it goes on, more is told later */

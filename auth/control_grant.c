@@ -217,6 +217,9 @@ static int
 control_grant_may(struct control_job *j, const struct addr *a,
     const struct user_record *rec)
 {
+	if (conf_grants_ended(j->conf, j->now_s))
+		return err_set(&j->err, ERR_DENIED, "there are no grants any "
+		    "more: grant_sunset is over");
 	if (policy_grant_excluded(j->conf, a))
 		return err_set(&j->err, ERR_DENIED, "no grants at such an "
 		    "address: see grant_exclude in submitd.conf(5)");

@@ -189,6 +189,10 @@ static const struct tell_row {
 	  .tell = "The program looks for mail more often than login_delay "
 	    "lets it: set it to a longer time. What it sends is taken "
 	    "meanwhile." },
+	{ .status = "-", .flags = ACLEAR, .not_flags = STLS,
+	  .failed = "it wanted to log in without encryption", .tell = "In the "
+	    "mail program's settings for receiving choose the security STARTTLS "
+	    "with port 110, or SSL/TLS with port 995." },
 	{ .status = "-", .tell = PROGRAM },
 
 	/* No refusal, and yet nothing came of it. */

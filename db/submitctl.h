@@ -131,6 +131,8 @@ void	ctl_csv_page(const struct ctl_column *cols, const json_t *records,
 /* One record as "title: value" lines, or as a JSON line. */
 void	ctl_record(const struct ctl *c, const struct ctl_column *cols,
 	    const json_t *record);
+/* The two largest units: "2d3h", "5m20s". */
+void	ctl_span_text(json_int_t s, char *dst, size_t size);
 /* With -j the record alone, else the sentence; and its "warnings" (stderr). */
 void	ctl_say(const struct ctl *c, const json_t *record, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));

@@ -120,13 +120,14 @@ static void
 ctl_said_granted(const struct ctl *c, const json_t *r)
 {
 	const json_t *g = json_object_get(r, "granted");
+	char left[48];
 
+	ctl_span_text(ctl_int(g, "left_s"), left, sizeof(left));
 	if (c->json)
 		ctl_record(c, ctl_grant_columns, g);
 	else
-		ctl_say(c, r, "%s may send from %s for %lld s", ctl_str(g,
-		    "user"), ctl_str(g, "address"),
-		    (long long)ctl_int(g, "left_s"));
+		ctl_say(c, r, "%s may send from %s for %s", ctl_str(g, "user"),
+		    ctl_str(g, "address"), left);
 }
 
 int

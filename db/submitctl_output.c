@@ -56,8 +56,7 @@ ctl_time_text(json_int_t s, char *dst, size_t size)
 		(void)str_copy(dst, size, "-");
 }
 
-/* The two largest units: "2d3h", "5m20s". */
-static void
+void
 ctl_span_text(json_int_t s, char *dst, size_t size)
 {
 	static const struct { json_int_t s; char unit; } units[] = {

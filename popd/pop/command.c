@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/log.h"
+#include "popd/pop/past.h"
 #include "popd/pop/reply.h"
 
 /* Listed after login too (RFC 2449 section 5). */
@@ -216,6 +217,8 @@ pop_command_line(struct pop_session *s, char *line)
 		sessions_note_plain(s->server->table,
 		    addr_place(&s->peer, &s->via));
 	if ((why = pop_command_refusal(c, s->state)) != NULL) {
+		if (s->state == POP_ST_CLEAR && (c->states & POP_IN_LOGIN))
+			pop_past_clear(s);
 		pop_command_refuse(s, why);
 		return;
 	}

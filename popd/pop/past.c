@@ -17,6 +17,7 @@ struct pop_past {
 	char		*text;
 	char		*login;		/* the name that was claimed last */
 	bool		 failed;	/* a login */
+	bool		 clear;		/* a login was tried in clear */
 };
 
 static struct pop_past *
@@ -61,6 +62,15 @@ pop_past_login(struct pop_session *s, const char *name)
 }
 
 void
+pop_past_clear(struct pop_session *s)
+{
+	struct pop_past *p = past_of(s);
+
+	if (p != NULL)
+		p->clear = true;
+}
+
+void
 pop_past_opened(struct pop_session *s)
 {
 	if (s->past != NULL)
@@ -93,6 +103,8 @@ past_flags(const struct pop_session *s)
 		flags |= AUTHP_PAST_LOGIN;
 	if (s->past != NULL && s->past->failed)
 		flags |= AUTHP_PAST_LOGIN_FAILED;
+	if (s->past != NULL && s->past->clear)
+		flags |= AUTHP_PAST_AUTH_CLEAR;
 	return flags;
 }
 

@@ -16,6 +16,8 @@ void	pop_past_reply(struct pop_session *s, enum pop_code code,
 	    bool person, const char *text);
 /* Somebody gave this name (NULL: unknown), and did not get in. */
 void	pop_past_login(struct pop_session *s, const char *name);
+/* A login was tried in clear. */
+void	pop_past_clear(struct pop_session *s);
 /* He got in after all. */
 void	pop_past_opened(struct pop_session *s);
 /* It is over. */
