@@ -168,7 +168,8 @@ uidl_job_count(struct uidl_job *j, int root_fd, const char *path,
 		return;
 	}
 	while ((de = readdir(dir)) != NULL) {
-		if (de->d_name[0] == '.')
+		if (de->d_name[0] == '.' ||
+		    (de->d_type != DT_REG && de->d_type != DT_UNKNOWN))
 			continue;
 		j->result->messages++;
 		if (uidl_find(j->map, de->d_name, maildrop_name_unique(
