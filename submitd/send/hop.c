@@ -175,10 +175,12 @@ hop_feed(struct hop *h)
 void
 hops_feed(struct hops *hs)
 {
-	struct hop *h = TAILQ_FIRST(&hs->bare);
+	struct hop *bare = TAILQ_FIRST(&hs->bare), *h = bare;
 
 	if (h == NULL)
 		h = TAILQ_FIRST(&hs->more);
+	if (bare != NULL && hs->n_links < hops_most(bare))
+		hs->fed = bare;
 	if (h != NULL && (hs->n_links < hops_most(h) ||
 	    !TAILQ_EMPTY(&hs->resting)))
 		hop_feed(h);
@@ -194,6 +196,22 @@ hop_gives_way(const struct hop *h, unsigned int n_sent)
 	    n_sent >= HOP_MESSAGES_TURN);
 }
 
+/* The last place was freed for one that has none, and it is about to take it. */
+static bool
+hops_keep_for_fed(const struct hop *h)
+{
+	struct hops *hs = h->hops;
+	int64_t now_ms = sched_now_ms();
+
+	if (hs->fed == NULL || hs->fed == h || h->n_links == 0 ||
+	    hs->n_links + 1 < hops_most(h))
+		return false;
+	if (hs->fed->n_links > 0 ||
+	    dest_next_ms(hs->fed->dest, now_ms) > now_ms)
+		hs->fed = NULL;
+	return hs->fed != NULL;
+}
+
 /* There is room for one connection more; where there is none one that has nothing
  * to do ends for it, and its place is free when it has. */
 static bool
@@ -203,7 +221,7 @@ hops_have_room(const struct hop *h)
 	struct hop_link *k;
 
 	if (hs->n_links < hops_most(h))
-		return true;
+		return !hops_keep_for_fed(h);
 	/* One ends for each who waits. */
 	if (hs->n_ending <= hs->n_starving &&
 	    (k = TAILQ_FIRST(&hs->resting)) != NULL)
@@ -362,6 +380,8 @@ hop_free(struct hop *h)
 	while (!TAILQ_EMPTY(&h->links))
 		hop_link_free(TAILQ_FIRST(&h->links));
 	hop_starve_over(h);
+	if (h->hops->fed == h)
+		h->hops->fed = NULL;
 	free(h);
 }
 

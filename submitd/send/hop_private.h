@@ -69,6 +69,8 @@ struct hops {
 	/* Those that want a connection: they have none; they have some; they
 	 * have failed, and enough of those have one. */
 	struct hop_list		 bare, more, doubtful;
+	struct hop		*fed;		/* the last of bare that was told
+						 * of a free place; or NULL */
 };
 
 /* -------------------------------------------------------------- hop_link.c -- */

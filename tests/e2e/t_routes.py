@@ -172,7 +172,8 @@ class Fair(unittest.TestCase):
 
     def test_many_for_one_leave_room_for_another(self):
         with NextHop() as busy, NextHop() as other:
-            busy.rule("EOD", "slow 0.2")
+            # Long enough for 60 not to be through before the one is sent.
+            busy.rule("EOD", "slow 5")
             i = Instance(conf={"send_connections": 4}, extra=route(
                 "busy", ["busy.test"], host=host(busy.port))
                 + route("other", ["other.test"], host=host(other.port)))
@@ -182,6 +183,7 @@ class Fair(unittest.TestCase):
                 send(i, letter("one"), ["x@other.test"])
                 other.wait_messages(1, 10)
                 self.assertLess(len(busy.messages), 60)
+                busy.clear()
                 busy.wait_messages(60, 60)
 
 
