@@ -8,9 +8,14 @@ bool
 greet_wait_begin(struct greet_wait *w, struct loop *l, struct sessions *t,
     const struct addr *place, loop_fn *fn, void *ctx)
 {
-	if (sessions_is_plain(t, place) ||
-	    timer_init(&w->timer, l, fn, ctx) != 0)
+	if (!sessions_hello_wait(t, place))
 		return false;
+	if (timer_init(&w->timer, l, fn, ctx) != 0) {
+		sessions_hello_waited(t, place);
+		return false;
+	}
+	w->table = t;
+	w->place = place;
 	timer_arm(&w->timer, GREET_WAIT_MS);
 	return true;
 }
@@ -24,5 +29,8 @@ greet_wait_on(const struct greet_wait *w)
 void
 greet_wait_end(struct greet_wait *w)
 {
+	if (!greet_wait_on(w))
+		return;
 	timer_free(&w->timer);
+	sessions_hello_waited(w->table, w->place);
 }

@@ -16,16 +16,18 @@
 #include "lib/sessions.h"
 
 /* A hello follows its client's connect by what that needs in between, however
- * far away it is: 1 to 20 ms, and 50 to 180 where the authorities' certificates
- * are read only then. Nor is a packet lost on the way sent again before 200. */
-#define GREET_WAIT_MS	250
+ * far away it is: 1 to 20 ms, and 30 to 70 where the authorities' certificates
+ * are read only then. */
+#define GREET_WAIT_MS	100
 
 struct greet_wait {			/* zeroed: nobody waits */
-	struct timer	timer;
+	struct timer		 timer;
+	struct sessions		*table;
+	const struct addr	*place;	/* the session's own */
 };
 
 /* True when the greeting is to wait: fn(ctx) then comes, once, from the loop, or
- * greet_wait_end() before. False: it is due now. */
+ * greet_wait_end() before. False: it is due now. `place` stays valid until then. */
 bool	greet_wait_begin(struct greet_wait *w, struct loop *l,
 	    struct sessions *t, const struct addr *place, loop_fn *fn,
 	    void *ctx);

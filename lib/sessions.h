@@ -98,14 +98,17 @@ void	sessions_heard(struct sessions *t, const struct sessions_entry *e,
 void	sessions_log(const char *sid, const struct addr *peer,
 	    const struct conf *conf, unsigned int over, const char *user);
 /* On a port that begins in clear a ClientHello came from there; or, after the
- * greeting, a command. For the next four hours it is plain if there were commands
- * and no hello. Of all others, and of those whose place a newer one has taken
- * (there are SESSIONS_HELLOS, one an address or IPv6 /64), nothing is known.
- * They need no lock. */
+ * greeting, a command. Known for four hours, if no newer address takes its place
+ * (there are SESSIONS_HELLOS, one an address or IPv6 /64). They need no lock. */
 #define SESSIONS_HELLOS	8192u
 void	sessions_note_hello(struct sessions *t, const struct addr *peer);
 void	sessions_note_plain(struct sessions *t, const struct addr *peer);
-bool	sessions_is_plain(struct sessions *t, const struct addr *peer);
+/* True when a session from there is to wait for its greeting: nothing is known of
+ * it, or a hello came and fewer than seven sessions with commands since; and no
+ * other session from there waits now, as where there are several at once none of
+ * them is somebody's first try. After true _waited() is due at the wait's end. */
+bool	sessions_hello_wait(struct sessions *t, const struct addr *peer);
+void	sessions_hello_waited(struct sessions *t, const struct addr *peer);
 /* Idempotent. */
 void	sessions_leave(struct sessions *t, struct sessions_entry *e);
 

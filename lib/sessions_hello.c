@@ -14,8 +14,10 @@
 #define HELLO_MINUTES	240u		/* for so long it is known */
 #define HELLO_WAYS	8u		/* places that an address may have */
 #define HELLO_TIME	UINT64_C(0xffffff)	/* the minute */
-#define HELLO_TLS	UINT64_C(0x1000000)	/* it began with a ClientHello */
-#define HELLO_WHOSE	(~(HELLO_TIME | HELLO_TLS))
+#define HELLO_LEFT	UINT64_C(0x7000000)	/* beginnings that still wait */
+#define HELLO_ONE	UINT64_C(0x1000000)	/* ... one of them */
+#define HELLO_WAITS	UINT64_C(0x8000000)	/* one waits now */
+#define HELLO_WHOSE	(~(HELLO_TIME | HELLO_LEFT | HELLO_WAITS))
 
 _Static_assert(SESSIONS_HELLOS % HELLO_WAYS == 0, "whole sets of places");
 
@@ -64,38 +66,63 @@ hello_find(struct sessions *t, const struct addr *peer, uint64_t now,
 	return at;
 }
 
+/* A line of memory that all workers read is written only where it changes. */
 static void
-hello_note(struct sessions *t, const struct addr *peer, uint64_t how)
+hello_write(uint64_t *at, uint64_t word)
+{
+	if (__atomic_load_n(at, __ATOMIC_RELAXED) != word)
+		__atomic_store_n(at, word, __ATOMIC_RELAXED);
+}
+
+void
+sessions_note_hello(struct sessions *t, const struct addr *peer)
 {
 	uint64_t now = hello_now(), whose, word, *at;
 
 	if (t == NULL || addr_is_none(peer))
 		return;
 	at = hello_find(t, peer, now, &whose, &word);
-	/* Behind one address may be many: its hellos count for their time. */
-	if (word != (whose | how | now) && (how | ~word) & HELLO_TLS)
-		__atomic_store_n(at, whose | how | now, __ATOMIC_RELAXED);
-}
-
-void
-sessions_note_hello(struct sessions *t, const struct addr *peer)
-{
-	hello_note(t, peer, HELLO_TLS);
+	hello_write(at, whose | HELLO_LEFT | now);
 }
 
 void
 sessions_note_plain(struct sessions *t, const struct addr *peer)
 {
-	hello_note(t, peer, 0);
+	uint64_t now = hello_now(), whose, word, *at;
+
+	if (t == NULL || addr_is_none(peer))
+		return;
+	at = hello_find(t, peer, now, &whose, &word);
+	if (word & HELLO_LEFT)
+		word -= HELLO_ONE;
+	if (word & HELLO_LEFT)
+		hello_write(at, word & ~HELLO_WAITS);
+	else
+		hello_write(at, whose | now);
 }
 
 bool
-sessions_is_plain(struct sessions *t, const struct addr *peer)
+sessions_hello_wait(struct sessions *t, const struct addr *peer)
 {
-	uint64_t whose, word;
+	uint64_t now = hello_now(), whose, word, *at;
 
 	if (t == NULL || addr_is_none(peer))
-		return true;
-	(void)hello_find(t, peer, hello_now(), &whose, &word);
-	return word != 0 && !(word & HELLO_TLS);
+		return false;
+	at = hello_find(t, peer, now, &whose, &word);
+	if (word == 0)
+		word = whose | HELLO_ONE | now;
+	if (!(word & HELLO_LEFT) || word & HELLO_WAITS)
+		return false;
+	hello_write(at, word | HELLO_WAITS);
+	return true;
+}
+
+void
+sessions_hello_waited(struct sessions *t, const struct addr *peer)
+{
+	uint64_t whose, word, *at;
+
+	at = hello_find(t, peer, hello_now(), &whose, &word);
+	if (word & HELLO_WAITS)
+		hello_write(at, word & ~HELLO_WAITS);
 }

@@ -180,17 +180,22 @@ class WrongMode(unittest.TestCase):
     def test_the_first_try_is_told(self):
         """In TLS's own words, not by a greeting that no TLS library can
         read."""
+        def first_try(argv):
+            return subprocess.run(argv, stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, check=False,
+                                  timeout=PATIENCE_S).stderr.lower()
+        told = r"alert unexpected[_ ]message"
         for service, name, event, source in (
-                ("submission", "submitd", "smtp", "127.0.5."),
-                ("pop3", "popd", "pop3", "127.0.6.")):
-            for argv in self.beginners(service, source):
-                with self.subTest(service=service, program=argv[0]):
+                ("submission", "submitd", "smtp", "127.0.5%d."),
+                ("pop3", "popd", "pop3", "127.0.6%d.")):
+            # On a busy machine a program may be slower than the greeting:
+            # again from where it is not known.
+            for tries in zip(*(self.beginners(service, source % n)
+                               for n in range(5))):
+                with self.subTest(service=service, program=tries[0][0]):
                     self.setUp()
-                    r = subprocess.run(argv, stdin=subprocess.DEVNULL,
-                                       capture_output=True, text=True,
-                                       check=False, timeout=PATIENCE_S)
-                    self.assertRegex(
-                        r.stderr.lower(), r"alert unexpected[_ ]message")
+                    self.assertTrue(any(re.search(told, first_try(argv))
+                                        for argv in tries))
                     self.logged(name, event + ".wrongmode",
                                 "tls_on_starttls_port")
 
@@ -210,8 +215,8 @@ class WrongMode(unittest.TestCase):
                         s.sendall(command)
                         self.assertRegex(s.recv(100), rb"^(250|\+OK)")
                 # The wait's time is in lib/greet_wait.h.
-                self.assertGreater(waited[0], 0.2)
-                self.assertLess(min(waited[1:]), 0.2)
+                self.assertGreater(waited[0], 0.08)
+                self.assertLess(min(waited[1:]), waited[0])
                 with raw(self.i, service, source) as s:
                     s.recv(1)
                     s.sendall(client_hello())
@@ -224,6 +229,10 @@ class WrongMode(unittest.TestCase):
                     self.assertRegex(s.recv(100), rb"^(250|\+OK)")
                 self.assertEqual(self.told(service, source),
                                  "SSLV3_ALERT_UNEXPECTED_MESSAGE")
+                # While one waits, others from there do not.
+                with raw(self.i, service, source), \
+                        raw(self.i, service, source) as s:
+                    self.assertRegex(s.recv(100), rb"^(220|\+OK) ")
                 with raw(self.i, service, source) as s:
                     s.sendall(command)
                     self.assertRegex(read_all(s), rb"^(554|-ERR) .*greeting")

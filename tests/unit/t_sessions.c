@@ -330,13 +330,19 @@ test_no_address_and_no_room(void **state)
 
 /* ------------------------------------------------------ who begins with TLS -- */
 
+/* A session begins there and ends: does it not wait for its greeting? */
 static bool
 is_plain(unsigned int worker, const char *ip)
 {
 	struct addr a;
 
 	assert_int_equal(addr_parse_ip(ip, &a), 0);
-	return sessions_is_plain(workers[worker], &a);
+	if (!sessions_hello_wait(workers[worker], &a))
+		return true;
+	/* One at a time waits. */
+	assert_false(sessions_hello_wait(workers[!worker], &a));
+	sessions_hello_waited(workers[worker], &a);
+	return false;
 }
 
 static void
@@ -375,11 +381,16 @@ test_plain(void **state)
 	assert_false(is_plain(1, "192.0.2.2"));
 	assert_true(is_plain(0, "2001:db8::ffff:1"));
 	assert_false(is_plain(0, "2001:db8:0:1::1"));
-	/* A hello counts for its time, whatever comes after it. */
-	note(1, "192.0.2.1", sessions_note_hello);
-	assert_false(is_plain(0, "192.0.2.1"));
+	/* A hello counts until seven have come without, or its time is over. */
+	for (int i = 0; i < 7; i++) {
+		note(i & 1, "192.0.2.1", i == 0 ? sessions_note_hello :
+		    sessions_note_plain);
+		assert_false(is_plain(0, "192.0.2.1"));
+	}
 	note(0, "192.0.2.1", sessions_note_plain);
-	assert_false(is_plain(0, "192.0.2.1"));
+	assert_true(is_plain(1, "192.0.2.1"));
+	note(1, "192.0.2.1", sessions_note_hello);
+	note(0, "192.0.2.1", sessions_note_plain);
 	hours_later();
 	assert_false(is_plain(0, "2001:db8::1"));
 	note(0, "192.0.2.1", sessions_note_plain);
@@ -387,9 +398,9 @@ test_plain(void **state)
 	/* Nobody waits for what cannot be known. */
 	sessions_note_plain(workers[0], &nowhere);
 	sessions_note_hello(workers[0], &nowhere);
-	assert_true(sessions_is_plain(workers[0], &nowhere));
+	assert_false(sessions_hello_wait(workers[0], &nowhere));
 	sessions_note_hello(NULL, &nowhere);
-	assert_true(sessions_is_plain(NULL, &nowhere));
+	assert_false(sessions_hello_wait(NULL, &nowhere));
 }
 
 /* Bounded: of many the last ones are known; and what a worker wrote over them
@@ -412,7 +423,6 @@ test_plain_bounds(void **state)
 	}
 	assert_in_range(known, SESSIONS_HELLOS / 2, SESSIONS_HELLOS);
 	memset(workers[1]->head->hello, 0xff, sizeof(parent->head->hello));
-	assert_false(is_plain(0, "192.0.2.1"));
 	note(0, "192.0.2.1", sessions_note_plain);
 	assert_true(is_plain(1, "192.0.2.1"));
 }
