@@ -3,8 +3,9 @@
 
     tests/e2e/run.py [-j N] [PATTERN]...
 
-PATTERN is a part of MODULE.TEST. The last line is "end to end: N passed, N
-failed, N skipped". SUBMITD_PREFIX names where the programs are installed.
+PATTERN is a part of MODULE.TEST. What failed is shown again at the end. The last
+line is "end to end: N passed, N failed, N skipped". SUBMITD_PREFIX names where
+the programs are installed.
 """
 
 import argparse
@@ -23,7 +24,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # These take longest, so they begin first.
 FIRST = ("t_quickstart", "t_next_hop", "t_tsan", "t_kill", "t_kill_auth",
          "t_clients", "t_delivery")
-MODULE_SECONDS_MAX = 600
+MODULE_SECONDS_MAX = 1500
+# Of what failed, shown again.
+AGAIN_LINES = 15
+AGAIN_FAILURES = 40
 
 
 class Result(unittest.TestResult):
@@ -83,6 +87,21 @@ def names_of(name):
         unittest.defaultTestLoader.loadTestsFromName(name))]
 
 
+def failures_of(out):
+    """The line of each failed test, and the end of what it said."""
+    found, now = [], None
+    for line in out.splitlines():
+        word = line.split(" ", 1)[0]
+        if word in ("PASS", "SKIP", "FAIL"):
+            now = None
+        if word == "FAIL":
+            now = []
+            found.append((line, now))
+        elif now is not None and line.strip():
+            now.append(line[:300])
+    return ["\n".join([head, *said[-AGAIN_LINES:]]) for head, said in found]
+
+
 def child(name, patterns):
     began = time.monotonic()
     try:
@@ -115,6 +134,7 @@ def main():
         modules = [m for m in modules if any(
             p in n for p in a.patterns for n in names_of(m))]
     n = {"PASS": 0, "FAIL": 0, "SKIP": 0}
+    failures = []
     lines = tempfile.NamedTemporaryFile(prefix="submitd-log-lines-")
     os.environ["SUBMITD_LOG_LINES"] = lines.name
     os.chmod(lines.name, 0o666)
@@ -126,12 +146,17 @@ def main():
                 word = line.split(" ", 1)[0]
                 if word in n:
                     n[word] += 1
+            failures += failures_of(out)
             print("== %s (%.0f s)\n%s" % (name, seconds, out), end="",
                   flush=True)
     for bad in log_lines.complaints(lines.name, os.environ.get(
             "SUBMITD_SOURCE", os.path.dirname(os.path.dirname(HERE)))):
-        print("FAIL log lines: " + bad)
+        failures.append("FAIL log lines: " + bad)
+        print(failures[-1])
         n["FAIL"] += 1
+    if failures:
+        print("== what failed")
+        print("\n".join(failures[:AGAIN_FAILURES]))
     print("end to end: %d passed, %d failed, %d skipped"
           % (n["PASS"], n["FAIL"], n["SKIP"]))
     return 1 if n["FAIL"] or not n["PASS"] else 0

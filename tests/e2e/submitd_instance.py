@@ -240,14 +240,19 @@ class Instance:
         os.rename(self.conf_file + ".new", self.conf_file)
 
     def clock(self, offset_s):
-        with open(self.clock_file + ".new", "w", encoding="ascii") as f:
-            f.write("%+d\n" % offset_s)
+        """Sets the daemons' clock to ours and so much."""
+        self.put_clock("%+d\n" % offset_s)
+
+    def freeze(self, at_s):
+        """Lets it stand still, until clock() is called."""
+        self.put_clock("%d\n" % at_s)
+
+    def put_clock(self, text):
         # The daemons hold the file open (chroot): it is rewritten in place.
         with open(self.clock_file, "a+", encoding="ascii") as f:
             f.seek(0)
             f.truncate()
-            f.write("%+d\n" % offset_s)
-        os.unlink(self.clock_file + ".new")
+            f.write(text)
         os.chmod(self.clock_file, 0o644)
 
     # -- processes
