@@ -25,6 +25,7 @@
 #define DBENV_LOCK_WAIT_MS	5000
 #define DBENV_LOCKS_MAX		200000u	/* a transaction of thousands of changes */
 #define DBENV_LOCKERS_MAX	20000u
+#define DBENV_LOCKS_TABLE	4096u	/* its buckets; by itself as many as locks */
 #define DBENV_TXNS_MAX		2000u
 #define DBENV_LOG_BUFFER	(512u * 1024)
 #define DBENV_LOG_FILE		(4u * 1024 * 1024)
@@ -138,6 +139,7 @@ dbenv_configure(struct dbenv *e)
 	    (rc = env->set_lk_max_locks(env, DBENV_LOCKS_MAX)) != 0 ||
 	    (rc = env->set_lk_max_objects(env, DBENV_LOCKS_MAX)) != 0 ||
 	    (rc = env->set_lk_max_lockers(env, DBENV_LOCKERS_MAX)) != 0 ||
+	    (rc = env->set_lk_tablesize(env, DBENV_LOCKS_TABLE)) != 0 ||
 	    (rc = env->set_tx_max(env, DBENV_TXNS_MAX)) != 0 ||
 	    (rc = env->set_lg_bsize(env, DBENV_LOG_BUFFER)) != 0 ||
 	    (rc = env->set_lg_max(env, DBENV_LOG_FILE)) != 0)
