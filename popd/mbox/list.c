@@ -133,9 +133,8 @@ list_same_stamp(const struct list_stamp *a, const struct list_stamp *b)
 }
 
 bool
-list_holds(const struct list *l, int dir_fd)
+list_folders_hold(const struct list *l, int dir_fd)
 {
-	struct uidl_stamp uidls;
 	struct list_stamp now;
 
 	for (int sub = 0; sub < LIST__SUBS; sub++)
@@ -143,7 +142,16 @@ list_holds(const struct list *l, int dir_fd)
 		    list_stamp(dir_fd, sub, &now, NULL) != 0 ||
 		    !list_same_stamp(&now, &l->stamp[sub]))
 			return false;
-	return uidl_stamp(dir_fd, ".", &uidls, NULL) == 0 &&
+	return true;
+}
+
+bool
+list_holds(const struct list *l, int dir_fd)
+{
+	struct uidl_stamp uidls;
+
+	return l->listing_octets > 0 && list_folders_hold(l, dir_fd) &&
+	    uidl_stamp(dir_fd, ".", &uidls, NULL) == 0 &&
 	    memcmp(&uidls, &l->uidls, sizeof(uidls)) == 0;
 }
 
@@ -200,4 +208,18 @@ list_make_listing(struct list *l, const struct uidl_map *uidls,
 	l->listing_fd = fio_memfd("maildrop", mem, out.at);
 	free(mem);
 	return l->listing_fd >= 0 ? 0 : err_sys(reterr, "memfd");
+}
+
+int
+list_load_listing(struct list *l, int dir_fd, struct err *reterr)
+{
+	struct uidl_map *uidls = NULL;
+	int r = uidl_stamp(dir_fd, ".", &l->uidls, reterr);
+
+	if (r == 0 && l->uidls.ino != 0)
+		r = uidl_load(dir_fd, ".", &uidls, reterr);
+	if (r == 0)
+		r = list_make_listing(l, uidls, reterr);
+	uidl_free(uidls);
+	return r;
 }

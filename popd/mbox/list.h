@@ -40,19 +40,25 @@ struct list_entry {
 	uint64_t	 time;		/* of the name */
 	uint64_t	 size;		/* of the file */
 	uint64_t	 octets;	/* on the wire */
-	int64_t		 mtime_ns;
 	ino_t		 ino;
 	uint8_t		 unique_len;	/* maildrop_name_unique() */
 	uint8_t		 sub;
 	bool		 twin;		/* the one before has its unique part */
-	bool		 known;		/* size, octets and mtime are set */
-	bool		 counted;	/* octets: not from the name */
+	bool		 known;		/* size and octets are set */
 };
 
 struct list_stamp {			/* all zero: it does not exist */
 	dev_t		 dev;
 	ino_t		 ino;
 	struct timespec	 mtime, ctime;
+};
+
+/* What the file of kept.h does not have. */
+struct list_news {
+	size_t		 changes;	/* messages that have come or gone */
+	size_t		 reads;		/* of them: had to be opened */
+	uint64_t	 octets;	/* and read */
+	bool		 stamps;	/* its own were not settled */
 };
 
 struct list {
@@ -72,8 +78,8 @@ struct list {
 	size_t		 n_skipped[LIST__SUBS];
 	struct maildrop_skipped *skips;	/* of the scan that made it */
 	size_t		 n_skips;
-	uint64_t	 unsaved_n, unsaved_octets; /* counted, not in the file
-						     * SIZES_NAME */
+	bool		 kept;		/* there is a file KEPT_NAME */
+	struct list_news news;
 };
 
 struct list *list_new(void);
@@ -94,12 +100,16 @@ int	list_stamp(int dir_fd, int sub, struct list_stamp *ret,
 	    struct err *reterr);
 bool	list_same_stamp(const struct list_stamp *a,
 	    const struct list_stamp *b);
-/* Whether nothing has changed in the Maildir at dir_fd. */
+/* Whether nothing has changed in new/ and cur/ of the Maildir at dir_fd. */
+bool	list_folders_hold(const struct list *l, int dir_fd);
+/* Nor in what UIDLs it has; false without a listing. */
 bool	list_holds(const struct list *l, int dir_fd);
 
 /* Makes the listing of the entries. ERR_NOMEM, ERR_SYSTEM. */
 int	list_make_listing(struct list *l, const struct uidl_map *uidls,
 	    struct err *reterr);
+/* With the UIDLs of the Maildir at dir_fd; the codes of uidl_load() too. */
+int	list_load_listing(struct list *l, int dir_fd, struct err *reterr);
 
 /* scan.c: reads the Maildir at dir_fd; `old` is what it was, or NULL. *ret is
  * the caller's reference. MAILDROP_BIG with `small`. */

@@ -1,8 +1,8 @@
 # a Maildir as a session sees it
 MAILDROP_SOURCES = popd/mbox/maildrop.c popd/mbox/maildrop.h popd/mbox/name.c \
 	popd/mbox/list.c popd/mbox/list.h popd/mbox/scan.c popd/mbox/cache.c \
-	popd/mbox/listing.c popd/mbox/listing.h popd/mbox/sizes.c \
-	popd/mbox/sizes.h popd/mbox/sizes_file.c popd/wire.c popd/wire.h
+	popd/mbox/listing.c popd/mbox/listing.h popd/mbox/kept.c \
+	popd/mbox/kept.h popd/mbox/kept_file.c popd/wire.c popd/wire.h
 # popd-mbox: opens, locks, lists, deletes in Maildirs
 pkglibexec_PROGRAMS += popd/mbox/popd-mbox
 popd_mbox_popd_mbox_SOURCES = popd/mbox/main.c popd/mbox/serve.c \

@@ -25,6 +25,7 @@
 #include "lib/fio.h"
 #include "lib/maildir.h"
 #include "lib/str.h"
+#include "popd/mbox/kept.h"
 #include "popd/mbox/list.h"
 #include "popd/mbox/listing.h"
 
@@ -43,31 +44,65 @@ struct maildrop {
 
 /* ------------------------------------------------------------- the list -- */
 
-/* What the Maildir holds now, from the cache if that still holds; the caller's
- * reference. */
+/* What is known of the Maildir at fd: from the cache, else from the file of
+ * kept.h, with a listing where that still holds. *ret NULL: nothing. */
+static int
+maildrop_recall(const struct maildrop *d, int fd, bool small,
+    struct list **ret, struct err *reterr)
+{
+	int r;
+
+	*ret = cache_get(d->root->cache, d->path);
+	if (*ret != NULL)
+		return 0;
+	r = kept_load(fd, d->root->max, small, ret);
+	if (*ret == NULL || !list_folders_hold(*ret, fd))
+		return r;
+	if ((r = list_load_listing(*ret, fd, reterr)) == 0) {
+		cache_put(d->root->cache, d->path, *ret);
+	} else {
+		list_unref(*ret);
+		*ret = NULL;
+	}
+	return r;
+}
+
+/* What the Maildir at fd holds now. */
+static int
+maildrop_look_at(const struct maildrop *d, int fd, bool small,
+    struct list **ret, bool *ret_scanned, struct err *reterr)
+{
+	struct list *old;
+	int r = maildrop_recall(d, fd, small, &old, reterr);
+
+	if (r != 0)
+		return r;
+	if (old != NULL && list_holds(old, fd)) {
+		*ret = old;
+		return 0;
+	}
+	r = scan_maildir(d->root, fd, small, old, ret, reterr);
+	list_unref(old);
+	if (r == 0)
+		cache_put(d->root->cache, d->path, *ret);
+	*ret_scanned = r == 0;
+	return r;
+}
+
+/* What the Maildir holds now; the caller's reference. */
 static int
 maildrop_look(const struct maildrop *d, bool small, struct list **ret,
     bool *ret_scanned, struct err *reterr)
 {
-	struct list *old = cache_get(d->root->cache, d->path);
 	int fd = beneath_open(d->root->fd, d->path, O_PATH | O_DIRECTORY, 0,
-	    reterr), r = 0;
+	    reterr), r;
 
 	*ret = NULL;
 	*ret_scanned = false;
-	if (fd >= 0 && old != NULL && list_holds(old, fd)) {
-		*ret = list_ref(old);
-	} else if (fd >= 0) {
-		r = scan_maildir(d->root, fd, small, old, ret, reterr);
-		if (r == 0)
-			cache_put(d->root->cache, d->path, *ret);
-		*ret_scanned = r == 0;
-	} else {
-		r = fd;
-	}
-	if (fd >= 0)
-		close(fd);
-	list_unref(old);
+	if (fd < 0)
+		return fd;
+	r = maildrop_look_at(d, fd, small, ret, ret_scanned, reterr);
+	close(fd);
 	return r;
 }
 
@@ -362,6 +397,20 @@ maildrop_open_renamed(const struct maildrop *d, const struct list_entry *e,
 	return fd;
 }
 
+/* A message is not what it was, which no folder's stamp tells. */
+static void
+maildrop_distrust(const struct maildrop *d)
+{
+	int fd = beneath_open(d->root->fd, d->path, O_PATH | O_DIRECTORY, 0,
+	    NULL);
+
+	cache_forget(d->root->cache, d->path);
+	if (fd < 0)
+		return;
+	kept_forget(fd);
+	close(fd);
+}
+
 int
 maildrop_fetch(struct maildrop *d, size_t i, bool small, struct err *reterr)
 {
@@ -380,8 +429,8 @@ maildrop_fetch(struct maildrop *d, size_t i, bool small, struct err *reterr)
 		fd = err_set(reterr, ERR_NOTFOUND, "the file has changed");
 		stale = true;
 	}
-	if (stale)		/* which no folder's stamp tells */
-		cache_forget(d->root->cache, d->path);
+	if (stale)
+		maildrop_distrust(d);
 	if (fd >= 0 && st.st_size >= MAILDROP_AHEAD)
 		/* popd-pop reads it on its loop: have the disk begin now. */
 		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);

@@ -22,8 +22,8 @@
 
 #include "lib/beneath.h"
 #include "lib/clock.h"
+#include "popd/mbox/kept.h"
 #include "popd/mbox/list.h"
-#include "popd/mbox/sizes.h"
 #include "popd/wire.h"
 
 #define SCAN_NAMES_MAX	1000000u	/* looked at in one Maildir */
@@ -50,8 +50,7 @@ struct scan {
 	char		*names;			/* theirs, each with its NUL */
 	size_t		 names_len, names_room;
 	struct scan_entries all;
-	struct sizes	*sizes;
-	bool		 sizes_tried;
+	size_t		 taken;			/* messages of old that stay */
 	uint64_t	 read_octets;
 };
 
@@ -263,22 +262,6 @@ scan_set_stat(struct list_entry *e, const struct stat *st)
 {
 	e->size = (uint64_t)st->st_size;
 	e->ino = st->st_ino;
-	e->mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 +
-	    st->st_mtim.tv_nsec;
-}
-
-/* Whether the Maildir's file of sizes knows it. */
-static bool
-scan_find_size(struct scan *sc, struct list_entry *e)
-{
-	const struct sizes_line want = { .ino = e->ino, .size = e->size,
-		.mtime_ns = (uint64_t)e->mtime_ns };
-
-	/* An older list has all that stood there. */
-	if (!sc->sizes_tried && sc->old == NULL)
-		sc->sizes = sizes_load(sc->base_fd);
-	sc->sizes_tried = true;
-	return sizes_find(sc->sizes, &want, &e->octets);
 }
 
 /* Dovecot's ",W=" leaves out the end that we give to a last line without one:
@@ -319,8 +302,8 @@ scan_read_size(struct scan *sc, struct list_entry *e, enum list_why *ret_why)
 	}
 	close(fd);
 	sc->read_octets += e->size;
-	sc->list->unsaved_n++;
-	sc->list->unsaved_octets += e->size;
+	sc->list->news.reads++;
+	sc->list->news.octets += e->size;
 	return r;
 }
 
@@ -344,11 +327,8 @@ scan_examine(struct scan *sc, struct list_entry *e, enum list_why *ret_why)
 	named = maildrop_name_octets(e->name, e->size, &e->octets);
 	if (named && (e->size == 0 || maildrop_name_is_ours(e->name)))
 		return 0;
-	e->counted = true;
-	if (scan_find_size(sc, e))
-		return 0;
 	if (named && scan_ends_line(sc, e)) {
-		sc->list->unsaved_n++;
+		sc->list->news.reads++;
 		return 0;
 	}
 	return scan_read_size(sc, e, ret_why);
@@ -378,8 +358,6 @@ scan_recall(struct scan *sc)
 				continue;
 			e->size = o->size;
 			e->octets = o->octets;
-			e->mtime_ns = o->mtime_ns;
-			e->counted = o->counted;
 			e->known = true;
 		}
 	}
@@ -465,6 +443,7 @@ scan_select(struct scan *sc)
 			if (r != ERR_NOTFOUND)
 				scan_skip(sc, e.name, e.sub, why);
 		} else if (scan_settle_twin(sc, kept, &e)) {
+			sc->taken += sc->all.v[i].known;
 			sc->all.v[kept++] = e;
 		}
 	}
@@ -497,33 +476,26 @@ scan_finish(struct scan *sc)
 	return 0;
 }
 
-/* ----------------------------------------------------- the file of sizes -- */
+/* -------------------------------------------- what is kept over restarts -- */
 
-/* Once reading again would cost more than this does. Nothing depends on it: a
- * Maildir that we may not write to has none. */
+/* Nothing depends on it: a Maildir that we may not write to has no such file. */
 static void
-scan_save_sizes(struct scan *sc)
+scan_keep(struct scan *sc)
 {
 	struct list *l = sc->list;
-	const struct list_entry *e;
-	struct sizes_line *v;
-	size_t n = 0;
+	size_t old = sc->old == NULL ? 0 : sc->old->n;
 
-	if (l->unsaved_n < 8 + l->n / 64 &&
-	    l->unsaved_octets < SCAN_SMALL_READ / 4 + l->n * 64)
-		return;
-	if ((v = malloc((l->n + 1) * sizeof(*v))) == NULL)
-		return;
-	for (size_t i = 0; i < l->n; i++) {
-		e = &l->entries[i];
-		if (e->counted)
-			v[n++] = (struct sizes_line){ .ino = e->ino,
-				.size = e->size, .octets = e->octets,
-				.mtime_ns = (uint64_t)e->mtime_ns };
+	l->news.changes += l->n - sc->taken;
+	if (old > sc->taken)
+		l->news.changes += old - sc->taken;
+	if (kept_is_void(l)) {
+		kept_forget(sc->base_fd);
+		l->kept = false;
+	} else if (kept_is_due(l)) {
+		l->kept = kept_store(sc->base_fd, l);
+		l->news = (struct list_news){ .stamps = !l->settled[LIST_NEW] ||
+			!l->settled[LIST_CUR] };
 	}
-	sizes_store(sc->base_fd, v, n);
-	free(v);
-	l->unsaved_n = l->unsaved_octets = 0;
 }
 
 /* ------------------------------------------------------------ all of it -- */
@@ -537,22 +509,6 @@ scan_end(struct scan *sc)
 	free(sc->fresh.v);
 	free(sc->all.v);
 	free(sc->names);
-	sizes_free(sc->sizes);
-}
-
-static int
-scan_list_uidls(struct scan *sc, struct err *reterr)
-{
-	struct list *l = sc->list;
-	struct uidl_map *uidls = NULL;
-	int r = uidl_stamp(sc->base_fd, ".", &l->uidls, reterr);
-
-	if (r == 0 && l->uidls.ino != 0)
-		r = uidl_load(sc->base_fd, ".", &uidls, reterr);
-	if (r == 0)
-		r = list_make_listing(l, uidls, reterr);
-	uidl_free(uidls);
-	return r;
 }
 
 static int
@@ -574,9 +530,9 @@ scan_run(struct scan *sc, struct err *reterr)
 	if (r == ERR_NOMEM)
 		return err_set(reterr, r, "no memory");
 	if (r == 0)
-		r = scan_list_uidls(sc, reterr);
+		r = list_load_listing(sc->list, sc->base_fd, reterr);
 	if (r == 0)
-		scan_save_sizes(sc);
+		scan_keep(sc);
 	return r;
 }
 
@@ -592,8 +548,8 @@ scan_maildir(const struct maildrop_root *root, int dir_fd, bool small,
 	if (sc.list == NULL)
 		return err_set(reterr, ERR_NOMEM, "no memory");
 	if (old != NULL) {
-		sc.list->unsaved_n = old->unsaved_n;
-		sc.list->unsaved_octets = old->unsaved_octets;
+		sc.list->kept = old->kept;
+		sc.list->news = old->news;
 	}
 	r = scan_run(&sc, reterr);
 	scan_end(&sc);

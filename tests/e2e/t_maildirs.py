@@ -399,7 +399,7 @@ class Large(unittest.TestCase):
             others += "first" not in took
         t.join()
         self.assertGreater(others, 0)
-        self.assertTrue(os.path.exists(path + "/submitd-sizes"))
+        self.assertTrue(os.path.exists(path + "/submitd-list"))
         began = time.monotonic()
         inst.grant(CARL)
         took["again"] = time.monotonic() - began

@@ -1,6 +1,6 @@
 /*
  * t_pop_list.c - lists of Maildirs that are kept: when they hold, what is read
- * again, and the file of sizes.
+ * again, and the file that keeps them over a restart.
  */
 #include "config.h"
 
@@ -19,10 +19,10 @@
 #include <unistd.h>
 
 #include "lib/beneath.h"
+#include "popd/mbox/kept.h"
 #include "popd/mbox/list.h"
 #include "popd/mbox/listing.h"
 #include "popd/mbox/maildrop.h"
-#include "popd/mbox/sizes.h"
 #include "popd/mbox/uidl.h"
 #include "tests/unit/maildrop_scratch.h"
 
@@ -220,7 +220,7 @@ test_imported_uidls(void **state)
 	assert_sees(s, "old7=3 1.a=3 2.b=3 ");
 }
 
-/* ----------------------------------------------------------------- sizes -- */
+/* -------------------------------------------------- kept over a restart -- */
 
 static void
 restart(struct scratch *s)
@@ -243,84 +243,279 @@ put_ten(struct scratch *s)
 #define TEN(n) "10.x=" n " 11.x=" n " 12.x=" n " 13.x=" n " 14.x=" n \
 	" 15.x=" n " 16.x=" n " 17.x=" n " 18.x=" n " 19.x=" n " "
 
+/* The file as it is now; NULL: there is none that is of use. */
+static struct list *
+kept_now(struct scratch *s)
+{
+	int fd = beneath_open(s->root.fd, "u", O_PATH | O_DIRECTORY, 0, NULL);
+	struct list *l;
+
+	assert_int_equal(kept_load(fd, s->root.max, false, &l), 0);
+	close(fd);
+	return l;
+}
+
 /* A size that is possible but wrong tells that the file was believed. */
 static void
-test_sizes_are_kept(void **state)
+mark(struct scratch *s)
 {
-	static const char *const no_good[] = {
-		"", "submitd-sizes 2\n", "submitd-sizes 1\n1 2 3",
-		"submitd-sizes 1\n1 2 3 4\n1 2 3 4\n", "\n", "x",
+	int fd = beneath_open(s->root.fd, "u", O_PATH | O_DIRECTORY, 0, NULL);
+	struct list *l = kept_now(s);
+
+	assert_non_null(l);
+	for (size_t i = 0; i < l->n; i++)
+		l->entries[i].octets = 5;
+	assert_true(kept_store(fd, l));
+	list_unref(l);
+	close(fd);
+}
+
+static void
+test_kept_over_a_restart(void **state)
+{
+	struct scratch *s = *state;
+	struct maildrop *d;
+	struct stat st;
+	char path[SCRATCH_PATH];
+
+	put_ten(s);
+	tick(s);
+	assert_sees(s, TEN("6"));
+	scratch_path(s, KEPT_NAME, path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	restart(s);
+	assert_sees(s, TEN("6"));
+	mark(s);
+	restart(s);
+	assert_sees(s, TEN("5"));
+	/* The folder has changed: what was there is known nevertheless. */
+	put(s, "new/20.x", "1\n2\n");
+	move(s, "new/10.x", "cur/10.x:2,S");
+	restart(s);
+	assert_sees(s, TEN("5") "20.x=6 ");
+	/* Another file under that name is not. */
+	put(s, "other", "1\n2\n");
+	move(s, "other", "new/11.x");
+	restart(s);
+	assert_sees(s, "10.x=5 11.x=6 12.x=5 13.x=5 14.x=5 15.x=5 16.x=5 "
+	    "17.x=5 18.x=5 19.x=5 20.x=6 ");
+	/* Nor is any of it once a message is not what was listed. */
+	put(s, "new/12.x", "longer than it was\n");
+	restart(s);
+	d = open_drop(s);
+	assert_int_equal(maildrop_fetch(d, 2, true, NULL), ERR_NOTFOUND);
+	maildrop_free(d);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_sees(s, "10.x=6 11.x=6 12.x=20 13.x=6 14.x=6 15.x=6 16.x=6 "
+	    "17.x=6 18.x=6 19.x=6 20.x=6 ");
+}
+
+/* UIDLs that were imported meanwhile are seen. */
+static void
+test_kept_beside_uidls(void **state)
+{
+	struct scratch *s = *state;
+	struct uidl_map *m = NULL;
+
+	put_ten(s);
+	tick(s);
+	assert_sees(s, TEN("6"));
+	mark(s);
+	assert_int_equal(uidl_add(&m, "10.x", 4, "old7", 4), 0);
+	assert_int_equal(uidl_store(s->root.fd, "u", m, NULL), 0);
+	uidl_free(m);
+	restart(s);
+	assert_sees(s, "old7=5 11.x=5 12.x=5 13.x=5 14.x=5 15.x=5 16.x=5 "
+	    "17.x=5 18.x=5 19.x=5 ");
+	put(s, UIDL_FILE, "broken");
+	restart(s);
+	assert_int_equal(maildrop_open(&s->root, "u", false,
+	    &(struct maildrop *){ NULL }, NULL), ERR_FORMAT);
+}
+
+/* Written while a folder was young, it says so, and is written again. */
+static void
+test_kept_young(void **state)
+{
+	struct scratch *s = *state;
+	struct list *l;
+
+	put_ten(s);
+	s->root.settle_us = 3600 * (int64_t)1000000;
+	assert_sees(s, TEN("6"));
+	l = kept_now(s);
+	assert_non_null(l);
+	assert_false(l->settled[LIST_NEW]);
+	list_unref(l);
+	put(s, "new/20.x", "x\n");
+	restart(s);
+	assert_sees(s, TEN("6") "20.x=3 ");
+	s->root.settle_us = 0;
+	tick(s);
+	assert_sees(s, TEN("6") "20.x=3 ");
+	l = kept_now(s);
+	assert_int_equal(l->n, 11);
+	assert_true(l->settled[LIST_NEW]);
+	list_unref(l);
+}
+
+static void
+put_many(struct scratch *s, int from, int to)
+{
+	char name[64];
+
+	for (int i = from; i < to; i++) {
+		snprintf(name, sizeof(name), "new/%d.M1P2Q3.h,S=2,W=3", i);
+		put(s, name, "x\n");
+	}
+	tick(s);
+}
+
+static size_t
+kept_count(struct scratch *s)
+{
+	struct list *l = kept_now(s);
+	size_t n = l == NULL ? 0 : l->n;
+
+	list_unref(l);
+	return n;
+}
+
+/* Not for every message, and not for Maildirs that are read in no time. */
+static void
+test_kept_when_much_has_changed(void **state)
+{
+	struct scratch *s = *state;
+	struct maildrop *d;
+	uint8_t bits[200];
+
+	put_many(s, 1000, 1999);
+	maildrop_free(open_drop(s));
+	assert_int_equal(kept_count(s), 0);
+	put_many(s, 1999, 2000);
+	maildrop_free(open_drop(s));
+	assert_int_equal(kept_count(s), 1000);
+	put_many(s, 2000, 2020);
+	maildrop_free(open_drop(s));
+	restart(s);
+	maildrop_free(open_drop(s));
+	assert_int_equal(kept_count(s), 1000);
+	put_many(s, 2020, 2040);
+	maildrop_free(open_drop(s));
+	assert_int_equal(kept_count(s), 1040);
+	/* QUIT removes some, then all. */
+	d = open_drop(s);
+	memset(bits, 0, sizeof(bits));
+	memset(bits, 0xff, 100);
+	assert_int_equal(maildrop_update(d, bits, NULL), 0);
+	maildrop_free(d);
+	tick(s);
+	d = open_drop(s);
+	assert_int_equal(maildrop_count(d), 240);
+	assert_int_equal(kept_count(s), 240);
+	memset(bits, 0xff, sizeof(bits));
+	assert_int_equal(maildrop_update(d, bits, NULL), 0);
+	maildrop_free(d);
+	tick(s);
+	restart(s);
+	assert_sees(s, "");
+	assert_null(kept_now(s));
+}
+
+/* What is no file of ours is passed over, and replaced. */
+static void
+test_kept_is_distrusted(void **state)
+{
+	static const char *const cmds[] = {
+		"truncate -s 0 %s", "truncate -s -1 %s", "truncate -s 100 %s",
+		"truncate -s +1 %s", "truncate -s 64M %s", "echo x >%s",
+		"rm %s; ln -s /etc/passwd %s", "rm %s; mkfifo -m 600 %s",
+		"rm %s; mkdir %s", "ln %s %s.2", "chmod g+w %s",
+		"printf x | dd of=%s bs=1 seek=150 conv=notrunc status=none",
+		"printf x | dd of=%s bs=1 seek=9 conv=notrunc status=none",
 	};
 	struct scratch *s = *state;
 	char path[SCRATCH_PATH], cmd[1200];
 
 	put_ten(s);
-	assert_sees(s, TEN("6"));
-	scratch_path(s, SIZES_NAME, path);
-	assert_int_equal(access(path, R_OK), 0);
-	restart(s);
-	assert_sees(s, TEN("6"));
-	snprintf(cmd, sizeof(cmd), "sed -i 's/ 6$/ 5/' %s", path);
-	assert_int_equal(system(cmd), 0);
-	restart(s);
-	assert_sees(s, TEN("5"));
-	put(s, "new/10.x", "1\n2\n");		/* another mtime */
-	restart(s);
-	assert_sees(s, "10.x=6 11.x=5 12.x=5 13.x=5 14.x=5 15.x=5 16.x=5 "
-	    "17.x=5 18.x=5 19.x=5 ");
-	for (size_t i = 0; i < sizeof(no_good) / sizeof(no_good[0]); i++) {
-		put(s, SIZES_NAME, no_good[i]);
+	tick(s);
+	scratch_path(s, KEPT_NAME, path);
+	for (size_t i = 0; i < sizeof(cmds) / sizeof(cmds[0]); i++) {
+		assert_sees(s, TEN("6"));
+		mark(s);
+		print_message("%s\n", cmds[i]);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		snprintf(cmd, sizeof(cmd), cmds[i], path, path);
+#pragma GCC diagnostic pop
+		assert_int_equal(system(cmd), 0);
 		restart(s);
 		assert_sees(s, TEN("6"));
+		snprintf(cmd, sizeof(cmd), "rm -rf %s %s.2", path, path);
+		assert_int_equal(system(cmd), 0);
+		restart(s);
 	}
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(symlink("/etc/passwd", path), 0);
-	restart(s);
-	assert_sees(s, TEN("6"));
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(mkfifo(path, 0600), 0);
-	restart(s);
-	assert_sees(s, TEN("6"));
 }
 
-static const struct sizes_case {
-	const char	*text;
+/* A name that is none never gets as far as an open or unlink. */
+static const struct bad_name {
+	const char	*name;
+	int		 sub;
+	uint64_t	 size, octets;
 	int		 want;
-	size_t		 n;
-} sizes_cases[] = {
-	{ "submitd-sizes 1\n", 0, 0 },
-	{ "submitd-sizes 1\n1 2 3 4\n", 0, 1 },
-	{ "submitd-sizes 1\n1 0 3 0\n2 1 0 3\n", 0, 2 },
-	{ "submitd-sizes 1\n2 1 0 1\n1 1 0 1\n", ERR_FORMAT, 0 },
-	{ "submitd-sizes 1\n1 2 3 1\n", ERR_FORMAT, 0 },
-	{ "submitd-sizes 1\n1 2 3 6\n", ERR_FORMAT, 0 },
-	{ "submitd-sizes 1\n1 0 3 1\n", ERR_FORMAT, 0 },
-	{ "submitd-sizes 1\n1 2 3\n", ERR_FORMAT, 0 },
-	{ "submitd-sizes 1\n1 2 3 4 5\n", ERR_FORMAT, 0 },
-	{ "submitd-sizes 1\n1  2 3 4\n", ERR_FORMAT, 0 },
-	{ "submitd-sizes 1\n-1 2 3 4\n", ERR_FORMAT, 0 },
-	{ "submitd-sizes 1\n18446744073709551616 2 3 4\n", ERR_FORMAT, 0 },
-	{ "submitd-sizes 1\n18446744073709551615 2 3 4\n", 0, 1 },
-	{ "submitd-sizes 1\n\n", ERR_FORMAT, 0 },
-	{ "submitd-sizes 1", ERR_FORMAT, 0 },
-	{ "", ERR_FORMAT, 0 },
+} bad_names[] = {
+	{ "5.x", 0, 4, 6, 0 },
+	{ "5.x", 1, 4, 6, 0 },
+	{ "5.x", 2, 4, 6, ERR_FORMAT },
+	{ "5.x", 255, 4, 6, ERR_FORMAT },
+	{ "5.x", 0, 4, 3, ERR_FORMAT },
+	{ "5.x", 0, 4, 9, 0 },
+	{ "5.x", 0, 4, 10, ERR_FORMAT },
+	{ "5.x", 0, 0, 1, ERR_FORMAT },
+	{ "5.x", 0, UINT64_MAX, UINT64_MAX, ERR_FORMAT },
+	{ "", 0, 4, 6, ERR_FORMAT },
+	{ ".", 0, 4, 6, ERR_FORMAT },
+	{ "..", 0, 4, 6, ERR_FORMAT },
+	{ "/etc/passwd", 0, 4, 6, ERR_FORMAT },
+	{ "../../x", 0, 4, 6, ERR_FORMAT },
+	{ "5.x/y", 0, 4, 6, ERR_FORMAT },
+	{ "0.x", 0, 4, 6, ERR_FORMAT },		/* before the first */
+	{ "1.first", 0, 4, 6, ERR_FORMAT },	/* twice */
+	{ "1.first", 1, 4, 6, ERR_FORMAT },	/* new/ comes behind cur/ */
+	{ "1.first:2,S", 1, 4, 6, 0 },
 };
 
 static void
-test_sizes_text(void **state)
+test_kept_names(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(sizes_cases) / sizeof(sizes_cases[0]);
-	    i++) {
-		const struct sizes_case *c = &sizes_cases[i];
-		struct sizes *z = NULL;
+	for (size_t i = 0; i < sizeof(bad_names) / sizeof(bad_names[0]); i++) {
+		const struct bad_name *c = &bad_names[i];
+		struct list_entry e[2] = {
+			{ .name = "1.first", .size = 1, .octets = 2, .ino = 1 },
+			{ .name = c->name, .size = c->size, .ino = 2,
+			  .octets = c->octets, .sub = (uint8_t)c->sub },
+		};
+		struct list l = { .entries = e, .n = 2 }, *got = NULL;
+		size_t len;
+		void *mem;
 
-		print_message("%s", c->text);
-		assert_int_equal(sizes_parse(c->text, strlen(c->text), &z),
-		    c->want);
-		if (z != NULL)
-			assert_int_equal(z->n, c->n);
-		sizes_free(z);
+		print_message("%s %d\n", c->name, c->sub);
+		assert_int_equal(kept_format(&l, &mem, &len), 0);
+		assert_int_equal(kept_parse(mem, len, 2, &got), c->want);
+		if (got != NULL) {
+			assert_string_equal(got->entries[1].name, c->name);
+			assert_int_equal(got->entries[1].twin,
+			    strncmp(c->name, "1.first", 7) == 0);
+		}
+		list_unref(got);
+		got = NULL;
+		assert_int_equal(kept_parse(mem, len, 1, &got), ERR_FORMAT);
+		for (size_t cut = 0; cut < len; cut++)
+			assert_int_equal(kept_parse(mem, cut, 2, &got),
+			    ERR_FORMAT);
+		free(mem);
 	}
 }
 
@@ -441,14 +636,18 @@ test_random_changes(void **state)
 	static const char *const flags[] = { "", ":2,", ":2,S", ":2,RS" };
 	struct scratch *s = *state;
 	struct cache *kept = s->root.cache;
+	char path[SCRATCH_PATH];
 	char name[24][64] = { "" }, next[64], a[4096], b[4096], text[32];
+	unsigned int born[24] = { 0 };
 
 	srandom(7);
 	for (int step = 0; step < 400; step++) {
 		long i = random() % 24, sub = random() % 2;
 
-		snprintf(next, sizeof(next), "%s/%ld.m%d%s", list_subs[sub],
-		    100 + i / 3, (int)i, flags[random() % 4]);
+		/* No name comes back with other octets. */
+		born[i] += name[i][0] == '\0';
+		snprintf(next, sizeof(next), "%s/%ld.m%dg%u%s", list_subs[sub],
+		    100 + i / 3, (int)i, born[i], flags[random() % 4]);
 		if (name[i][0] == '\0') {
 			snprintf(text, sizeof(text), "%.*s\n",
 			    (int)(random() % 20), "xxxxxxxxxxxxxxxxxxxx");
@@ -468,6 +667,11 @@ test_random_changes(void **state)
 		see(s, a);
 		s->root.settle_us = 0;
 		s->root.cache = NULL;
+		see(s, b);			/* from the file */
+		assert_string_equal(a, b);
+		scratch_path(s, KEPT_NAME, path);
+		if (step % 4 == 0)
+			unlink(path);
 		see(s, b);
 		s->root.cache = kept;
 		assert_string_equal(a, b);
@@ -487,8 +691,12 @@ main(void)
 		WITH_SCRATCH(test_link_goes),
 		WITH_SCRATCH(test_skips_are_told_once),
 		WITH_SCRATCH(test_imported_uidls),
-		WITH_SCRATCH(test_sizes_are_kept),
-		cmocka_unit_test(test_sizes_text),
+		WITH_SCRATCH(test_kept_over_a_restart),
+		WITH_SCRATCH(test_kept_beside_uidls),
+		WITH_SCRATCH(test_kept_young),
+		WITH_SCRATCH(test_kept_when_much_has_changed),
+		WITH_SCRATCH(test_kept_is_distrusted),
+		cmocka_unit_test(test_kept_names),
 		WITH_SCRATCH(test_big),
 		WITH_SCRATCH(test_warm_needs_no_thread),
 		WITH_SCRATCH(test_cache_is_bounded),
