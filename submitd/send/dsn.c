@@ -22,11 +22,7 @@
 #define DSN_COLUMNS	72u
 #define DSN_LINE_MAX	990u		/* RFC 5322 section 2.1.1: 998 */
 #define DSN_WORD_MAX	900u		/* behind a field's name or an indent */
-#define DSN_RCPTS_MAX	52000u		/* octets that recipients may take in the
-					 * two parts together, */
-#define DSN_STATUS_MAX	34000u		/* and in that of statuses */
-#define DSN_RCPT_MAX	4096u		/* of one of them */
-#define DSN_TAIL	200u		/* the closing boundary */
+#define DSN_OTHERS_MAX	65536u		/* octets of all but the recipients */
 #define DSN_8BIT	"Content-Transfer-Encoding: 8bit\r\n"
 
 /* ---------------------------------------------------------------- pieces -- */
@@ -61,14 +57,12 @@ dsn_put_folded(struct buf *b, const char *text, const char *indent)
 
 	while (left > 0 && r == 0) {
 		size_t n = dsn_break(text, left, DSN_COLUMNS - 12);
+		char line[DSN_WORD_MAX];
 
-		for (size_t i = 0; i < n && r == 0; i++) {
-			char c = text[i];
-
-			if (c < 0x20 || c > 0x7e)
-				c = '?';
-			r = buf_append(b, &c, 1);
-		}
+		for (size_t i = 0; i < n; i++)
+			line[i] = text[i] >= 0x20 && text[i] <= 0x7e ?
+			    text[i] : '?';
+		r = buf_append(b, line, n);
 		text += n;
 		left -= n;
 		while (left > 0 && *text == ' ') {
@@ -276,9 +270,9 @@ dsn_original(const struct outcome_rcpt *r, char text[SPOOL_ORCPT_MAX + 1])
 }
 
 static int
-dsn_put_person(const struct dsn *d, const struct outcome_rcpt *r,
-    struct buf *b)
+dsn_put_person(const struct dsn *d, struct dsn_writer *w, struct buf *b)
 {
+	const struct outcome_rcpt *r = &d->rcpts[w->next];
 	char text[SPOOL_ORCPT_MAX + 1];
 	int e;
 
@@ -328,9 +322,9 @@ dsn_put_addresses(const struct outcome_rcpt *r, struct buf *b)
 }
 
 static int
-dsn_put_status(const struct dsn *d, const struct outcome_rcpt *r,
-    struct buf *b)
+dsn_put_status(const struct dsn *d, struct dsn_writer *w, struct buf *b)
 {
+	const struct outcome_rcpt *r = &d->rcpts[w->next];
 	const struct dsn_text *t = dsn_text(r);
 	char status[OUTCOME_STATUS_SIZE], until[CLOCK_DATE_SIZE];
 	int e;
@@ -357,32 +351,12 @@ dsn_put_status(const struct dsn *d, const struct outcome_rcpt *r,
 	return e != 0 ? e : dsn_put_folded(b, outcome_text(r), "    ");
 }
 
-/* Recipients while they fit; *ret is how many. */
 static int
-dsn_put_rcpts(const struct dsn *d, struct buf *b, size_t n, size_t max,
-    int (*put)(const struct dsn *, const struct outcome_rcpt *, struct buf *),
-    size_t *ret)
+dsn_put_top(const struct dsn *d, struct dsn_writer *w, struct buf *b)
 {
-	size_t begin = buf_len(b), i;
-	int r;
-
-	for (i = 0; i < n; i++) {
-		if (i > 0 && buf_len(b) - begin + DSN_RCPT_MAX > max)
-			break;
-		if ((r = put(d, &d->rcpts[i], b)) != 0)
-			return r;
-	}
-	*ret = i;
-	return 0;
-}
-
-static int
-dsn_put_top(const struct dsn *d, const char *boundary, struct buf *b)
-{
-	char date[CLOCK_DATE_SIZE], id[STR_ID_SIZE];
+	char date[CLOCK_DATE_SIZE];
 
 	clock_date(d->now_s, date);
-	str_id(id);
 	return buf_printf(b,
 	    "Date: %s\r\n"
 	    "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n"
@@ -396,33 +370,31 @@ dsn_put_top(const struct dsn *d, const char *boundary, struct buf *b)
 	    "%s\r\n"
 	    "This is a report in MIME format.\r\n",
 	    date, d->hostname, d->sender, dsn_text(d->rcpts)->subject,
-	    d->queue_id, id, d->hostname, boundary,
-	    d->full || d->smtputf8 || dsn_is_utf8(d) ? DSN_8BIT : "");
+	    d->queue_id, w->id, d->hostname, w->boundary,
+	    d->full || d->smtputf8 || w->utf8 ? DSN_8BIT : "");
 }
 
 static int
-dsn_put_text(const struct dsn *d, const char *boundary, struct buf *b,
-    size_t max, size_t *ret_covered)
+dsn_put_text(const struct dsn *d, struct dsn_writer *w, struct buf *b)
 {
-	const struct dsn_text *last;
-	bool utf8 = dsn_is_utf8(d);
-	int r;
-
-	if ((r = buf_printf(b,
+	return buf_printf(b,
 	    "\r\n--%s\r\n"
 	    "Content-Type: text/plain; charset=%s\r\n"
 	    "%s\r\n"
 	    "This is the mail server %s.\r\n"
-	    "\r\n", boundary, utf8 ? "utf-8" : "us-ascii",
-	    utf8 ? DSN_8BIT : "", d->hostname)) != 0 ||
-	    (r = dsn_put_rcpts(d, b, d->n_rcpts, max, dsn_put_person,
-	    ret_covered)) != 0)
-		return r;
-	last = dsn_text(&d->rcpts[*ret_covered - 1]);
+	    "\r\n", w->boundary, w->utf8 ? "utf-8" : "us-ascii",
+	    w->utf8 ? DSN_8BIT : "", d->hostname);
+}
+
+static int
+dsn_put_closing(const struct dsn *d, struct dsn_writer *w, struct buf *b)
+{
+	int r;
+
 	if ((r = buf_printf(b, "\r\n"
 	    "%s\r\n"
 	    "The message%s attached; its number in our\r\n"
-	    "log is %s.\r\n", last->closing,
+	    "log is %s.\r\n", dsn_text(&d->rcpts[w->covered - 1])->closing,
 	    d->full ? " is" : "'s headers are", d->queue_id)) != 0)
 		return r;
 	if (d->help_text == NULL || d->help_text[0] == '\0' ||
@@ -433,9 +405,9 @@ dsn_put_text(const struct dsn *d, const char *boundary, struct buf *b,
 	return dsn_put_folded(b, d->help_text, "    ");
 }
 
+/* The fields of the whole message. */
 static int
-dsn_put_statuses(const struct dsn *d, const char *boundary, struct buf *b,
-    size_t *ret_covered)
+dsn_put_fields(const struct dsn *d, struct dsn_writer *w, struct buf *b)
 {
 	char date[CLOCK_DATE_SIZE], envid[SPOOL_ENVID_MAX + 1] = "";
 	int r;
@@ -444,7 +416,7 @@ dsn_put_statuses(const struct dsn *d, const char *boundary, struct buf *b,
 	if ((r = buf_printf(b,
 	    "\r\n--%s\r\n"
 	    "Content-Type: message/delivery-status\r\n"
-	    "\r\n", boundary)) != 0)
+	    "\r\n", w->boundary)) != 0)
 		return r;
 	if (d->envid != NULL && xtext_decode(envid, sizeof(envid), d->envid,
 	    strlen(d->envid)) > 0 && (r = buf_printf(b,
@@ -456,78 +428,152 @@ dsn_put_statuses(const struct dsn *d, const char *boundary, struct buf *b,
 	    "Arrival-Date: %s\r\n", d->hostname, d->queue_id, date)) != 0)
 		return r;
 	clock_date(d->by_s, date);
-	if (d->by_s > 0 && (r = buf_printf(b, "Deliver-By-Date: %s\r\n",
-	    date)) != 0)
-		return r;
-	return dsn_put_rcpts(d, b, *ret_covered, DSN_STATUS_MAX,
-	    dsn_put_status, ret_covered);
+	return d->by_s <= 0 ? 0 : buf_printf(b, "Deliver-By-Date: %s\r\n",
+	    date);
 }
 
 /* The message, or its headers. */
 static int
-dsn_put_message(const struct dsn *d, const char *boundary, struct buf *b)
+dsn_put_message(const struct dsn *d, struct dsn_writer *w, struct buf *b)
 {
 	int r;
 
 	if (d->full) {
 		if ((r = buf_printf(b, "\r\n--%s\r\n"
 		    "Content-Type: message/%s\r\n" DSN_8BIT "\r\n",
-		    boundary, d->smtputf8 ? "global" : "rfc822")) != 0)
+		    w->boundary, d->smtputf8 ? "global" : "rfc822")) != 0)
 			return r;
 		return buf_append(b, d->headers, d->headers_len);
 	}
 	if ((r = buf_printf(b, "\r\n--%s\r\nContent-Type: %s\r\n\r\n",
-	    boundary, d->smtputf8 ? "message/global-headers\r\n"
+	    w->boundary, d->smtputf8 ? "message/global-headers\r\n"
 	    "Content-Transfer-Encoding: 8bit" : "text/rfc822-headers")) != 0 ||
 	    d->headers == NULL)
 		return r;
-	return buf_len(b) > DSN_MAX - DSN_TAIL ? 0 :
-	    dsn_put_headers(b, d->headers, d->headers_len,
-	    DSN_MAX - DSN_TAIL - buf_len(b), d->smtputf8);
+	return dsn_put_headers(b, d->headers, d->headers_len, DSN_HEADERS_MAX,
+	    d->smtputf8);
 }
 
-/* All three parts; `max` octets are for the persons in the first. */
 static int
-dsn_put_all(const struct dsn *d, const char *boundary, struct buf *b,
-    size_t max, size_t *ret_covered)
+dsn_put_last(const struct dsn *d, struct dsn_writer *w, struct buf *b)
 {
+	(void)d;
+	return buf_printf(b, "\r\n--%s--\r\n", w->boundary);
+}
+
+/* ---------------------------------------------------------------- writing -- */
+
+/* What it is written of, each small enough for a part. */
+static const struct dsn_stage {
+	int	(*put)(const struct dsn *d, struct dsn_writer *w,
+		    struct buf *b);
+	bool	 each;			/* of the recipients */
+} dsn_stages[] = {
+	{ dsn_put_top, false },
+	{ dsn_put_text, false },
+	{ dsn_put_person, true },
+	{ dsn_put_closing, false },
+	{ dsn_put_fields, false },
+	{ dsn_put_status, true },
+	{ dsn_put_message, false },
+	{ dsn_put_last, false },
+};
+
+#define DSN_STAGES (sizeof(dsn_stages) / sizeof(dsn_stages[0]))
+
+/* Octets of the stages of one kind, for the recipient w->next. */
+static int
+dsn_measure(const struct dsn *d, struct dsn_writer *w, bool each,
+    size_t *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < DSN_STAGES && r == 0; i++)
+		if (dsn_stages[i].each == each)
+			r = dsn_stages[i].put(d, w, &w->piece);
+	*ret = buf_len(&w->piece);
+	buf_clear(&w->piece);
+	return r;
+}
+
+/* As many recipients as fit. */
+static int
+dsn_cover(const struct dsn *d, struct dsn_writer *w)
+{
+	size_t octets = 0, n;
 	int r;
 
-	if ((r = dsn_put_top(d, boundary, b)) != 0 ||
-	    (r = dsn_put_text(d, boundary, b, max, ret_covered)) != 0 ||
-	    (r = dsn_put_statuses(d, boundary, b, ret_covered)) != 0 ||
-	    (r = dsn_put_message(d, boundary, b)) != 0)
-		return r;
-	return buf_printf(b, "\r\n--%s--\r\n", boundary);
+	for (w->next = 0; w->next < d->n_rcpts; w->next++) {
+		if ((r = dsn_measure(d, w, true, &n)) != 0)
+			return r;
+		if (w->next > 0 && octets + n > DSN_MAX - DSN_OTHERS_MAX)
+			break;
+		octets += n;
+	}
+	w->covered = w->next;
+	w->next = 0;
+	if ((r = dsn_measure(d, w, false, &n)) == 0)
+		w->octets = (uint32_t)(octets + n);
+	/* What is cleared is zeroed: from here on small pieces, again. */
+	buf_free(&w->piece);
+	return r;
 }
 
 int
-dsn_build(const struct dsn *d, struct buf *ret, size_t *ret_covered)
+dsn_begin(const struct dsn *d, struct dsn_writer *w)
 {
-	char boundary[2 * STR_ID_SIZE + 4], a[STR_ID_SIZE], b[STR_ID_SIZE];
-	struct dsn part = *d;
-	struct buf head;
-	size_t max;
+	char a[STR_ID_SIZE], b[STR_ID_SIZE];
 	int r;
 
+	memset(w, 0, sizeof(*w));
+	w->utf8 = dsn_is_utf8(d);
+	str_id(w->id);
 	/* 80 random bits that no message could know. */
 	str_id(a);
 	str_id(b);
-	snprintf(boundary, sizeof(boundary), "=_%s.%s", a, b);
-	/* Each of the two parts may have room for fewer than the other. */
-	buf_init(&head, DSN_MAX);
-	part.n_rcpts = d->n_rcpts;
-	r = dsn_put_statuses(d, boundary, &head, &part.n_rcpts);
-	max = DSN_RCPTS_MAX > buf_len(&head) ? DSN_RCPTS_MAX - buf_len(&head) :
-	    0;
-	buf_free(&head);
-	if (r == 0)
-		r = dsn_put_all(&part, boundary, ret, max, ret_covered);
-	if (r == ERR_LIMIT && part.full) {
-		/* There is no room for the whole. */
-		part.full = false;
-		buf_clear(ret);
-		r = dsn_put_all(&part, boundary, ret, max, ret_covered);
+	snprintf(w->boundary, sizeof(w->boundary), "=_%s.%s", a, b);
+	buf_init(&w->piece, DSN_OTHERS_MAX);
+	if ((r = dsn_cover(d, w)) != 0)
+		dsn_end(w);
+	return r;
+}
+
+/* Fills w->piece, unless all has been written. */
+static int
+dsn_load(const struct dsn *d, struct dsn_writer *w)
+{
+	const struct dsn_stage *stage = &dsn_stages[w->stage];
+	int r;
+
+	if (buf_len(&w->piece) > 0 || w->stage == DSN_STAGES)
+		return 0;
+	if ((r = stage->put(d, w, &w->piece)) != 0)
+		return r;
+	if (stage->each && ++w->next < w->covered)
+		return 0;
+	w->next = 0;
+	w->stage++;
+	return 0;
+}
+
+int
+dsn_next(const struct dsn *d, struct dsn_writer *w, struct buf *ret)
+{
+	int r;
+
+	while ((r = dsn_load(d, w)) == 0 && buf_len(&w->piece) > 0) {
+		if (buf_len(ret) + buf_len(&w->piece) > DSN_PART_MAX)
+			return 0;
+		if ((r = buf_append(ret, buf_data(&w->piece),
+		    buf_len(&w->piece))) != 0)
+			return r;
+		buf_clear(&w->piece);
 	}
 	return r;
+}
+
+void
+dsn_end(struct dsn_writer *w)
+{
+	buf_free(&w->piece);
 }

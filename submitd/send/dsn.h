@@ -4,7 +4,8 @@
  * dsn_read_headers() and dsn_read_full().
  *
  * Nothing from outside (replies, addresses, the message's own headers) can
- * begin a line or a part that we did not write.
+ * begin a line or a part that we did not write. It is written in parts, so that
+ * no more than one of them is in memory.
  */
 #ifndef SUBMITD_SEND_DSN_H
 #define SUBMITD_SEND_DSN_H
@@ -16,7 +17,10 @@
 #include "lib/buf.h"
 #include "submitd/send/outcome.h"
 
-#define DSN_MAX		60000u
+/* A report has as many recipients as there are; but most servers take no message
+ * that is much larger than this, and who is not told at all is told least. */
+#define DSN_MAX		(8u * 1024 * 1024)
+#define DSN_PART_MAX	60000u		/* of what is written at a time */
 #define DSN_HEADERS_MAX	32768u		/* of the message's headers */
 #define DSN_FULL_MAX	51200u		/* of a message that comes back whole */
 
@@ -49,9 +53,27 @@ struct dsn {
 	bool		 smtputf8;	/* its header may have UTF-8 */
 };
 
-/* Puts the report into `ret`, which is empty (its max is DSN_MAX). It tells of the first
- * *ret_covered recipients, at least one: as many as fit. ERR_NOMEM, ERR_LIMIT. */
-int	dsn_build(const struct dsn *d, struct buf *ret, size_t *ret_covered);
+/* A report that is being written. */
+struct dsn_writer {
+	size_t		 covered;	/* it tells of the first so many of the
+					 * recipients, at least one */
+	uint32_t	 octets;	/* in all */
+	/* Private */
+	uint8_t		 stage;
+	size_t		 next;		/* of the recipients */
+	bool		 utf8;
+	char		 id[STR_ID_SIZE];
+	char		 boundary[2 * STR_ID_SIZE + 4];
+	struct buf	 piece;		/* that the last part had no room for */
+};
+
+/* Decides on what it tells of. After that `d` stays as it is, but for rcpts,
+ * which may move and grow. ERR_NOMEM. */
+int	dsn_begin(const struct dsn *d, struct dsn_writer *w);
+/* Puts the next part into `ret`, which is empty and whose max is DSN_PART_MAX;
+ * nothing when all has been written. ERR_NOMEM. */
+int	dsn_next(const struct dsn *d, struct dsn_writer *w, struct buf *ret);
+void	dsn_end(struct dsn_writer *w);
 
 /* The first octets of the message up to the empty line, at most
  * DSN_HEADERS_MAX; the caller's. NULL (and 0) where they can't be read. */

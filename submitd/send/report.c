@@ -22,14 +22,15 @@
 #include "submitd/send/schedule_private.h"
 
 #define REPORTS_MAX		32u	/* on their way to the spool */
-#define REPORT_RCPTS_ENOUGH	256u	/* no report has room for more */
+#define REPORT_RCPT_OCTETS	500u	/* of a recipient in one, beside twice
+					 * the words about him */
 #define REPORT_POSTPONE_MAX_MS	60000
 
 enum report_stage {
 	REPORT_GATHERING,	/* in sched->reports_gather */
 	REPORT_WAITING,		/* in sched->reports_wait, for others' reports */
 	REPORT_OPENING,		/* for the message */
-	REPORT_SENDING,		/* until it is durable */
+	REPORT_SENDING,		/* in parts, until it is durable */
 };
 
 /* Where an attempt went to: outcomes point to it. */
@@ -49,8 +50,13 @@ struct report {
 	int64_t			 until_ms;	/* clock_mono_ms() */
 	struct outcome_rcpt	*rcpts;
 	size_t			 n, room;
-	size_t			 covered;	/* of them by the one on its way */
+	size_t			 octets;	/* that they take, about */
 	SLIST_HEAD(, report_from) from;
+	/* SENDING */
+	struct conf		*conf;		/* counted; dsn is of it */
+	struct dsn		 dsn;
+	struct dsn_writer	 writer;
+	uint32_t		 sent;		/* octets of it */
 };
 
 static void report_begin(struct report *r);
@@ -148,12 +154,24 @@ report_leave(struct report *r)
 	}
 }
 
+/* It is not SENDING, or not any more. */
+static void
+report_forget(struct report *r)
+{
+	dsn_end(&r->writer);
+	free(r->dsn.headers);
+	r->dsn.headers = NULL;
+	conf_unref(r->conf);
+	r->conf = NULL;
+}
+
 static void
 report_free(struct report *r)
 {
 	struct report_from *f;
 
 	report_leave(r);
+	report_forget(r);
 	while ((f = SLIST_FIRST(&r->from)) != NULL) {
 		SLIST_REMOVE_HEAD(&r->from, link);
 		free(f);
@@ -216,31 +234,75 @@ report_cancel(struct report *r)
 
 /* ------------------------------------------------------------ on its way -- */
 
-static void
-report_sent(void *ctx, bool ok)
+static size_t
+report_rcpt_octets(const struct outcome_rcpt *o)
 {
-	struct report *r = ctx;
+	return REPORT_RCPT_OCTETS + 2 * strlen(outcome_text(o));
+}
 
-	if (r->entry == NULL) {
-		report_free(r);
-		return;
-	}
-	if (!ok) {
-		report_untold(r);
-		return;
-	}
-	for (size_t i = 0; i < r->covered; i++) {
+/* What it tells of is told. */
+static void
+report_all_sent(struct report *r)
+{
+	size_t n = r->writer.covered;
+
+	for (size_t i = 0; i < n; i++) {
 		report_told(r, &r->rcpts[i]);
+		r->octets -= report_rcpt_octets(&r->rcpts[i]);
 		r->entry->rcpts[r->rcpts[i].index].busy = false;
 		free(r->rcpts[i].text);
 	}
-	r->n -= r->covered;
-	memmove(r->rcpts, r->rcpts + r->covered, r->n * sizeof(*r->rcpts));
+	r->n -= n;
+	memmove(r->rcpts, r->rcpts + n, r->n * sizeof(*r->rcpts));
 	/* Of the rest at once: it came meanwhile, or there was no room. */
 	if (r->n == 0)
 		report_end(r);
 	else
 		report_begin(r);
+}
+
+static void report_send_part(struct report *r);
+
+static void
+report_sent(void *ctx, bool ok)
+{
+	struct report *r = ctx;
+	bool all = r->sent == r->writer.octets;
+
+	if (r->entry == NULL) {
+		report_free(r);
+		return;
+	}
+	if (ok && !all) {
+		report_send_part(r);
+		return;
+	}
+	report_forget(r);
+	if (ok)
+		report_all_sent(r);
+	else
+		report_untold(r);
+}
+
+/* The next part of it. */
+static void
+report_send_part(struct report *r)
+{
+	struct spoolq_part part = { .octets = r->writer.octets,
+		.offset = r->sent };
+	struct buf text;
+
+	buf_init(&text, DSN_PART_MAX);
+	r->dsn.rcpts = r->rcpts;	/* others have come, perhaps */
+	if (dsn_next(&r->dsn, &r->writer, &text) == 0) {
+		part.text = buf_data(&text);
+		part.len = buf_len(&text);
+		r->sent += (uint32_t)part.len;
+	}
+	if (part.len == 0 || spoolq_bounce(r->sched->spool, r->entry->msg->id,
+	    &part, report_sent, r) != 0)
+		report_sent(r, false);
+	buf_free(&text);
 }
 
 /* The message as it comes back: whole only where that was asked for and it
@@ -277,36 +339,32 @@ report_send(struct report *r, int fd, uint64_t offset)
 {
 	struct sched *s = r->sched;
 	const struct spoolq_msg *m = r->entry->msg;
-	struct dsn d = {
+	bool foreign = m->foreign && m->user[0] != '\0';
+
+	qsort(r->rcpts, r->n, sizeof(*r->rcpts), report_cmp);
+	r->conf = s->conf;
+	conf_ref(r->conf);
+	r->dsn = (struct dsn){
 		.envid = m->envid, .smtputf8 = m->smtputf8,
 		.until_s = sched_since_s(m) + (int64_t)s->policy.lifetime_s,
 		.by_s = m->wishes.by_mode != SPOOL_BY_NONE ?
 		    m->wishes.by_s : 0,
-		.hostname = s->conf->hostname,
-		.help_text = s->conf->help_text,
+		.hostname = r->conf->hostname,
+		.help_text = r->conf->help_text,
 		.queue_id = m->id,
 		/* As submitd-spool addresses it. */
-		.sender = m->foreign && m->user[0] != '\0' ? m->user :
-		    m->sender,
-		.foreign = m->foreign && m->user[0] != '\0' ? m->sender : NULL,
+		.sender = foreign ? m->user : m->sender,
+		.foreign = foreign ? m->sender : NULL,
 		.arrived_s = m->arrived_s, .now_s = clock_now_s(),
+		.rcpts = r->rcpts, .n_rcpts = r->n,
 	};
-	struct buf text;
-	int e;
-
-	qsort(r->rcpts, r->n, sizeof(*r->rcpts), report_cmp);
-	d.rcpts = r->rcpts;
-	d.n_rcpts = r->n;
-	buf_init(&text, DSN_MAX);
-	report_read(r, fd, offset, &d);
-	e = dsn_build(&d, &text, &r->covered);
+	report_read(r, fd, offset, &r->dsn);
 	r->stage = REPORT_SENDING;
-	if (e != 0 || spoolq_bounce(s->spool, m->id,
-	    (const char *)buf_data(&text), buf_len(&text), report_sent,
-	    r) != 0)
+	r->sent = 0;
+	if (dsn_begin(&r->dsn, &r->writer) == 0)
+		report_send_part(r);
+	else
 		report_sent(r, false);
-	buf_free(&text);
-	free(d.headers);
 }
 
 static void
@@ -350,7 +408,7 @@ report_is_ripe(const struct report *r)
 {
 	int64_t now_ms = sched_now_ms();
 
-	if (r->sched->stopping || r->n >= REPORT_RCPTS_ENOUGH ||
+	if (r->sched->stopping || r->octets >= DSN_MAX ||
 	    clock_mono_ms() >= r->until_ms)
 		return true;
 	for (const struct sched_job *job = r->entry->jobs; job != NULL;
@@ -471,6 +529,7 @@ report_add(struct sched *s, struct sched_entry *e, struct outcome_rcpt *rcpts,
 			continue;
 		}
 		r->rcpts[r->n] = rcpts[i];
+		r->octets += report_rcpt_octets(&rcpts[i]);
 		r->rcpts[r->n].relay = f->relay;
 		r->rcpts[r->n++].tls = f->tls;
 	}

@@ -205,11 +205,19 @@ int	spoolq_defer(struct spoolq *q, const char *id, uint32_t rcpt,
 	    int64_t next_try_s, bool told, const char *text);
 int	spoolq_fail(struct spoolq *q, const char *id, uint32_t rcpt,
 	    const char *text);
-/* Queues `text` (a whole message with CR LF, at most 60,000 octets) from <> to
- * the sender of `id`; fn(ctx, ok) once it is durable. The results of `id` are
- * given after that. */
+/* Queues a report (a whole message with CR LF, at most 8 MiB) from <> to the
+ * sender of `id`, in parts of at most 60,000 octets: one after another, each once
+ * fn(ctx, true) was called for the one before. For the last it is called once the
+ * report is durable; the results of `id` are given after that. One with offset 0
+ * begins anew. */
+struct spoolq_part {
+	uint32_t	 octets;	/* of the whole report */
+	uint32_t	 offset;	/* in it */
+	const void	*text;
+	size_t		 len;		/* at least 1 */
+};
 typedef void spoolq_bounce_fn(void *ctx, bool ok);
-int	spoolq_bounce(struct spoolq *q, const char *id, const char *text,
-	    size_t len, spoolq_bounce_fn *fn, void *ctx);
+int	spoolq_bounce(struct spoolq *q, const char *id,
+	    const struct spoolq_part *part, spoolq_bounce_fn *fn, void *ctx);
 
 #endif

@@ -344,16 +344,18 @@ spoolq_open(struct spoolq *q, const char *id, spoolq_open_fn *fn, void *ctx)
 }
 
 int
-spoolq_bounce(struct spoolq *q, const char *id, const char *text, size_t len,
-    spoolq_bounce_fn *fn, void *ctx)
+spoolq_bounce(struct spoolq *q, const char *id,
+    const struct spoolq_part *part, spoolq_bounce_fn *fn, void *ctx)
 {
 	struct spoolq_call c = { .bounce_fn = fn, .ctx = ctx };
 
-	if (len > SPOOL_BOUNCE_MAX)
+	if (part->len > SPOOL_BOUNCE_MAX || part->octets > SPOOL_REPORT_MAX)
 		return ERR_LIMIT;
 	msg_begin(&q->msg, SPOOLQ_BOUNCE, ipc_client_id(q->ipc));
 	msg_put_str(&q->msg, id);
-	msg_put_blob(&q->msg, text, len);
+	msg_put_u32(&q->msg, part->octets);
+	msg_put_u32(&q->msg, part->offset);
+	msg_put_blob(&q->msg, part->text, part->len);
 	return spoolq_call(q, spoolq_reply_bounce, &c);
 }
 

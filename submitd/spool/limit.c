@@ -149,7 +149,8 @@ limit_report_fits(struct spool *sp, struct queue_user *u, uint64_t octets)
 
 	if (max < LIMIT_REPORTS_MIN)
 		max = LIMIT_REPORTS_MIN;
-	if (u->reports + octets <= max) {
+	/* One alone fits, whatever its size is. */
+	if (u->reports == 0 || u->reports + octets <= max) {
 		u->reports_full = false;
 		return true;
 	}
@@ -170,7 +171,8 @@ limit_report(struct spool *sp, struct limit_share *s, struct queue_msg *of,
 	if (of->reporting || (u != NULL && !limit_report_fits(sp, u, octets)))
 		return SPOOLC_FULL;
 	if (store_space(&sp->store, store_min_free(&sp->store,
-	    sp->conf->spool_min_free) / 2, octets, 1, &err) != 0)
+	    sp->conf->spool_min_free) / 2, sp->reporting + octets, 1,
+	    &err) != 0)
 		return SPOOLC_NOSPACE;
 	if (!limit_report_is_due(of))
 		return SPOOLC_FULL;

@@ -21,6 +21,7 @@ noinst_LIBRARIES += submitd/spool/libspool.a
 submitd_spool_libspool_a_SOURCES = submitd/spool/spool.h \
 	submitd/spool/txn.c submitd/spool/txn_get.c \
 	submitd/spool/txn_private.h submitd/spool/sender.c \
+	submitd/spool/sender_report.c submitd/spool/sender_private.h \
 	submitd/spool/queue.c submitd/spool/queue.h \
 	submitd/spool/flush.c submitd/spool/flush.h \
 	submitd/spool/room.c \

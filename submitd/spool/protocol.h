@@ -42,7 +42,10 @@
  *	              u64 offset, +fd; CONTENT: blob, the message
  *	SPOOLQ_RESULT str id, u32 rcpt, u8 kind, u64 next_try_s, u8 told,
  *	              str text
- *	SPOOLQ_BOUNCE call: str id, blob text; reply: u8 ok
+ *	SPOOLQ_BOUNCE call: str id, u32 octets of the whole report, u32 offset,
+ *	              blob, the part of it that begins there; reply: u8 ok, for
+ *	              the last part once the report is durable. The next part is
+ *	              sent after the reply; offset 0 begins anew
  *
  * A reply has its request's type with SPOOL_REPLY added. Whatever else comes in
  * by a socket drops the peer.
@@ -91,7 +94,8 @@ enum spoolq_kind {
 #define SPOOL_HELO_MAX	255u
 #define SPOOL_RCPTS_MAX	100000u		/* of one message */
 #define SPOOL_TEXT_MAX	1024u		/* of one result */
-#define SPOOL_BOUNCE_MAX 60000u
+#define SPOOL_BOUNCE_MAX 60000u		/* of one part of a report, */
+#define SPOOL_REPORT_MAX (8u * 1024 * 1024)	/* and of all of it */
 #define SPOOLQ_ALONG_MAX 16384u		/* octets of a message in its ENTRY */
 
 #endif

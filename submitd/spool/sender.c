@@ -1,6 +1,6 @@
 /*
  * sender.c - submitd-send: it is told the queue, opens messages to read them,
- * and gives results and bounces.
+ * and gives results; its reports are sender_report.c's.
  *
  * Runs in submitd-spool, on the loop. There is one submitd-send; a new one takes
  * the place of an old one. It cannot begin a message of its own: a bounce goes
@@ -12,12 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "submitd/spool/spool.h"
+#include "submitd/spool/sender_private.h"
 
-#include "lib/clock.h"
 #include "lib/err.h"
 #include "lib/log.h"
-#include "lib/mailbox.h"
 #include "submitd/spool/journal.h"
 #include "submitd/spool/protocol.h"
 #include "submitd/spool/wishes.h"
@@ -25,31 +23,8 @@
 /* Octets of messages that submitd-send asked for and has not read, and reports
  * on their way to the disk: it asks for less unless it was taken over. */
 #define SENDER_QUEUE_MAX (64u * 1024 * 1024)
-#define SENDER_BOUNCES_MAX 256u
 
-struct sender {
-	struct spool		*sp;
-	struct ipc		*ipc;
-	struct queue_msg	*telling;	/* partly told, or NULL */
-	size_t			 told;		/* its recipients so far */
-	unsigned int		 bounces;	/* of the holds */
-	unsigned int		 holds;		/* bounces on their way to the
-						 * disk, fetches, the reaper */
-	bool			 closed;	/* freed after the last of them */
-};
-
-struct sender_bounce {
-	struct sender		*s;
-	uint32_t		 call;
-	char			 of[STR_ID_SIZE];
-	struct envelope		 env;
-	struct queue_msg	*msg;
-	struct limit_share	 share;		/* of its user's */
-	uint8_t			*text;
-	struct store_op		 op;
-};
-
-static void
+void
 sender_free(struct sender *s)
 {
 	if (s->closed && s->holds == 0)
@@ -168,6 +143,8 @@ sender_say(struct spool *sp, enum spoolq_type type, const char *id)
 void
 sender_say_gone(struct spool *sp, const char *id)
 {
+	if (sp->sender != NULL)
+		sender_report_gone(sp->sender, id);
 	sender_say(sp, SPOOLQ_GONE, id);
 }
 
@@ -358,161 +335,6 @@ sender_on_result(struct sender *s, struct msg_in *in)
 	return 0;
 }
 
-/* ---------------------------------------------------------------- bounces -- */
-
-static int
-sender_reply_bounce(struct sender *s, uint32_t call, bool ok)
-{
-	struct msg_out *m = &s->sp->msg;
-
-	if (s->closed)
-		return 0;
-	msg_begin(m, SPOOLQ_BOUNCE | SPOOL_REPLY, call);
-	msg_put_u8(m, ok);
-	return ipc_send(s->ipc, m, -1);
-}
-
-static void
-sender_bounce_free(struct sender_bounce *b)
-{
-	struct queue_msg *of = queue_find(b->s->sp->queue, b->of);
-
-	if (of != NULL)
-		of->reporting = false;
-	limit_end(b->s->sp, &b->share);
-	if (b->op.file != NULL)
-		store_file_discard(&b->s->sp->store, b->op.file);
-	queue_msg_free(b->msg);
-	envelope_free(&b->env);
-	free(b->text);
-	free(b);
-}
-
-static void
-sender_bounced(struct store_op *op)
-{
-	struct sender_bounce *b = op->ctx;
-	struct sender *s = b->s;
-	uint32_t call = b->call;
-	bool ok = op->r == 0;
-
-	if (!ok) {
-		LOG_EV(LOG_ERR, op->r == ERR_NOSPACE ? "spool.nospace" :
-		    "spool.fault", NULL, KV_A("qid", b->of),
-		    KV_A("op", "bounce"), KV_T("why", op->err.text));
-	} else {
-		LOG_EV(LOG_INFO, "msg.report", NULL, KV_A("qid", b->of),
-		    KV_A("bounce", b->msg->id),
-		    KV_S("to", b->msg->rcpts[0].address));
-		queue_add(s->sp->queue, b->msg, op->content_offset,
-		    op->content_len, op->content_offset + op->content_len);
-		b->msg = NULL;
-	}
-	/* The answer last: the next of the message may be asked for then. */
-	sender_bounce_free(b);
-	(void)sender_reply_bounce(s, call, ok);
-	s->bounces--;
-	s->holds--;
-	sender_free(s);
-}
-
-/* Who is told: the sender; but whoever stands there without being the user is
- * not told of what he never sent. */
-static const char *
-sender_bounce_to(const struct queue_msg *of)
-{
-	return of->foreign && of->user[0] != '\0' ? of->user : of->sender;
-}
-
-/* The envelope of a message from <> to the sender of `of`. */
-static int
-sender_bounce_envelope(struct envelope *e, const struct queue_msg *of)
-{
-	char **const empty[] = { &e->sender, &e->peer, &e->tls, &e->mech,
-	    &e->sid, &e->helo, &e->envid };
-	const char *to = sender_bounce_to(of);
-	struct mailbox box;
-
-	str_id(e->id);
-	e->arrived_s = clock_now_s();
-	/* The headers it quotes may be 8-bit. */
-	e->eightbit = true;
-	/* RFC 8689 section 5: what was to be kept secret stays so in its report;
-	 * RFC 6710: it matters as much. */
-	e->wishes.requiretls = of->wishes.requiretls;
-	e->wishes.priority = of->wishes.priority;
-	e->smtputf8 = mailbox_parse(to, strlen(to), &box) == 0 && box.utf8;
-	for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++)
-		if ((*empty[i] = strdup("")) == NULL)
-			return ERR_NOMEM;
-	/* It takes its place in the spool from whom it is about. */
-	if ((e->user = strdup(of->user)) == NULL ||
-	    (e->rcpts = calloc(1, sizeof(*e->rcpts))) == NULL ||
-	    (e->rcpts[0] = strdup(to)) == NULL)
-		return ERR_NOMEM;
-	e->n_rcpts = 1;
-	return 0;
-}
-
-static int
-sender_bounce_make(struct sender_bounce *b, const struct queue_msg *of,
-    const void *text, size_t len)
-{
-	int r;
-
-	if ((r = sender_bounce_envelope(&b->env, of)) != 0 ||
-	    (r = store_file_new(&b->env, "", 0, &b->op.file)) != 0)
-		return r;
-	if ((b->text = malloc(len + 1)) == NULL ||
-	    (b->msg = queue_msg_new(&b->env)) == NULL)
-		return ERR_NOMEM;
-	memcpy(b->text, text, len);
-	b->op.kind = STORE_COMMIT;
-	b->op.place = &b->msg->place;
-	memcpy(b->op.id, b->op.file->id, sizeof(b->op.id));
-	b->op.data = b->text;
-	b->op.len = len;
-	b->op.done = sender_bounced;
-	b->op.ctx = b;
-	return 0;
-}
-
-static int
-sender_on_bounce(struct sender *s, struct msg_in *in)
-{
-	struct sender_bounce *b;
-	struct queue_msg *q;
-	const char *id;
-	const void *text;
-	size_t len;
-
-	msg_get_str(in, &id, STR_ID_SIZE - 1);
-	msg_get_blob(in, &text, &len, SPOOL_BOUNCE_MAX);
-	if (msg_get_end(in) != 0)
-		return ERR_FORMAT;
-	q = queue_find(s->sp->queue, id);
-	/* RFC 5321 section 6.1: no bounce for a bounce. */
-	if (q == NULL || q->sender[0] == '\0' ||
-	    s->bounces == SENDER_BOUNCES_MAX ||
-	    (b = calloc(1, sizeof(*b))) == NULL)
-		return sender_reply_bounce(s, in->id, false);
-	b->s = s;
-	b->call = in->id;
-	if (limit_report(s->sp, &b->share, q, len) != SPOOLC_OK) {
-		free(b);
-		return sender_reply_bounce(s, in->id, false);
-	}
-	memcpy(b->of, q->id, sizeof(b->of));
-	if (sender_bounce_make(b, q, text, len) != 0) {
-		sender_bounce_free(b);
-		return sender_reply_bounce(s, in->id, false);
-	}
-	s->bounces++;
-	s->holds++;
-	flush_add(s->sp->flush, &b->op);
-	return 0;
-}
-
 /* ------------------------------------------------------------- connection -- */
 
 static int
@@ -531,7 +353,7 @@ sender_packet(void *ctx, struct ipc *ipc, struct msg_in *m, int fd)
 	case SPOOLQ_RESULT:
 		return sender_on_result(s, m);
 	case SPOOLQ_BOUNCE:
-		return sender_on_bounce(s, m);
+		return sender_on_report(s, m);
 	default:
 		return ERR_FORMAT;
 	}
@@ -548,6 +370,7 @@ sender_close(struct spool *sp)
 	queue_tell_none(sp->queue);
 	ipc_close(s->ipc);
 	s->closed = true;
+	sender_report_gone(s, NULL);
 	sender_free(s);
 }
 
@@ -601,6 +424,7 @@ sender_accepted(void *ctx, int fd, uid_t uid, pid_t pid)
 	(void)pid;
 	if (s != NULL) {
 		s->sp = sp;
+		TAILQ_INIT(&s->reports);
 		s->ipc = ipc_new(sp->loop, fd, "submitd-send", &sender_ops, s);
 	}
 	if (s == NULL || s->ipc == NULL) {

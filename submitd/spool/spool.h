@@ -35,6 +35,7 @@ struct spool {
 	TAILQ_HEAD(, txn_peer)	 peers;		/* submitd-smtp's */
 	size_t			 n_txns;	/* open, of all peers */
 	uint64_t		 reserved;	/* octets they may still need */
+	uint64_t		 reporting;	/* octets of reports coming in */
 	struct timer		 room;
 	bool			 nospace;	/* it was refused last time */
 	bool			 stopping;

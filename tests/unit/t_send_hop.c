@@ -41,7 +41,8 @@ static struct {
 	const char	*message;
 	char		 notes[8192];
 	char		 texts[8192];	/* the last words of each note */
-	char		 bounce[70000];
+	char		 bounce[3000000];
+	size_t		 parted;	/* octets of it so far */
 	size_t		 n;
 	size_t		 want;		/* notes; then the loop ends */
 	bool		 refuse_open;
@@ -111,24 +112,29 @@ spoolq_open(struct spoolq *q, const char *id, spoolq_open_fn *fn, void *ctx)
 }
 
 int
-spoolq_bounce(struct spoolq *q, const char *id, const char *text, size_t len,
-    spoolq_bounce_fn *fn, void *ctx)
+spoolq_bounce(struct spoolq *q, const char *id,
+    const struct spoolq_part *part, spoolq_bounce_fn *fn, void *ctx)
 {
 	(void)q;
 	(void)id;
-	assert_true(len < sizeof(spool.bounce));
-	memcpy(spool.bounce, text, len);
-	spool.bounce[len] = '\0';
-	spool_note("bounce;");
+	assert_true(part->octets < sizeof(spool.bounce));
+	assert_true(part->len > 0 && part->len <= 60000);
+	assert_true(part->len <= part->octets - part->offset);
+	assert_true(part->offset == 0 || part->offset == spool.parted);
+	spool.parted = part->offset + part->len;
+	memcpy(spool.bounce + part->offset, part->text, part->len);
+	spool.bounce[spool.parted] = '\0';
+	if (spool.parted == part->octets)
+		spool_note("bounce;");
 	return spool_call((struct spool_call){ .bounce_fn = fn, .ctx = ctx });
 }
 
 static void
 spool_text(const char *text)
 {
-	strncat(spool.texts, text, sizeof(spool.texts) - strlen(spool.texts) -
-	    2);
-	strcat(spool.texts, "\n");
+	size_t at = strlen(spool.texts);
+
+	snprintf(spool.texts + at, sizeof(spool.texts) - at, "%s\n", text);
 }
 
 int
@@ -649,6 +655,36 @@ test_expired(void **state)
 	assert_non_null(strstr(spool.bounce, "Status: 4.4.7\r\n"));
 }
 
+/* Thousands that fail in one try are one report, which goes in parts. */
+static void
+test_one_report(void **state)
+{
+	enum { MANY = 3000 };
+	static char names[MANY][8];
+	static const char *rcpts[MANY + 1];
+	const char *at;
+	struct bench b;
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < MANY; i++) {
+		snprintf(names[i], sizeof(names[i]), "x%zu", i);
+		rcpts[i] = names[i];
+	}
+	bench_open(&b, "N\n", false);
+	bench_add(&b, "a@here.test", rcpts, false, 0);
+	bench_run(&b, MANY + 1, 20000);
+	bench_close(&b);
+	assert_int_equal(spool.n, MANY + 1);
+	assert_int_equal(strncmp(spool.notes, "bounce;fail 0;fail 1;", 21), 0);
+	assert_null(strstr(spool.notes + 1, "bounce;"));
+	for (at = spool.bounce; (at = strstr(at, "\r\nFinal-Recipient: ")) !=
+	    NULL; at++)
+		n++;
+	assert_int_equal(n, MANY);
+	assert_int_equal(spool.parted, strlen(spool.bounce));
+}
+
 /* The spool cannot queue the report: nothing is failed, it comes again. */
 static void
 test_bounce_refused(void **state)
@@ -705,6 +741,7 @@ main(void)
 		cmocka_unit_test(test_retry),
 		cmocka_unit_test(test_down_and_up),
 		cmocka_unit_test(test_expired),
+		cmocka_unit_test(test_one_report),
 		cmocka_unit_test(test_bounce_refused),
 		cmocka_unit_test(test_cancel),
 	};

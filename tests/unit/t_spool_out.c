@@ -10,6 +10,16 @@
 
 #include "tests/unit/spool_fake.h"
 
+/* A report in one part. */
+static void
+bounce(const char *id, const char *text, size_t len, spoolq_bounce_fn *fn,
+    void *ctx)
+{
+	const struct spoolq_part all = { (uint32_t)len, 0, text, len };
+
+	assert_int_equal(spoolq_bounce(sender, id, &all, fn, ctx), 0);
+}
+
 /* What is told, read, and given results for, and a crash between. */
 static void
 test_way_out(void **state)
@@ -76,7 +86,7 @@ test_way_out(void **state)
 
 	/* It fails for good: a bounce first, then the result. */
 	bool ok = false;
-	spoolq_bounce(sender, p.id, BODY, strlen(BODY), on_bounce, &ok);
+	bounce(p.id, BODY, strlen(BODY), on_bounce, &ok);
 	wait_for(2);		/* the answer, and the bounce's own entry */
 	assert_true(ok);
 	assert_int_equal(n_told, 1);
@@ -84,7 +94,7 @@ test_way_out(void **state)
 	assert_string_equal(told[0]->user, "u@example.org");
 	assert_string_equal(told[0]->rcpts[0].address, "a@example.org");
 	assert_int_equal(told[0]->octets, strlen(BODY));
-	spoolq_bounce(sender, told[0]->id, BODY, 3, on_bounce, &ok);
+	bounce(told[0]->id, BODY, 3, on_bounce, &ok);
 	wait_for(1);
 	assert_false(ok);	/* none for a bounce */
 	spoolq_fail(sender, p.id, 1, "550 5.1.1 no");
@@ -147,7 +157,7 @@ test_asked(void **state)
 		client_begin();
 	}
 	forget_told();
-	spoolq_bounce(sender, p.id, BODY, strlen(BODY), on_bounce, &ok);
+	bounce(p.id, BODY, strlen(BODY), on_bounce, &ok);
 	wait_for(2);
 	assert_true(ok);
 	/* It can only become done. */
@@ -345,7 +355,7 @@ reports(const char *id, const char *text, size_t len, unsigned int n)
 	struct reported r = { n, 0 };
 
 	for (unsigned int i = 0; i < n; i++)
-		spoolq_bounce(sender, id, text, len, on_reported, &r);
+		bounce(id, text, len, on_reported, &r);
 	waiting = 1u << 20;		/* and their entries, some of them later */
 	loop_run(loop);
 	forget_told();
@@ -406,6 +416,83 @@ test_report_limits(void **state)
 	spool_end();
 }
 
+/* A part of a report; whether the spool took it. */
+static bool
+part(const char *id, const char *text, uint32_t octets, uint32_t offset,
+    size_t len)
+{
+	unsigned int last = offset + len == octets;	/* its entry as well */
+	const struct spoolq_part p = { octets, offset, text + offset, len };
+	bool ok = false;
+
+	assert_int_equal(spoolq_bounce(sender, id, &p, on_bounce, &ok), 0);
+	wait_for(1 + last);
+	return ok;
+}
+
+/* One of many parts is one message, durable at the last of them; one that does
+ * not go on leaves nothing. */
+static void
+test_report_parts(void **state)
+{
+	enum { OCTETS = 3000000, PART = 60000 };
+	char *text = malloc(OCTETS), *back = malloc(OCTETS);
+	struct put p = { .body = BODY };
+	struct queue_user *u;
+	size_t files;
+
+	(void)state;
+	for (size_t i = 0; i < OCTETS; i++)
+		text[i] = (char)('a' + (i * 7 + i / 1000) % 26);
+	spool_begin();
+	client_begin();
+	put_one(&p);
+	sender_begin(1);
+	files = files_in("spool/queue");
+	conf.spool_user_limit = 1000;
+	/* Given up, begun anew, and not where it was. */
+	assert_true(part(p.id, text, OCTETS, 0, PART));
+	assert_true(part(p.id, text, OCTETS, PART, PART));
+	assert_true(part(p.id, text, OCTETS, 0, PART));
+	assert_false(part(p.id, text, OCTETS, 2 * PART, PART));
+	assert_false(part(p.id, text, OCTETS, PART, PART));
+	assert_int_equal(sp->reporting, 0);
+	/* A crash in the midst of it. */
+	assert_true(part(p.id, text, OCTETS, 0, PART));
+	crash(1);
+	assert_int_equal(files_in("spool/tmp"), 0);
+	assert_int_equal(files_in("spool/queue"), files);
+	for (uint32_t at = 0; at + PART < OCTETS; at += PART)
+		assert_true(part(p.id, text, OCTETS, at, PART));
+	assert_int_equal(n_told, 1);
+	assert_true(part(p.id, text, OCTETS, OCTETS - PART, PART));
+	assert_int_equal(n_told, 2);
+	assert_int_equal(told[1]->octets, OCTETS);
+	spoolq_open(sender, told[1]->id, on_open, NULL);
+	wait_for(1);
+	assert_int_equal(pread(open_fd, back, OCTETS, (off_t)open_offset),
+	    OCTETS);
+	assert_memory_equal(text, back, OCTETS);
+	close(open_fd);
+	/* His next has to wait for room; when the message goes so does what
+	 * has come of it. */
+	u = queue_user_find(sp->queue, "u@example.org");
+	assert_int_equal(u->reports, OCTETS);
+	assert_false(part(p.id, text, OCTETS, 0, PART));
+	queue_delete(queue_find(sp->queue, told[1]->id), NULL, NULL);
+	while (u->reports > 0)
+		barrier();
+	assert_true(part(p.id, text, OCTETS, 0, PART));
+	sender_say_gone(sp, p.id);
+	assert_int_equal(sp->reporting, 0);
+	conf.spool_user_limit = 0;
+	forget_told();
+	free(text);
+	free(back);
+	spool_end();
+	assert_int_equal(files_in("spool/tmp"), 0);
+}
+
 /* The same with files alone. */
 static int
 setup_files(void **state)
@@ -430,7 +517,11 @@ main(void)
 		    setup_files, fake_clean),
 		cmocka_unit_test_setup_teardown(test_report_limits,
 		    fake_setup, fake_clean),
+		cmocka_unit_test_setup_teardown(test_report_parts,
+		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_report_limits,
+		    setup_files, fake_clean),
+		cmocka_unit_test_setup_teardown(test_report_parts,
 		    setup_files, fake_clean),
 		cmocka_unit_test_setup_teardown(test_way_out,
 		    setup_files, fake_clean),
