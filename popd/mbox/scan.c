@@ -46,6 +46,9 @@ struct scan {
 	const struct list *old;			/* or NULL */
 	struct list	*list;			/* that is being made */
 	bool		 reused[LIST__SUBS];	/* as it was in old */
+	uint32_t	*places;		/* in old, plus 1, by inode */
+	size_t		 n_places;		/* a power of two, or 0 */
+	bool		*still;			/* each of old: there, as it was */
 	struct scan_entries fresh;		/* names that were read */
 	char		*names;			/* theirs, each with its NUL */
 	size_t		 names_len, names_room;
@@ -113,6 +116,59 @@ scan_keep_name(struct scan *sc, const char *name)
 	return 0;
 }
 
+/* ------------------------------------------- names that were there before -- */
+
+static size_t
+scan_place(const struct scan *sc, ino_t ino)
+{
+	uint64_t h = (uint64_t)ino * 0x9e3779b97f4a7c15u;
+
+	return (size_t)(h >> 32) & (sc->n_places - 1);
+}
+
+/* So that of a large folder only what is new has to be sorted in. */
+static int
+scan_index_old(struct scan *sc)
+{
+	size_t n = sc->old == NULL ? 0 : sc->old->n, at;
+
+	if (n == 0)
+		return 0;
+	for (sc->n_places = 64; sc->n_places < n * 2; sc->n_places *= 2)
+		;
+	sc->places = calloc(sc->n_places, sizeof(*sc->places));
+	sc->still = calloc(n, sizeof(*sc->still));
+	if (sc->places == NULL || sc->still == NULL)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < n; i++) {
+		at = scan_place(sc, sc->old->entries[i].ino);
+		while (sc->places[at] != 0)
+			at = (at + 1) & (sc->n_places - 1);
+		sc->places[at] = (uint32_t)i + 1;
+	}
+	return 0;
+}
+
+static bool
+scan_was_there(struct scan *sc, const struct dirent64 *de, int sub)
+{
+	const struct list_entry *o;
+	size_t at;
+
+	if (sc->n_places == 0)
+		return false;
+	for (at = scan_place(sc, de->d_ino); sc->places[at] != 0;
+	    at = (at + 1) & (sc->n_places - 1)) {
+		o = &sc->old->entries[sc->places[at] - 1];
+		if (o->ino != de->d_ino || o->sub != sub ||
+		    strcmp(o->name, de->d_name) != 0)
+			continue;
+		sc->still[o - sc->old->entries] = true;
+		return true;
+	}
+	return false;
+}
+
 static int
 scan_take_name(struct scan *sc, const struct dirent64 *de, int sub)
 {
@@ -126,6 +182,8 @@ scan_take_name(struct scan *sc, const struct dirent64 *de, int sub)
 		    LIST_WHY_KIND);
 		return 0;
 	}
+	if (scan_was_there(sc, de, sub))
+		return 0;
 	if (sc->fresh.n >= SCAN_NAMES_MAX) {
 		scan_skip(sc, name, sub, LIST_WHY_NAMES);
 		sc->list->complete = false;
@@ -363,7 +421,8 @@ scan_recall(struct scan *sc)
 	}
 }
 
-/* The fresh names and those of folders that were not read, in order. */
+/* The fresh names, those that are as they were, and those of folders that were
+ * not read, in order. */
 static int
 scan_merge(struct scan *sc)
 {
@@ -375,7 +434,7 @@ scan_merge(struct scan *sc)
 		return ERR_NOMEM;
 	while (i < n_old || k < sc->fresh.n) {
 		o = i < n_old ? &sc->old->entries[i] : NULL;
-		if (o != NULL && !sc->reused[o->sub])
+		if (o != NULL && !sc->reused[o->sub] && !sc->still[i])
 			i++;
 		else if (k == sc->fresh.n || (o != NULL &&
 		    list_compare(o, &sc->fresh.v[k]) < 0))
@@ -509,6 +568,8 @@ scan_end(struct scan *sc)
 	free(sc->fresh.v);
 	free(sc->all.v);
 	free(sc->names);
+	free(sc->places);
+	free(sc->still);
 }
 
 static int
@@ -518,6 +579,8 @@ scan_run(struct scan *sc, struct err *reterr)
 
 	if (sc->small && sc->old != NULL && sc->old->n > MAILDROP_SMALL)
 		return MAILDROP_BIG;
+	if (scan_index_old(sc) != 0)
+		return err_set(reterr, ERR_NOMEM, "no memory");
 	for (int sub = 0; sub < LIST__SUBS && r == 0; sub++)
 		r = scan_folder(sc, sub, reterr);
 	if (r != 0)
