@@ -19,6 +19,8 @@
 #define JOURNAL_BATCH_GONE 1024u
 #define JOURNAL_NAME_SIZE 18u	/* "NUMBER-KEY": 8 digits, 8 of hex */
 #define JOURNAL_NEW ".new"	/* behind the name of one not yet whole */
+#define JOURNAL_HEAD_NAME ".head"
+#define JOURNAL_HEAD_TEXT 20u	/* sequence in 10 digits, space, CRC, LF */
 
 TAILQ_HEAD(store_places, store_place);
 
@@ -68,6 +70,7 @@ struct journal_upkeep {
 
 struct journal {
 	const struct store *st;
+	int		 head;		/* the file .head, or -1 */
 	uint32_t	 size;
 	uint32_t	 next_seq, next_name;
 	struct journal_segments used;	/* by sequence; active is the last */
@@ -98,5 +101,9 @@ void	journal_add_ready(struct journal *j, struct journal_segment *s);
 void	journal_retire(struct journal *j);
 uint32_t journal_oldest(const struct journal *j);
 void	journal_close(struct journal *j, struct journal_segment *s);
+/* The same of one that has no file any more. */
+void	journal_close_seq(struct journal *j, uint32_t seq, uint32_t end);
+/* What .head holds. */
+void	journal_head_text(uint32_t seq, char text[JOURNAL_HEAD_TEXT + 1]);
 
 #endif

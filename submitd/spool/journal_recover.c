@@ -339,30 +339,71 @@ journal_find_oldest(struct journal_find *s, struct journal_segment *seg)
 		s->oldest = scan.oldest;
 }
 
+static void
+journal_find_tell(struct journal_find *s, uint32_t seq, uint32_t n,
+    const char *which)
+{
+	struct err err;
+	char name[24];
+
+	(void)str_format(name, sizeof(name), "sequence-%u", seq);
+	err_set(&err, ERR_CORRUPT, "%u segments of the journal%s are missing: "
+	    "what was in them is lost, and what they said was delivered may be "
+	    "delivered again", n, which);
+	s->f->unreadable(s->ctx, name, &err);
+}
+
 /* Segments that somebody has removed: one that failed at its first batch, and
  * was given up for that, has no messages in it. */
 static void
 journal_find_missing(struct journal_find *s, size_t first)
 {
 	uint32_t seq = s->oldest;
-	struct err err;
-	char name[24];
 
 	for (size_t i = first; i < s->n; i++) {
 		while (seq < s->found[i]->seq &&
 		    (journal_find_end(s, seq) & ~JOURNAL_TORN) == 0)
 			seq++;
-		if (seq > 0 && seq < s->found[i]->seq) {
-			(void)str_format(name, sizeof(name), "sequence-%u",
-			    seq);
-			err_set(&err, ERR_CORRUPT, "%u segments of the journal "
-			    "are missing: what was in them is lost, and what "
-			    "they said was delivered may be delivered again",
-			    s->found[i]->seq - seq);
-			s->f->unreadable(s->ctx, name, &err);
-		}
+		if (seq > 0 && seq < s->found[i]->seq)
+			journal_find_tell(s, seq, s->found[i]->seq - seq, "");
 		seq = s->found[i]->seq + 1;
 	}
+}
+
+/* The last segment that had a message, as .head has it; 0: not known. */
+static uint32_t
+journal_find_head(struct journal *j)
+{
+	char text[JOURNAL_HEAD_TEXT + 1] = "", want[JOURNAL_HEAD_TEXT + 1];
+	struct err err;
+	uint32_t seq;
+
+	j->head = fio_openat(j->st->segments, JOURNAL_HEAD_NAME,
+	    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600, &err);
+	if (j->head < 0 || fio_sync(j->st->segments, "journal", &err) != 0 ||
+	    pread(j->head, text, JOURNAL_HEAD_TEXT, 0) != JOURNAL_HEAD_TEXT)
+		return 0;
+	seq = (uint32_t)strtoul(text, NULL, 10);
+	journal_head_text(seq, want);
+	return strcmp(text, want) == 0 ? seq : 0;
+}
+
+/* Those that should be the last (J7). It is told once: the next segment says
+ * that they have nothing in them. */
+static void
+journal_find_last(struct journal_find *s, uint32_t head)
+{
+	struct journal *j = s->j;
+	uint32_t seq = j->next_seq;
+
+	if (head < seq || head == UINT32_MAX)
+		return;
+	journal_find_tell(s, seq, head - seq + 1, ", the newest,");
+	j->next_seq = head + 1;
+	if (head - seq >= JOURNAL_SEGMENTS_MAX)
+		seq = head - JOURNAL_SEGMENTS_MAX + 1;
+	for (; seq <= head; seq++)
+		journal_close_seq(j, seq, 0);
 }
 
 static void
@@ -394,13 +435,17 @@ journal_recover(struct journal *j, const struct journal_finder *f, void *ctx,
     struct err *reterr)
 {
 	struct journal_find s = { .j = j, .f = f, .ctx = ctx };
+	uint32_t head;
 	int r;
 
 	if (j->size == 0)
 		return 0;
+	head = journal_find_head(j);
 	if ((r = journal_find_files(&s, reterr)) == 0 &&
-	    (r = journal_find_sync(&s, reterr)) == 0)
+	    (r = journal_find_sync(&s, reterr)) == 0) {
 		journal_find_run(&s);
+		journal_find_last(&s, head);
+	}
 	free(s.found);
 	free(s.ends);
 	free(s.buf);

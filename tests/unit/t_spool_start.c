@@ -421,39 +421,69 @@ remove_segment(const char *root, uint32_t seq)
 	assert_true(found);
 }
 
-/* A segment that somebody has removed: that is told. */
+/* A start that takes a message into a segment of its own. */
 static void
-test_missing(void **state)
+start_and_commit(const char *root, struct one *o)
 {
 	static const struct queue_hooks hooks = { .told = told,
 		.left = gone };
-	static struct one ones[3];
-	char root[] = "/tmp/t_start.XXXXXX", log[80], cmd[200];
-	struct spool sp;
+	struct spool sp = { .loop = loop };
 	struct err err;
+
+	assert_int_equal(store_open(&sp.store, root, getuid(), getgid(),
+	    &err), 0);
+	sp.flush = flush_new(loop, &sp.store);
+	sp.queue = queue_new(loop, sp.flush, &hooks, &sp);
+	assert_int_equal(recover_run(&sp, &err), 0);
+	await_segment(&sp.store);
+	commit_kept(sp.flush, o);
+	flush_free(sp.flush);
+	queue_free(sp.queue);
+	store_close(&sp.store);
+}
+
+/* What a start says of the segment with this number, or of none. */
+static bool
+start_tells(const char *root, size_t messages, const char *what)
+{
+	char log[80], cmd[300];
+	bool found;
+
+	snprintf(log, sizeof(log), "%s/log", root);
+	assert_int_equal(log_open("t_spool_start", "t_spool_start", log), 0);
+	assert_int_equal(start(root).messages, messages);
+	log_open("t_spool_start", "t_spool_start", "/dev/null");
+	snprintf(cmd, sizeof(cmd), "grep -q '%s' %s", what, log);
+	found = system(cmd) == 0;
+	assert_int_equal(unlink(log), 0);
+	return found;
+}
+
+/* A segment that somebody has removed: that is told, and of the newest once. */
+static void
+test_missing(void **state)
+{
+	static struct one ones[4];
+	char root[] = "/tmp/t_start.XXXXXX", cmd[80];
 
 	(void)state;
 	assert_non_null(mkdtemp(root));
-	for (size_t i = 0; i < 3; i++) {
-		sp = (struct spool){ .loop = loop };
-		assert_int_equal(store_open(&sp.store, root, getuid(),
-		    getgid(), &err), 0);
-		sp.flush = flush_new(loop, &sp.store);
-		sp.queue = queue_new(loop, sp.flush, &hooks, &sp);
-		assert_int_equal(recover_run(&sp, &err), 0);
-		await_segment(&sp.store);
-		commit_kept(sp.flush, &ones[i]);
-		flush_free(sp.flush);
-		queue_free(sp.queue);
-		store_close(&sp.store);
-	}
+	for (size_t i = 0; i < 3; i++)
+		start_and_commit(root, &ones[i]);
+	assert_false(start_tells(root, 3, "missing"));
 	remove_segment(root, 2);
-	snprintf(log, sizeof(log), "%s/log", root);
-	assert_int_equal(log_open("t_spool_start", "t_spool_start", log), 0);
-	assert_int_equal(start(root).messages, 2);
-	log_open("t_spool_start", "t_spool_start", "/dev/null");
-	snprintf(cmd, sizeof(cmd), "grep -q 'file=sequence-2 op=recover "
-	    "why=\"1 segments' %s/log && rm -rf '%s'", root, root);
+	assert_true(start_tells(root, 2, "file=sequence-2 op=recover "
+	    "why=\"1 segments of the journal are"));
+	remove_segment(root, 3);
+	assert_true(start_tells(root, 1, "file=sequence-2 op=recover "
+	    "why=\"2 segments of the journal, the newest, are"));
+	start_and_commit(root, &ones[3]);
+	assert_false(start_tells(root, 2, "missing"));
+	/* Without what tells it nothing is told, and nothing else is wrong. */
+	snprintf(cmd, sizeof(cmd), "echo junk > %s/journal/.head", root);
+	assert_int_equal(system(cmd), 0);
+	assert_false(start_tells(root, 2, "missing"));
+	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", root);
 	assert_int_equal(system(cmd), 0);
 }
 
