@@ -466,7 +466,8 @@ mbox_packet(void *ctx, struct ipc *ipc, struct msg_in *in, int fd)
 	return ERR_FORMAT;
 }
 
-/* Nothing of its sessions is deleted. */
+/* Nothing of its sessions is deleted. The lock of one may go to another of them,
+ * which is answered then: the connection ends last. */
 static void
 mbox_peer_free(void *ctx)
 {
@@ -476,6 +477,7 @@ mbox_peer_free(void *ctx)
 	for (size_t i = 0; i < MBOX_BUCKETS; i++)
 		while ((d = LIST_FIRST(&p->drops[i])) != NULL)
 			mbox_drop_close(d);
+	ipc_close(p->ipc);
 	free(p);
 }
 
@@ -486,7 +488,7 @@ mbox_gone(void *ctx, struct ipc *ipc)
 {
 	struct mbox_peer *p = ctx;
 
-	ipc_close(ipc);
+	(void)ipc;
 	if (loop_defer(p->mbox->loop, mbox_peer_free, p) != 0)
 		exit(EX_OSERR);		/* else its locks would stay */
 }

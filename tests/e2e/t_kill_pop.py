@@ -122,6 +122,32 @@ class Killed(unittest.TestCase):
                 wait_until(lambda: self.calm(c), what="the last session")
             self.judge(inst, clients)
 
+    def test_a_session_that_waits_for_another_of_the_same_process(self):
+        with Instance(users={ANNA: "secret"},
+                      conf={"workers": 1}) as inst:
+            for _ in range(3):
+                with inst.pop_as(ANNA), inst.pop() as waits:
+                    at = inst.log_size("popd")
+                    waits.send("USER %s\r\nPASS secret\r\n" % ANNA)
+                    inst.wait_log("popd", r"ev=pop3\.auth ", at)
+                    [pid] = inst.pids("popd-pop")
+                    os.kill(pid, signal.SIGKILL)
+                    inst.wait_log("popd", r"ev=child\.died .*pid=%d " % pid,
+                                  at)
+                wait_until(lambda: inst.pids("popd-pop") not in ([], [pid]),
+                           what="another popd-pop")
+                wait_until(lambda: self.logs_in(inst), what="a login")
+            self.assertNotIn("child.died process=popd-mbox",
+                             inst.log("popd"))
+
+    @staticmethod
+    def logs_in(inst):
+        try:
+            inst.pop_as(ANNA).close()
+            return True
+        except TROUBLE:
+            return False
+
     @staticmethod
     def calm(c):
         """One more look, which deletes nothing."""
