@@ -332,8 +332,12 @@ static void
 control_show_done(void *ctx)
 {
 	static const char *const kinds[] = {
-		"bounce", "sasl", "grant", "network",
+		"bounce", [AUTHP_KIND_SASL] = "sasl",
+		[AUTHP_KIND_GRANT] = "grant", [AUTHP_KIND_NETWORK] = "network",
+		[AUTHP_KIND_RECEIVE] = "receive",
 	};
+	_Static_assert(sizeof(kinds) / sizeof(kinds[0]) ==
+	    AUTHP_KIND__COUNT, "each kind has a name");
 	static const char *const rets[] = { "", "FULL", "HDRS" };
 	struct control_show *s = ctx;
 

@@ -24,6 +24,7 @@
 struct sender_report {
 	TAILQ_ENTRY(sender_report) link;
 	bool			 open;		/* in the list: more is to come */
+	bool			 queued;	/* it is told */
 	struct sender		*s;
 	uint32_t		 call;		/* to be answered */
 	char			 of[STR_ID_SIZE];
@@ -97,6 +98,9 @@ sender_report_end(struct sender_report *b)
 	sender_report_close(b);
 	if (of != NULL)
 		of->reporting = false;
+	/* What it was to tell is still to be told. */
+	if (of != NULL && !b->queued)
+		of->reports--;
 	sp->reporting -= b->octets;
 	limit_end(sp, &b->share);
 	/* Removing a large file takes its time: not on the loop. */
@@ -143,6 +147,7 @@ sender_report_flushed(struct store_op *op)
 	}
 	LOG_EV(LOG_INFO, "msg.report", NULL, KV_A("qid", b->of),
 	    KV_A("bounce", b->msg->id), KV_S("to", b->msg->rcpts[0].address));
+	b->queued = true;
 	queue_add(b->s->sp->queue, b->msg, op->content_offset,
 	    op->content_len, op->content_offset + op->content_len);
 	b->msg = NULL;

@@ -1,6 +1,7 @@
 """Mail from an MTA on the same machine, by LMTP over a UNIX socket: RFC 2033 on
 the wire, and a real Postfix with the settings of etc/examples."""
 
+import json
 import os
 import pwd
 import re
@@ -167,6 +168,20 @@ class Session(unittest.TestCase):
             r = wait_until(lambda: inst.ctl("recent", what).stdout
                            .partition("no session is remembered")[0], what=what)
             self.assertIn("lmtp", r)
+        inst.fetch(ANNA, n=1)
+
+    def test_shown_while_it_is_queued(self):
+        local = inst.pid("submitd-local")
+        os.kill(local, signal.SIGSTOP)
+        try:
+            with Lmtp(path) as w:
+                text = w.deliver("known@far.example", [ANNA],
+                                 letter("shown", FAR))[1][0][1]
+                w.quit()
+            shown = inst.ctl("queue", "show", "-j", text.split()[-1])
+        finally:
+            os.kill(local, signal.SIGCONT)
+        self.assertEqual(json.loads(shown.stdout)["kind"], "receive")
         inst.fetch(ANNA, n=1)
 
     def test_a_full_session_table_of_strangers_is_no_matter(self):
