@@ -220,6 +220,8 @@ ctl_maildrop_import_uidl(struct ctl *c)
 
 /* -------------------------------------------------------------- uidl-diff -- */
 
+#define CTL_DIFF_LINE	512u	/* a number and a UIDL have less */
+
 struct ctl_uidl_diff {
 	json_t		*old;		/* UIDL: true, or false once it is met */
 	time_t		 as_of;		/* of the old list */
@@ -247,8 +249,7 @@ ctl_diff_read(struct ctl_uidl_diff *d, const char *file)
 	bool from_input = strcmp(file, "-") == 0;
 	FILE *f = from_input ? stdin : fopen(file, "r");
 	const char *uidl;
-	char *line = NULL;
-	size_t size = 0;
+	char line[CTL_DIFF_LINE];
 	struct stat st;
 	int r = 0;
 
@@ -259,12 +260,12 @@ ctl_diff_read(struct ctl_uidl_diff *d, const char *file)
 		return r;
 	}
 	d->as_of = from_input ? time(NULL) : st.st_mtime;
-	while (r == 0 && getline(&line, &size, f) > 0)
-		if ((uidl = ctl_diff_line(line)) != NULL &&
-		    json_object_set_new(d->old, uidl, json_true()) != 0)
+	while (r == 0 && fgets(line, sizeof(line), f) != NULL)
+		if ((strchr(line, '\n') == NULL && !feof(f)) ||
+		    ((uidl = ctl_diff_line(line)) != NULL &&
+		    json_object_set_new(d->old, uidl, json_true()) != 0))
 			r = ctl_fail(EX_DATAERR, "%s: there is a line that "
 			    "has no UIDL", file);
-	free(line);
 	if (!from_input)
 		fclose(f);
 	return r;

@@ -276,6 +276,11 @@ class Whole(Case):
         finally:
             other.close()
 
+    def test_an_old_list_without_lines(self):
+        r = self.ctl("maildrop", "uidl-diff", "/dev/zero", ANNA,
+                     code=EX_DATAERR)
+        self.assertIn("/dev/zero: there is a line that has no UIDL", r.stderr)
+
     def test_usage(self):
         for args in ((), ("nonsense",), ("user",), ("user", "nonsense"),
                      ("queue", "show"), ("--nonsense",)):
