@@ -279,7 +279,7 @@ class Whole(Case):
     def test_an_old_list_without_lines(self):
         r = self.ctl("maildrop", "uidl-diff", "/dev/zero", ANNA,
                      code=EX_DATAERR)
-        self.assertIn("/dev/zero: there is a line that has no UIDL", r.stderr)
+        self.assertIn("/dev/zero: there is a line that has no UIDL", r)
 
     def test_usage(self):
         for args in ((), ("nonsense",), ("user",), ("user", "nonsense"),
