@@ -33,7 +33,8 @@ static const struct pop_login_failure pop_login_failures[] = {
 	    "The login cannot be checked at the moment, try again later",
 	    "temp" },
 	[AUTHP_BADMECH] = { POP_CODE_NONE,
-	    "Unknown authentication mechanism", "badmech" },
+	    "Authentication mechanism not offered: choose another one in your "
+	    "mail program, as a rule \"normal password\"", "badmech" },
 	[AUTHP_NOINITIAL] = { POP_CODE_NONE,
 	    "This mechanism takes no initial response", "noinitial" },
 	[AUTHP_MALFORMED] = { POP_CODE_NONE,

@@ -139,8 +139,9 @@ static const struct smtp_reply_row reply_rows[] = {
 	    "[initial-response]", E },
 	[SMTP_R_AUTH_CANCELLED] =	{ 501, "5.0.0", "Authentication cancelled", E },
 	[SMTP_R_AUTH_BASE64] =		{ 501, "5.5.2", "Cannot decode the response", E },
-	[SMTP_R_AUTH_MECH] =		{ 504, "5.5.4", "Unrecognised authentication "
-	    "mechanism", E },
+	[SMTP_R_AUTH_MECH] =		{ 504, "5.5.4", "Authentication mechanism not "
+	    "offered: choose another one in your mail program, as a rule "
+	    "\"normal password\"", E | P },
 	[SMTP_R_AUTH_NO_INITIAL] =	{ 501, "5.7.0", "The server speaks first in this "
 	    "mechanism", E },
 	[SMTP_R_AUTH_FAILED] =		{ 535, "5.7.8", "User name or password is wrong", P },

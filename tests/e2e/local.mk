@@ -7,6 +7,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/run.py \
 	tests/e2e/sasl_client.py \
 	tests/e2e/submitd_instance.py \
+	tests/e2e/thunderbird_client.py \
 	tests/e2e/t_allow_as.py \
 	tests/e2e/t_auth.py \
 	tests/e2e/t_certs.py \
@@ -44,6 +45,7 @@ EXTRA_DIST += tests/deps tests/run tests/coverage \
 	tests/e2e/t_submission.py \
 	tests/e2e/t_submitctl.py \
 	tests/e2e/t_telling.py \
+	tests/e2e/t_thunderbird.py \
 	tests/e2e/t_transcripts.py \
 	tests/e2e/t_tsan.py \
 	tests/e2e/t_wrongmode.py \

@@ -25,6 +25,9 @@
 #define TLS_CAPA	CLEAR_CAPA "USER\r\nSASL SCRAM-SHA-256-PLUS PLAIN LOGIN\r\n" \
 			LAST_CAPA
 #define WRONG		"-ERR [AUTH] User name or password is wrong\r\n"
+#define NOT_OFFERED	"-ERR Authentication mechanism not offered: choose " \
+			"another one in your mail program, as a rule " \
+			"\"normal password\"\r\n"
 #define NO_LANG		"-ERR There is no such language here\r\n"
 #define BARE		"-ERR Lines end with CR LF and hold no NUL\r\n"
 #define TLS_ONLY	"-ERR This server takes passwords over TLS only: set " \
@@ -118,14 +121,14 @@ static const struct talk {
 	{ .name = "auth other mechanism", .from = SECURED,
 	    .say = "AUTH CRAM-MD5\r\n"
 	    "AUTH XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX\r\n",
-	    .want = "-ERR Unknown authentication mechanism\r\n"
-	    "-ERR Unknown authentication mechanism\r\n" },
+	    .want = NOT_OFFERED
+	    NOT_OFFERED },
 	{ .name = "auth alone", .from = SECURED, .say = "AUTH\r\n",
 	    .want = "+OK Mechanisms follow\r\nSCRAM-SHA-256-PLUS\r\nPLAIN\r\n"
 	    "LOGIN\r\n.\r\n" },
 	{ .name = "the first challenge is ours", .from = SECURED,
 	    .say = "AUTH SCRAM-SHA-256-PLUS\r\n" RIGHT64 "\r\nNOOP\r\n",
-	    .want = "+ \r\n-ERR Unknown authentication mechanism\r\n"
+	    .want = "+ \r\n" NOT_OFFERED
 	    "-ERR Log in first\r\n" },
 	{ .name = "the first challenge given up", .from = SECURED,
 	    .say = "AUTH SCRAM-SHA-256-PLUS\r\n*\r\nAUTH "
@@ -136,8 +139,8 @@ static const struct talk {
 	{ .name = "apop where there is none", .from = SECURED,
 	    .say = "APOP alice@example.org " DIGEST "\r\n"
 	    "AUTH APOP\r\n",
-	    .want = "-ERR Unknown authentication mechanism\r\n"
-	    "-ERR Unknown authentication mechanism\r\n" },
+	    .want = NOT_OFFERED
+	    NOT_OFFERED },
 	{ .name = "a bare LF for a response", .from = SECURED, .whole = 1,
 	    .say = "AUTH PLAIN\r\n|AA\n|NOOP\r\n",
 	    .want = "+ \r\n" BARE "-ERR Log in first\r\n" },
