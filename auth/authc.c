@@ -58,16 +58,19 @@ authc_noticed_kick(struct authc *a, struct msg_in *m)
 {
 	const char *user;
 	const void *ip;
+	uint64_t before_s;
 	struct net net;
 	size_t len;
 
 	msg_get_str(m, &user, AUTHP_USER_MAX);
 	msg_get_blob(m, &ip, &len, sizeof(net.ip));
 	msg_get_u8(m, &net.bits);
-	if (msg_get_end(m) != 0 || len != sizeof(net.ip) || net.bits > 128)
+	msg_get_u64(m, &before_s);
+	if (msg_get_end(m) != 0 || len != sizeof(net.ip) || net.bits > 128 ||
+	    before_s > INT64_MAX)
 		return ERR_FORMAT;
 	memcpy(net.ip, ip, sizeof(net.ip));
-	a->notices->kick(a->ctx, user, &net);
+	a->notices->kick(a->ctx, user, &net, (int64_t)before_s);
 	return 0;
 }
 

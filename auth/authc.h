@@ -75,8 +75,10 @@ typedef void authc_fn(void *ctx, const struct authc_reply *r);
 struct authc_notices {
 	/* authc_has_secrets() may be another now. May be NULL. */
 	void	(*state)(void *ctx);
-	/* Sessions of, or by, `user` ("" any) from `net` (0 bits: any) are to end. */
-	void	(*kick)(void *ctx, const char *user, const struct net *net);
+	/* Sessions of, or by, `user` ("" any) from `net` (0 bits: any), begun by
+	 * before_s (0: whenever), are to end. */
+	void	(*kick)(void *ctx, const char *user, const struct net *net,
+		    int64_t before_s);
 	/* authc_who_entry() for each session, then authc_who_end(). */
 	void	(*who)(void *ctx, uint32_t serial);
 	/* The connection was full and takes octets again, or is new. May be

@@ -4,15 +4,34 @@
  *
  * Runs on the loop of authd-core. A worker that does not answer, or answers
  * what nobody asked, holds nothing up and is not believed more than it should:
- * what it says is shown to the administrator and decides nothing.
+ * what it says is shown to the administrator and decides nothing but which of
+ * its own sessions end.
+ *
+ * A KICK that was said while a worker was not connected is said again when it
+ * is, as of the time when it was; and for what was changed while authd itself
+ * was away, or was ending, the worker is asked for its sessions.
  */
 #include "auth/notice.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
+
+/* Workers connect again within a second or few. */
+#define NOTICE_KICKS	256u
+#define NOTICE_KICK_S	60
+
+struct notice_kick {
+	char		 user[AUTHP_USER_MAX + 1];
+	struct net	 net;
+	int64_t		 at_s;		/* 0: none */
+};
+
+static struct notice_kick notice_kicks[NOTICE_KICKS];
+static unsigned int notice_next_kick;
 
 /* A question that is out. A worker answers in order, so that the last serial
  * it has finished says enough (peer.who_done). */
@@ -24,6 +43,8 @@ struct who {
 	void			*ctx;
 	struct timer		 limit;
 };
+
+#define NOTICE_CHECK 0u		/* the serial of a new worker's own question */
 
 static struct who *notice_asks;
 static unsigned int notice_n_asks;
@@ -59,6 +80,31 @@ notice_state_put(const struct core *core, struct msg_out *m)
 	msg_put_u8(m, core->has_secrets);
 }
 
+/* before_s 0: of whatever age the sessions are. */
+static void
+notice_kick_put(struct msg_out *m, const char *user, const struct net *net,
+    int64_t before_s)
+{
+	msg_begin(m, AUTHP_KICK, 0);
+	msg_put_str(m, user);
+	msg_put_blob(m, net->ip, sizeof(net->ip));
+	msg_put_u8(m, net->bits);
+	msg_put_u64(m, (uint64_t)before_s);
+}
+
+/* The worker may have missed it. Of its sessions only older ones end. */
+static void
+notice_kick_again(struct peer *p, const struct notice_kick *k)
+{
+	struct msg_out m;
+
+	if (p->closed || k->at_s == 0 ||
+	    clock_now_s() - k->at_s > NOTICE_KICK_S)
+		return;
+	notice_kick_put(&m, k->user, &k->net, k->at_s);
+	ops_reply(p, &m);
+}
+
 void
 notice_peer_new(struct peer *p)
 {
@@ -68,6 +114,15 @@ notice_peer_new(struct peer *p)
 		return;
 	p->who_done = notice_serial;	/* was not asked what is under way */
 	notice_state_put(p->core, &m);
+	ops_reply(p, &m);
+	for (unsigned int i = 0; i < NOTICE_KICKS; i++)
+		notice_kick_again(p, &notice_kicks[(notice_next_kick + i) %
+		    NOTICE_KICKS]);
+	if (p->closed)
+		return;
+	p->checking = true;
+	msg_begin(&m, AUTHP_WHO, 0);
+	msg_put_u32(&m, NOTICE_CHECK);
 	ops_reply(p, &m);
 }
 
@@ -92,15 +147,17 @@ core_secrets_changed(struct core *core)
 unsigned int
 ops_kick(struct core *core, const char *user, const struct net *net)
 {
+	struct notice_kick *k = &notice_kicks[notice_next_kick++ %
+	    NOTICE_KICKS];
 	static const struct net any;
 	struct msg_out m;
 
 	if (net == NULL)
 		net = &any;
-	msg_begin(&m, AUTHP_KICK, 0);
-	msg_put_str(&m, user);
-	msg_put_blob(&m, net->ip, sizeof(net->ip));
-	msg_put_u8(&m, net->bits);
+	k->at_s = str_copy(k->user, sizeof(k->user), user) == 0 ?
+	    clock_now_s() : 0;
+	k->net = *net;
+	notice_kick_put(&m, user, net, 0);
 	return notice_send_all(core, &m);
 }
 
@@ -176,6 +233,39 @@ notice_peer_gone(struct core *core)
 	notice_look();
 }
 
+/* His record was changed since the session began, so that it might not be let
+ * in now; or he is gone. */
+static bool
+notice_is_changed(struct core *core, const char *user, int64_t since_s)
+{
+	struct user_record rec;
+	bool changed;
+	int r;
+
+	if (user[0] == '\0')
+		return false;
+	if ((r = userdb_get(core->userdb, user, &rec, NULL)) != 0)
+		return r == ERR_NOTFOUND;
+	changed = (rec.flags & USER_DISABLED) != 0 || rec.changed_s > since_s;
+	record_user_clear(&rec);
+	return changed;
+}
+
+/* A session of a worker that has just connected. */
+static void
+notice_check(struct peer *p, const struct ops_session *s)
+{
+	static const struct net any;
+	struct msg_out m;
+	const char *const users[] = { s->user, s->login };
+
+	for (size_t i = 0; i < 2 && p->checking && !p->closed; i++)
+		if (notice_is_changed(p->core, users[i], s->since_s)) {
+			notice_kick_put(&m, users[i], &any, s->since_s);
+			ops_reply(p, &m);
+		}
+}
+
 int
 notice_op_who_entry(struct peer *p, struct msg_in *m, int fd)
 {
@@ -205,6 +295,8 @@ notice_op_who_entry(struct peer *p, struct msg_in *m, int fd)
 		return ERR_FORMAT;
 	s.service = (enum authp_service)service;
 	s.since_s = (int64_t)since_s;
+	if (serial == NOTICE_CHECK)
+		notice_check(p, &s);
 	/* An answer that comes too late is nobody's. */
 	for (struct who *w = notice_asks; w != NULL; w = w->next)
 		if (w->serial == serial && p->who_done < serial) {
@@ -223,6 +315,8 @@ notice_op_who_end(struct peer *p, struct msg_in *m, int fd)
 	msg_get_u32(m, &serial);
 	if (msg_get_end(m) != 0 || serial > notice_serial)
 		return ERR_FORMAT;
+	if (serial == NOTICE_CHECK)
+		p->checking = false;
 	if (serial > p->who_done)
 		p->who_done = serial;
 	notice_look();

@@ -27,6 +27,7 @@ struct peer {			/* a connection from one worker */
 	unsigned int	 n_logins;
 	uint32_t	 serial;	/* of exchange ids */
 	uint32_t	 who_done;	/* auth/notice.c */
+	bool		 checking;	/* the same */
 	struct login	*logins[AUTHP_EXCHANGES_MAX];
 	struct login	*sessions[OPS_SESSIONS];	/* by their ids */
 };

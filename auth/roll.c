@@ -86,11 +86,11 @@ roll_end_some(void *ctx)
 
 static void
 roll_doom(struct roll *r, struct roll_entry *e, const char *user,
-    const struct net *net)
+    const struct net *net, int64_t before_s)
 {
 	struct authc_session_info info = roll_describe(r, e);
 
-	if (e->doomed || (*user != '\0' && strcmp(info.user, user) != 0 &&
+	if (e->doomed || (before_s != 0 && e->since_s > before_s) || (*user != '\0' && strcmp(info.user, user) != 0 &&
 	    (info.login == NULL || strcmp(info.login, user) != 0)) ||
 	    (net->bits > 0 && !net_has(net, info.peer)))
 		return;
@@ -100,20 +100,21 @@ roll_doom(struct roll *r, struct roll_entry *e, const char *user,
 }
 
 static void
-roll_kick(void *ctx, const char *user, const struct net *net)
+roll_kick(void *ctx, const char *user, const struct net *net,
+    int64_t before_s)
 {
 	struct roll *r = ctx;
 	struct roll_entry *e, *next;
 
 	if (*user != '\0') {
 		LIST_FOREACH(e, roll_bucket(r, user), same)
-			roll_doom(r, e, user, net);
+			roll_doom(r, e, user, net, before_s);
 		LIST_FOREACH(e, &r->others, other)
-			roll_doom(r, e, user, net);
+			roll_doom(r, e, user, net, before_s);
 	} else {
 		for (e = TAILQ_FIRST(&r->here); e != NULL; e = next) {
 			next = TAILQ_NEXT(e, link);
-			roll_doom(r, e, user, net);
+			roll_doom(r, e, user, net, before_s);
 		}
 	}
 	if (!TAILQ_EMPTY(&r->doomed) && !r->ending)

@@ -147,11 +147,13 @@ noticed_state(void *ctx)
 }
 
 static void
-noticed_kick(void *ctx, const char *user, const struct net *net)
+noticed_kick(void *ctx, const char *user, const struct net *net,
+    int64_t before_s)
 {
 	(void)ctx;
 	touch(user, strlen(user));
 	FUZZ_CHECK(net->bits <= 128);
+	FUZZ_CHECK(before_s >= 0);
 }
 
 static void

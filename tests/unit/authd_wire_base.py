@@ -202,6 +202,9 @@ class Peer:
         self.s = authd.connect(folder + "/auth")
         if folder in ("submitd-smtp", "popd-pop"):
             self.notice(STATE)
+            assert self.notice(WHO) == bytes(4)
+            self.missed = [f for k, f in self.notices if k == KICK]
+            self.notices = []
 
     def packet(self):
         """The next one that is no notice; notices are put aside."""

@@ -10,7 +10,7 @@ import os
 import struct
 import time
 
-from authd_wire_base import (blob, text, scram, Base, MAILDROP, WHO_ENTRY,
+from authd_wire_base import (Peer, a_sid, blob, text, scram, Base, MAILDROP, WHO_ENTRY,
     WHO_END, STATE, KICK, WHO, SID, SMTP, POP, PASSWORD)
 from authd_wire_roles import Notices
 
@@ -437,7 +437,7 @@ class Mechanisms(Base):
         self.do("kick", user="alice@example.org", network="192.0.2.0/24")
         fields = self.smtp.notice(KICK)
         self.assertEqual(fields, text("alice@example.org") + blob(
-            bytes(10) + b"\xff\xff\xc0\0\2\0") + bytes([120]))
+            bytes(10) + b"\xff\xff\xc0\0\2\0") + bytes([120]) + bytes(8))
         self.assertEqual(self.pop.notice(KICK), fields)
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             answer = pool.submit(self.authd.ask, "who")
@@ -454,6 +454,51 @@ class Mechanisms(Base):
         self.assertEqual(users, [("u0@example.org", "pop", None),
                                  ("u0@example.org", "smtp", None),
                                  ("u1@example.org", "smtp", "bob@example.org")])
+
+
+    def test_kick_while_away(self):
+        """What a worker missed is said when it connects: of sessions that
+        began by then; and so is whose user was changed meanwhile."""
+        name = "away@example.org"
+        self.authd.user(name)
+        began = int(time.time())
+        self.do("kick", user=name)
+        peer = Peer(self.authd, "popd-pop")
+        self.addCleanup(peer.s.close)
+        mine = [f for f in peer.missed if f.startswith(text(name))]
+        self.assertEqual(len(mine), 1)
+        self.assertEqual(mine[0][:-8],
+                         text(name) + blob(bytes(16)) + bytes([0]))
+        at = struct.unpack(">Q", mine[0][-8:])[0]
+        self.assertTrue(began <= at <= began + 60, at)
+
+        def told(user, login, since):
+            sid = a_sid(1)
+            peer.send(WHO_ENTRY, bytes(4) + text(sid) + text(user) + text(
+                login) + text("192.0.2.1") + bytes([POP]) + text("PLAIN") +
+                text("") + struct.pack(">Q", since))
+            # A KICK of somebody else's behind it tells that there is none.
+            self.do("kick", user="nobody@example.org")
+            got = []
+            while True:
+                got.append(peer.notice(KICK))
+                if got[-1].startswith(text("nobody@example.org")):
+                    return [g for g in got if not g.startswith(
+                        text("nobody@example.org"))]
+        later = began + 3600
+        for user, login, since, ended in (
+                (name, "", later, False), (name, "", began - 60, True),
+                ("never@example.org", "", later, True),
+                (name, "never@example.org", later, True)):
+            got = told(user, login, since)
+            self.assertEqual(len(got), 1 if ended else 0, (user, login))
+            if ended:
+                self.assertEqual(struct.unpack(">Q", got[0][-8:])[0], since)
+        self.do("user.disable", user=name)
+        peer.notice(KICK)
+        self.assertEqual(len(told(name, "", later)), 1)
+        peer.send(WHO_END, bytes(4))
+        self.assertEqual(told(name, "", later), [])
 
 
 class Transition(Base):

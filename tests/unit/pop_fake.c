@@ -357,7 +357,7 @@ fake_kick(const char *user)
 {
 	struct net any = { .bits = 0 };
 
-	fake.notices->kick(fake.notices_ctx, user, &any);
+	fake.notices->kick(fake.notices_ctx, user, &any, 0);
 	fake_run();
 }
 

@@ -657,7 +657,7 @@ fake_kick(struct fake *f, const char *user)
 {
 	struct net any = { .bits = 0 };
 
-	f->notices->kick(f->notices_ctx, user, &any);
+	f->notices->kick(f->notices_ctx, user, &any, 0);
 	fake_loop(f);
 }
 

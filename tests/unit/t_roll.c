@@ -175,13 +175,32 @@ test_kick(void **state)
 		setup(state);
 		if (rows[i].net != NULL)
 			assert_int_equal(net_parse(rows[i].net, &net), 0);
-		notices->kick(roll, rows[i].user, &net);
-		notices->kick(roll, rows[i].user, &net);
+		notices->kick(roll, rows[i].user, &net, 0);
+		notices->kick(roll, rows[i].user, &net, 0);
 		ROW_EQ(rows[i].name, n_ended, 0);	/* not in this turn */
 		run();
 		ROW_EQ(rows[i].name, n_ended, rows[i].ended);
 		ROW_EQ(rows[i].name, n_turns >= n_ended / 32, true);
 	}
+}
+
+/* One that is told late ends no session that began after it. */
+static void
+test_kick_late(void **state)
+{
+	struct net any = { .bits = 0 };
+
+	(void)state;
+	sessions[0].entry.since_s = 1000;
+	sessions[50].entry.since_s = 1001;
+	notices->kick(roll, "user0", &any, 1000);
+	run();
+	assert_int_equal(n_ended, 1);
+	assert_true(sessions[0].ended);
+	notices->kick(roll, "", &any, 1001);
+	run();
+	assert_int_equal(n_ended, 2);
+	assert_true(sessions[50].ended);
 }
 
 /* Sessions that go by themselves while they wait for their end. */
@@ -191,7 +210,7 @@ test_leave(void **state)
 	struct net any = { .bits = 0 };
 
 	(void)state;
-	notices->kick(roll, "", &any);
+	notices->kick(roll, "", &any, 0);
 	turn();
 	assert_in_range(n_ended, 1, 100);
 	for (size_t i = 100; i < SESSIONS; i++)
@@ -203,7 +222,7 @@ test_leave(void **state)
 	assert_int_equal(n_told, 0);
 	assert_int_equal(n_ends, 1);
 	roll_join(roll, &sessions[200].entry, &sessions[200]);
-	notices->kick(roll, "user0", &any);
+	notices->kick(roll, "user0", &any, 0);
 	run();
 	assert_int_equal(n_ended, 101);
 }
@@ -239,7 +258,7 @@ test_who(void **state)
 	room = 0;
 	notices->who(roll, 4);
 	run();
-	notices->kick(roll, "", &any);
+	notices->kick(roll, "", &any, 0);
 	run();
 	room = 1u << 30;
 	notices->drained(roll);
@@ -275,6 +294,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_kick, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_kick_late, setup,
+		    teardown),
 		cmocka_unit_test_setup_teardown(test_leave, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_who, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many_questions, setup,
