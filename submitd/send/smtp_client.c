@@ -186,8 +186,10 @@ smtp_client_on_quit(struct smtp_client *c)
 	smtp_client_lost(c, true, c->reply.text);
 }
 
-/* 421 at any time but in parting; 432 and 454 to a message: RFC 5321 section
- * 3.8, RFC 3463 (4.3.2, 4.7.x), and what large sites say to too many. */
+/* 421 and 432 at any time but in parting, 454 to a message: RFC 5321 section
+ * 3.8, RFC 3463 (4.3.2, 4.7.x), and what large sites say to too many. To AUTH
+ * 432 asks for another password (RFC 4954 section 6), and 454 to STARTTLS says
+ * that there is no TLS. */
 static void
 smtp_client_look_busy(struct smtp_client *c)
 {
@@ -198,7 +200,8 @@ smtp_client_look_busy(struct smtp_client *c)
 	if (c->told_busy || c->ops->busy == NULL ||
 	    c->state == SMTP_CLIENT_QUIT || c->state == SMTP_CLIENT_RSET)
 		return;
-	if (code == 421 || (message && (code == 432 || code == 454))) {
+	if (code == 421 || (code == 432 && c->state != SMTP_CLIENT_AUTH) ||
+	    (code == 454 && message)) {
 		c->told_busy = true;
 		c->ops->busy(c->ctx);
 	}

@@ -290,6 +290,9 @@ static const struct client_row client_rows[] = {
 	{ .name = "4.7.1 over IPv6 is for later", "N6\n" EHLO MAIL "C RCPT\nS 450 4.7.1 grey\nC RSET\nS 250 ok\n" QUIT, OK, "R", .addrs = "64" },
 	/* Busy. */
 	{ .name = "432 to MAIL", "N\n" EHLO "C MAIL\nS 432 4.3.2 concurrent connections\nC RSET\nS 250 ok\n" QUIT, "ready busy sent ready closed", "R" },
+	{ .name = "432 to the content", "N\n" EHLO MAIL RCPT1 DATA "S 432 4.3.2 concurrent connections\n" QUIT, "ready busy sent ready closed", "R" },
+	{ .name = "432 to RCPT", "N\n" EHLO MAIL "C RCPT\nS 432 4.3.2 x\nC RSET\nS 250 ok\n" QUIT, "ready busy sent ready closed", "R" },
+	{ .name = "432 as greeting and to EHLO", "N\nS 432 4.3.2 a\nN\nS 220 hi\nC EHLO\nS 432 4.3.2 b\n", "busy busy closed", "", .addrs = "4/4", .why = "432 4.3.2 b" },
 	{ .name = "454 to RCPT, twice", "N\n" EHLO MAIL "C RCPT\nS 454 4.7.1 later\nC RCPT\nS 454 4.7.1 later\nC RSET\nS 250 ok\n" QUIT, "ready busy sent ready closed", "RR" },
 	{ .name = "421 to the content", "N\n" EHLO MAIL RCPT1 DATA "S 421 4.3.2 x\nX\n", "ready busy sent closed", "R" },
 	/* LMTP: RFC 2033. */
