@@ -2,7 +2,23 @@
  * greet_wait.c - see greet_wait.h. Runs in submitd-smtp and popd-pop. It must
  * never keep a session from its greeting: without memory it is due at once.
  */
+#include "config.h"
+
 #include "lib/greet_wait.h"
+
+#include <stdlib.h>
+
+static int64_t
+greet_wait_ms(void)
+{
+#ifdef SUBMITD_TEST_BUILD
+	const char *s = getenv("SUBMITD_TEST_GREET_MS");
+
+	if (s != NULL)
+		return strtoll(s, NULL, 10);
+#endif
+	return GREET_WAIT_MS;
+}
 
 bool
 greet_wait_begin(struct greet_wait *w, struct loop *l, struct sessions *t,
@@ -16,7 +32,7 @@ greet_wait_begin(struct greet_wait *w, struct loop *l, struct sessions *t,
 	}
 	w->table = t;
 	w->place = place;
-	timer_arm(&w->timer, GREET_WAIT_MS);
+	timer_arm(&w->timer, greet_wait_ms());
 	return true;
 }
 

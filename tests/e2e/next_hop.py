@@ -57,6 +57,10 @@ import threading
 import time
 
 
+# How long a test waits for what is to come.
+PATIENCE_S = 60.0
+
+
 class Closed(Exception):
     """The connection is to end, or has ended."""
 
@@ -96,6 +100,8 @@ class Message:
 
 
 class NextHop:
+    # Of the ephemeral ports one could be another's while the hop is down.
+    choose_port = None
     EXTENSIONS = ("PIPELINING", "SIZE 104857600", "8BITMIME",
                   "ENHANCEDSTATUSCODES")
 
@@ -148,6 +154,8 @@ class NextHop:
             s.listen(256)
         else:
             family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+            if not self.port and self.choose_port:
+                self.port = self.choose_port()
             s = socket.socket(family, socket.SOCK_STREAM)
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             s.bind((self.address, self.port))
@@ -194,7 +202,7 @@ class NextHop:
         with self.changed:
             self.rules.clear()
 
-    def wait(self, test, timeout=20.0):
+    def wait(self, test, timeout=PATIENCE_S):
         """Waits until test() is true; returns what it gave last."""
         end = time.monotonic() + timeout
         with self.changed:
@@ -205,7 +213,7 @@ class NextHop:
                     return result
                 self.changed.wait(min(left, 0.25))
 
-    def wait_messages(self, n, timeout=20.0):
+    def wait_messages(self, n, timeout=PATIENCE_S):
         """The messages once there are n of them (or TimeoutError)."""
         if not self.wait(lambda: len(self.messages) >= n, timeout):
             raise TimeoutError("%d of %d messages came"

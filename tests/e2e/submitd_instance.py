@@ -11,6 +11,7 @@ process must be gone and no log may hold a sanitizer's report.
 """
 
 import base64
+import contextlib
 import fcntl
 import json
 import os
@@ -26,6 +27,7 @@ import time
 import unittest
 
 import log_lines
+import next_hop
 
 PREFIX = os.environ.get("SUBMITD_PREFIX", "")
 IS_ROOT = os.geteuid() == 0
@@ -101,6 +103,9 @@ def free_port():
             pass
 
 
+next_hop.NextHop.choose_port = staticmethod(free_port)
+
+
 def wait_until(test, timeout=PATIENCE_S, what="it"):
     end = time.monotonic() + timeout
     while True:
@@ -112,11 +117,51 @@ def wait_until(test, timeout=PATIENCE_S, what="it"):
         time.sleep(0.03)
 
 
+def heard(sock):
+    """Whether the other end, a process of this machine, has read all that it
+    was sent."""
+    ends = [s[1] for s in (sock.getpeername(), sock.getsockname())]
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        rows = [line.split() for line in f.readlines()[1:]]
+    return any(row[4].endswith(":00000000") for row in rows
+               if [int(row[n].split(":")[1], 16) for n in (1, 2)] == ends)
+
+
+@contextlib.contextmanager
+def frozen(pids):
+    """While these processes stand still."""
+    def stopped(pid):
+        with open("/proc/%d/stat" % pid, encoding="ascii") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] == "T"
+    for p in pids:
+        os.kill(p, signal.SIGSTOP)
+    try:
+        wait_until(lambda: all(stopped(p) for p in pids), what="SIGSTOP")
+        yield
+    finally:
+        for p in pids:
+            os.kill(p, signal.SIGCONT)
+
+
 def need(*programs):
     """Skips the test where one of them is not installed."""
     for p in programs:
         if not shutil.which(p):
             raise unittest.SkipTest(p + " is not installed")
+
+
+def npm_install(folder, *packages):
+    """From the registry, into the folder; without it the test is skipped."""
+    try:
+        r = subprocess.run(
+            ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts",
+             "--prefix", folder, *packages], capture_output=True, text=True,
+            timeout=3 * PATIENCE_S, cwd=folder,
+            env=dict(os.environ, HOME=folder))
+    except subprocess.TimeoutExpired:
+        raise unittest.SkipTest("npm: no answer") from None
+    if r.returncode:
+        raise unittest.SkipTest("npm: " + (r.stderr.strip() or "?")[-300:])
 
 
 def client_hello():
@@ -313,6 +358,21 @@ class Instance:
             return re.search(r"\bev=ready\b", self.log(name, since))
         wait_until(ready, what="ev=ready of " + name)
 
+    def wait_logins(self, quiet_s=1.5):
+        """After authd was away: until nobody is put off any more. Each process
+        looks for it once a second (lib/ipc_client.c)."""
+        put_off = time.monotonic()
+
+        def quiet():
+            nonlocal put_off
+            with self.smtp() as w, self.pop() as p:
+                code, _ = w.auth_plain("nobody@example.test", "x", 454, 535)
+                p.cmd("USER nobody@example.test")
+                if code == 454 or "[AUTH]" not in p.cmd("PASS x", ok=False):
+                    put_off = time.monotonic()
+            return time.monotonic() - put_off > quiet_s
+        wait_until(quiet, what="authd being found by all")
+
     def pid(self, role):
         """The parent's or (one) child's pid, or None."""
         pids = self.pids(role)
@@ -383,8 +443,8 @@ class Instance:
                 return False
             return any(state("/proc/%d/task/%s" % (pid, t)) not in "ZX"
                        for t in tasks)
-        wait_until(lambda: not any(alive(p) for p in pids), 20,
-                   "the end of all processes (%s)" % pids)
+        wait_until(lambda: not any(alive(p) for p in pids),
+                   what="the end of all processes (%s)" % pids)
 
     def kill_all(self):
         pids = self.all_pids()

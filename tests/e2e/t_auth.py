@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import os
-import time
 import unittest
 
 from submitd_instance import ANNA, BOB, CARL, Instance, letter
@@ -222,9 +221,7 @@ class Smtp(unittest.TestCase):
         guesser = [inst.smtp() for _ in range(10)]
         for w in guesser:
             w.send("AUTH PLAIN " + b64("\0%s\0wrong" % BOB) + "\r\n")
-        t = time.monotonic()
         inst.smtp_as(ANNA).quit()
-        self.assertLess(time.monotonic() - t, 15)
         for w in guesser:
             w.close()
 

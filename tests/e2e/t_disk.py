@@ -85,11 +85,11 @@ class Full(unittest.TestCase):
                 """What announces its size hears of it before it is sent."""
                 with inst.smtp_as(ANNA) as w:
                     return w.cmd("MAIL FROM:<%s> SIZE=100000" % ANNA)[0]
-            wait_until(lambda: at_mail() == 452, 10, "452 to MAIL")
+            wait_until(lambda: at_mail() == 452, what="452 to MAIL")
             os.unlink(ballast)
-            wait_until(lambda: at_mail() == 250, 10, "250 to MAIL")
-            wait_until(lambda: self.refusal(inst, letter("yes")) is None, 30,
-                       "mail being taken again")
+            wait_until(lambda: at_mail() == 250, what="250 to MAIL")
+            wait_until(lambda: self.refusal(inst, letter("yes")) is None,
+                       what="mail being taken again")
             inst.fetch(BOB, n=1)
 
     def test_many_at_once_while_it_fills(self):

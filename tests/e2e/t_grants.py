@@ -97,7 +97,7 @@ class Grants(Case):
 
     def test_expiry(self):
         inst.grant(ANNA, self.here)
-        inst.clock(580)
+        inst.clock(500)
         self.allowed(ANNA)
         inst.clock(601)
         self.refused(ANNA)
@@ -454,6 +454,7 @@ class Survives(Case):
                         ("\0%s\0%s" % (ANNA, inst.users[ANNA])).encode()
                     ).decode())[0] == 235
                 wait_until(again, what="AUTH after authd came back")
+                inst.wait_logins()
                 p.login(ANNA, inst.users[ANNA])
                 p.cmd("QUIT")
         finally:

@@ -82,7 +82,7 @@ class Routes(unittest.TestCase):
     def setUp(self):
         self.inst.ctl("queue", "delete", "ALL", check=False)
         self.hop.clear()
-        wait_until(lambda: self.hop.open_now == 0, 20, "QUIT when idle")
+        wait_until(lambda: self.hop.open_now == 0, what="QUIT when idle")
         with self.hop.changed:
             self.hop.messages.clear()
             self.hop.events.clear()
@@ -250,8 +250,9 @@ class Logins(Routes):
     def test_a_new_secret_is_taken(self):
         """An old one is refused and waits; the new one is found in the file
         without a reload."""
+        since = self.inst.log_size("submitd")
         self.set_secret("an old token")
-        self.inst.wait_log("submitd", r"ev=tls\.renewed")
+        self.inst.wait_log("submitd", r"ev=tls\.renewed", since)
         try:
             for mech in ("plain", "login", "xoauth2"):
                 self.setUp()
@@ -340,7 +341,7 @@ route mx {
         self.send("plain.test")
         self.hop.wait_messages(3)
         # What must be under TLS never falls back.
-        wait_until(lambda: self.hop.open_now == 0, 20, "QUIT when idle")
+        wait_until(lambda: self.hop.open_now == 0, what="QUIT when idle")
         self.hop.rule("HANDSHAKE", "drop")
         self.send("good.signed.test")
         self.inst.wait_log("submitd", r"ev=msg\.deferred .*good\.signed")

@@ -53,7 +53,7 @@ class Dovecot:
 
     def close(self):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
+        self.process.wait(60)
         shutil.rmtree(self.root, ignore_errors=True)
 
 

@@ -326,6 +326,8 @@ local_recipient_maps =
 smtp_dns_support_level = disabled
 smtpd_peername_lookup = no
 address_verify_poll_delay = 1s
+# However long the answer takes: after three Postfix would put the client off.
+address_verify_poll_count = 60
 %(example)s
 """
 
@@ -394,6 +396,10 @@ class RealPostfix(unittest.TestCase):
         with smtplib.SMTP("127.0.0.1", self.postfix.port, "far.example",
                           PATIENCE_S) as s:
             return s.sendmail(FAR, rcpts, message)
+
+    def setUp(self):
+        for user in (ANNA, BOB):
+            self.inst.fetch(user)
 
     def test_from_the_internet_to_a_mailbox(self):
         m = letter("from far away", FAR, ANNA)

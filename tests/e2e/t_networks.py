@@ -171,13 +171,18 @@ class Proxy(unittest.TestCase):
                         self.assertEqual(w.buffer[:1], b"\x15")    # alert
 
         def waits(client):
+            """For its greeting; then it is one that has waited."""
             began = time.monotonic()
-            with smtp(v2(client), tls=False):
-                return time.monotonic() - began
+            with raw("smtp", v2(client)) as w:
+                w.expect(220)
+                took = time.monotonic() - began
+                w.cmd("EHLO client.example.test", 250)
+                return took
         # The wait's time is in lib/greet_wait.h.
-        self.assertGreater(waits("198.51.100.72"), 0.2)
-        self.assertLess(min(waits("198.51.100.72") for _ in range(5)), 0.2)
-        self.assertGreater(waits("198.51.100.73"), 0.2)
+        self.assertGreater(waits("198.51.100.72"), 0.08)
+        wait_until(lambda: waits("198.51.100.72") < 0.08,
+                   what="a greeting at once")
+        self.assertGreater(waits("198.51.100.73"), 0.08)
 
     def test_header_octet_by_octet(self):
         for header in (v1("198.51.100.4"), v2("198.51.100.4", tlvs=
@@ -318,7 +323,7 @@ class Refusals(unittest.TestCase):
         began = time.monotonic()
         silent, slow = raw("smtp"), raw("smtp", b"PROXY TCP4 192.0")
         self.assertTrue(silent.is_closed() and slow.is_closed())
-        self.assertTrue(4.5 < time.monotonic() - began < 15)
+        self.assertGreater(time.monotonic() - began, 4.5)
         inst.wait_log("submitd", r"ev=proxy.refused .*why=silent$", since)
         inst.wait_log("submitd", r"ev=proxy.refused .*why=slow$", since)
         silent.close()

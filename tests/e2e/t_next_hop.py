@@ -85,7 +85,7 @@ class Connections(unittest.TestCase):
     def setUp(self):
         self.hop.up()
         self.hop.clear()
-        wait_until(lambda: self.hop.open_now == 0, 20, "QUIT when idle")
+        wait_until(lambda: self.hop.open_now == 0, what="QUIT when idle")
         with self.hop.changed:
             self.hop.messages.clear()
             self.hop.events.clear()
@@ -101,7 +101,7 @@ class Connections(unittest.TestCase):
         self.hop.wait_messages(120, 60)
         self.assertLessEqual(self.hop.open_most, 20)
         self.assertLess(self.hop.connections, 60)
-        wait_until(lambda: self.hop.open_now == 0, 10, "QUIT when idle")
+        wait_until(lambda: self.hop.open_now == 0, what="QUIT when idle")
         self.assertGreater(self.hop.count("QUIT"), 0)
 
     def test_a_slow_next_hop_holds_up_nobody_else(self):
@@ -117,19 +117,18 @@ class Connections(unittest.TestCase):
     def test_down_then_all_at_once(self):
         """While it is down there is a probe now and then; what waits goes out
         with the first success, not each at its own time."""
-        self.inst.write_conf(retry_min="20s", retry_max="40s")
+        self.inst.write_conf(retry_min="1h", retry_max="1h")
         self.assertIn("ev=reload.done", self.inst.reload("submitd"))
         try:
             self.hop.rule("GREETING", "close 421 4.3.2 down")
+            since = self.inst.log_size("submitd")
             send(self.inst, letter("waits"), n=40)
-            wait_until(lambda: self.inst.log("submitd").count(
-                "ev=msg.deferred") >= 40, 30, "40 deferrals")
+            wait_until(lambda: self.inst.log("submitd", since).count(
+                "ev=msg.deferred") >= 40, what="40 deferrals")
             self.assertLess(self.hop.connections, 20)
             self.hop.clear()
-            began = time.monotonic()
             send(self.inst, letter("the first that gets through"))
-            self.hop.wait_messages(41, 60)
-            self.assertLess(time.monotonic() - began, 15)
+            self.hop.wait_messages(41)
         finally:
             self.inst.write_conf(retry_min="1s", retry_max="4s")
             self.inst.reload("submitd")
@@ -178,7 +177,7 @@ class Connections(unittest.TestCase):
         finally:
             self.inst.clock(0)
         self.hop.clear()
-        self.hop.wait_messages(1, 20)
+        self.hop.wait_messages(1)
 
     def test_killed_in_the_middle(self):
         self.hop.rule("EOD", "slow 1")
@@ -196,7 +195,7 @@ class Connections(unittest.TestCase):
         with NextHop() as other:
             self.inst.write_conf(next_hop="127.0.0.1:%d" % other.port)
             self.inst.reload("submitd")
-            other.wait_messages(1, 30)
+            other.wait_messages(1)
             self.inst.write_conf(next_hop="none")
             self.inst.reload("submitd")
         self.inst.write_conf(next_hop=old)
@@ -259,7 +258,7 @@ class Tls(unittest.TestCase):
         got = self.hop.wait_messages(1, 60)[0]
         self.assertTrue(got.data.endswith(m))
         # The next one gets a connection of its own.
-        wait_until(lambda: self.hop.open_now == 0, 20, "the end of it")
+        wait_until(lambda: self.hop.open_now == 0, what="the end of it")
         return got
 
     def test_big_and_dotted_under_tls(self):
@@ -316,7 +315,7 @@ class Names(unittest.TestCase):
                 hop.wait_messages(1, 60)
                 i.wait_log("submitd", r"ev=msg\.sent .*relay="
                            r"hop\.test\[127\.0\.0\.1\]:%d" % hop.port)
-                wait_until(lambda: hop.open_now == 0, 10, "QUIT")
+                wait_until(lambda: hop.open_now == 0, what="QUIT")
                 wait_until(ns.is_forgotten, what="the end of its TTL")
                 ns.names["hop.test"] = None
                 send(i, letter("no such name"))

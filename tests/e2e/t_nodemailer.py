@@ -12,7 +12,8 @@ import unittest
 from base64 import b64encode
 
 from next_hop import NextHop
-from submitd_instance import ANNA, BOB, Instance, PATIENCE_S, wait_until
+from submitd_instance import (ANNA, BOB, Instance, PATIENCE_S, npm_install,
+                              wait_until)
 
 PW = "bob-secret"
 UTF8 = "fr\u00e9d@elsewhere.test"
@@ -43,13 +44,11 @@ def setUpModule():
         if not shutil.which(program):
             raise unittest.SkipTest(program + " is not installed")
     folder = tempfile.mkdtemp(prefix="submitd-nodemailer-")
-    r = subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts",
-         "--prefix", folder, "nodemailer"], capture_output=True, text=True,
-        timeout=2 * PATIENCE_S, cwd=folder, env=dict(os.environ, HOME=folder))
-    if r.returncode:
+    try:
+        npm_install(folder, "nodemailer")
+    except unittest.SkipTest:
         shutil.rmtree(folder, ignore_errors=True)
-        raise unittest.SkipTest("npm: " + (r.stderr.strip() or "?")[-300:])
+        raise
     with open(os.path.join(folder, "send.js"), "w", encoding="utf-8") as f:
         f.write(SENDER)
     hop = NextHop()

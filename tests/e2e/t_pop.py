@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 import unittest
 
 from submitd_instance import ANNA, BOB, Instance, Refused, letter, wait_until
@@ -335,8 +334,6 @@ class Slow(Case):
                 p.send("RETR 1\r\nRETR 2\r\n" * 100)
         except OSError:
             pass
-        t = time.monotonic()
         inst.pop_as(BOB).cmd("QUIT")
-        self.assertLess(time.monotonic() - t, 10)
         p.close()
         self.free_again()

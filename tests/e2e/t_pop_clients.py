@@ -18,7 +18,7 @@ import time
 import unittest
 
 from submitd_instance import (
-    ANNA, BOB, PATIENCE_S, Instance, letter, wait_until, need)
+    ANNA, BOB, PATIENCE_S, Instance, letter, npm_install, wait_until, need)
 
 PW = "bob-secret"
 UTF8 = ("From: J\u00fcrgen M\u00fcller <j\u00fcrgen@b\u00fccher.test>\r\n"
@@ -320,13 +320,7 @@ class Clients(unittest.TestCase):
     def test_node(self):
         need("node", "npm")
         folder = tempfile.mkdtemp(dir=tmp)
-        r = subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts",
-             "--prefix", folder, "node-pop3", "yapople"], capture_output=True,
-            text=True, timeout=2 * PATIENCE_S, cwd=folder,
-            env=dict(os.environ, HOME=folder))
-        if r.returncode:
-            self.skipTest("npm: " + (r.stderr.strip() or "?")[-300:])
+        npm_install(folder, "node-pop3", "yapople")
         with open(os.path.join(folder, "fetch.js"), "w",
                   encoding="ascii") as f:
             f.write(NODE)

@@ -91,7 +91,7 @@ class Commands(unittest.TestCase):
         self.assertEqual(json.loads(inst.ctl(
             "queue", "delete", "--from", BOB, "-j").stdout), {"deleted": 1})
         self.assertTrue(inst.queue_empty())
-        self.assertRegex(inst.log("submitd"), r"ev=msg\.deleted qid=\w+ uid=")
+        inst.wait_log("submitd", r"ev=msg\.deleted qid=\w+ uid=")
 
     def hold_and_release(self, qid):
         inst, tries = self.inst, self.hop.count("RCPT")
@@ -120,8 +120,7 @@ class Commands(unittest.TestCase):
         wait_until(lambda: self.queue(qid)[0]["recipients"][0]["tries"] == 2,
                    what="its try")
         for event in ("held", "released", "flushed"):
-            self.assertRegex(inst.log("submitd"),
-                             r"ev=msg\.%s qid=%s uid=" % (event, qid))
+            inst.wait_log("submitd", r"ev=msg\.%s qid=%s uid=" % (event, qid))
 
     def test_disabled(self):
         inst = self.inst
@@ -139,7 +138,7 @@ class Commands(unittest.TestCase):
         self.assertIn("their user is disabled", r.stderr)
         inst.kill_all()
         inst.start()
-        self.assertEqual(len(self.queue("--held")), 1)
+        wait_until(lambda: len(self.queue("--held")) == 1, what="the hold")
         # Enabled and disabled while submitd is away.
         inst.ctl("user", "enable", ANNA)
         wait_until(lambda: not self.queue("--held"), what="the release")
@@ -158,7 +157,7 @@ class Commands(unittest.TestCase):
         wait_until(lambda: not self.queue("--held"), what="the release")
         inst.ctl("queue", "flush")
         wait_until(inst.queue_empty, what="the end")
-        self.assertRegex(inst.log("submitd"), "ev=user.held user=" + ANNA)
+        inst.wait_log("submitd", r"ev=user\.held user=" + ANNA)
 
     def test_share(self):
         """One user may not fill the spool: 452 4.3.1 that names the limit."""
@@ -182,7 +181,7 @@ class Commands(unittest.TestCase):
         self.assertTrue(e.exception.reply[1].startswith(
             "4.3.1 Too much of your mail waits: 1024 KiB wait for delivery at "
             "most (spool_user_limit) ["), e.exception.reply)
-        self.assertIn("ev=spool.limit user=" + ANNA, inst.log("submitd"))
+        inst.wait_log("submitd", r"ev=spool\.limit user=" + ANNA)
         self.assertEqual([m["user"] for m in self.queue()], [BOB])
 
 

@@ -263,9 +263,10 @@ class Paths(unittest.TestCase):
         wait_until(lambda: "from 127.2.2.0/24 may remove STARTTLS" in
                    inst.ctl("status").stdout)
         self.assertNotIn("127.2.3.0/24", inst.ctl("status").stdout)
-        paths = inst.control("users", verb="status")["paths_without_starttls"]
-        self.assertIn(("127.2.2.0/24", 6), [(p["network"], p["never"])
-                                            for p in paths])
+        wait_until(lambda: ("127.2.2.0/24", 6) in [
+            (p["network"], p["never"]) for p in inst.control(
+                "users", verb="status")["paths_without_starttls"]],
+            what="all six")
 
 
 class Kept(unittest.TestCase):

@@ -5,7 +5,6 @@ import shutil
 import signal
 import ssl
 import subprocess
-import time
 import unittest
 
 from next_hop import NextHop
@@ -58,7 +57,7 @@ class Names(unittest.TestCase):
                 i.wait_log("submitd", r"ev=child\.renewed process=submitd-send")
                 for n in range(3):
                     w.send_mail(ANNA, ["x@far.test"], letter("two %d" % n))
-            hop.wait_messages(6, 30)
+            hop.wait_messages(6)
             wait_until(i.queue_empty, what="an empty queue")
             self.assertEqual(len(hop.messages), 6)
             self.assertNotIn("ev=child.died", i.log("submitd"))
@@ -167,10 +166,20 @@ class Keys(Case):
                 return "SIZE %d" % (15 << 20) in w.cmd("EHLO x.test", 250)[1]
         # The last signal's reload may still run; then another is refused.
         wait_until(lambda: i.ctl("reload", check=False).returncode == 0)
-        wait_until(newest, 20, "the newest configuration")
+        wait_until(newest, what="the newest configuration")
         got = []
         wait_until(lambda: got.extend(i.fetch(BOB)) or len(got) == 15, 60,
                    "15 messages")
+
+    @staticmethod
+    def has_open(pid, path):
+        """Where we may look."""
+        at = "/proc/%d/fd" % pid
+        try:
+            return any(os.readlink(os.path.join(at, fd)) == path
+                       for fd in os.listdir(at))
+        except OSError:
+            return False
 
     def test_log_file_is_opened_again(self):
         i = self.inst
@@ -184,12 +193,16 @@ class Keys(Case):
         os.rename(f, f + ".1")
         for p in i.procs.values():
             os.kill(p.pid, signal.SIGHUP)
-        wait_until(lambda: os.path.exists(f), 20, "the new file")
-        time.sleep(0.5)
+        wait_until(lambda: os.path.exists(f) and
+                   open(f, encoding="utf-8").read().count("ev=reload.done")
+                   == 3, what="three reloads in the new file")
+        wait_until(lambda: not any(self.has_open(pid, f + ".1")
+                                   for pid in i.all_pids()),
+                   what="the old file being closed")
         before = os.path.getsize(f + ".1")
         i.smtp_as(ANNA).quit()
-        wait_until(lambda: ANNA in open(f, encoding="utf-8").read(), 20,
-                   "a line in the new file")
+        wait_until(lambda: ANNA in open(f, encoding="utf-8").read(),
+                   what="a line in the new file")
         self.assertEqual(os.path.getsize(f + ".1"), before)
         i.write_conf(log_to="stderr")
 

@@ -323,8 +323,10 @@ class Sections(unittest.TestCase):
     def test_rfc4954_4_454_while_authd_is_away(self):
         with Instance(users={}) as lone:
             with lone.smtp() as w:
+                kids = lone.children(lone.procs["authd"].pid)
                 lone.procs["authd"].kill()
                 lone.procs["authd"].wait()
+                lone.gone(kids)
                 w.auth_plain(ANNA, "x", 454)
                 w.auth_plain(ANNA, "x", 454)
                 lone.start("authd")

@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import time
 import unittest
 
 from dns_server import DnsServer
@@ -136,7 +135,7 @@ class Ways(unittest.TestCase):
                 i.extra = route("a", ["a.test"], host=host(new.port))
                 i.write_conf()
                 i.reload("submitd")
-                new.wait_messages(1, 20)
+                new.wait_messages(1)
                 wait_until(i.queue_empty, what="an empty queue")
                 self.assertEqual(len(new.messages), 1)
 
@@ -151,22 +150,23 @@ class Fair(unittest.TestCase):
                 route("r%d" % n, ["d%d.test" % n], host=host(
                     hangs.port if n == 0 else dead if n <= 10 else good.port))
                 for n in range(50))
-            i = Instance(conf={"send_connections": 8, "retry_min": "20s",
-                               "retry_max": "40s"}, extra=extra)
+            i = Instance(conf={"send_connections": 8, "retry_min": "1h",
+                               "retry_max": "1h"}, extra=extra)
             with i:
-                began = time.monotonic()
                 send(i, letter("to fifty"),
                      ["x@d%d.test" % n for n in range(50)])
-                good.wait_messages(39, 60)
-                self.assertLess(time.monotonic() - began, 15)
+                # None of them waited for a second try, or for the one that
+                # hangs.
+                good.wait_messages(39)
+                self.assertEqual(hangs.messages, [])
                 self.assertLessEqual(good.open_most, 8)
                 wait_until(lambda: i.log("submitd").count("ev=hop.down") == 10,
-                           20, "ten that are down")
+                           what="ten that are down")
                 listed = i.ctl("queue", "list", "-j").stdout
                 self.assertIn("x@d0.test", listed)
                 self.assertIn("refused", listed)
                 hangs.clear()
-                hangs.wait_messages(1, 30)
+                hangs.wait_messages(1)
                 for r in good.messages:
                     self.assertEqual(len(r.recipients), 1)
 
@@ -179,12 +179,12 @@ class Fair(unittest.TestCase):
                 + route("other", ["other.test"], host=host(other.port)))
             with i:
                 send(i, letter("many"), ["x@busy.test"], n=60)
-                wait_until(lambda: busy.open_now == 4, 20, "all connections")
+                wait_until(lambda: busy.open_now == 4, what="all connections")
                 send(i, letter("one"), ["x@other.test"])
-                other.wait_messages(1, 10)
-                self.assertLess(len(busy.messages), 60)
+                other.wait_messages(1)
+                self.assertLess(len(busy.messages), 30)
                 busy.clear()
-                busy.wait_messages(60, 60)
+                busy.wait_messages(60, 120)
 
 
 class Limits(unittest.TestCase):
@@ -200,14 +200,23 @@ class Limits(unittest.TestCase):
                 return hop, i.log("submitd")
 
     def test_connections(self):
-        hop, _ = self.one(30, rules=[("EOD", "slow 0.05")], connections=2)
-        self.assertEqual(hop.open_most, 2)
+        with NextHop() as hop:
+            hop.rule("DATA", "wait")
+            with Instance(extra=route("r", ["r.test"], host=host(hop.port),
+                                      connections=2)) as i:
+                send(i, letter("one of them"), ["x@r.test"], n=30)
+                wait_until(lambda: hop.count("DATA") == 2, what="two at once")
+                hop.clear()
+                hop.wait_messages(30)
+                wait_until(i.queue_empty, what="an empty queue")
+                self.assertEqual(hop.open_most, 2)
 
     def test_messages_per_minute(self):
-        hop, _ = self.one(6, messages_per_minute=120)
+        hop, _ = self.one(4, messages_per_minute=30)
         at = hop.times_of("MAIL")
         for a, b in zip(at, at[1:]):
-            self.assertGreater(b - a, 0.4)
+            # Two seconds; a slow machine's hop may see the first one late.
+            self.assertGreater(b - a, 1)
 
     def test_too_much_to_do(self):
         """421 in the middle: fewer connections, and nothing is lost."""
@@ -258,8 +267,8 @@ class Reports(unittest.TestCase):
             with i.smtp_as(ANNA) as w:
                 w.send_mail(ANNA, ["x@d%d.test" % n for n in range(11)],
                             letter("to eleven"), " RET=FULL")
-            hops[10].wait_messages(1, 30)
-            wait_until(i.queue_empty, 30, "an empty queue")
+            hops[10].wait_messages(1)
+            wait_until(i.queue_empty, what="an empty queue")
             got = i.fetch(ANNA, n=1)
             self.assertEqual(len(got), 1)
             self.assertEqual(got[0].count(b"\r\nAction: failed"), 10)
@@ -301,7 +310,7 @@ class Local(unittest.TestCase):
         what never can goes back at once (RFC 3463: X.2.2)."""
         small = letter("small", body=b"x" * 70 + b"\r\n")
         large = letter("large", body=(b"x" * 70 + b"\r\n") * 60)
-        with Instance(conf={"queue_lifetime": "6s"}) as i:
+        with Instance() as i:
             i.ctl("user", "set", BOB, "quota=4000")
             send(i, large, [BOB])
             wait_until(i.queue_empty, what="an empty queue")
@@ -310,7 +319,9 @@ class Local(unittest.TestCase):
             i.wait_log("submitd", r"ev=local\.full .*user=%s quota=4000" % BOB)
             held = len(i.fetch(BOB))
             self.assertGreater(held, 0)
-            self.assertLess(held, 20)
+            self.assertLess(held, 10)
+            wait_until(lambda: i.drop_size(BOB) >= held, what="as many again")
+            i.clock(5 * 86400 + 60)
             i.wait_log("submitd", r"ev=msg\.bounced .*5\.2\.2%20given")
             wait_until(i.queue_empty, what="an empty queue")
             came = held + len(i.fetch(BOB))

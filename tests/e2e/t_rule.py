@@ -115,8 +115,8 @@ class Table(unittest.TestCase):
             "given": (lambda a: inst.ctl("grant", "add", ANNA, a), "live", None),
             "expired": (lambda a: (inst.grant(ANNA, a), inst.clock(1801)),
                         "none", None),
-            "its last second": (lambda a: (inst.grant(ANNA, a),
-                                           inst.clock(1795)), "live", None),
+            "its last minutes": (lambda a: (inst.grant(ANNA, a),
+                                            inst.clock(1680)), "live", None),
             "made in the future": (lambda a: (inst.clock(900), inst.grant(ANNA, a),
                                               inst.clock(0)), "none", None),
             "revoked": (lambda a: (inst.grant(ANNA, a), inst.ctl(

@@ -129,7 +129,7 @@ class Running(unittest.TestCase):
             with Instance(start=False, conf={"db_dir": i.conf["db_dir"]}) as j:
                 p = j.spawn("authd")
                 try:
-                    self.assertNotEqual(p.wait(20), 0)
+                    self.assertNotEqual(p.wait(60), 0)
                 except subprocess.TimeoutExpired:
                     self.assertNotIn("ev=ready", j.log("authd"))
                     j.kill_all()
@@ -376,7 +376,7 @@ class Hurt(unittest.TestCase):
             dead = sessions[0][0]
             os.kill(dead, signal.SIGKILL)
             wait_until(lambda: dead not in i.pids("submitd-smtp") and
-                       len(i.pids("submitd-smtp")) == os.cpu_count(), 20)
+                       len(i.pids("submitd-smtp")) == os.cpu_count())
             for pid, w in sessions:
                 with self.subTest(worker=pid):
                     try:

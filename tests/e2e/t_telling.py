@@ -136,6 +136,7 @@ class Origin(unittest.TestCase):
         return json.loads(r.stdout) if code == 0 else r.stderr
 
     def test_token(self):
+        began = int(time.time())
         line = self.received("127.0.0.31")
         for hidden in ("127.0.0.31", "secret", ANNA):
             self.assertNotIn(hidden, line)
@@ -150,7 +151,7 @@ class Origin(unittest.TestCase):
                              ("token", ANNA, "127.0.0.31"))
             self.assertRegex(self.inst.log("submitd"), r"ev=smtp\.open sid=%s "
                              % r["session"])
-            self.assertLess(abs(r["time_s"] - time.time()), 60)
+            self.assertTrue(began <= r["time_s"] <= time.time(), r)
         self.inst.wait_log("authd", r"ev=trace-origin user=%s .*uid=\d+ "
                            r"result=ok" % ANNA)
         self.assertIn("forged or damaged", self.trace(
@@ -165,6 +166,7 @@ class Origin(unittest.TestCase):
         inst.procs["authd"].terminate()
         inst.procs["authd"].wait()
         inst.start("authd")
+        inst.wait_logins()
         second = self.received("127.0.0.33")
         self.assertEqual(self.trace(first)["address"], "127.0.0.32")
         inst.clock(420 * day)
@@ -334,7 +336,8 @@ trusted_networks 127.0.7.0/24 { owner = "%s" }
         log = self.inst.log_size("authd")
         self.why("127.0.0.40")
         self.why("127.0.0.42", "--user", ANNA, "--from", BOB)
-        self.assertEqual(self.inst.log("authd", log), "")
+        for said in self.inst.log("authd", log).splitlines():
+            self.assertNotRegex(said, r"127\.0\.0\.4[02]|anna|bob")
 
 
 NASTY = ("x rip=192.0.2.99 result=refused code=535", "<192.0.2.99>", "a, b",
@@ -392,6 +395,8 @@ class Fail2ban(unittest.TestCase):
             w.cmd("AUTH NOSUCH", 504)
             w.cmd("AUTH PLAIN ====", 501)
         inst.wait_log("submitd", r"ev=smtp\.close .*rip=127\.0\.3\.6 ")
+        for n in (2, 5):
+            inst.wait_log("popd", r"ev=pop3\.close .*rip=127\.0\.3\.%d " % n)
 
     def found(self, name, log):
         r = subprocess.run(["fail2ban-regex", "-c", self.conf, "-o", "ip",

@@ -113,7 +113,7 @@ class Dovecot:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
+        self.process.wait(60)
 
     def restart(self, extra=""):
         self.stop()

@@ -401,7 +401,8 @@ class Disabled(UserCase):
     def test_who_and_kick(self):
         with inst.smtp(auth=(U, PASSWORD)) as s, \
                 inst.pop(auth=(U, PASSWORD)) as p:
-            here = self.json("who", U)
+            here = wait_until(lambda: (lambda h: h if len(h) == 2 else None)(
+                self.json("who", U)), what="both sessions")
             self.assertEqual(sorted(x["service"] for x in here), ["pop", "smtp"])
             self.assertEqual({x["address"] for x in here}, {"127.0.0.1"})
             self.assertIn(U, self.ctl("who"))

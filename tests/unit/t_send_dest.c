@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
-#include "lib/clock.h"
 #include "submitd/send/hop.h"
 #include "submitd/send/schedule_private.h"
 
@@ -167,8 +167,8 @@ test_many(void **state)
 {
 	struct bench *b = *state;
 	char address[64];
-	int64_t start_ms;
 	struct dest *d;
+	clock_t start;
 
 	for (int i = 0; i < MANY; i++) {
 		snprintf(address, sizeof(address), "a@d%d.test", i);
@@ -177,14 +177,14 @@ test_many(void **state)
 		dest_look(d, INT64_MAX - 1);
 	}
 	assert_int_equal(b->sched->n_dests, MANY);
-	start_ms = clock_mono_ms();
+	start = clock();
 	for (int i = 0; i < 1000; i++) {
 		dest_wake(d);
 		assert_ptr_equal(dest_of(job_heap_top(&b->sched->looks,
 		    sched_now_ms())), d);
 		job_heap_remove(&b->sched->looks, &d->item);
 	}
-	assert_true(clock_mono_ms() - start_ms < 500);
+	assert_true(clock() - start < CLOCKS_PER_SEC / 2);
 }
 
 int

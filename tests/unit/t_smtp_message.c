@@ -210,18 +210,18 @@ test_rate(void **state)
 	struct fake *f = fake_begin(LOGGED_IN);
 
 	(void)state;
-	fake_set_rate(f, 1000, 30);
+	fake_set_rate(f, 100, 300);
 	fake_say(f, TX "DATA\r\n");
 	fake_clear(f);
-	usleep(40000);
+	usleep(400000);
 	/* A window's worth, and the end of a message. */
 	fake_say(f, HEAD "\r\n0123456789\r\n");
-	usleep(40000);
+	usleep(400000);
 	fake_say(f, "x\r\n.\r\n");
 	assert_string_equal(fake_codes(f), "250");
 	fake_say(f, TX "DATA\r\n");
 	fake_say(f, "Subject: x\r\n");
-	usleep(40000);
+	usleep(400000);
 	fake_clear(f);
 	fake_say(f, "\r\n");
 	assert_non_null(strstr(fake_output(f), "421 4.4.2 "));
@@ -229,9 +229,9 @@ test_rate(void **state)
 	assert_int_equal(fake_commits(f), 1);
 	fake_free(f);
 	f = fake_begin(LOGGED_IN);
-	fake_set_rate(f, 1000, 30);
+	fake_set_rate(f, 100, 300);
 	fake_say(f, TX "BDAT 100\r\n");
-	usleep(40000);
+	usleep(400000);
 	fake_clear(f);
 	fake_say(f, "X");
 	assert_string_equal(fake_codes(f), "421");
