@@ -406,7 +406,7 @@ class RealPostfix(unittest.TestCase):
         refused = self.send([ANNA, ALIAS, "nobody@example.test"], m)
         self.assertEqual(list(refused), ["nobody@example.test"])
         code, text = refused["nobody@example.test"]
-        self.assertEqual(code, 550)
+        self.assertEqual(code, 550, self.postfix.log())
         self.assertIn(b"no such user here", text)
         for user in (ANNA, BOB):
             got = self.inst.fetch(user, n=1)[0]
