@@ -70,11 +70,10 @@ delay_find(const struct delays *t, const char *user)
 	return NULL;
 }
 
-/* A clock that was set back lets everybody in. */
-static bool
-delay_has_passed(const struct delay *d, int64_t now_s, uint64_t delay_s)
+bool
+delay_has_passed(int64_t at_s, int64_t now_s, uint64_t delay_s)
 {
-	return now_s < d->at_s || (uint64_t)(now_s - d->at_s) >= delay_s;
+	return now_s < at_s || (uint64_t)(now_s - at_s) >= delay_s;
 }
 
 bool
@@ -86,7 +85,7 @@ delay_is_over(const struct delays *t, const char *user, int64_t now_s,
 	if (delay_s == 0)
 		return true;
 	d = delay_find(t, user);
-	return d == NULL || delay_has_passed(d, now_s, delay_s);
+	return d == NULL || delay_has_passed(d->at_s, now_s, delay_s);
 }
 
 void
@@ -98,7 +97,7 @@ delay_note(struct delays *t, const char *user, int64_t now_s, uint64_t delay_s)
 	if (d != NULL)
 		delay_forget(t, d);
 	while ((d = TAILQ_FIRST(&t->by_time)) != NULL && (t->n >= DELAYS_MAX ||
-	    delay_has_passed(d, now_s, delay_s)))
+	    delay_has_passed(d->at_s, now_s, delay_s)))
 		delay_forget(t, d);
 	/* Without memory he may come too early: he does no harm. */
 	if (delay_s == 0 || (d = malloc(sizeof(*d) + len + 1)) == NULL)

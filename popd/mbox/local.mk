@@ -7,7 +7,7 @@ MAILDROP_SOURCES = popd/mbox/maildrop.c popd/mbox/maildrop.h popd/mbox/name.c \
 pkglibexec_PROGRAMS += popd/mbox/popd-mbox
 popd_mbox_popd_mbox_SOURCES = popd/mbox/main.c popd/mbox/serve.c \
 	popd/mbox/serve.h popd/mbox/serve_list.c \
-	popd/mbox/delay.c popd/mbox/delay.h \
+	popd/mbox/delay.c popd/mbox/delay.h popd/mbox/delay_file.c \
 	popd/mbox/mbox.h popd/mbox/protocol.h $(MAILDROP_SOURCES)
 popd_mbox_popd_mbox_LDADD = auth/libauthc.a $(CONTROL_LIBS)
 

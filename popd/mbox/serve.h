@@ -53,6 +53,7 @@ struct mbox_drop {
 	uint32_t		 call;		/* to be answered */
 	size_t			 index;
 	uint8_t			*bits;
+	uint64_t		 delay_s;	/* OPEN: login_delay */
 	int			 rc;		/* FETCH: the descriptor */
 	struct err		 err;
 };

@@ -14,6 +14,8 @@
 #include "popd/mbox/protocol.h"
 #include "popd/mbox/serve.h"
 
+#define MBOX_TOO_SOON (-101)	/* beside MAILDROP_BIG */
+
 void
 mbox_reply_open(struct mbox_peer *p, uint32_t call, enum mboxc_verdict v)
 {
@@ -63,11 +65,18 @@ static void
 mbox_read_work(void *ctx)
 {
 	struct mbox_drop *d = ctx;
+	int root_fd = d->mbox->root.fd;
 
+	if (!delay_file_is_over(root_fd, d->path, clock_now_s(), d->delay_s)) {
+		d->rc = MBOX_TOO_SOON;
+		return;
+	}
 	d->rc = maildrop_open(&d->mbox->root, d->path, !d->big, &d->maildrop,
 	    &d->err);
-	if (d->rc == 0)
-		maildrop_shown(d->maildrop);
+	if (d->rc != 0)
+		return;
+	maildrop_shown(d->maildrop);
+	delay_file_note(root_fd, d->path, clock_now_s(), d->delay_s);
 }
 
 static void mbox_read_done(void *ctx);
@@ -76,6 +85,7 @@ static void
 mbox_read_in(struct mbox_drop *d, bool big)
 {
 	d->state = MBOX_ST_READING;
+	d->delay_s = d->mbox->login_delay_s;
 	if (mbox_work(d, big, mbox_read_work, mbox_read_done) == 0)
 		return;
 	d->state = MBOX_ST_OPENING;
@@ -101,7 +111,7 @@ mbox_read_done(void *ctx)
 	}
 	if (d->rc == 0)
 		mbox_log_skipped(d);
-	else if (d->rc != MAILDROP_BIG)
+	else if (d->rc != MAILDROP_BIG && d->rc != MBOX_TOO_SOON)
 		mbox_log_failure(d, "mbox.open.fail");
 	if (d->peer == NULL) {
 		mbox_drop_free(d);
@@ -109,18 +119,20 @@ mbox_read_done(void *ctx)
 	}
 	d->state = MBOX_ST_OPENING;
 	if (d->rc != 0) {
-		mbox_refuse_open(d, d->rc == ERR_DENIED ||
+		mbox_refuse_open(d, d->rc == MBOX_TOO_SOON ? MBOXC_DELAY :
+		    d->rc == ERR_DENIED ||
 		    d->rc == ERR_FORMAT ? MBOXC_PERM : MBOXC_TEMP);
 		return;
 	}
 	mbox_opened(d);
 }
 
-/* What has not changed needs no thread: that would be two wake-ups. */
+/* What has not changed needs no thread: that would be two wake-ups. But
+ * LOGIN-DELAY has a file. */
 void
 mbox_read(struct mbox_drop *d)
 {
-	if (maildrop_open_warm(&d->mbox->root, d->path, &d->maildrop) == 0)
+	if (d->mbox->login_delay_s == 0 && maildrop_open_warm(&d->mbox->root, d->path, &d->maildrop) == 0)
 		mbox_opened(d);
 	else
 		mbox_read_in(d, false);

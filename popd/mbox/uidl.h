@@ -71,6 +71,9 @@ int	uidl_add(struct uidl_map **m, const char *name, size_t unique_len,
 int	uidl_store(int root_fd, const char *path, const struct uidl_map *m,
 	    struct err *reterr);
 
+/* Whether that would be allowed: not if there is room. ERR_SYSTEM. */
+int	uidl_check_store(int root_fd, const char *path, struct err *reterr);
+
 /*
  * What popd has shown. Once a Maildir has an imported UIDL, mail that comes
  * later and that popd has shown under its own must not get another one by a

@@ -13,40 +13,12 @@
 
 #include "lib/beneath.h"
 #include "lib/fio.h"
-#include "lib/maildir.h"
-#include "lib/str.h"
+#include "popd/mbox/ownfile.h"
 #include "popd/mbox/uidl_private.h"
 
 #define UIDL_NEW_FILE	".submitd-uidl.new"
-#define UIDL_READ_FLAGS	(O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
 
 /* ---------------------------------------------------------------- reading -- */
-
-/* The file `name` of the Maildir; `flags` are open(2)'s. */
-static int
-uidl_open(int root_fd, const char *path, const char *name, int flags,
-    struct stat *ret, struct err *reterr)
-{
-	char file[MAILDIR_PATH_MAX + 32];
-	int fd, r;
-
-	if (str_format(file, sizeof(file), "%s/%s", path, name) != 0)
-		return err_set(reterr, ERR_LIMIT, "its path is too long");
-	fd = beneath_open(root_fd, file, flags, 0640, reterr);
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, ret) != 0) {
-		r = err_sys(reterr, "%s", name);
-		close(fd);
-		return r;
-	}
-	if (!S_ISREG(ret->st_mode) || ret->st_nlink != 1) {
-		close(fd);
-		return err_set(reterr, ERR_DENIED, "%s: it is no file of its "
-		    "own", name);
-	}
-	return fd;
-}
 
 /* All of it, up to the size it had. */
 static int
@@ -71,7 +43,7 @@ uidl_read(int root_fd, const char *path, const char *name, char **ret,
     size_t *ret_len, int64_t *ret_mtime_s, struct err *reterr)
 {
 	struct stat st;
-	int r, fd = uidl_open(root_fd, path, name, UIDL_READ_FLAGS, &st,
+	int r, fd = ownfile_open(root_fd, path, name, O_RDONLY, &st,
 	    reterr);
 
 	*ret = NULL;
@@ -120,7 +92,7 @@ uidl_stamp(int root_fd, const char *path, struct uidl_stamp *ret,
     struct err *reterr)
 {
 	struct stat st;
-	int fd = uidl_open(root_fd, path, UIDL_FILE, UIDL_READ_FLAGS, &st,
+	int fd = ownfile_open(root_fd, path, UIDL_FILE, O_RDONLY, &st,
 	    reterr);
 
 	*ret = (struct uidl_stamp){ 0 };
@@ -165,6 +137,20 @@ uidl_write(int dir_fd, const char *text, size_t len, struct err *reterr)
 }
 
 int
+uidl_check_store(int root_fd, const char *path, struct err *reterr)
+{
+	int fd = beneath_open(root_fd, path, O_PATH | O_DIRECTORY, 0, reterr);
+	int r = 0;
+
+	if (fd < 0)
+		return fd;
+	if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+		r = err_sys(reterr, "the Maildir cannot be written to");
+	close(fd);
+	return r;
+}
+
+int
 uidl_store(int root_fd, const char *path, const struct uidl_map *m,
     struct err *reterr)
 {
@@ -190,40 +176,13 @@ int
 uidl_get_shown(int root_fd, const char *path, int64_t *ret_s,
     struct err *reterr)
 {
-	struct stat st;
-	int fd = uidl_open(root_fd, path, UIDL_SHOWN_FILE, UIDL_READ_FLAGS,
-	    &st, reterr);
-
-	*ret_s = 0;
-	if (fd == ERR_NOTFOUND)
-		return 0;
-	if (fd < 0)
-		return fd;
-	close(fd);
-	*ret_s = st.st_mtim.tv_sec;
-	return 0;
+	return ownfile_get_time(root_fd, path, UIDL_SHOWN_FILE, ret_s, reterr);
 }
 
 int
 uidl_set_shown(int root_fd, const char *path, int64_t newest_s,
     struct err *reterr)
 {
-	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
-	    { .tv_sec = newest_s } };
-	struct stat st;
-	int fd, r = 0;
-
-	fd = uidl_open(root_fd, path, UIDL_SHOWN_FILE, UIDL_READ_FLAGS, &st,
+	return ownfile_set_time(root_fd, path, UIDL_SHOWN_FILE, newest_s, true,
 	    reterr);
-	if (fd == ERR_NOTFOUND) {
-		fd = uidl_open(root_fd, path, UIDL_SHOWN_FILE, UIDL_READ_FLAGS |
-		    O_CREAT, &st, reterr);
-		st.st_mtim.tv_sec = 0;		/* it is of now */
-	}
-	if (fd < 0)
-		return fd;
-	if (newest_s > st.st_mtim.tv_sec && futimens(fd, times) != 0)
-		r = err_sys(reterr, UIDL_SHOWN_FILE);
-	close(fd);
-	return r;
 }

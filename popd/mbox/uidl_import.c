@@ -203,9 +203,10 @@ uidl_job_run(struct uidl_job *j, int root_fd, const char *path,
 	j->result->cut = j->list.cut;
 	uidl_job_count(j, root_fd, path, "new");
 	uidl_job_count(j, root_fd, path, "cur");
-	if (j->wish->check || j->result->taken == 0)
+	if (j->result->taken == 0)
 		return 0;
-	return uidl_store(root_fd, path, j->map, reterr);
+	return j->wish->check ? uidl_check_store(root_fd, path, reterr) :
+	    uidl_store(root_fd, path, j->map, reterr);
 }
 
 int

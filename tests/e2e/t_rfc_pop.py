@@ -12,8 +12,8 @@ import tempfile
 import time
 import unittest
 
-from submitd_instance import (ANNA, BOB, Instance, PopWire, Refused, letter,
-                              make_cert, wait_until)
+from submitd_instance import (ANNA, BOB, PATIENCE_S, Instance, PopWire,
+                              Refused, letter, make_cert, wait_until)
 
 SECRET = "bob's second secret"
 LONG = "p" * 255
@@ -351,6 +351,11 @@ class Rfc2449(Case):
 
     def test_rfc2449_6_5_login_delay(self):
         with Instance(conf={"login_delay": "10m"}) as i:
+            # Without a Maildir there is none to keep it over a restart.
+            with i.smtp_as(ANNA) as w:
+                w.send_mail(ANNA, [ANNA], letter("first"))
+            wait_until(lambda: os.path.isdir(i.maildir(ANNA) + "/new"),
+                       what="delivery")
             with i.pop(tls=False) as p:
                 self.assertIn("LOGIN-DELAY 600", capa(p))
             with i.pop_as(ANNA) as p:
@@ -371,11 +376,23 @@ class Rfc2449(Case):
             i.clock(300)
             with self.assertRaises(Refused):
                 i.pop_as(ANNA)
+            self.restart_popd(i)
+            with self.assertRaisesRegex(Refused, "LOGIN-DELAY"):
+                i.pop_as(ANNA)
             i.clock(601)
             i.grant(ANNA)
             i.write_conf(login_delay="0s")
             i.reload("popd")
             wait_until(lambda: self.let_in(i), what="no delay")
+
+    @staticmethod
+    def restart_popd(i):
+        p = i.procs["popd"]
+        pids = [p.pid] + i.children(p.pid)
+        p.terminate()
+        p.wait(PATIENCE_S)
+        i.gone(pids)
+        i.start("popd")
 
     @staticmethod
     def let_in(i):

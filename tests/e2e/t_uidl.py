@@ -470,6 +470,22 @@ class Broken(Case):
             r = self.run_import(ANNA, check=False)
             self.assertEqual(r.returncode, 65, r.stdout + r.stderr)
 
+    @unittest.skipUnless(os.geteuid() == 0, "as root")
+    def test_not_writable(self):
+        """--check says what the import would say."""
+        maildir = self.inst.maildir(ANNA)
+        mode = os.stat(maildir).st_mode & 0o7777
+        os.chmod(maildir, 0o550)
+        try:
+            for how in (), ("--check",):
+                r = self.run_import(ANNA, *how, check=False)
+                self.assertNotEqual(r.returncode, 0, r.stdout)
+                self.assertIn("denied", r.stderr)
+        finally:
+            os.chmod(maildir, mode)
+        self.run_import(ANNA, "--check")
+        self.assertFalse(os.path.exists(self.ours(ANNA)))
+
     def test_ours(self):
         """A broken file of ours is not taken for an empty one."""
         self.run_import(ANNA)

@@ -441,6 +441,13 @@ test_import(void **state)
 	assert_int_equal(r.own, 1);
 	assert_true(r.cut);
 	check_uidl(s, "1.x", NULL);
+	if (geteuid() != 0) {
+		assert_int_equal(fchmodat(s->fd, "a", 0500, 0), 0);
+		assert_int_equal(uidl_import(s->fd, "a", &wish, &r, &err),
+		    ERR_SYSTEM);
+		assert_non_null(strstr(err.text, "cannot be written to"));
+		assert_int_equal(fchmodat(s->fd, "a", 0700, 0), 0);
+	}
 	wish.check = false;
 	assert_int_equal(uidl_import(s->fd, "a", &wish, &r, &err), 0);
 	assert_int_equal(r.taken, 2);
