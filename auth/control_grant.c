@@ -190,6 +190,20 @@ control_grant_list(struct control_job *j)
 	return control_grant_each(j, &live);
 }
 
+/* A page is shown, and may hold none that counts: is there one anywhere? */
+static int
+control_grant_any(struct control_job *j, uint64_t *ret_live)
+{
+	const struct relay_filter f = control_grant_filter(j);
+	struct grant_record g = { 0 };
+	int r = ERR_NOTFOUND;
+
+	while (*ret_live == 0 && (r = relay_cache_next(j->core->relay, &f, &g,
+	    &j->err)) == 0)
+		*ret_live = control_grant_flaw(j, &g) == NULL;
+	return *ret_live > 0 || r == ERR_NOTFOUND ? 0 : r;
+}
+
 int
 control_grant_query(struct control_job *j)
 {
@@ -197,11 +211,12 @@ control_grant_query(struct control_job *j)
 	uint64_t live;
 	int r;
 
-	if (j->has_net ? j->net.bits != 128 : j->user[0] == '\0')
-		return err_set(&j->err, ERR_FORMAT, "one address is wanted, or "
-		    "a user; \"grant list\" takes a network");
+	if (!j->has_net && j->user[0] == '\0')
+		return err_set(&j->err, ERR_FORMAT, "an address or a network "
+		    "is wanted, or a user");
 	j->all = true;
-	if ((r = control_grant_each(j, &live)) != 0)
+	if ((r = control_grant_each(j, &live)) != 0 ||
+	    (live == 0 && (r = control_grant_any(j, &live)) != 0))
 		return r;
 	if (b != NULL && live > 0) {
 		control_job_set(j, "brownout", json_string(b->item.name));
@@ -285,11 +300,18 @@ int
 control_grant_revoke(struct control_job *j)
 {
 	const struct relay_filter f = control_grant_filter(j);
+	struct user_record rec = { 0 };
 	uint64_t n = 0;
 	int r;
 
 	r = relay_cache_revoke(j->core->relay, &f, &n, &j->err);
 	control_job_set(j, "revoked", json_integer((json_int_t)n));
+	/* He may be removed by now, so that is no failure; or mistyped. */
+	if (r == 0 && n == 0 && f.user != NULL &&
+	    userdb_get(j->core->userdb, f.user, &rec, NULL) == ERR_NOTFOUND)
+		control_job_warn(j, "%s: no such user here, and no grant of "
+		    "that name", f.user);
+	record_user_clear(&rec);
 	return r;
 }
 

@@ -67,7 +67,10 @@ static void	core_count_start(struct core_main *c);
 static void
 core_load_guess(void *ctx, const struct placesdb_guess *v)
 {
-	guess_load(ctx, v, clock_now_s());
+	struct core *core = ctx;
+
+	guess_load(core->guess, v, clock_now_s());
+	shared_load(core->shared, v, clock_now_s());
 }
 
 /* Notes that may wait, and do while they cannot be written. */
@@ -81,6 +84,8 @@ core_save_places(struct core_main *c, bool ends)
 		return;		/* that was logged */
 	fail = placesdb_flush(c->core.places, &e) != 0 ||
 	    guess_write(c->core.guess, c->core.places, &e) != 0 ||
+	    shared_write(c->core.shared, c->core.places, clock_now_s(),
+	    &e) != 0 ||
 	    quota_write(c->core.quota, clock_now_s(), &e) != 0 ||
 	    usage_write(c->core.usage, ends, &e) != 0;
 	if (fail && !c->places_fail)
@@ -294,6 +299,15 @@ core_find_uids(struct core_main *c)
 			child_fail(c->child, &e);
 }
 
+/* On any thread. */
+static void
+core_tell_grant(void *ctx, const char *key)
+{
+	(void)ctx;
+	LOG_EV(LOG_ERR, "db.grant.unreadable", NULL, KV_T("key", key),
+	    KV_T("why", "passed over; submitctl grant purge removes it"));
+}
+
 static int
 core_open_store(struct core *core, struct err *reterr)
 {
@@ -310,6 +324,7 @@ core_open_store(struct core *core, struct err *reterr)
 	    (r = quotadb_open(core->dbenv, &core->quotadb, reterr)) != 0 ||
 	    (r = usagedb_open(core->dbenv, &core->usage, reterr)) != 0)
 		return r;
+	relay_cache_on_flaw(core->relay, core_tell_grant, NULL);
 	dbenv_scratch_remove(".");	/* of one who was killed */
 	/* Behind the environment's lock: nobody else makes keys meanwhile. */
 	return keys_open(&core->keys, reterr);
@@ -352,7 +367,7 @@ core_start(struct core_main *c, struct err *reterr)
 		return r;
 	if ((core->hints = hint_rate_new()) == NULL)
 		return err_set(reterr, ERR_NOMEM, "no memory");
-	return placesdb_guess_each(core->places, core_load_guess, core->guess,
+	return placesdb_guess_each(core->places, core_load_guess, core,
 	    reterr);
 }
 

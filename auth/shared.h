@@ -10,7 +10,9 @@
  *
  * A table of fixed size; who shares a set in it is chosen by a keyed hash. Of
  * passwords only a keyed hash is kept, under a key that nobody else has and that
- * ends with the process. On the loop of authd-core. Times are the caller's.
+ * ends with the process: what outlives it is which addresses looked shared, by
+ * how many users, and when (beside the table of guess.h). May be used from
+ * several threads. Times are the caller's.
  */
 #ifndef SUBMITD_AUTH_SHARED_H
 #define SUBMITD_AUTH_SHARED_H
@@ -18,11 +20,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "db/placesdb.h"
 #include "lib/addr.h"
 
 #define SHARED_KEEP_S	3600
 #define SHARED_USERS	3u
 #define SHARED_FAILURES	5u
+#define SHARED_SLOT	0x40000000u	/* behind those of guess.h */
 
 struct shared;
 
@@ -37,6 +41,14 @@ void	shared_succeeded(struct shared *s, const struct addr *a,
 	    const char *user, int64_t now_s);
 /* How many users failed there so, if they are enough; else 0. */
 unsigned int shared_strangers(struct shared *s, const struct addr *a,
+	    int64_t now_s);
+
+/* On the upkeep thread, every few seconds and at the end: notes what changed. */
+int	shared_write(struct shared *s, struct placesdb *places, int64_t now_s,
+	    struct err *reterr);
+/* At the start, with each that placesdb_guess_each() tells; others are passed
+ * over. */
+void	shared_load(struct shared *s, const struct placesdb_guess *v,
 	    int64_t now_s);
 
 #endif

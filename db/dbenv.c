@@ -28,13 +28,14 @@
 #define DBENV_LOCKS_TABLE	4096u	/* its buckets; by itself as many as locks */
 #define DBENV_TXNS_MAX		2000u
 #define DBENV_LOG_BUFFER	(512u * 1024)
-#define DBENV_LOG_FILE		(4u * 1024 * 1024)
+#define DBENV_LOG_FILE		(8u * 1024 * 1024)	/* a new one costs a wait */
 #define DBENV_TRIES_MAX		1000
 #define DBENV_CHECKPOINT_MS	60000	/* this often after little */
 #define DBENV_CHECKPOINT_KB	256u
 #define DBENV_CHECKPOINT_MIN	5u
 #define DBENV_META		"meta.db"
 #define DBENV_KEY_VERSION	"version"
+#define DBENV_PRIORITY_LOW	1u	/* Berkeley DB's own is 100 */
 
 static void
 dbenv_errcall(const DB_ENV *env, const char *prefix, const char *msg)
@@ -251,6 +252,7 @@ dbenv_open_how(const char *home, uint32_t how, struct dbenv **ret,
 	e->lock_fd = -1;
 	e->checkpoint_ms = clock_mono_ms();
 	pthread_mutex_init(&e->mutex, NULL);
+	dbenv_flush_init(e);
 	e->home_fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (e->home_fd < 0)
 		r = err_sys(reterr, "%s", home);
@@ -261,6 +263,8 @@ dbenv_open_how(const char *home, uint32_t how, struct dbenv **ret,
 		dbenv_reserve_release(e);
 		if ((r = dbenv_recover(e, home, how, reterr)) == 0)
 			r = dbenv_check_version(e, home, reterr);
+		if (r == 0 && (r = dbenv_flush_start(e)) != 0)
+			(void)err_set(reterr, r, "%s: no thread", home);
 	}
 	if (r != 0) {
 		dbenv_close(e);
@@ -287,6 +291,7 @@ dbenv_close(struct dbenv *e)
 {
 	if (e == NULL)
 		return;
+	dbenv_flush_stop(e);
 	if (e->env != NULL) {
 		if (!atomic_load(&e->broken) && dbenv_has_space(e))
 			(void)e->env->txn_checkpoint(e->env, 0, 0, 0);
@@ -297,6 +302,7 @@ dbenv_close(struct dbenv *e)
 	if (e->home_fd != -1)
 		close(e->home_fd);
 	pthread_mutex_destroy(&e->mutex);
+	dbenv_flush_end(e);
 	free(e);
 }
 
@@ -359,6 +365,8 @@ dbenv_run(struct dbenv *e, enum dbenv_durability d, dbenv_txn_fn *fn,
 		rc = e->env->txn_begin(e->env, NULL, &txn, 0);
 		if (rc != 0)
 			break;
+		if (d == DBENV_UPKEEP)
+			(void)txn->set_priority(txn, DBENV_PRIORITY_LOW);
 		if ((rc = fn(ctx, txn, reterr)) == 0)
 			rc = txn->commit(txn, (uint32_t)d);
 		else
@@ -389,6 +397,8 @@ dbenv_txn(struct dbenv *e, enum dbenv_durability d, dbenv_txn_fn *fn,
 	if (r == 0 && d == DBENV_SYNC)
 		(void)e->env->txn_checkpoint(e->env, DBENV_CHECKPOINT_LOG_KB,
 		    0, 0);
+	else if (r == 0)
+		dbenv_flush_soon(e);
 	return r;
 }
 

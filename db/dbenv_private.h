@@ -18,6 +18,17 @@
 
 #include "db/dbenv.h"
 
+struct dbenv_flush {
+	pthread_t	 thread;
+	bool		 runs;
+	bool		 stop;
+	bool		 busy;
+	pthread_mutex_t	 mutex;
+	pthread_cond_t	 due;
+	pthread_cond_t	 done;
+	atomic_uint	 commits;	/* since the last */
+};
+
 struct dbenv {
 	DB_ENV		*env;
 	char		 home[256];
@@ -28,7 +39,18 @@ struct dbenv {
 	_Atomic int64_t	 checkpoint_ms;	/* monotonic; the last one that was due */
 	pthread_mutex_t	 mutex;		/* of `last` */
 	char		 last[192];	/* Berkeley DB's own words */
+	struct dbenv_flush flush;
 };
+
+/* dbenv_flush.c: the thread that flushes the log behind its writers. */
+void	dbenv_flush_init(struct dbenv *e);
+void	dbenv_flush_end(struct dbenv *e);
+int	dbenv_flush_start(struct dbenv *e);
+void	dbenv_flush_stop(struct dbenv *e);	/* also if it does not run */
+/* After a commit that is not flushed. */
+void	dbenv_flush_soon(struct dbenv *e);
+/* For upkeep, before it goes on: the disk is others' while it is slow. */
+void	dbenv_flush_wait(struct dbenv *e);
 
 /* dbenv_space.c: the file that keeps room for recovery. */
 void	dbenv_reserve_release(struct dbenv *e);	/* when space is short */
@@ -47,7 +69,10 @@ int	dbenv_open_db(struct dbenv *e, const char *file, DB **ret,
 
 enum dbenv_durability {
 	DBENV_SYNC = DB_TXN_SYNC,		/* on stable storage */
-	DBENV_NOSYNC = DB_TXN_WRITE_NOSYNC	/* written, not flushed */
+	DBENV_NOSYNC = DB_TXN_WRITE_NOSYNC,	/* written, not flushed */
+	/* Written with the next: for upkeep, which is done again if it is lost.
+	 * In a deadlock it is the one that gives way. */
+	DBENV_UPKEEP = DB_TXN_NOSYNC
 };
 
 /* Runs fn in a transaction and commits it, again from the start after a

@@ -48,7 +48,7 @@ int
 dbenv_sweep(struct dbenv *e, struct dbenv_sweep *s, struct err *reterr)
 {
 	struct dbenv_sweep_part p = { .s = s };
-	int r = dbenv_txn(e, DBENV_NOSYNC, dbenv_sweep_txn, &p, s->what,
+	int r = dbenv_txn(e, DBENV_UPKEEP, dbenv_sweep_txn, &p, s->what,
 	    reterr);
 
 	if (r != 0)

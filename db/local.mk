@@ -2,10 +2,11 @@
 noinst_LIBRARIES += db/libstore.a
 db_libstore_a_SOURCES = db/quotadb.c db/quotadb.h \
 	db/dbenv.c db/dbenv.h db/dbenv_private.h db/dbenv_backup.c \
-	db/dbenv_check.c db/dbenv_space.c db/dbenv_sweep.c db/fields.c db/fields.h \
+	db/dbenv_check.c db/dbenv_space.c db/dbenv_sweep.c db/dbenv_flush.c \
+	db/fields.c db/fields.h \
 	db/record.c db/record.h db/userdb.c db/userdb.h db/userdb_private.h \
 	db/userdb_address.c db/userdb_index.c db/relay_cache.c db/relay_cache.h \
-	db/relay_cache_private.h db/relay_cache_walk.c
+	db/relay_cache_private.h db/relay_cache_walk.c db/relay_cache_remove.c
 include db/places.mk
 include db/origin.mk
 include db/usage.mk

@@ -13,6 +13,7 @@
 #include "db/relay_cache_private.h"
 #include "lib/str.h"
 
+#define RELAY_CACHE_KEY_TEXT	320u
 #define RELAY_CACHE_PASSED_MAX	4u	/* records, for each one to be counted */
 
 void
@@ -26,6 +27,7 @@ relay_cache_close(struct relay_cache *rc)
 		(void)rc->expiry->close(rc->expiry, 0);
 	if (rc->users != NULL)
 		(void)rc->users->close(rc->users, 0);
+	pthread_mutex_destroy(&rc->flaw_mutex);
 	free(rc);
 }
 
@@ -39,6 +41,7 @@ relay_cache_open(struct dbenv *env, unsigned int ipv6_prefix,
 	if ((rc = calloc(1, sizeof(*rc))) == NULL)
 		return err_set(reterr, ERR_NOMEM, "no memory");
 	rc->env = env;
+	pthread_mutex_init(&rc->flaw_mutex, NULL);
 	relay_cache_set_prefix(rc, ipv6_prefix);
 	if ((r = dbenv_open_db(env, "relay.db", &rc->grants, reterr)) != 0 ||
 	    (r = dbenv_open_db(env, "relay_expiry.db", &rc->expiry,
@@ -71,12 +74,28 @@ relay_cache_name(struct relay_cache *rc, const struct addr *a,
 	return str_copy(g->user, sizeof(g->user), user);
 }
 
+void
+relay_cache_put_time(int64_t t_s, uint8_t dst[8])
+{
+	for (unsigned int i = 0; i < 8; i++)
+		dst[i] = (uint8_t)((uint64_t)t_s >> (56 - 8 * i));
+}
+
+int64_t
+relay_cache_get_time(const uint8_t p[8])
+{
+	uint64_t t = 0;
+
+	for (unsigned int i = 0; i < 8; i++)
+		t = t << 8 | p[i];
+	return (int64_t)t;
+}
+
 static size_t
 relay_cache_expiry_key(const struct grant_record *g, const uint8_t *key,
     size_t len, uint8_t dst[RELAY_CACHE_EXPIRY_MAX])
 {
-	for (unsigned int i = 0; i < 8; i++)
-		dst[i] = (uint8_t)((uint64_t)g->expires_s >> (56 - 8 * i));
+	relay_cache_put_time(g->expires_s, dst);
 	memcpy(dst + 8, key, len);
 	return len + 8;
 }
@@ -156,23 +175,6 @@ relay_cache_write(struct relay_cache *rc, DB_TXN *txn,
 	if (old != NULL && (r = relay_cache_expiry(rc, txn, old, false)) != 0)
 		return r;
 	return relay_cache_expiry(rc, txn, g, true);
-}
-
-int
-relay_cache_remove(struct relay_cache *rc, DB_TXN *txn,
-    const struct grant_record *g)
-{
-	uint8_t key[RECORD_GRANT_KEY_MAX], idx[RELAY_CACHE_USER_MAX];
-	int n, r;
-
-	if ((n = record_grant_key_encode(g, key, sizeof(key))) < 0)
-		return n;
-	if ((r = dbenv_del(rc->grants, txn, key, (size_t)n)) != 0)
-		return r;
-	r = dbenv_del(rc->users, txn, idx, relay_cache_user_key(g, idx));
-	if (r != 0 && r != DB_NOTFOUND)
-		return r;
-	return relay_cache_expiry(rc, txn, g, false);
 }
 
 /* One change of one record. `edit` changes *g, which was read (`there`), or has
@@ -430,22 +432,94 @@ relay_cache_lookup(struct relay_cache *rc, const struct addr *a,
 	    ERR_NOTFOUND, "the grant has expired");
 }
 
+void
+relay_cache_on_flaw(struct relay_cache *rc, relay_cache_flaw_fn *flaw,
+    void *ctx)
+{
+	rc->flaw = flaw;
+	rc->flaw_ctx = ctx;
+}
+
+/* Is it told now? The keys themselves need not be kept for that. */
+static bool
+relay_cache_tell_once(struct relay_cache *rc, const uint8_t *key, size_t len)
+{
+	uint64_t h = 14695981039346656037u;	/* FNV-1a */
+	bool found = false, room;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ key[i]) * 1099511628211u;
+	pthread_mutex_lock(&rc->flaw_mutex);
+	for (unsigned int i = 0; i < rc->n_told; i++)
+		found = found || rc->told[i] == h;
+	room = rc->n_told < RELAY_CACHE_TOLD;
+	if (!found && room)
+		rc->told[rc->n_told++] = h;
+	pthread_mutex_unlock(&rc->flaw_mutex);
+	return !found && room;
+}
+
+void
+relay_cache_tell(struct relay_cache *rc, const void *key, size_t len)
+{
+	struct grant_record g = { 0 };
+	char text[RELAY_CACHE_KEY_TEXT], ip[ADDR_STRLEN];
+	struct addr a = { 0 };
+	const uint8_t *p = key;
+	size_t n = 0;
+
+	if (rc->flaw == NULL || !relay_cache_tell_once(rc, key, len))
+		return;
+	if (record_grant_key_decode(key, len, &g) == 0) {
+		memcpy(a.ip, g.ip, sizeof(a.ip));
+		(void)str_format(text, sizeof(text), "%s %s",
+		    addr_ip_text(&a, ip), g.user);
+	} else
+		for (text[0] = '\0'; n < len && 2 * n + 2 < sizeof(text); n++)
+			(void)str_format(text + 2 * n, sizeof(text) - 2 * n,
+			    "%02x", p[n]);
+	rc->flaw(rc->flaw_ctx, text);
+}
+
+/* The next record, as far as it can be decoded. */
+static int
+relay_cache_after_one(struct relay_cache *rc, DB_TXN *txn,
+    struct dbenv_item *k, struct grant_record *g)
+{
+	uint8_t v[RECORD_MAX];
+	struct dbenv_item it = { .p = v, .size = sizeof(v) };
+	int r;
+
+	if ((r = dbenv_next(rc->grants, txn, k, &it, 0)) != 0)
+		return r;
+	memset(g, 0, sizeof(*g));
+	if (record_grant_key_decode(k->p, k->len, g) != 0)
+		g->user[0] = '\0';
+	else if (record_grant_decode(v, it.len, g) == 0)
+		return 0;
+	relay_cache_tell(rc, k->p, k->len);
+	g->bits = 128;
+	g->expires_s = 0;	/* whatever else was read of it */
+	return ERR_CORRUPT;
+}
+
 int
 relay_cache_after(struct relay_cache *rc, DB_TXN *txn, struct grant_record *g)
 {
-	uint8_t key[RECORD_GRANT_KEY_MAX], v[RECORD_MAX];
+	uint8_t key[RECORD_GRANT_KEY_MAX];
 	struct dbenv_item k = { .p = key, .size = sizeof(key) };
-	struct dbenv_item it = { .p = v, .size = sizeof(v) };
+	struct grant_record next;
 	int r;
 
 	memcpy(key, g->ip, sizeof(g->ip));
 	k.len = sizeof(g->ip) + strlen(g->user);
 	memcpy(key + sizeof(g->ip), g->user, strlen(g->user));
-	if ((r = dbenv_next(rc->grants, txn, &k, &it, 0)) != 0)
-		return r;
-	if ((r = record_grant_key_decode(key, k.len, g)) != 0)
-		return r;
-	return record_grant_decode(v, it.len, g);
+	do
+		r = relay_cache_after_one(rc, txn, &k, &next);
+	while (r == ERR_CORRUPT && next.user[0] == '\0');
+	if (r == 0 || r == ERR_CORRUPT)
+		*g = next;
+	return r;
 }
 
 int
@@ -462,13 +536,14 @@ relay_cache_owners(struct relay_cache *rc, const struct addr *a,
 		return r;
 	g = at;
 	while (n < max) {
-		if ((r = relay_cache_after(rc, NULL, &g)) != 0 ||
+		r = relay_cache_after(rc, NULL, &g);
+		if ((r != 0 && r != ERR_CORRUPT) ||
 		    memcmp(g.ip, at.ip, sizeof(g.ip)) != 0)
 			break;
 		if (g.bits == at.bits && relay_cache_is_live(&g, now_s))
 			v[n++] = g;
 	}
-	if (r != 0 && r != DB_NOTFOUND)
+	if (r != 0 && r != DB_NOTFOUND && r != ERR_CORRUPT)
 		return dbenv_result(rc->env, r, "grants", reterr);
 	*ret_n = n;
 	return 0;
@@ -486,13 +561,14 @@ relay_cache_crowd(struct relay_cache *rc, const struct addr *a, int64_t now_s,
 		return r;
 	g = at;
 	for (seen = 0; n < max && seen < max * RELAY_CACHE_PASSED_MAX; seen++) {
-		if ((r = relay_cache_after(rc, NULL, &g)) != 0 ||
+		r = relay_cache_after(rc, NULL, &g);
+		if ((r != 0 && r != ERR_CORRUPT) ||
 		    memcmp(g.ip, at.ip, sizeof(g.ip)) != 0)
 			break;
 		n += g.bits == at.bits && relay_cache_is_live(&g, now_s);
 	}
 	/* So many users were there of late that those now need no counting. */
 	*ret_n = seen < max * RELAY_CACHE_PASSED_MAX ? n : max;
-	return r == 0 || r == DB_NOTFOUND ? 0 :
+	return r == 0 || r == DB_NOTFOUND || r == ERR_CORRUPT ? 0 :
 	    dbenv_result(rc->env, r, "grants", reterr);
 }

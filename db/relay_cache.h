@@ -41,6 +41,13 @@ void	relay_cache_close(struct relay_cache *rc);	/* NULL is fine */
 void	relay_cache_set_prefix(struct relay_cache *rc,
 	    unsigned int ipv6_prefix);
 
+/* Records that cannot be decoded are passed over as if they were not there (and
+ * purged). Each is told once, while not many are: `key` is for people. Called on
+ * any thread. */
+typedef void relay_cache_flaw_fn(void *ctx, const char *key);
+void	relay_cache_on_flaw(struct relay_cache *rc, relay_cache_flaw_fn *flaw,
+	    void *ctx);
+
 struct relay_grant_args {
 	uint64_t		 ttl_s;
 	uint64_t		 generation;	/* of the user's password */
@@ -112,23 +119,26 @@ struct relay_filter {
 	const char		*user;	/* or NULL */
 };
 
-/* Removes what matches (with neither set: all) and counts it. */
-int	relay_cache_revoke(struct relay_cache *rc,
-	    const struct relay_filter *f, uint64_t *ret_removed,
-	    struct err *reterr);
-/* Removes all that are not live now. */
-int	relay_cache_purge(struct relay_cache *rc, int64_t now_s,
-	    uint64_t *ret_removed, struct err *reterr);
-/* Removes at most `budget` of those that expired more than RELAY_CACHE_KEEP_S
- * ago, so that it fits between events. */
-int	relay_cache_sweep(struct relay_cache *rc, int64_t now_s,
-	    unsigned int budget, uint64_t *ret_removed, struct err *reterr);
-
 /* The record that follows *g in order of address and user (a zeroed one gives
  * the first) among those that match, live or not. Costs what it passes by, which
  * is little: by user there is an index, and a network is a few ranges.
  * ERR_NOTFOUND at the end. */
 int	relay_cache_next(struct relay_cache *rc, const struct relay_filter *f,
 	    struct grant_record *g, struct err *reterr);
+
+/* -------------------------------------------------- relay_cache_remove.c -- */
+
+/* Removes what matches (with neither set: all) and counts it. */
+int	relay_cache_revoke(struct relay_cache *rc,
+	    const struct relay_filter *f, uint64_t *ret_removed,
+	    struct err *reterr);
+/* Removes all that are not live now, and what cannot be decoded. Rests, as the
+ * next does, as long as it works. */
+int	relay_cache_purge(struct relay_cache *rc, int64_t now_s,
+	    uint64_t *ret_removed, struct err *reterr);
+/* Removes at most `budget` of those that expired more than RELAY_CACHE_KEEP_S
+ * ago. */
+int	relay_cache_sweep(struct relay_cache *rc, int64_t now_s,
+	    unsigned int budget, uint64_t *ret_removed, struct err *reterr);
 
 #endif

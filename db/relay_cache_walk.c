@@ -1,7 +1,6 @@
 /*
- * relay_cache_walk.c - the grants of a user or a network, one after the other;
- * revoking and cleaning. Runs in authd-core only, on its threads. A transaction
- * takes a bounded part, so that no login waits long for it.
+ * relay_cache_walk.c - the grants of a user or a network, one after the other.
+ * Runs in authd-core only, on its threads.
  */
 #include "config.h"
 
@@ -10,7 +9,7 @@
 #include "db/relay_cache_private.h"
 #include "lib/str.h"
 
-#define RELAY_CACHE_SWEEP	8u	/* removed in a transaction: a login may wait */
+#define RELAY_CACHE_CHUNK	256u	/* records looked at in a transaction */
 
 /* -------------------------------------------------------------- iteration -- */
 
@@ -86,11 +85,12 @@ relay_cache_step_net(struct relay_cache *rc, DB_TXN *txn,
 	for (;;) {
 		if (n != NULL && !relay_cache_jump(n, g))
 			return DB_NOTFOUND;
-		if ((r = relay_cache_after(rc, txn, g)) != 0)
+		r = relay_cache_after(rc, txn, g);
+		if (r != 0 && r != ERR_CORRUPT)
 			return r;
 		if (relay_cache_is_in(n, g) && (f->user == NULL ||
 		    strcmp(f->user, g->user) == 0))
-			return 0;
+			return r;
 	}
 }
 
@@ -122,20 +122,26 @@ static int
 relay_cache_step_user(struct relay_cache *rc, DB_TXN *txn,
     const struct relay_filter *f, struct grant_record *g)
 {
-	int r;
+	uint8_t idx[RECORD_GRANT_KEY_MAX];
+	int len, r;
 
 	for (;;) {
 		if ((r = relay_cache_step_index(rc, txn, f->user, g)) != 0)
 			return r;
 		r = relay_cache_read(rc, txn, 0, g);
-		if (r == 0 && relay_cache_is_in(f->net, g))
-			return 0;
-		if (r != 0 && r != DB_NOTFOUND)
+		if (r != 0 && r != DB_NOTFOUND && r != ERR_CORRUPT)
+			return r;
+		if (r == ERR_CORRUPT) {
+			len = record_grant_key_encode(g, idx, sizeof(idx));
+			relay_cache_tell(rc, idx, len > 0 ? (size_t)len : 0);
+			g->bits = 128;
+		}
+		if (r != DB_NOTFOUND && relay_cache_is_in(f->net, g))
 			return r;
 	}
 }
 
-static int
+int
 relay_cache_step(struct relay_cache *rc, DB_TXN *txn,
     const struct relay_filter *f, struct grant_record *g)
 {
@@ -148,100 +154,12 @@ int
 relay_cache_next(struct relay_cache *rc, const struct relay_filter *f,
     struct grant_record *g, struct err *reterr)
 {
-	return dbenv_result(rc->env, relay_cache_step(rc, NULL, f, g),
-	    "grants", reterr);
-}
-
-/* --------------------------------------------------------------- removing -- */
-
-/*
- * Some records in each transaction: the position is kept only once one has
- * ended well, for it may be repeated.
- */
-struct relay_cache_walk {
-	struct relay_cache		*rc;
-	struct relay_filter		 filter;
-	int64_t				 now_s;
-	bool				 purge;		/* the dead ones */
-	struct grant_record		 at;		/* committed up to here */
-	struct grant_record		 reached;
-	uint64_t			 removed;	/* in this transaction */
-	bool				 ended;
-};
-
-static int
-relay_cache_walk_txn(void *ctx, DB_TXN *txn, struct err *reterr)
-{
-	struct relay_cache_walk *w = ctx;
-	struct grant_record g = w->at;
-	unsigned int seen;
-	int r = 0;
-
-	(void)reterr;
-	w->removed = 0;
-	w->ended = false;
-	for (seen = 0; seen < RELAY_CACHE_CHUNK; seen++) {
-		if ((r = relay_cache_step(w->rc, txn, &w->filter, &g)) != 0)
-			break;
-		if (w->purge && relay_cache_is_live(&g, w->now_s))
-			continue;
-		if ((r = relay_cache_remove(w->rc, txn, &g)) != 0)
-			return r;
-		w->removed++;
-	}
-	w->ended = seen < RELAY_CACHE_CHUNK;
-	w->reached = g;
-	return r == DB_NOTFOUND ? 0 : r;
-}
-
-/* At a full disk each part is flushed, in room that is lent for it. */
-static int
-relay_cache_walk_part(struct relay_cache_walk *w, struct err *reterr)
-{
-	if (w->purge || dbenv_has_space(w->rc->env))
-		return dbenv_txn(w->rc->env, DBENV_NOSYNC,
-		    relay_cache_walk_txn, w, "grants", reterr);
-	return dbenv_txn_taking(w->rc->env, relay_cache_walk_txn, w, "grants",
-	    reterr);
-}
-
-static int
-relay_cache_walk(struct relay_cache_walk *w, uint64_t *ret_removed,
-    struct err *reterr)
-{
-	uint64_t total = 0;
 	int r;
 
-	do {
-		if ((r = relay_cache_walk_part(w, reterr)) != 0)
-			break;
-		w->at = w->reached;
-		total += w->removed;
-	} while (!w->ended);
-	if (r == 0 && !w->purge && total > 0)	/* R4 */
-		r = dbenv_flush(w->rc->env, reterr);
-	if (ret_removed != NULL)
-		*ret_removed = total;
-	return r;
-}
-
-int
-relay_cache_revoke(struct relay_cache *rc, const struct relay_filter *f,
-    uint64_t *ret_removed, struct err *reterr)
-{
-	struct relay_cache_walk w = { .rc = rc, .filter = *f };
-
-	return relay_cache_walk(&w, ret_removed, reterr);
-}
-
-int
-relay_cache_purge(struct relay_cache *rc, int64_t now_s,
-    uint64_t *ret_removed, struct err *reterr)
-{
-	struct relay_cache_walk w = { .rc = rc, .now_s = now_s,
-	    .purge = true };
-
-	return relay_cache_walk(&w, ret_removed, reterr);
+	do
+		r = relay_cache_step(rc, NULL, f, g);
+	while (r == ERR_CORRUPT);
+	return dbenv_result(rc->env, r, "grants", reterr);
 }
 
 /* ------------------------------------------------------------ older files -- */
@@ -263,7 +181,8 @@ relay_cache_old_txn(void *ctx, DB_TXN *txn, struct err *reterr)
 	(void)reterr;
 	o->ended = false;
 	for (unsigned int n = 0; n < RELAY_CACHE_CHUNK; n++) {
-		if ((r = relay_cache_after(o->rc, txn, &g)) != 0)
+		r = relay_cache_after(o->rc, txn, &g);
+		if (r != 0 && r != ERR_CORRUPT)
 			break;
 		if ((r = dbenv_put(o->rc->users, txn, idx,
 		    relay_cache_user_key(&g, idx), "", 0, 0)) != 0)
@@ -299,109 +218,4 @@ relay_cache_index_users(struct relay_cache *rc, struct err *reterr)
 	}
 	rc->indexed = o.ended;
 	return 0;
-}
-
-/* --------------------------------------------------------------- sweeping -- */
-
-struct relay_cache_entry {
-	uint8_t		idx[RELAY_CACHE_EXPIRY_MAX];
-	size_t		len;
-	int64_t		expires_s;
-};
-
-/* What to look at is found without a transaction, so that this one locks what
- * it removes, in the order in which a login does, and no more. */
-struct relay_cache_sweep {
-	struct relay_cache		*rc;
-	int64_t				 before_s;
-	struct relay_cache_entry	 v[RELAY_CACHE_SWEEP];
-	unsigned int			 n;
-	uint64_t			 removed;
-};
-
-/* One entry of the index goes, and its record when they belong together. */
-static int
-relay_cache_sweep_one(struct relay_cache_sweep *s, DB_TXN *txn,
-    const struct relay_cache_entry *e)
-{
-	struct grant_record g = { 0 };
-	int r;
-
-	r = record_grant_key_decode(e->idx + 8, e->len - 8, &g);
-	if (r == 0)
-		r = relay_cache_read(s->rc, txn, DB_RMW, &g);
-	if (r == 0 && g.expires_s == e->expires_s) {
-		if ((r = relay_cache_remove(s->rc, txn, &g)) == 0)
-			s->removed++;
-		return r;
-	}
-	if (r != 0 && r != DB_NOTFOUND && r != ERR_CORRUPT)
-		return r;
-	r = dbenv_del(s->rc->expiry, txn, e->idx, e->len);
-	return r == DB_NOTFOUND ? 0 : r;
-}
-
-static int
-relay_cache_sweep_txn(void *ctx, DB_TXN *txn, struct err *reterr)
-{
-	struct relay_cache_sweep *s = ctx;
-	int r = 0;
-
-	(void)reterr;
-	s->removed = 0;
-	for (unsigned int i = 0; i < s->n && r == 0; i++)
-		r = relay_cache_sweep_one(s, txn, &s->v[i]);
-	return r;
-}
-
-/* The first entries of the index, up to `max`, that are old enough. */
-static int
-relay_cache_sweep_find(struct relay_cache_sweep *s, unsigned int max)
-{
-	uint8_t idx[RELAY_CACHE_EXPIRY_MAX], none[1];
-	struct dbenv_item k = { .p = idx, .size = sizeof(idx) };
-	struct dbenv_item v = { .p = none, .size = sizeof(none) };
-	struct relay_cache_entry *e;
-	int r;
-
-	for (s->n = 0; s->n < max && s->n < RELAY_CACHE_SWEEP; s->n++) {
-		if ((r = dbenv_next(s->rc->expiry, NULL, &k, &v, 0)) != 0)
-			return r == DB_NOTFOUND ? 0 : r;
-		if (k.len < 8)
-			return ERR_CORRUPT;
-		e = &s->v[s->n];
-		memcpy(e->idx, idx, k.len);
-		e->len = k.len;
-		e->expires_s = 0;
-		for (unsigned int i = 0; i < 8; i++)
-			e->expires_s = e->expires_s << 8 | idx[i];
-		if (e->expires_s >= s->before_s)
-			return 0;
-	}
-	return 0;
-}
-
-int
-relay_cache_sweep(struct relay_cache *rc, int64_t now_s, unsigned int budget,
-    uint64_t *ret_removed, struct err *reterr)
-{
-	struct relay_cache_sweep s = { .rc = rc,
-	    .before_s = now_s - RELAY_CACHE_KEEP_S };
-	uint64_t total = 0;
-	int r = 0;
-
-	while (budget > 0 && r == 0) {
-		r = dbenv_result(rc->env, relay_cache_sweep_find(&s, budget),
-		    "grants", reterr);
-		if (r != 0 || s.n == 0)
-			break;
-		budget -= s.n;
-		r = dbenv_txn(rc->env, DBENV_NOSYNC, relay_cache_sweep_txn,
-		    &s, "grants", reterr);
-		if (r == 0)
-			total += s.removed;
-	}
-	if (ret_removed != NULL)
-		*ret_removed = total;
-	return r;
 }

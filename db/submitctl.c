@@ -110,7 +110,7 @@ const struct ctl_cmd ctl_cmds[] = {
 	{ "grant list", "[ADDRESS|NETWORK|USER]",
 	  "who may send by POP-before-SMTP now; --all: expired ones too",
 	  0, 1, CTL_ALL | CTL_USER, ctl_grant_list },
-	{ "grant query", "ADDRESS|USER",
+	{ "grant query", "ADDRESS|NETWORK|USER",
 	  "may anybody send from there, or this user? exits 0 if so, 1 if not",
 	  1, 1, CTL_USER, ctl_grant_query },
 	{ "grant add", "USER ADDRESS [max_messages=N] [max_recipients=N]",

@@ -271,7 +271,8 @@ mail_answered(void *ctx, const struct authc_reply *r)
 		break;
 	case AUTHP_NOTSENDER:
 		mail_refuse(s, refusal != SMTP_R_NONE ? refusal :
-		    SMTP_R_NOT_SENDER);
+		    s->ticket == NULL && s->tx->sender[0] == '\0' ?
+		    SMTP_R_NULL_SENDER : SMTP_R_NOT_SENDER);
 		break;
 	case AUTHP_VOID:
 		mail_refuse(s, SMTP_R_VOID);

@@ -170,6 +170,10 @@ static const struct smtp_reply_row reply_rows[] = {
 	[SMTP_R_BROWNOUT] =		{ 450, "4.7.1", "", P },
 	[SMTP_R_NOT_SENDER] =		{ 553, "5.7.1", "You may not send with this sender "
 	    "address: ", P },
+	[SMTP_R_NULL_SENDER] =		{ 553, "5.7.1", "Nobody can tell whose mail from <> "
+	    "is here, for not exactly one user may send from your address: switch on "
+	    "authentication (SMTP AUTH) in your mail program, or send with your own "
+	    "sender address", P },
 	[SMTP_R_LIMIT] =		{ 452, "4.7.1", "Sending limit reached: ", P },
 	[SMTP_R_LIMIT_REJECT] =		{ 550, "5.7.1", "Sending limit reached: ", P },
 	[SMTP_R_NO_USER] =		{ 550, "5.1.1", "No such user here: ", P },

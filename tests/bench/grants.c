@@ -1,11 +1,19 @@
 /*
- * grants.c - grants FOLDER [N]: what grants cost when N (1,000,000) of them are
- * live, in a new environment in FOLDER, which must be empty: making them,
- * looking them up, listing and revoking by user and network, and how long
- * another thread's logins wait while all of them are swept.
+ * grants.c - grants FOLDER [N [made|fill]]: what grants cost when N (1,000,000) of
+ * them are live, in a new environment in FOLDER, which must be empty: making
+ * them, looking them up, listing and revoking by user and network, and how long
+ * another thread's logins wait while they are swept, and for what. "fill" makes
+ * them only, "made" goes on with such a FOLDER (or a copy).
+ *
+ * What is due to the sweep is told from what is the disk's own by what comes
+ * before: flushes of a file beside nothing ("disk alone"), and the same logins
+ * without a sweep ("logins alone"). A slow one is booked on what took most of
+ * it; "other_thread" is a lock that somebody held, and "beside" says in which
+ * call other threads were meanwhile.
  */
 #include "config.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -13,24 +21,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "db/relay_cache.h"
+#include "tests/bench/waits.h"
 
 #define GRANTS_T0	1700000000
 #define GRANTS_TTL_S	1800
 #define GRANTS_SAMPLES	200000u
+#define GRANTS_ALONE_S	10u
+#define GRANTS_UPKEEP_S	5u
+#define GRANTS_SWEEP_S	25u	/* at most, beside logins */
+#define GRANTS_BLOCK	4096u
 
+static struct dbenv *grants_env;
 static struct relay_cache *rc;
+static int grants_folder;
 static uint64_t grants_n;
-
-static double
-grants_now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
 
 static void
 grants_die(const char *what, const struct err *e)
@@ -69,13 +76,13 @@ grants_make(uint64_t i, int64_t now_s)
 static void
 grants_fill(void)
 {
-	double at = grants_now_us();
+	double at = waits_now_us();
 
 	for (uint64_t i = 0; i < grants_n; i++)
 		if (grants_make(i, GRANTS_T0) != 0)
 			exit(1);
 	printf("made: n=%llu us=%.1f\n", (unsigned long long)grants_n,
-	    (grants_now_us() - at) / (double)grants_n);
+	    (waits_now_us() - at) / (double)grants_n);
 }
 
 static void
@@ -85,7 +92,7 @@ grants_look_up(void)
 	struct grant_record g, v[8];
 	char user[MAILBOX_SIZE];
 	struct addr a;
-	double at = grants_now_us(), middle;
+	double at = waits_now_us(), middle;
 	size_t n;
 
 	for (unsigned int i = 0; i < GRANTS_SAMPLES; i++) {
@@ -93,7 +100,7 @@ grants_look_up(void)
 		found += relay_cache_lookup(rc, &a, user, GRANTS_T0 + 9, &g,
 		    NULL) == 0;
 	}
-	middle = grants_now_us();
+	middle = waits_now_us();
 	for (unsigned int i = 0; i < GRANTS_SAMPLES / 4; i++) {
 		grants_at((uint64_t)random() % grants_n, &a, user);
 		several += relay_cache_owners(rc, &a, GRANTS_T0 + 9, v, 8, &n,
@@ -102,7 +109,7 @@ grants_look_up(void)
 	printf("lookup: us=%.2f found=%llu of %u; owners: us=%.2f right=%llu "
 	    "of %u\n", (middle - at) / GRANTS_SAMPLES,
 	    (unsigned long long)found, GRANTS_SAMPLES,
-	    (grants_now_us() - middle) / (GRANTS_SAMPLES / 4),
+	    (waits_now_us() - middle) / (GRANTS_SAMPLES / 4),
 	    (unsigned long long)several, GRANTS_SAMPLES / 4);
 }
 
@@ -111,7 +118,7 @@ grants_walk(const char *what, const char *user, const char *net)
 {
 	struct relay_filter f = { .user = user };
 	struct grant_record g = { 0 };
-	double at = grants_now_us(), middle;
+	double at = waits_now_us(), middle;
 	uint64_t n = 0, removed = 0;
 	struct err e = { 0 };
 	struct net in;
@@ -120,114 +127,165 @@ grants_walk(const char *what, const char *user, const char *net)
 		f.net = &in;
 	while (relay_cache_next(rc, &f, &g, NULL) == 0)
 		n++;
-	middle = grants_now_us();
+	middle = waits_now_us();
 	if (relay_cache_revoke(rc, &f, &removed, &e) != 0)
 		grants_die("revoke", &e);
 	printf("%s: list n=%llu us=%.0f, revoke n=%llu us=%.0f\n", what,
 	    (unsigned long long)n, middle - at, (unsigned long long)removed,
-	    grants_now_us() - middle);
+	    waits_now_us() - middle);
 }
 
 static atomic_bool grants_stop;
-static double grants_longest_us, grants_total_us;
-static uint64_t grants_done, grants_slow;
 
 /* Logins go on: what the loop of authd-core does for each. */
 static void *
 grants_login(void *ctx)
 {
-	double at, took;
+	struct waits *w = ctx;
 
-	(void)ctx;
 	while (!atomic_load(&grants_stop)) {
-		at = grants_now_us();
+		waits_begin();
 		if (grants_make((uint64_t)random() % grants_n,
 		    GRANTS_T0 + 9000) != 0)
 			exit(1);
-		took = grants_now_us() - at;
-		if (took > grants_longest_us)
-			grants_longest_us = took;
-		grants_slow += took > 20000;
-		grants_total_us += took;
-		grants_done++;
+		waits_end(w);
 	}
 	return NULL;
 }
 
-/* The same logins with nothing beside them, for comparison. */
-static void
-grants_alone(void)
+/* What the disk itself takes for some octets more in a file, flushed. */
+static void *
+grants_disk(void *ctx)
 {
-	const struct timespec ten = { .tv_sec = 10 };
-	pthread_t t;
+	static const char block[GRANTS_BLOCK];
+	struct waits *w = ctx;
+	int fd = openat(grants_folder, "disk", O_WRONLY | O_CREAT | O_TRUNC |
+	    O_CLOEXEC, 0600);
 
-	if (pthread_create(&t, NULL, grants_login, NULL) != 0)
-		exit(1);
-	nanosleep(&ten, NULL);
-	atomic_store(&grants_stop, true);
-	pthread_join(t, NULL);
-	printf("logins alone: n=%llu us=%.1f longest_ms=%.1f "
-	    "over_20ms=%llu\n", (unsigned long long)grants_done,
-	    grants_total_us / (double)(grants_done + 1),
-	    grants_longest_us / 1e3, (unsigned long long)grants_slow);
-	atomic_store(&grants_stop, false);
-	grants_done = grants_slow = 0;
-	grants_total_us = grants_longest_us = 0;
+	while (fd >= 0 && !atomic_load(&grants_stop)) {
+		waits_begin();
+		if (write(fd, block, sizeof(block)) < 0 || fdatasync(fd) != 0)
+			exit(1);
+		waits_end(w);
+	}
+	close(fd);
+	(void)unlinkat(grants_folder, "disk", 0);
+	return NULL;
+}
+
+/* What authd-core does beside the logins, every few seconds. */
+static void
+grants_upkeep(void)
+{
+	struct err e = { 0 };
+
+	if (dbenv_checkpoint(grants_env, &e) != 0)
+		grants_die("checkpoint", &e);
 }
 
 static void
+grants_seconds(unsigned int n)
+{
+	const struct timespec second = { .tv_sec = 1 };
+
+	for (unsigned int i = 1; i <= n; i++) {
+		nanosleep(&second, NULL);
+		if (i % GRANTS_UPKEEP_S == 0)
+			grants_upkeep();
+	}
+}
+
+static uint64_t
 grants_sweep(void)
 {
+	double due = waits_now_us() + GRANTS_UPKEEP_S * 1e6;
+	double end = waits_now_us() + GRANTS_SWEEP_S * 1e6;
 	uint64_t removed, total = 0;
 	struct err e = { 0 };
-	pthread_t t;
-	double at;
 
-	if (pthread_create(&t, NULL, grants_login, NULL) != 0)
-		exit(1);
-	at = grants_now_us();
 	do {
 		if (relay_cache_sweep(rc, GRANTS_T0 + 9000, 1000, &removed,
 		    &e) != 0)
 			grants_die("sweep", &e);
 		total += removed;
-	} while (removed > 0);
-	at = grants_now_us() - at;
+		if (waits_now_us() > due) {
+			grants_upkeep();
+			due = waits_now_us() + GRANTS_UPKEEP_S * 1e6;
+		}
+	} while (removed > 0 && waits_now_us() < end);
+	return total;
+}
+
+/* Another thread does `beside` meanwhile. */
+static void
+grants_meanwhile(const char *name, void *(*beside)(void *), bool sweep)
+{
+	struct waits *w = calloc(1, sizeof(*w));
+	uint64_t total = 0;
+	pthread_t t;
+	double at;
+
+	atomic_store(&grants_stop, false);
+	if (w == NULL || pthread_create(&t, NULL, beside, w) != 0)
+		exit(1);
+	at = waits_now_us();
+	if (sweep)
+		total = grants_sweep();
+	else
+		grants_seconds(GRANTS_ALONE_S);
+	at = waits_now_us() - at;
 	atomic_store(&grants_stop, true);
 	pthread_join(t, NULL);
-	printf("sweep: n=%llu us=%.1f; meanwhile logins: n=%llu us=%.1f "
-	    "longest_ms=%.1f over_20ms=%llu\n", (unsigned long long)total,
-	    at / (double)(total + 1), (unsigned long long)grants_done,
-	    grants_total_us / (double)(grants_done + 1),
-	    grants_longest_us / 1e3, (unsigned long long)grants_slow);
-	at = grants_now_us();
-	(void)relay_cache_sweep(rc, GRANTS_T0 + 9000, 1000, &removed, &e);
-	printf("sweep of nothing: us=%.0f\n", grants_now_us() - at);
+	if (sweep)
+		printf("sweep: n=%llu us=%.1f\n", (unsigned long long)total,
+		    at / (double)(total + 1));
+	waits_print(name, w);
+	free(w);
+}
+
+static void
+grants_sweep_nothing(void)
+{
+	double at = waits_now_us();
+	uint64_t removed;
+
+	(void)relay_cache_sweep(rc, GRANTS_T0 + 9000, 1000, &removed, NULL);
+	printf("sweep of nothing: us=%.0f\n", waits_now_us() - at);
+}
+
+static void
+grants_measure(void)
+{
+	grants_look_up();
+	grants_walk("user", "user0000001@example.org", NULL);
+	grants_walk("network", NULL, "11.0.1.0/24");
+	grants_walk("address", NULL, "11.0.2.1");
+	grants_meanwhile("disk alone", grants_disk, false);
+	grants_meanwhile("logins alone", grants_login, false);
+	grants_meanwhile("logins beside the sweep", grants_login, true);
+	grants_sweep_nothing();
 }
 
 int
 main(int argc, char **argv)
 {
 	struct err e = { 0 };
-	struct dbenv *env;
 
 	if (argc < 2) {
-		fputs("usage: grants FOLDER [N]\n", stderr);
+		fputs("usage: grants FOLDER [N [fill|made]]\n", stderr);
 		return 64;
 	}
 	grants_n = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
-	if (dbenv_open(argv[1], &env, &e) != 0 ||
-	    relay_cache_open(env, 128, &rc, &e) != 0)
+	if (dbenv_open(argv[1], &grants_env, &e) != 0 ||
+	    relay_cache_open(grants_env, 128, &rc, &e) != 0)
 		grants_die(argv[1], &e);
+	grants_folder = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	grants_fill();
-	grants_look_up();
-	grants_walk("user", "user0000001@example.org", NULL);
-	grants_walk("network", NULL, "11.0.1.0/24");
-	grants_walk("address", NULL, "11.0.2.1");
-	grants_alone();
-	grants_sweep();
+	if (argc < 4 || strcmp(argv[3], "made") != 0)
+		grants_fill();
+	if (argc < 4 || strcmp(argv[3], "fill") != 0)
+		grants_measure();
 	relay_cache_close(rc);
-	dbenv_close(env);
+	dbenv_close(grants_env);
 	return 0;
 }

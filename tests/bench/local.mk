@@ -1,6 +1,7 @@
 # Measuring: built on demand (make tests/bench/lookups), never by make check.
 EXTRA_PROGRAMS = tests/bench/lookups tests/bench/grants
-tests_bench_grants_SOURCES = tests/bench/grants.c
+tests_bench_grants_SOURCES = tests/bench/grants.c tests/bench/waits.c \
+	tests/bench/waits.h
 tests_bench_grants_LDADD = $(STORE_LIBS) $(RUN_LIBS)
 tests_bench_lookups_SOURCES = tests/bench/lookups.c
 tests_bench_lookups_LDADD = $(STORE_LIBS) $(RUN_LIBS)

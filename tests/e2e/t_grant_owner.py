@@ -7,7 +7,8 @@ import json
 import re
 import unittest
 
-from submitd_instance import ANNA, BOB, CARL, IPV6, Instance, letter
+from submitd_instance import (ANNA, BOB, CARL, IPV6, Instance, letter,
+                             wait_until)
 
 SECRET = "anna's second secret"
 _next = iter(range(10, 250))
@@ -342,6 +343,18 @@ class Shared(Case):
         self.allowed(self.users[3])
         inst.grant(self.users[0], self.other)
         self.allowed(self.users[0], self.other)
+        inst.procs["authd"].terminate()         # so it does after a restart
+        inst.procs["authd"].wait()
+        inst.start("authd")
+
+        def again():                            # popd finds the new one
+            try:
+                inst.grant(self.users[4], self.here)
+            except AssertionError:
+                return False
+            return True
+        wait_until(again, what="a login after the restart")
+        self.refused(self.users[4], code=553)
 
 
 class Crowd(Case):
@@ -420,7 +433,10 @@ class Control(Case):
         self.assertEqual(seen("127.0.3.0/24", "--user", BOB), [])
         for args, code in (((self.here,), 0), (("--user", BOB, self.here), 0),
                            (("--user", BOB, self.other), 1),
-                           (("127.0.4.4",), 1), (("127.0.0.0/24",), 65)):
+                           (("127.0.4.4",), 1), (("127.0.0.0/24",), 0),
+                           (("--user", BOB, "127.0.0.0/24"), 0),
+                           (("--user", BOB, "127.0.3.0/24"), 1),
+                           (("127.0.4.0/24",), 1)):
             self.assertEqual(inst.ctl("grant", "query", *args,
                                       check=False).returncode, code, args)
         self.assertIn("1 revoked", inst.ctl("grant", "revoke", "127.0.3.0/24").stdout)
@@ -429,6 +445,12 @@ class Control(Case):
         self.refused(ANNA, code=553)
         self.assertIn("1 revoked", inst.ctl("grant", "revoke", self.here).stdout)
         self.refused(BOB)
+        # Nothing to revoke is no failure; who is unknown may be a slip.
+        r = inst.ctl("grant", "revoke", BOB)
+        self.assertEqual((r.stdout, r.stderr), ("0 revoked\n", ""))
+        r = inst.ctl("grant", "revoke", "bobb@example.test")
+        self.assertEqual(r.stdout, "0 revoked\n")
+        self.assertIn("bobb@example.test: no such user", r.stderr)
 
     def test_may_use_relay_ends_a_session_too(self):
         inst.grant(ANNA, self.here)

@@ -584,6 +584,82 @@ t_older(void **state)
 	assert_int_equal(count_all(), 594);
 }
 
+/* What cannot be decoded: passed over by each walk, told once, and removed by
+ * each command that would remove it if it could be. */
+static unsigned int told;
+static char told_key[320];
+
+static void
+on_flaw(void *ctx, const char *key)
+{
+	(void)ctx;
+	told++;
+	(void)snprintf(told_key, sizeof(told_key), "%s", key);
+}
+
+static void
+spoil(const char *where, const char *user)
+{
+	uint8_t key[RECORD_GRANT_KEY_MAX];
+	struct addr a = ip(where);
+	size_t len = strlen(user);
+
+	memcpy(key, a.ip, sizeof(a.ip));
+	memcpy(key + sizeof(a.ip), user, len);
+	assert_int_equal(dbenv_put(rc->grants, NULL, key, sizeof(a.ip) + len,
+	    "\2junk", 5, 0), 0);
+}
+
+static void
+t_unreadable(void **state)
+{
+	struct grant_record v[4];
+	struct addr a = ip("192.0.2.1");
+	struct err e = { 0 };
+	uint64_t removed;
+	size_t n;
+
+	(void)state;
+	told = 0;
+	relay_cache_on_flaw(rc, on_flaw, NULL);
+	grant("192.0.2.1", "a@x.org", T0);
+	grant("192.0.2.1", "b@x.org", T0);
+	grant("192.0.2.1", "c@x.org", T0);
+	grant("192.0.2.2", "b@x.org", T0);
+	spoil("192.0.2.1", "b@x.org");
+	assert_int_equal(count_all(), 3);
+	assert_int_equal(told, 1);
+	assert_string_equal(told_key, "192.0.2.1 b@x.org");
+	assert_int_equal(relay_cache_owners(rc, &a, T0, v, 4, &n, &e), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(relay_cache_crowd(rc, &a, T0, 9, &n, &e), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(lookup("192.0.2.1", "b@x.org", T0), ERR_CORRUPT);
+	/* By its key it is his. */
+	assert_true(take_away(NULL, "b@x.org") == 2);
+	assert_int_equal(lookup("192.0.2.1", "b@x.org", T0), ERR_NOTFOUND);
+	/* A key that is none, in the midst and at the end. */
+	spoil("192.0.2.1", "");
+	spoil("192.0.2.9", "");
+	spoil("192.0.2.1", "c@x.org");
+	assert_int_equal(count_all(), 1);
+	assert_int_equal(told, 4);
+	assert_int_equal(count_all(), 1);
+	assert_int_equal(told, 4);
+	assert_int_equal(relay_cache_purge(rc, T0, &removed, &e), 0);
+	assert_int_equal(removed, 3);
+	/* A login makes it anew; cleaning takes it away with its entries. */
+	spoil("192.0.2.1", "a@x.org");
+	grant("192.0.2.1", "a@x.org", T0 + 1);
+	assert_int_equal(lookup("192.0.2.1", "a@x.org", T0 + 1), 0);
+	spoil("192.0.2.1", "a@x.org");
+	assert_int_equal(relay_cache_sweep(rc, T0 + 9000, 100, &removed, &e),
+	    0);
+	assert_int_equal(removed, 1);
+	assert_int_equal(lookup("192.0.2.1", "a@x.org", T0), ERR_NOTFOUND);
+	assert_true(take_away(NULL, "a@x.org") == 0);
+}
+
 int
 main(void)
 {
@@ -605,6 +681,7 @@ main(void)
 		ROW(t_sweep_purge),
 		ROW(t_many),
 		ROW(t_older),
+		ROW(t_unreadable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,8 +13,27 @@
 #include <cmocka.h>
 
 #include "auth/shared.h"
+#include "tests/unit/db_fixture.h"
 
 #define T0 1700000000
+
+static struct placesdb *places;
+
+static void
+open_all(void)
+{
+	struct err e = { 0 };
+
+	open_env();
+	assert_int_equal(placesdb_open(env, &places, &e), 0);
+}
+
+static void
+close_all(void)
+{
+	placesdb_close(places);
+	dbenv_close(env);
+}
 
 /* "a1" is user a's wrong password 1; "a+" his success; "@" other address; "~"
  * half an hour passes. */
@@ -125,6 +144,69 @@ t_many(void **state)
 	shared_free(s);
 }
 
+static void
+load(void *ctx, const struct placesdb_guess *v)
+{
+	shared_load(ctx, v, T0 + 60);
+}
+
+static unsigned int n_kept;
+
+static void
+count(void *ctx, const struct placesdb_guess *v)
+{
+	(void)ctx;
+	n_kept += v->used;
+}
+
+/* Another process, with another key. */
+static struct shared *
+restart(struct shared *s, int64_t now_s)
+{
+	struct err e = { 0 };
+
+	assert_int_equal(shared_write(s, places, now_s, &e), 0);
+	shared_free(s);
+	close_all();
+	open_all();
+	s = shared_new();
+	assert_non_null(s);
+	assert_int_equal(placesdb_guess_each(places, load, s, &e), 0);
+	n_kept = 0;
+	assert_int_equal(placesdb_guess_each(places, count, NULL, &e), 0);
+	return s;
+}
+
+static void
+t_restart(void **state)
+{
+	struct shared *s = shared_new();
+	struct addr many, few;
+	int64_t now_s = T0;
+
+	(void)state;
+	assert_int_equal(addr_parse_ip("192.0.2.1", &many), 0);
+	assert_int_equal(addr_parse_ip("192.0.2.2", &few), 0);
+	play(s, "a1 a2 b1 b2 c1 @a1 @b1", &many, &few, &now_s);
+	for (int i = 0; i < 3; i++) {
+		s = restart(s, T0);
+		assert_int_equal(n_kept, 1);
+		assert_int_equal(shared_strangers(s, &many, T0 + 60), 3);
+		assert_int_equal(shared_strangers(s, &few, T0 + 60), 0);
+	}
+	assert_int_equal(shared_strangers(s, &many, T0 + SHARED_KEEP_S), 0);
+	/* It is counted on: more than before. */
+	play(s, "a1 b1 c1 d1 e1", &many, &few, &now_s);
+	assert_int_equal(shared_strangers(s, &many, T0 + 60), 5);
+	s = restart(s, T0);
+	assert_int_equal(shared_strangers(s, &many, T0 + 60), 5);
+	/* What is over goes out of the database too. */
+	s = restart(s, T0 + 2 * SHARED_KEEP_S);
+	s = restart(s, T0 + 2 * SHARED_KEEP_S);
+	assert_int_equal(n_kept, 0);
+	shared_free(s);
+}
+
 int
 main(void)
 {
@@ -132,6 +214,7 @@ main(void)
 		cmocka_unit_test(t_rows),
 		cmocka_unit_test(t_no_password),
 		cmocka_unit_test(t_many),
+		cmocka_unit_test_setup_teardown(t_restart, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
