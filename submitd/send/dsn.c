@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "submitd/send/dsn.h"
@@ -405,6 +406,25 @@ dsn_put_closing(const struct dsn *d, struct dsn_writer *w, struct buf *b)
 	return dsn_put_folded(b, d->help_text, "    ");
 }
 
+/* What the sender asked for by time (RFC 4865 and RFC 2852). */
+static int
+dsn_put_times(const struct dsn *d, struct buf *b)
+{
+	time_t until = (time_t)d->hold_until_s;
+	char date[CLOCK_DATE_SIZE];
+	struct tm tm;
+	int r;
+
+	if (d->hold_until_s > 0 && gmtime_r(&until, &tm) != NULL &&
+	    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0 &&
+	    (r = buf_printf(b, "Future-Release-Request: until;%s\r\n",
+	    date)) != 0)
+		return r;
+	clock_date(d->by_s, date);
+	return d->by_s <= 0 ? 0 : buf_printf(b, "Deliver-By-Date: %s\r\n",
+	    date);
+}
+
 /* The fields of the whole message. */
 static int
 dsn_put_fields(const struct dsn *d, struct dsn_writer *w, struct buf *b)
@@ -427,9 +447,7 @@ dsn_put_fields(const struct dsn *d, struct dsn_writer *w, struct buf *b)
 	    "X-Submitd-Queue-ID: %s\r\n"
 	    "Arrival-Date: %s\r\n", d->hostname, d->queue_id, date)) != 0)
 		return r;
-	clock_date(d->by_s, date);
-	return d->by_s <= 0 ? 0 : buf_printf(b, "Deliver-By-Date: %s\r\n",
-	    date);
+	return dsn_put_times(d, b);
 }
 
 /* The message, or its headers. */

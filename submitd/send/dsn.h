@@ -44,6 +44,7 @@ struct dsn {
 	int64_t		 now_s;
 	int64_t		 until_s;	/* DELAYED: given up then */
 	int64_t		 by_s;		/* RFC 2852; 0: no deadline was set */
+	int64_t		 hold_until_s;	/* RFC 4865; 0: it was not held */
 	const struct outcome_rcpt *rcpts;	/* those that it tells of, sorted
 					 * by their kind */
 	size_t		 n_rcpts;

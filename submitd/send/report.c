@@ -349,6 +349,7 @@ report_send(struct report *r, int fd, uint64_t offset)
 		.until_s = sched_since_s(m) + (int64_t)s->policy.lifetime_s,
 		.by_s = m->wishes.by_mode != SPOOL_BY_NONE ?
 		    m->wishes.by_s : 0,
+		.hold_until_s = m->wishes.hold_until_s,
 		.hostname = r->conf->hostname,
 		.help_text = r->conf->help_text,
 		.queue_id = m->id,

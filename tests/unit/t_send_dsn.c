@@ -308,6 +308,7 @@ test_mixed(void **state)
 	d.n_rcpts = 4;
 	d.until_s = 1700400000;
 	d.by_s = 1700000600;
+	d.hold_until_s = 1700000500;
 	text = dsn_run(&d, &covered);
 	dsn_check_lines(text);
 	assert_int_equal(covered, 4);
@@ -321,6 +322,8 @@ test_mixed(void **state)
 	assert_non_null(strstr(text, "\r\nAction: delayed\r\nStatus: 4.2.1"));
 	assert_int_equal(dsn_count(text, "Will-Retry-Until:"), 1);
 	assert_non_null(strstr(text, "\r\nAction: relayed\r\nStatus: 2.0.0"));
+	assert_non_null(strstr(text, "\r\nFuture-Release-Request: until;"
+	    "2023-11-14T22:21:40Z\r\n"));
 	assert_non_null(strstr(text, "\r\nDeliver-By-Date: Tue, 14 Nov 2023 "
 	    "22:23:20 +0000\r\n"));
 	free(text);
