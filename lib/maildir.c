@@ -108,7 +108,8 @@ maildir_name(const char *host, char *dst, size_t size)
 		len += code == NULL ? 1 : 4;
 	}
 	clean[len] = '\0';
-	return str_format(dst, size, "%lld.M%lldP%ldQ%u.%s",
+	/* Six digits: names in their order are the order of delivery. */
+	return str_format(dst, size, "%lld.M%06lldP%ldQ%u.%s",
 	    (long long)(us / 1000000), (long long)(us % 1000000),
 	    (long)getpid(), atomic_fetch_add(&counter, 1), clean);
 }
