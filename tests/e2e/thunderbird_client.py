@@ -45,7 +45,7 @@ PREFS = {
     "intl.locale.requested": "en-US",
     "mail.warn_on_send_accel_key": False,
     "mailnews.tcptimeout": PATIENCE_S,
-    "mailnews.auto_config.guess.timeout": 2,
+    "mailnews.auto_config.guess.timeout": 10,
     # What it says to the servers, for whom a test fails.
     "browser.dom.window.dump.enabled": True,
     "devtools.console.stdout.chrome": True,
