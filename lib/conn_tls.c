@@ -4,7 +4,10 @@
  */
 #include "lib/conn_private.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <openssl/err.h>
 
@@ -50,6 +53,18 @@ conn_tls_failed(struct conn *c)
 	conn_gone(c, why);
 }
 
+/* A client without TCP_NODELAY begins only when its Finished is acknowledged, and
+ * as no answer carries that, TCP would let it wait for 40 ms. */
+static void
+conn_acknowledge(struct conn *c)
+{
+	int one = 1;
+
+	if (c->server && !SSL_has_pending(c->ssl))
+		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &one,
+		    sizeof(one));
+}
+
 void
 conn_handshake(struct conn *c)
 {
@@ -61,6 +76,7 @@ conn_handshake(struct conn *c)
 	if (n == 1) {
 		c->state = CONN_TLS;
 		c->heard_ms = clock_mono_ms();
+		conn_acknowledge(c);
 		c->ops->secured(c->ctx);
 		if (c->state == CONN_TLS && !c->gone) {
 			if (conn_reads(c) && SSL_has_pending(c->ssl))
