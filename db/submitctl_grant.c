@@ -10,6 +10,7 @@
 #include <sysexits.h>
 
 #include "db/submitctl.h"
+#include "lib/addr.h"
 #include "lib/str.h"
 
 static const struct ctl_column ctl_grant_columns[] = {
@@ -22,13 +23,25 @@ static const struct ctl_column ctl_grant_columns[] = {
 	{ NULL, NULL, CTL_TEXT },
 };
 
+/* Is it a user's name, with a domain or without? What has nothing but digits
+ * and dots, a colon or a slash is an address, or was meant to be one. */
+static bool
+ctl_grant_is_user(const char *s)
+{
+	struct net net;
+
+	return strchr(s, '@') != NULL || (strcmp(s, "ALL") != 0 &&
+	    strpbrk(s, ":/") == NULL && s[strspn(s, "0123456789.")] != '\0' &&
+	    net_parse(s, &net) != 0);
+}
+
 /* The argument is an address, a network or a user: whose grants are meant. 0, or
  * the exit code. */
 static int
 ctl_grant_whose(struct ctl *c, const char **ret_network)
 {
 	*ret_network = c->argc > 0 ? c->argv[0] : NULL;
-	if (*ret_network == NULL || strchr(*ret_network, '@') == NULL)
+	if (*ret_network == NULL || !ctl_grant_is_user(*ret_network))
 		return 0;
 	if (c->user != NULL)
 		return ctl_fail(EX_USAGE, "two users are given");

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "lib/control.h"
+#include "lib/mailbox.h"
 #include "submitd/spool/spool.h"
 
 struct walk;
@@ -28,6 +29,7 @@ struct walk {
 	const struct walk_work	*work;
 	json_t			*args;		/* referenced; strings below are its */
 	const char		*user, *from, *to, *after;
+	char			 full_name[MAILBOX_SIZE]; /* user, if bare */
 	int64_t			 since_s;	/* 0: any time */
 	bool			 held;		/* only those */
 	json_t			*ids;		/* array of strings, or NULL */

@@ -15,6 +15,8 @@
 #include "submitd/spool/control_private.h"
 
 #include "lib/clock.h"
+#include "lib/conf.h"
+#include "lib/str.h"
 
 #define WALK_LOOKED_AT	2000u	/* in one turn */
 #define WALK_HITS	50u	/* of them, what is dealt with */
@@ -163,13 +165,29 @@ walk_take_ids(struct walk *w)
 	    json_array_size(w->ids) <= WALK_IDS_MAX;
 }
 
+/* A bare name is a user in default_domain, else in the first local one. */
+static const char *
+walk_full_name(struct walk *w, const char *user)
+{
+	const struct conf *conf = w->sp->conf;
+	const char *domain = conf->default_domain;
+
+	if (domain == NULL && conf->local_domains.n > 0)
+		domain = conf->local_domains.v[0];
+	if (user == NULL || domain == NULL || strchr(user, '@') != NULL ||
+	    str_format(w->full_name, sizeof(w->full_name), "%s@%s", user,
+	    domain) != 0)
+		return user;
+	return w->full_name;
+}
+
 static void
 walk_take(struct walk *w)
 {
 	const json_t *since = json_object_get(w->args, "since_s");
 	const json_t *limit = json_object_get(w->args, "limit");
 
-	w->user = control_arg(w->args, "user");
+	w->user = walk_full_name(w, control_arg(w->args, "user"));
 	w->from = control_arg(w->args, "from");
 	w->to = control_arg(w->args, "to");
 	w->held = json_is_true(json_object_get(w->args, "held"));

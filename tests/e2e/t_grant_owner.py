@@ -432,7 +432,8 @@ class Control(Case):
         self.assertEqual(len(seen("127.0.0.0/24")), 3)
         self.assertEqual(seen("127.0.3.0/24", "--user", BOB), [])
         for args, code in (((self.here,), 0), (("--user", BOB, self.here), 0),
-                           (("--user", BOB, self.other), 1),
+                           (("--user", BOB, self.other), 1), ((BOB.split("@")[0],), 0),
+                           (("127.0.0.300",), 65),
                            (("127.0.4.4",), 1), (("127.0.0.0/24",), 0),
                            (("--user", BOB, "127.0.0.0/24"), 0),
                            (("--user", BOB, "127.0.3.0/24"), 1),

@@ -63,7 +63,8 @@ class Commands(unittest.TestCase):
         self.assertEqual(text.count(" deferred "), 3)
         self.assertIn("come back later", text)
         # Filters.
-        for args, n in ((("--user", BOB), 1), (("--from", "@example.test"), 3),
+        for args, n in ((("--user", BOB), 1), (("--user", BOB.split("@")[0]), 1),
+                        (("--from", "@example.test"), 3),
                         (("--to", "@third.test"), 1), (("--to", "@x.test"), 0),
                         (("--since", "1h"), 3), (("--held",), 0),
                         (("--user", ANNA, "--to", FRIEND), 1),
