@@ -10,7 +10,9 @@ tests_unit_t_ticket_LDADD = lib/librun.a $(OPENSSL_LIBS) $(CMOCKA_LIBS)
 endif
 
 # authd and authd-core as they run, asked over their sockets.
+if HAVE_PYTHON3
 TESTS += tests/unit/authd_wire.py
+endif
 EXTRA_DIST += tests/unit/authd_wire.py tests/unit/authd_wire_base.py \
 	tests/unit/authd_wire_sasl.py tests/unit/authd_wire_mechanisms.py \
 	tests/unit/authd_wire_rule.py tests/unit/authd_wire_roles.py \
