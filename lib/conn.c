@@ -552,6 +552,14 @@ conn_local(const struct conn *c)
 	return &c->local;
 }
 
+void
+conn_acknowledge(const struct conn *c)
+{
+	int one = 1;
+
+	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof(one));
+}
+
 int64_t
 conn_heard_ms(const struct conn *c)
 {

@@ -108,6 +108,9 @@ void	conn_close(struct conn *c, bool flush);
 
 int	conn_fd(const struct conn *c);		/* borrowed; -1 when closed */
 const struct addr *conn_local(const struct conn *c);
+/* What came is acknowledged at once, where no reply is to carry that: a client
+ * without TCP_NODELAY may send its next octets only then, and TCP takes 40 ms. */
+void	conn_acknowledge(const struct conn *c);
 int64_t	conn_heard_ms(const struct conn *c);	/* clock_mono_ms() then */
 /* For how long the peer's kernel has not even acknowledged anything; 0 when that
  * is not known. */

@@ -4,10 +4,7 @@
  */
 #include "lib/conn_private.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <openssl/err.h>
 
@@ -53,30 +50,22 @@ conn_tls_failed(struct conn *c)
 	conn_gone(c, why);
 }
 
-/* A client without TCP_NODELAY begins only when its Finished is acknowledged, and
- * as no answer carries that, TCP would let it wait for 40 ms. */
-static void
-conn_acknowledge(struct conn *c)
-{
-	int one = 1;
-
-	if (c->server && !SSL_has_pending(c->ssl))
-		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &one,
-		    sizeof(one));
-}
-
 void
 conn_handshake(struct conn *c)
 {
+	uint64_t said = BIO_number_written(SSL_get_wbio(c->ssl));
 	int n, e;
 
 	c->wants_write = false;
 	ERR_clear_error();
 	n = SSL_do_handshake(c->ssl);
+	said = BIO_number_written(SSL_get_wbio(c->ssl)) - said;
 	if (n == 1) {
 		c->state = CONN_TLS;
 		c->heard_ms = clock_mono_ms();
-		conn_acknowledge(c);
+		/* The client's first command may wait for that. */
+		if (c->server && !SSL_has_pending(c->ssl))
+			conn_acknowledge(c);
 		c->ops->secured(c->ctx);
 		if (c->state == CONN_TLS && !c->gone) {
 			if (conn_reads(c) && SSL_has_pending(c->ssl))
@@ -88,6 +77,9 @@ conn_handshake(struct conn *c)
 	e = SSL_get_error(c->ssl, n);
 	if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE) {
 		c->wants_write = e == SSL_ERROR_WANT_WRITE;
+		/* GnuTLS sends its change_cipher_spec first, and alone. */
+		if (c->server && said == 0)
+			conn_acknowledge(c);
 		conn_update(c);
 	} else if (e == SSL_ERROR_SSL) {
 		conn_tls_failed(c);

@@ -19,6 +19,8 @@
 #include "submitd/smtp/address.h"
 #include "submitd/smtp/command.h"
 
+#define DATA_PIECE	4096u	/* octets; more come from who sends as he can */
+
 static const enum smtp_reply data_replies[SPOOLC_VERDICT__COUNT] = {
 	[SPOOLC_OK] = SMTP_R_QUEUED,
 	[SPOOLC_VOID] = SMTP_R_VOID,
@@ -394,6 +396,15 @@ data_check_rate(struct smtp_session *s)
 	return false;
 }
 
+/* Waiting for more. Who sends line by line with Nagle's algorithm on goes on only
+ * when the last one is acknowledged, which TCP puts off where no reply is due. */
+static void
+data_await(struct smtp_session *s, size_t n)
+{
+	if (!data_check_rate(s) && n < DATA_PIECE)
+		conn_acknowledge(s->conn);
+}
+
 bool
 smtp_data_input(struct smtp_session *s)
 {
@@ -415,7 +426,7 @@ smtp_data_input(struct smtp_session *s)
 	}
 	data_check_stall(s);
 	if (buf_len(in) == 0 && !c->stalled)
-		(void)data_check_rate(s);
+		data_await(s, n);
 	return true;
 }
 
@@ -485,7 +496,7 @@ smtp_chunk_input(struct smtp_session *s)
 	}
 	data_check_stall(s);
 	if (!c->stalled)
-		(void)data_check_rate(s);
+		data_await(s, n);
 	return true;
 }
 
