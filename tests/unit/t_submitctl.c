@@ -469,8 +469,7 @@ t_grants(void **state)
 		{ "user add alice --stdin", "one\n", 0, "added", NULL },
 		{ "grant list", "", 0, "ADDRESS", "@" },
 		{ "grant query 192.0.2.1", "", 1, "not allowed", NULL },
-		{ "grant query 192.0.2.0/24", "", EX_DATAERR, "one address",
-		    NULL },
+		{ "grant query 192.0.2.0/24", "", 1, "not allowed", NULL },
 		{ "grant query elsewhere", "", EX_DATAERR, "not an IP", NULL },
 		{ "grant revoke", "", EX_USAGE, "ALL", NULL },
 	};
