@@ -82,6 +82,23 @@ txn_take_back(struct txn *t)
 	t->booked = false;
 }
 
+/* The answer to WHOLE or COMMIT is waited for by the dead, too: what is booked by
+ * then is to be taken back. */
+static void
+txn_end_call(struct txn *t)
+{
+	if (t->auth_call != 0 && !t->whole && t->state != TXN_CHECKING &&
+	    t->state != TXN_DEAD) {
+		authc_cancel(t->sp->auth, t->auth_call);
+		t->auth_call = 0;
+	}
+	if (t->auth_call != 0)
+		return;
+	if (t->reservation != 0)
+		authc_release(t->sp->auth, t->reservation);
+	t->reservation = 0;
+}
+
 /* The slot is free again; what still holds the txn will free it. */
 static void
 txn_end(struct txn *t)
@@ -92,18 +109,14 @@ txn_end(struct txn *t)
 		t->peer->n--;
 		t->peer = NULL;
 	}
-	if (t->auth_call != 0)
-		authc_cancel(t->sp->auth, t->auth_call);
-	t->auth_call = 0;
-	if (t->reservation != 0)
-		authc_release(t->sp->auth, t->reservation);
-	t->reservation = 0;
+	txn_end_call(t);
 	if (t->state == TXN_FLUSHING)
 		return;
 	if (t->booked)
 		txn_take_back(t);
 	t->state = TXN_DEAD;
-	if (t->writing)
+	buf_free(&t->in);
+	if (t->writing || t->auth_call != 0)
 		return;
 	/* Removing a large file takes its time: not on the loop. */
 	if (t->file == NULL || t->file->fd < 0 || pool_submit(t->sp->writers,
@@ -424,6 +437,10 @@ txn_committable(void *ctx, const struct authc_reply *r)
 		t->reservation = 0;
 		t->booked = true;
 	}
+	if (t->state == TXN_DEAD) {	/* given up meanwhile */
+		txn_end(t);
+		return;
+	}
 	if (v != SPOOLC_OK || t->verdict != SPOOLC_OK) {
 		txn_refuse(t, v != SPOOLC_OK ? v : t->verdict);
 		return;
@@ -546,6 +563,10 @@ txn_begun(void *ctx, const struct authc_reply *r)
 	t->auth_call = 0;
 	t->booked = t->whole && v == SPOOLC_OK;
 	t->reservation = r->reservation;
+	if (t->state == TXN_DEAD) {	/* given up meanwhile */
+		txn_end(t);
+		return;
+	}
 	t->size_limit = r->size_limit;
 	if (v == SPOOLC_OK && (t->announced > txn_size_limit(t) ||
 	    t->octets > txn_size_limit(t) + SPOOL_ADDED_MAX))

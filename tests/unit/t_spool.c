@@ -358,6 +358,7 @@ test_given_up(void **state)
 	struct spoolc_txn *t;
 
 	(void)state;
+	n_booked = 0;
 	spool_begin();
 	client_begin();
 	/* What nobody has been asked about. */
@@ -365,7 +366,17 @@ test_given_up(void **state)
 	assert_true(spoolc_is_begun(t));
 	spoolc_data(t, data, 1000);
 	spoolc_abort(t);
+	/* While authd is asked, and books it. */
+	t = spoolc_begin(client, &env, never, NULL, NULL);
+	spoolc_data(t, data, 1000);
+	spoolc_commit(t, never);
+	spoolc_abort(t);
 	env.size = sizeof(data);
+	t = spoolc_begin(client, &env, on_begun_stop, NULL, NULL);
+	wait_for(1);
+	spoolc_data(t, data, 1000);
+	spoolc_commit(t, never);
+	spoolc_abort(t);
 	t = spoolc_begin(client, &env, never, NULL, NULL);
 	assert_false(spoolc_is_begun(t));
 	spoolc_abort(t);
@@ -384,6 +395,9 @@ test_given_up(void **state)
 		wait_ms(10);
 	assert_int_equal(sp->n_txns, 0);
 	assert_int_equal(sp->reserved, 0);
+	for (int i = 0; i < 1000 && n_booked > 0; i++)
+		wait_ms(10);
+	assert_int_equal(n_booked, 0);
 	wait_files("spool/tmp", 0);
 	assert_int_equal(files_in("spool/queue"), 0);
 	spool_end();
