@@ -147,6 +147,7 @@ sessions_open(const struct sessions_fds *fds, struct sessions **ret)
 		return r;
 	}
 	t->worker = fds->worker;
+	t->strays = true;
 	t->n_workers = fds->n_workers < SESSIONS_WORKERS_MAX ?
 	    fds->n_workers : SESSIONS_WORKERS_MAX;
 	memcpy(t->wake, fds->wake, sizeof(t->wake));
@@ -246,6 +247,35 @@ sessions_place(struct sessions *t, uint32_t i, const struct conf *conf,
 	return over;
 }
 
+/* With the lock held. */
+static void
+sessions_free_slot(struct sessions *t, uint32_t i)
+{
+	struct sessions_slot *s = sessions_slot(t, i);
+
+	sessions_unlink(t, i);
+	if (s->state != SLOT_KNOWN)
+		sessions_add(&t->head->counts.strangers, -1);
+	sessions_give_slot(t, i);
+	sessions_add(&t->head->counts.open, -1);
+}
+
+/* What this worker left while it could not have the lock, or what one before it
+ * had when the parent could not. With the lock held. */
+static void
+sessions_free_strays(struct sessions *t)
+{
+	uint32_t high = t->head->high;
+
+	if (!t->strays)
+		return;
+	t->strays = false;
+	for (uint32_t i = 1; i <= high && i <= t->n_slots; i++)
+		if (t->slots[i].state != SLOT_FREE && t->owners[i] == NULL &&
+		    t->slots[i].worker == t->worker)
+			sessions_free_slot(t, i);
+}
+
 unsigned int
 sessions_enter(struct sessions *t, struct sessions_entry *e, void *session,
     const struct addr *peer, const struct conf *conf)
@@ -257,6 +287,7 @@ sessions_enter(struct sessions *t, struct sessions_entry *e, void *session,
 	if (t == NULL || e->slot != 0)
 		return 0;
 	if (sessions_lock(t)) {
+		sessions_free_strays(t);
 		e->slot = sessions_take_slot(t);
 		if ((s = sessions_slot(t, e->slot)) != NULL) {
 			s->worker = (uint16_t)t->worker;
@@ -348,20 +379,16 @@ sessions_heard(struct sessions *t, const struct sessions_entry *e,
 void
 sessions_leave(struct sessions *t, struct sessions_entry *e)
 {
-	struct sessions_slot *s = t == NULL ? NULL :
-	    sessions_slot(t, e->slot);
-
-	if (s == NULL)
+	if (t == NULL || sessions_slot(t, e->slot) == NULL)
 		return;
 	t->owners[e->slot] = NULL;
-	/* Without the lock its place stays taken until this worker ends. */
+	/* Without the lock its place stays taken until it is free again. */
 	if (sessions_lock(t)) {
-		sessions_unlink(t, e->slot);
-		if (s->state != SLOT_KNOWN)
-			sessions_add(&t->head->counts.strangers, -1);
-		sessions_give_slot(t, e->slot);
-		sessions_add(&t->head->counts.open, -1);
+		sessions_free_slot(t, e->slot);
+		sessions_free_strays(t);
 		sessions_unlock(t);
+	} else {
+		t->strays = true;
 	}
 	*e = (struct sessions_entry){ 0 };
 }

@@ -71,6 +71,7 @@ struct sessions {
 	uint8_t			 key[SIPHASH_KEY];
 	int64_t			 given_up_ms;	/* the lock; 0: not */
 	void			**owners;	/* sessions by slot */
+	bool			 strays;	/* slots of ours without one */
 	struct watch		*watch;
 	sessions_end_fn		*end;
 };

@@ -588,6 +588,31 @@ test_kept_lock(void **state)
 	assert_int_equal(c.uncounted, 2);
 }
 
+/* Who left meanwhile is not counted for ever. */
+static void
+test_left_while_locked(void **state)
+{
+	struct sessions_entry e[3] = { 0 };
+	struct sessions_counts c;
+
+	(void)state;
+	assert_int_equal(enter(1, &e[0], "192.0.2.1"), 0);
+	assert_int_equal(enter(1, &e[1], "192.0.2.2"), 0);
+	assert_true(sessions_lock(workers[0]));
+	sessions_leave(workers[1], &e[0]);
+	sessions_unlock(workers[0]);
+	sessions_count(parent, &c);
+	assert_int_equal(c.open, 2);
+	assert_int_equal(enter(1, &e[2], "192.0.2.3"), 0);
+	sessions_count(parent, &c);
+	assert_int_equal(c.open, 2);
+	sessions_leave(workers[1], &e[1]);
+	sessions_leave(workers[1], &e[2]);
+	sessions_count(parent, &c);
+	assert_int_equal(c.open, 0);
+	assert_int_equal(c.strangers, 0);
+}
+
 /* --------------------------------------------------------------- nonsense -- */
 
 static void
@@ -716,6 +741,7 @@ main(void)
 		T(test_killed_anywhere),
 		T(test_killed_holder),
 		T(test_kept_lock),
+		T(test_left_while_locked),
 		T(test_nonsense),
 		T(test_no_table),
 		T(test_threads),
