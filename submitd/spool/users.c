@@ -75,9 +75,9 @@ users_answered(void *ctx, const struct authc_reply *r)
 	free(a);
 	if (whole)
 		users_ask(sp);
-	else if (r->rc == 0)
+	else
+		/* A new connection asks at once; one that was only slow stays. */
 		timer_arm(&sp->users_again, USERS_AGAIN_MS);
-	/* Else it is asked when the connection is there again. */
 }
 
 /* Asks about the next of those who are stale; one question at a time. */
