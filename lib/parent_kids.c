@@ -310,7 +310,10 @@ kid_restart_due(void *ctx)
 {
 	struct kid *k = ctx;
 
-	if (!k->parent->stopping && k->pid == 0)
+	/* It would begin with what is being replaced, and keep that. */
+	if (k->parent->next != NULL)
+		timer_arm(&k->restart, RELOAD_RETRY_MS);
+	else if (!k->parent->stopping && k->pid == 0)
 		kid_start(k);
 }
 

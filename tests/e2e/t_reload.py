@@ -9,7 +9,7 @@ import unittest
 
 from next_hop import NextHop
 from submitd_instance import (ANNA, BOB, IS_ROOT, PROGRAMS, Instance, free_port,
-                              letter, make_cert, wait_until)
+                              frozen, letter, make_cert, wait_until)
 
 
 class Case(unittest.TestCase):
@@ -62,6 +62,31 @@ class Names(unittest.TestCase):
             self.assertEqual(len(hop.messages), 6)
             self.assertNotIn("ev=child.died", i.log("submitd"))
             self.assertEqual(i.log("submitd").count("ev=child.renewed"), 1)
+
+
+class Deaths(unittest.TestCase):
+    def test_a_worker_that_dies_meanwhile(self):
+        """What is started anew while the others are still asked has the new
+        configuration all the same."""
+        with Instance(conf={"workers": 1}) as i:
+            since = i.log_size("submitd")
+            [old] = i.pids("submitd-smtp")
+            i.write_conf(message_size_limit="2M")
+            with frozen(i.pids("submitd-send")):
+                os.kill(i.procs["submitd"].pid, signal.SIGHUP)
+                os.kill(old, signal.SIGKILL)
+                i.wait_log("submitd", r"ev=child\.died process=submitd-smtp",
+                           since)
+                try:
+                    wait_until(lambda: i.pids("submitd-smtp"), 2)
+                except TimeoutError:
+                    pass        # it may wait for the reload
+            i.wait_log("submitd", r"ev=reload\.done", since)
+            wait_until(lambda: i.pids("submitd-smtp") not in ([], [old]),
+                       what="another submitd-smtp")
+            with i.smtp() as w:
+                self.assertIn("\nSIZE 2097152\n",
+                              w.cmd("EHLO x.test", 250)[1] + "\n")
 
 
 class Keys(Case):
