@@ -46,6 +46,15 @@ def pss_kib(pids):
     return total
 
 
+def steady_pss_kib(p):
+    """When its sessions have settled: half a second apart, the same."""
+    was, now = None, pss_kib(p.pids())
+    while was is None or abs(now - was) > 64:
+        time.sleep(0.5)
+        was, now = now, pss_kib(p.pids())
+    return now
+
+
 class Peer:
     """One that a script beside the project sets up."""
     port_command = "port"
@@ -207,8 +216,7 @@ class Bench:
             try:
                 before = pss_kib(p.pids())
                 held = self.hold(p, words, self.args.idle)
-                time.sleep(3)		# the last ones settle
-                after = pss_kib(p.pids())
+                after = steady_pss_kib(p)
                 held.stdin.close()
                 held.wait()
                 print("idle, authenticated: %-12s %d sessions, %.1f KiB each"
