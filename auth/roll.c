@@ -90,7 +90,8 @@ roll_doom(struct roll *r, struct roll_entry *e, const char *user,
 {
 	struct authc_session_info info = roll_describe(r, e);
 
-	if (e->doomed || (before_s != 0 && e->since_s > before_s) || (*user != '\0' && strcmp(info.user, user) != 0 &&
+	if (e->doomed || (before_s != 0 && e->since_s > before_s) ||
+	    (*user != '\0' && strcmp(info.user, user) != 0 &&
 	    (info.login == NULL || strcmp(info.login, user) != 0)) ||
 	    (net->bits > 0 && !net_has(net, info.peer)))
 		return;

@@ -4,8 +4,9 @@
  *
  * Messages are taken from new/ and cur/ and stay where they are: what a POP3
  * client has fetched may still be new to another reader, and a login writes
- * nothing but the file of kept.h. Regular files only, with one link and, as
- * root, an owner that may write here; whatever else lies there is left alone and never shown.
+ * nothing but popd-mbox's own files (kept.h, delay.h, uidl.h). Regular files
+ * only, with one link and, as root, an owner that may write here; whatever else
+ * lies there is left alone and never shown.
  */
 #ifndef SUBMITD_MAILDROP_H
 #define SUBMITD_MAILDROP_H

@@ -120,8 +120,8 @@ mbox_read_done(void *ctx)
 	d->state = MBOX_ST_OPENING;
 	if (d->rc != 0) {
 		mbox_refuse_open(d, d->rc == MBOX_TOO_SOON ? MBOXC_DELAY :
-		    d->rc == ERR_DENIED ||
-		    d->rc == ERR_FORMAT ? MBOXC_PERM : MBOXC_TEMP);
+		    d->rc == ERR_DENIED || d->rc == ERR_FORMAT ? MBOXC_PERM :
+		    MBOXC_TEMP);
 		return;
 	}
 	mbox_opened(d);
@@ -132,7 +132,8 @@ mbox_read_done(void *ctx)
 void
 mbox_read(struct mbox_drop *d)
 {
-	if (d->mbox->login_delay_s == 0 && maildrop_open_warm(&d->mbox->root, d->path, &d->maildrop) == 0)
+	if (d->mbox->login_delay_s == 0 &&
+	    maildrop_open_warm(&d->mbox->root, d->path, &d->maildrop) == 0)
 		mbox_opened(d);
 	else
 		mbox_read_in(d, false);
