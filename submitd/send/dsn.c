@@ -270,6 +270,21 @@ dsn_original(const struct outcome_rcpt *r, char text[SPOOL_ORCPT_MAX + 1])
 	return true;
 }
 
+/* What was said about him, as much of it as there is room for. */
+static int
+dsn_put_words(const struct dsn_writer *w, const struct outcome_rcpt *r,
+    struct buf *b)
+{
+	const char *text = outcome_text(r);
+	char cut[OUTCOME_TEXT_MAX + 4];
+
+	if (strlen(text) <= w->words)
+		return dsn_put_folded(b, text, "    ");
+	memcpy(cut, text, w->words);
+	strcpy(cut + w->words, "...");
+	return dsn_put_folded(b, cut, "    ");
+}
+
 static int
 dsn_put_person(const struct dsn *d, struct dsn_writer *w, struct buf *b)
 {
@@ -291,7 +306,7 @@ dsn_put_person(const struct dsn *d, struct dsn_writer *w, struct buf *b)
 		return e;
 	if ((e = buf_append(b, "    ", 4)) != 0)
 		return e;
-	return dsn_put_folded(b, outcome_text(r), "    ");
+	return dsn_put_words(w, r, b);
 }
 
 /* The address that the client said it was, and the one that we had (RFC 3464
@@ -349,7 +364,7 @@ dsn_put_status(const struct dsn *d, struct dsn_writer *w, struct buf *b)
 	if (e == 0)
 		e = buf_printf(b, "Diagnostic-Code: %s; ",
 		    r->remote ? "smtp" : "x-submitd");
-	return e != 0 ? e : dsn_put_folded(b, outcome_text(r), "    ");
+	return e != 0 ? e : dsn_put_words(w, r, b);
 }
 
 static int
@@ -514,23 +529,41 @@ dsn_measure(const struct dsn *d, struct dsn_writer *w, bool each,
 	return r;
 }
 
-/* As many recipients as fit. */
+/* As many recipients as fit with so many words about each; their octets. */
 static int
-dsn_cover(const struct dsn *d, struct dsn_writer *w)
+dsn_cover_with(const struct dsn *d, struct dsn_writer *w, size_t words,
+    size_t *ret)
 {
-	size_t octets = 0, n;
+	size_t n;
 	int r;
 
+	w->words = words;
+	*ret = 0;
 	for (w->next = 0; w->next < d->n_rcpts; w->next++) {
 		if ((r = dsn_measure(d, w, true, &n)) != 0)
 			return r;
-		if (w->next > 0 && octets + n > DSN_MAX - DSN_OTHERS_MAX)
+		if (w->next > 0 && *ret + n > DSN_MAX - DSN_OTHERS_MAX)
 			break;
-		octets += n;
+		*ret += n;
 	}
 	w->covered = w->next;
 	w->next = 0;
-	if ((r = dsn_measure(d, w, false, &n)) == 0)
+	return 0;
+}
+
+/* All recipients, if they fit: rather fewer words about each than a report
+ * more. */
+static int
+dsn_cover(const struct dsn *d, struct dsn_writer *w)
+{
+	static const size_t words[] = { OUTCOME_TEXT_MAX, 256, DSN_WORDS_MIN };
+	size_t octets = 0, n;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && w->covered < d->n_rcpts &&
+	    i < sizeof(words) / sizeof(words[0]); i++)
+		r = dsn_cover_with(d, w, words[i], &octets);
+	if (r == 0 && (r = dsn_measure(d, w, false, &n)) == 0)
 		w->octets = (uint32_t)(octets + n);
 	/* What is cleared is zeroed: from here on small pieces, again. */
 	buf_free(&w->piece);

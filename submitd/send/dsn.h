@@ -21,6 +21,8 @@
  * that is much larger than this, and who is not told at all is told least. */
 #define DSN_MAX		(8u * 1024 * 1024)
 #define DSN_PART_MAX	60000u		/* of what is written at a time */
+#define DSN_WORDS_MIN	64u		/* about a recipient, where more would
+					 * need a second report */
 #define DSN_HEADERS_MAX	32768u		/* of the message's headers */
 #define DSN_FULL_MAX	51200u		/* of a message that comes back whole */
 
@@ -60,6 +62,7 @@ struct dsn_writer {
 					 * recipients, at least one */
 	uint32_t	 octets;	/* in all */
 	/* Private */
+	size_t		 words;		/* of those about a recipient, at most */
 	uint8_t		 stage;
 	size_t		 next;		/* of the recipients */
 	bool		 utf8;

@@ -23,7 +23,7 @@
 
 #define REPORTS_MAX		32u	/* on their way to the spool */
 #define REPORT_RCPT_OCTETS	500u	/* of a recipient in one, beside twice
-					 * the words about him */
+					 * the fewest words about him */
 #define REPORT_POSTPONE_MAX_MS	60000
 
 enum report_stage {
@@ -237,7 +237,8 @@ report_cancel(struct report *r)
 static size_t
 report_rcpt_octets(const struct outcome_rcpt *o)
 {
-	return REPORT_RCPT_OCTETS + 2 * strlen(outcome_text(o));
+	return REPORT_RCPT_OCTETS + 2 * strnlen(outcome_text(o),
+	    DSN_WORDS_MIN);
 }
 
 /* What it tells of is told. */

@@ -305,6 +305,7 @@ class Bounce(Case):
             self.assertIn(w.reply()[0], (250, 550))
         _, raw = self.bounce()
         self.assertIn(b"short@example.test", raw)
+        self.assertIn(b"\r\nStatus: 5.1.1\r\n", raw)
 
 
 class Many(unittest.TestCase):
@@ -335,6 +336,33 @@ class Many(unittest.TestCase):
             wait_until(inst.queue_empty, 120, "an empty queue")
             self.logged(inst, "ev=msg.bounced", 150)
             self.assertEqual(inst.drop_size(ANNA), 150)
+
+    def test_one_message(self):
+        """Thousands of recipients of one message fail, each with more words
+        than are kept; one gets it. One report of all, that the sender's server
+        takes, with the header alone of what is too large."""
+        rcpts = ["r%d@d%d.test" % (n, n % 50) for n in range(6000)]
+        with NextHop() as hop, Instance(
+                conf={"next_hop": "127.0.0.1:%d" % hop.port,
+                      "recipient_limit": "10000"}) as inst:
+            hop.rule("RCPT", "reply 550 5.1.1 nobody " + "y\xe4" * 900,
+                     match="<r")
+            self.queue(inst, 1, rcpts + [OUT], ("x" * 70 + "\r\n") * 800)
+            self.assertEqual(hop.wait_messages(1)[0].recipients, [OUT])
+            wait_until(inst.queue_empty, what="an empty queue")
+            self.logged(inst, "ev=msg.bounced", len(rcpts))
+            self.logged(inst, "ev=msg.report", 1)
+            raw, = inst.fetch(ANNA, n=1)
+        self.assertLess(len(raw), 8 << 20)
+        self.assertLess(max(map(len, raw.split(b"\r\n"))), 999)
+        person, status, original = email.message_from_bytes(raw).get_payload()
+        failed = status.get_payload()[1:]
+        self.assertEqual([f["Final-Recipient"] for f in failed],
+                         ["rfc822; " + r for r in rcpts])
+        self.assertEqual({(f["Action"], f["Status"]) for f in failed},
+                         {("failed", "5.1.1")})
+        self.assertEqual(re.findall(r"\n  <(.*)>", person.get_payload()), rcpts)
+        self.assertEqual(original.get_content_type(), "text/rfc822-headers")
 
     def test_results(self):
         """Many recipients, each with all that a next hop may say."""

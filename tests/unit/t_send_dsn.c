@@ -166,7 +166,7 @@ test_injection(void **state)
 	free(text);
 }
 
-#define MANY 8000
+#define MANY 20000
 
 /* More recipients than one report holds, with the longest texts and headers:
  * it never exceeds its size, and the rest goes into further ones. */
@@ -204,11 +204,14 @@ test_many(void **state)
 		assert_int_equal(dsn_count(report, "\r\nFinal-Recipient:"),
 		    covered);
 		assert_int_equal(dsn_count(report, "\r\n  <"), covered);
+		/* All there is about a few, and else what fits. */
+		assert_true((strstr(report, "xxx...\r\n") != NULL) ==
+		    (covered > 3000));
 		free(report);
 		done += covered;
 		reports++;
 	}
-	assert_int_equal(reports, 3);
+	assert_int_equal(reports, 2);
 }
 
 static void
