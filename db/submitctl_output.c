@@ -36,7 +36,9 @@ ctl_safe(const char *s, char *dst, size_t size)
 		unsigned char ch = (unsigned char)s[i];
 
 		/* C1 controls are 0xc2 0x80 to 0xc2 0x9f in UTF-8. */
-		if (ch < 0x20 || ch == 0x7f || (ch == 0xc2 && i + 1 < n &&
+		if (ch == '\t')	/* as folded headers begin */
+			ch = ' ';
+		else if (ch < 0x20 || ch == 0x7f || (ch == 0xc2 && i + 1 < n &&
 		    (unsigned char)s[i + 1] < 0xa0))
 			ch = '?';
 		dst[i] = (char)ch;

@@ -83,13 +83,30 @@ ctl_queue_sum_up(json_t *m)
 
 /* ----------------------------------------------------------- which ones -- */
 
+/* An empty one is a script's variable that was not set: what it was to say is
+ * not known. NULL, or the option's name. */
+static const char *
+ctl_queue_empty(const struct ctl *c)
+{
+	return c->user != NULL && c->user[0] == '\0' ? "--user" :
+	    c->mail_from != NULL && c->mail_from[0] == '\0' ? "--from" :
+	    c->mail_to != NULL && c->mail_to[0] == '\0' ? "--to" : NULL;
+}
+
 /* A request with the filters that were given; NULL after a message. */
 static json_t *
 ctl_queue_request(const struct ctl *c, const char *verb)
 {
+	const char *empty = ctl_queue_empty(c);
 	json_t *request;
 	uint64_t since_s;
 
+	if (empty != NULL) {
+		(void)ctl_fail(0, "%s is empty%s", empty,
+		    strcmp(empty, "--from") == 0 ?
+		    "; the null sender is \"<>\"" : "");
+		return NULL;
+	}
 	if (c->since != NULL && (str_duration_s(c->since, &since_s) != 0 ||
 	    since_s == 0)) {
 		(void)ctl_fail(0, "--since %s: a duration such as 12h or 2d is "
@@ -125,7 +142,9 @@ ctl_queue_line_id(char *line)
 		return NULL;
 	}
 	line[strcspn(line, " \t\r\n")] = '\0';
-	return *line == '\0' ? NULL : json_string(line);
+	/* A table's first line is none. */
+	return *line == '\0' || strcmp(line, ctl_queue_columns[0].title) == 0 ?
+	    NULL : json_string(line);
 }
 
 /* The ids on the command line, or ("-") on standard input. 0, or the exit code
@@ -272,6 +291,7 @@ ctl_queue_print(const struct ctl *c, const json_t *m)
 {
 	char text[1024];
 	json_t *line;
+	json_int_t more;
 	size_t i;
 
 	ctl_record(c, ctl_queue_lines, m);
@@ -279,6 +299,10 @@ ctl_queue_print(const struct ctl *c, const json_t *m)
 		return;
 	putchar('\n');
 	ctl_table(c, ctl_rcpt_columns, json_object_get(m, "recipients"));
+	more = ctl_int(m, "n_recipients") -
+	    (json_int_t)json_array_size(json_object_get(m, "recipients"));
+	if (more > 0)
+		printf("and %lld more\n", (long long)more);
 	putchar('\n');
 	json_array_foreach(json_object_get(m, "headers"), i, line)
 		if (json_is_string(line))

@@ -107,21 +107,35 @@ control_put_held(json_t *o, const struct queue_msg *m)
 	    "" : m->held_by));
 }
 
+/* Those that wait, or those that do not; *octets is what all of them take. */
+static void
+control_put_rcpts(json_t *rcpts, const struct queue_msg *m, bool waiting,
+    size_t *octets)
+{
+	for (size_t i = 0; i < m->n_rcpts &&
+	    json_array_size(rcpts) < CONTROL_RCPTS_MAX && *octets < 100000;
+	    i++) {
+		const struct queue_rcpt *r = &m->rcpts[i];
+
+		if (waiting != (r->state == ENVELOPE_PENDING ||
+		    r->state == ENVELOPE_DELIVERED))
+			continue;
+		*octets += 120 + strlen(r->address) +
+		    (r->last == NULL ? 0 : strlen(r->last));
+		json_array_append_new(rcpts, control_rcpt(m, r));
+	}
+}
+
 json_t *
 control_message(const struct queue_msg *m)
 {
 	size_t octets = 0;
 	json_t *rcpts = json_array(), *o;
 
-	/* Of very many recipients the first, and how many there are. */
-	for (size_t i = 0; i < m->n_rcpts && i < CONTROL_RCPTS_MAX &&
-	    octets < 100000; i++) {
-		const struct queue_rcpt *r = &m->rcpts[i];
-
-		octets += 120 + strlen(r->address) +
-		    (r->last == NULL ? 0 : strlen(r->last));
-		json_array_append_new(rcpts, control_rcpt(m, r));
-	}
+	/* Of very many some, and how many there are: those first whom the
+	 * message is still here for. */
+	control_put_rcpts(rcpts, m, true, &octets);
+	control_put_rcpts(rcpts, m, false, &octets);
 	o = json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:i, s:o}",
 	    "id", m->id, "sender", control_string(m->sender),
 	    "user", control_string(m->user),

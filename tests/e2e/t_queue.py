@@ -123,6 +123,45 @@ class Commands(unittest.TestCase):
         for event in ("held", "released", "flushed"):
             inst.wait_log("submitd", r"ev=msg\.%s qid=%s uid=" % (event, qid))
 
+    def test_the_last_of_many_recipients(self):
+        """Of many the list and show have those first who still wait."""
+        inst, hop = self.inst, self.hop
+        hop.begin_anew()
+        hop.rule("RCPT", "reply 451 4.7.1 come back later", match="r59[89]@")
+        self.send(ANNA, *["r%d@elsewhere.test" % n for n in range(600)])
+        m, = wait_until(lambda: [m for m in self.queue()
+                                 if m["n_pending"] == 2], what="a try")
+        self.assertEqual([r["address"] for r in m["recipients"][:3]],
+                         ["r%d@elsewhere.test" % n for n in (598, 599, 0)])
+        row = inst.ctl("queue", "list").stdout.splitlines()[1]
+        self.assertRegex(row, r" r598@elsewhere\.test +2 +deferred +1 .* "
+                         r"451 4\.7\.1 come back later$")
+        shown = inst.ctl("queue", "show", m["id"]).stdout
+        self.assertIn("\nr599@elsewhere.test ", shown)
+        self.assertIn("\nand 100 more\n", shown)
+        # A folded header is shown as one.
+        self.assertRegex(shown, r"\nReceived: .*\n with ESMTPSA ")
+
+    def test_what_is_asked_for_by_mistake(self):
+        """A script's variable that is empty deletes nothing; a table's first
+        line names no message."""
+        inst = self.inst
+        self.send(ANNA, FRIEND)
+        with inst.smtp_as(BOB) as w:
+            w.send_mail("", [FRIEND], letter("of nobody", sender=BOB))
+        self.deferred(2)
+        for option in ("--user", "--from", "--to"):
+            r = inst.ctl("queue", "delete", "--since", "1h", option, "",
+                         check=False)
+            self.assertEqual((r.returncode, r.stdout), (64, ""), option)
+            self.assertIn("%s is empty" % option, r.stderr)
+        self.assertEqual(len(self.queue()), 2)
+        self.assertEqual(inst.ctl("queue", "delete", "--from", "<>").stdout,
+                         "1 deleted\n")
+        table = inst.ctl("queue", "list").stdout
+        self.assertEqual(inst.ctl("queue", "delete", "-", input=table).stdout,
+                         "1 deleted\n")
+
     def test_disabled(self):
         inst = self.inst
         self.send(ANNA, FRIEND)
