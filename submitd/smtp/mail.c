@@ -342,6 +342,7 @@ mail_parse(struct smtp_session *s, const char *arg, struct smtp_tx *tx)
 	const struct smtp_params_limits limits = {
 		.size = s->settings->conf->message_size_limit,
 		.extensions = s->lmtp ? 0 : s->settings->extensions,
+		.lmtp = s->lmtp,
 		.now_s = clock_now_s(),
 	};
 	struct smtp_path path;
@@ -460,8 +461,10 @@ rcpt_ask(struct smtp_session *s, char *rcpt)
 
 /* What it asks about reports goes into tx->rcpt_dsn. */
 static enum smtp_reply
-rcpt_parse(struct smtp_tx *tx, const char *arg, struct smtp_path *ret_path)
+rcpt_parse(struct smtp_session *s, const char *arg,
+    struct smtp_path *ret_path)
 {
+	struct smtp_tx *tx = s->tx;
 	size_t used, len = strlen(arg);
 	struct smtp_rcpt_params params;
 	enum smtp_reply r;
@@ -478,6 +481,9 @@ rcpt_parse(struct smtp_tx *tx, const char *arg, struct smtp_path *ret_path)
 		return SMTP_R_ADDRESS_SYNTAX;
 	if (ret_path->mailbox.utf8 && !tx->params.smtputf8)
 		return SMTP_R_UTF8;
+	if (s->lmtp)
+		return smtp_params_rcpt_lmtp(arg + used, len - used,
+		    tx->params.bad);
 	r = smtp_params_rcpt(arg + used, len - used, tx->params.smtputf8,
 	    &params);
 	if (r != SMTP_R_NONE) {
@@ -505,7 +511,7 @@ smtp_cmd_rcpt(struct smtp_session *s, char *arg)
 		smtp_reply(s, SMTP_R_RCPT_SYNTAX);
 		return;
 	}
-	if ((r = rcpt_parse(s->tx, arg + strlen("TO:"), &path)) != SMTP_R_NONE) {
+	if ((r = rcpt_parse(s, arg + strlen("TO:"), &path)) != SMTP_R_NONE) {
 		rcpt_refuse(s, r, NULL);
 		return;
 	}

@@ -252,6 +252,14 @@ static const struct param_row param_mail_rows[] = {
 	{ NULL, NULL, false, SMTP_EXT_ALWAYS },
 };
 
+/* What LHLO offers. */
+static const struct param_row param_lmtp_rows[] = {
+	{ "SIZE", param_size, false, SMTP_EXT_ALWAYS },
+	{ "BODY", param_body, false, SMTP_EXT_ALWAYS },
+	{ "SMTPUTF8", param_smtputf8, true, SMTP_EXT_ALWAYS },
+	{ NULL, NULL, false, SMTP_EXT_ALWAYS },
+};
+
 static const struct param_row param_rcpt_rows[] = {
 	{ "NOTIFY", param_notify, false, SMTP_EXT_ALWAYS },
 	{ "ORCPT", param_orcpt, false, SMTP_EXT_ALWAYS },
@@ -343,7 +351,8 @@ smtp_params_mail(const char *s, size_t len,
 	enum smtp_reply r;
 
 	memset(ret, 0, sizeof(*ret));
-	r = param_all(param_mail_rows, &c, s, len, ret->bad);
+	r = param_all(limits->lmtp ? param_lmtp_rows : param_mail_rows, &c, s,
+	    len, ret->bad);
 	/* The time to deliver it in begins when it is released. */
 	if (w->by_mode != SPOOL_BY_NONE && w->hold_until_s > limits->now_s)
 		w->by_s += w->hold_until_s - limits->now_s;
@@ -358,6 +367,18 @@ smtp_params_rcpt(const char *s, size_t len, bool smtputf8,
 
 	memset(ret, 0, sizeof(*ret));
 	return param_all(param_rcpt_rows, &c, s, len, ret->bad);
+}
+
+enum smtp_reply
+smtp_params_rcpt_lmtp(const char *s, size_t len,
+    char bad[SMTP_PARAM_NAME_SIZE])
+{
+	static const struct param_row none[] = {
+		{ NULL, NULL, false, SMTP_EXT_ALWAYS },
+	};
+	struct param_ctx c = { 0 };
+
+	return param_all(none, &c, s, len, bad);
 }
 
 bool

@@ -35,6 +35,7 @@ struct smtp_rcpt_params {
 struct smtp_params_limits {
 	uint64_t	size;		/* of a message */
 	unsigned int	extensions;	/* set of enum smtp_extension: spoken */
+	bool		lmtp;		/* without AUTH and DSN */
 	int64_t		now_s;
 };
 
@@ -44,6 +45,9 @@ enum smtp_reply smtp_params_mail(const char *s, size_t len,
 /* `smtputf8`: MAIL had it, so that ORCPT may hold UTF-8 (RFC 6533). */
 enum smtp_reply smtp_params_rcpt(const char *s, size_t len, bool smtputf8,
 	    struct smtp_rcpt_params *ret);
+/* In LMTP there are none. `bad` gets the keyword of one. */
+enum smtp_reply smtp_params_rcpt_lmtp(const char *s, size_t len,
+	    char bad[SMTP_PARAM_NAME_SIZE]);
 /* The refusal's text ends with the keyword. */
 bool	smtp_params_are_named(enum smtp_reply r);
 

@@ -152,6 +152,19 @@ class Session(unittest.TestCase):
             w.quit()
         self.assertIn(b"with UTF8LMTP", inst.fetch(ANNA, n=1)[0])
 
+    def test_rfc5321_4_1_1_11_parameters_that_are_not_offered(self):
+        """There is neither DSN nor AUTH in the answer to LHLO."""
+        with Lmtp(path) as w:
+            for p in ("RET=FULL", "ENVID=x", "AUTH=<>", "REQUIRETLS",
+                      "BY=100;R", "HOLDFOR=10"):
+                self.assertIn(p.split("=")[0], w.cmd(
+                    "MAIL FROM:<%s> %s" % (FAR, p), 555)[1])
+            w.cmd("MAIL FROM:<%s>" % FAR, 250)
+            for p in ("NOTIFY=SUCCESS", "ORCPT=rfc822;x", "SIZE=1"):
+                self.assertIn(p.split("=")[0], w.cmd(
+                    "RCPT TO:<%s> %s" % (ANNA, p), 555)[1])
+            w.cmd("RCPT TO:<%s>  " % ANNA, 250)
+
     def test_told(self):
         at = inst.log_size("submitd")
         with Lmtp(path) as w:

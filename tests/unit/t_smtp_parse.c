@@ -246,6 +246,41 @@ test_params(void **state)
 	assert_string_equal(p.envid, "Q");
 }
 
+/* LMTP, as its LHLO says, is without AUTH and DSN. */
+static void
+test_lmtp_params(void **state)
+{
+	static const struct {
+		const char		*input;
+		enum smtp_reply		 mail, rcpt;
+	} cases[] = {
+		{ " SIZE=9 BODY=8BITMIME SMTPUTF8", SMTP_R_NONE,
+		    SMTP_R_PARAM_UNKNOWN },
+		{ "  ", SMTP_R_NONE, SMTP_R_NONE },
+		{ " AUTH=<>", SMTP_R_PARAM_UNKNOWN, SMTP_R_PARAM_UNKNOWN },
+		{ " RET=FULL", SMTP_R_PARAM_UNKNOWN, SMTP_R_PARAM_UNKNOWN },
+		{ " ENVID=x", SMTP_R_PARAM_UNKNOWN, SMTP_R_PARAM_UNKNOWN },
+		{ " NOTIFY=NEVER", SMTP_R_PARAM_UNKNOWN, SMTP_R_PARAM_UNKNOWN },
+		{ " ORCPT=rfc822;x", SMTP_R_PARAM_UNKNOWN,
+		    SMTP_R_PARAM_UNKNOWN },
+		{ " =x", SMTP_R_PARAM_SYNTAX, SMTP_R_PARAM_SYNTAX },
+	};
+	const struct smtp_params_limits limits = { .size = 1000,
+		.lmtp = true };
+	struct smtp_params p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *s = cases[i].input;
+
+		print_message("lmtp:%s\n", s);
+		assert_int_equal(smtp_params_mail(s, strlen(s), &limits, &p),
+		    cases[i].mail);
+		assert_int_equal(smtp_params_rcpt_lmtp(s, strlen(s), p.bad),
+		    cases[i].rcpt);
+	}
+}
+
 struct rcpt_case {
 	const char	*input;
 	bool		 smtputf8;
@@ -432,6 +467,7 @@ main(void)
 		cmocka_unit_test(test_path_length),
 		cmocka_unit_test(test_helo),
 		cmocka_unit_test(test_params),
+		cmocka_unit_test(test_lmtp_params),
 		cmocka_unit_test(test_rcpt_params),
 		cmocka_unit_test(test_reply),
 		cmocka_unit_test(test_reply_utf8),
