@@ -134,7 +134,7 @@ local_worked(void *ctx)
 		    KV_S("to", j->address), KV_S("user", j->user),
 		    KV_A("path", j->path), KV_A("file", j->name),
 		    KV_U("octets", j->octets));
-		local_answer(j, LOCAL_DONE, "delivered to the mailbox");
+		local_answer(j, LOCAL_DONE, "2.1.5 delivered to the mailbox");
 		return;
 	}
 	if (j->r == ERR_LIMIT) {
@@ -146,8 +146,8 @@ local_worked(void *ctx)
 	    KV_T("why", j->err.text));
 	/* The path stays in the log: the text may end up in a bounce. */
 	(void)str_format(text, sizeof(text), "%s", j->r == ERR_NOSPACE ?
-	    "the disk of the mailbox is full" :
-	    "the mailbox cannot be written now");
+	    "4.3.1 the disk of the mailbox is full" :
+	    "4.2.0 the mailbox cannot be written now");
 	local_answer(j, LOCAL_DEFER, text);
 }
 
@@ -158,23 +158,23 @@ local_found(void *ctx, const struct authc_reply *r)
 
 	if (r->rc != 0 || (r->verdict != AUTHP_OK &&
 	    r->verdict != AUTHP_NOUSER)) {
-		local_answer(j, LOCAL_DEFER, "the user database is away");
+		local_answer(j, LOCAL_DEFER, "4.3.0 the user database is away");
 		return;
 	}
 	if (r->verdict == AUTHP_NOUSER) {
-		local_answer(j, LOCAL_FAIL, "there is no such user");
+		local_answer(j, LOCAL_FAIL, "5.1.1 there is no such user");
 		return;
 	}
 	if (str_copy(j->user, sizeof(j->user), r->user) != 0 ||
 	    str_copy(j->path, sizeof(j->path), r->path) != 0 ||
 	    j->path[0] == '\0' || j->path[0] == '/') {
 		local_answer(j, LOCAL_DEFER,
-		    "the user's mailbox has no usable path");
+		    "4.3.5 the user's mailbox has no usable path");
 		return;
 	}
 	j->m.quota = r->quota;
 	if (pool_submit(j->peer->local->pool, local_work, local_worked, j) != 0)
-		local_answer(j, LOCAL_DEFER, "too many deliveries at once");
+		local_answer(j, LOCAL_DEFER, "4.3.2 too many deliveries at once");
 }
 
 /* ---------------------------------------------------------------- requests -- */
@@ -238,9 +238,9 @@ local_packet(void *ctx, struct ipc *ipc, struct msg_in *m, int fd)
 	p->jobs++;
 	l->jobs++;
 	if (l->jobs > LOCAL_JOBS_MAX || l->stopping)
-		local_answer(j, LOCAL_DEFER, "too many deliveries at once");
+		local_answer(j, LOCAL_DEFER, "4.3.2 too many deliveries at once");
 	else if (authc_deliver(l->auth, j->address, local_found, j, NULL) != 0)
-		local_answer(j, LOCAL_DEFER, "the user database is away");
+		local_answer(j, LOCAL_DEFER, "4.3.0 the user database is away");
 	return 0;
 }
 
