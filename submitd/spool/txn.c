@@ -26,6 +26,14 @@
 
 /* --------------------------------------------------------------- the end -- */
 
+/* Its last message may outlive the connection. */
+static void
+txn_peer_leave(struct txn_peer *p)
+{
+	if (--p->n_all == 0 && p->ipc == NULL)
+		free(p);
+}
+
 static void
 txn_free(struct txn *t)
 {
@@ -40,6 +48,7 @@ txn_free(struct txn *t)
 	explicit_bzero(&t->ticket, sizeof(t->ticket));
 	free(t->origin);
 	free(t->top);
+	txn_peer_leave(t->owner);
 	free(t);
 }
 
@@ -585,10 +594,13 @@ txn_begun(void *ctx, const struct authc_reply *r)
 		txn_open(t);
 }
 
+/* Who gives up one message after the other while authd is slow takes the place
+ * of his own, not of others'. */
 static enum spoolc_verdict
 txn_may_begin(struct txn *t)
 {
-	if (t->sp->stopping || t->sp->n_txns > SPOOL_TXNS_MAX)
+	if (t->sp->stopping || t->sp->n_txns > SPOOL_TXNS_MAX ||
+	    t->owner->n_all > SPOOL_SLOTS)
 		return SPOOLC_TEMP;
 	if (t->announced > t->sp->conf->message_size_limit)
 		return SPOOLC_TOOBIG;
@@ -671,7 +683,7 @@ txn_on_begin(struct txn_peer *p, struct msg_in *m, uint32_t slot)
 	if ((t = calloc(1, sizeof(*t))) == NULL)
 		return ERR_NOMEM;
 	t->sp = p->sp;
-	t->peer = p;
+	t->peer = t->owner = p;
 	t->slot = slot;
 	t->begin = m->id;
 	t->whole = m->type == SPOOL_WHOLE;
@@ -681,6 +693,7 @@ txn_on_begin(struct txn_peer *p, struct msg_in *m, uint32_t slot)
 	header_scan_init(&t->scan);
 	p->slots[slot] = t;
 	p->n++;
+	p->n_all++;
 	p->sp->n_txns++;
 	if ((r = txn_get_begin(t, m)) == 0 && (r = txn_get_rest(t, m)) == 0)
 		txn_ask(t);
@@ -784,12 +797,14 @@ txn_peer_close(void *ctx)
 {
 	struct txn_peer *p = ctx;
 
+	p->n_all++;	/* us */
 	for (uint32_t i = 0; i < SPOOL_SLOTS && p->n > 0; i++)
 		if (p->slots[i] != NULL)
 			txn_end(p->slots[i]);
 	TAILQ_REMOVE(&p->sp->peers, p, link);
 	ipc_close(p->ipc);
-	free(p);
+	p->ipc = NULL;
+	txn_peer_leave(p);
 }
 
 /* It may have been a reply of ours that found the peer gone: what is on the

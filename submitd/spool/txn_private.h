@@ -31,6 +31,7 @@ enum txn_state {
 struct txn {
 	struct spool		*sp;
 	struct txn_peer		*peer;		/* NULL: nobody wants to hear */
+	struct txn_peer		*owner;		/* who began it, to the end */
 	enum txn_state		 state;
 	enum spoolc_verdict	 verdict;	/* not OK: no data are kept */
 	uint32_t		 slot;
@@ -74,7 +75,9 @@ struct txn_peer {
 	TAILQ_ENTRY(txn_peer)	 link;
 	struct spool		*sp;
 	struct ipc		*ipc;
-	size_t			 n;
+	size_t			 n;		/* in slots */
+	size_t			 n_all;		/* and those given up that still
+						 * wait; it is kept for them */
 	uint64_t		 room;		/* that it was told of last */
 	bool			 room_told;
 	size_t			 held;		/* of all its txns, */

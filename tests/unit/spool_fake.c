@@ -71,8 +71,8 @@ auth_says(const char *user, enum authp_user state)
 	assert_int_equal(ipc_send(auth_peer, &out, -1), 0);
 }
 
-/* The ticket is "BEGIN/COMMIT": the verdicts of the two phases as digits. What
- * comes as a whole meets both. */
+/* The ticket is "BEGIN/COMMIT": the verdicts of the two phases as digits, "-" for
+ * no answer. What comes as a whole meets both. */
 static uint8_t
 auth_verdict(const char *ticket, uint8_t phase)
 {
@@ -116,7 +116,7 @@ auth_packet(void *ctx, struct ipc *p, struct msg_in *m, int fd)
 	assert_int_equal(m->type, AUTHP_TICKET);
 	assert_int_equal(reservation, phase == AUTHP_COMMIT ||
 	    phase == AUTHP_ABORT ? RESERVATION : 0);
-	if (auth_is_told(phase))
+	if (auth_is_told(phase) || *(const char *)ticket == '-')
 		return 0;
 	assert_true(recipients > 0);
 	assert_true(len == 2 || len == 3);

@@ -1,8 +1,8 @@
 /*
  * spool_fake.h - submitd-spool in a test: everything but the process, on its real
  * sockets in a folder of its own, with an authd that answers what the ticket says
- * ("BEGIN/COMMIT": the verdicts of the two phases as digits), and a client of each
- * side.
+ * ("BEGIN/COMMIT": the verdicts of the two phases as digits, "-" for none), and a
+ * client of each side.
  */
 #ifndef SUBMITD_TESTS_SPOOL_FAKE_H
 #define SUBMITD_TESTS_SPOOL_FAKE_H

@@ -45,6 +45,8 @@ static const struct hostile_case hostile_cases[] = {
 	    0 },
 };
 
+static const char *hostile_ticket = "00";
+
 static void
 hostile_send(int fd, const struct hostile_case *c, int i)
 {
@@ -56,7 +58,7 @@ hostile_send(int fd, const struct hostile_case *c, int i)
 	msg_begin(&m, type, c->id[i]);
 	msg_put_u32(&m, c->slot[i]);
 	if (type == SPOOL_WHOLE || type == SPOOL_BEGIN) {
-		msg_put_blob(&m, "00", 2);
+		msg_put_blob(&m, hostile_ticket, 2);
 		msg_put_str(&m, "a@example.org");
 		msg_put_str(&m, "helo");
 		msg_put_u64(&m, 0);
@@ -89,10 +91,74 @@ hostile_is_dropped(int fd)
 	return n == 0;
 }
 
+static int
+hostile_connect(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = "smtp" };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	return fd;
+}
+
+/* What is said of the next whole message of this worker. */
+static enum spoolc_verdict
+hostile_verdict(int fd, const struct hostile_case *c)
+{
+	static uint8_t packet[MSG_MAX];
+	struct msg_in m;
+	uint8_t verdict = SPOOLC_VERDICT__COUNT;
+	ssize_t n;
+
+	hostile_send(fd, c, 0);
+	for (int k = 0; k < 1000; k++) {
+		wait_ms(1);
+		n = recv(fd, packet, sizeof(packet), MSG_DONTWAIT);
+		if (n > 0 && msg_open(&m, packet, (size_t)n) == 0 &&
+		    m.type == (SPOOL_WHOLE | SPOOL_REPLY)) {
+			(void)msg_get_u8(&m, &verdict);
+			break;
+		}
+	}
+	return verdict;
+}
+
+/* authd is slow, and a worker gives up what it has begun, again and again: that
+ * fills its own place, and nobody else's. */
+static void
+test_given_up(void **state)
+{
+	static const struct hostile_case c = { "given up", { SPOOL_WHOLE,
+	    SPOOL_ABORT }, { 0, 0 }, { 1, 0 }, 1, 9, false, 0 };
+	int taken_over, good;
+
+	(void)state;
+	spool_begin();
+	client_begin();
+	taken_over = hostile_connect();
+	good = hostile_connect();
+	hostile_ticket = "-0";
+	for (size_t i = 0; i < SPOOL_SLOTS; i++) {
+		hostile_send(taken_over, &c, 0);
+		hostile_send(taken_over, &c, 1);
+		if (i % 16 == 0)
+			wait_ms(1);
+	}
+	hostile_ticket = "00";
+	assert_int_equal(hostile_verdict(taken_over, &c), SPOOLC_TEMP);
+	assert_int_equal(sp->n_txns, SPOOL_SLOTS);
+	assert_int_equal(hostile_verdict(good, &c), SPOOLC_OK);
+	/* They outlive their worker. */
+	close(taken_over);
+	wait_ms(5);
+	assert_int_equal(sp->n_txns, SPOOL_SLOTS);
+	close(good);
+	spool_end();
+}
+
 static void
 test_hostile(void **state)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = "smtp" };
 	int fd;
 
 	(void)state;
@@ -102,9 +168,7 @@ test_hostile(void **state)
 		const struct hostile_case *c = &hostile_cases[i];
 		size_t before = queue_count(sp->queue);
 
-		fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-		assert_int_equal(connect(fd, (struct sockaddr *)&sun,
-		    sizeof(sun)), 0);
+		fd = hostile_connect();
 		for (int k = 0; k < 2 && c->type[k] != 0; k++)
 			hostile_send(fd, c, k);
 		wait_ms(20);
@@ -126,6 +190,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_hostile, fake_setup,
+		    fake_clean),
+		cmocka_unit_test_setup_teardown(test_given_up, fake_setup,
 		    fake_clean),
 	};
 	int r;
