@@ -335,9 +335,10 @@ ctl_said_state(const struct ctl *c, const json_t *r)
 	    ctl_str(r, "state"));
 }
 
-/* What of his waits: it is held. */
+/* What was said, and what of his mail waits: `then` is what becomes of it. */
 static void
-ctl_said_disabled(const struct ctl *c, const json_t *r)
+ctl_said_with_queue(const struct ctl *c, const json_t *r,
+    void (*say)(const struct ctl *c, const json_t *r), const char *then)
 {
 	json_t *got = json_array(), *all = json_copy((json_t *)(uintptr_t)r);
 	struct err e = { 0 };
@@ -350,17 +351,22 @@ ctl_said_disabled(const struct ctl *c, const json_t *r)
 	if (code == 0)
 		(void)json_object_set_new(all, "messages_wait",
 		    json_integer(n));
-	ctl_said_state(c, all);
+	say(c, all);
 	if (code == 0 && n > 0 && !c->json)
-		printf("%lld of his messages wait for delivery; they are held "
-		    "until he is enabled: submitctl queue list --user %s\n",
-		    (long long)n,
-		    ctl_str(r, "user"));
+		printf("%lld of his messages wait for delivery; %s --user "
+		    "%s\n", (long long)n, then, ctl_str(r, "user"));
 	else if (code != 0)
 		fprintf(stderr, "submitctl: warning: how many of his messages "
 		    "wait is not known: %s\n", e.text);
 	json_decref(all);
 	json_decref(got);
+}
+
+static void
+ctl_said_disabled(const struct ctl *c, const json_t *r)
+{
+	ctl_said_with_queue(c, r, ctl_said_state, "they are held until he is "
+	    "enabled: submitctl queue list");
 }
 
 int
@@ -379,10 +385,17 @@ ctl_user_enable(struct ctl *c)
 }
 
 static void
-ctl_said_deleted(const struct ctl *c, const json_t *r)
+ctl_said_gone(const struct ctl *c, const json_t *r)
 {
 	ctl_say(c, r, "user %s deleted; his Maildir stays: %s",
 	    ctl_str(r, "user"), ctl_str(r, "maildir"));
+}
+
+static void
+ctl_said_deleted(const struct ctl *c, const json_t *r)
+{
+	ctl_said_with_queue(c, r, ctl_said_gone, "they are not deleted: "
+	    "submitctl queue list");
 }
 
 int

@@ -23,13 +23,19 @@ struct walk_work {
 	void	(*end)(struct walk *w);
 };
 
+struct walk_address {
+	const char	*given;			/* NULL: any */
+	char		 canon[MAILBOX_SIZE];	/* it, or "": it is none */
+};
+
 struct walk {
 	struct spool		*sp;
 	struct control_call	*call;
 	const struct walk_work	*work;
 	json_t			*args;		/* referenced; strings below are its */
-	const char		*user, *from, *to, *after;
-	char			 full_name[MAILBOX_SIZE]; /* user, if bare */
+	const char		*user, *after;
+	struct walk_address	 from, to;
+	char			 full_name[MAILBOX_SIZE]; /* user, perhaps */
 	int64_t			 since_s;	/* 0: any time */
 	bool			 held;		/* only those */
 	json_t			*ids;		/* array of strings, or NULL */

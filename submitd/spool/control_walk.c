@@ -26,22 +26,54 @@
 
 static void walk_turn(void *ctx);
 
-/* "a@b" is that address, "@b" all of that domain, "" and "<>" the null path. */
-static bool
-walk_fits_address(const char *address, const char *wanted)
+/* "a@b" is that address, "@b" all of that domain, "" and "<>" the null path.
+ * Domains fit in either form, as U-labels or as A-labels. */
+static void
+walk_take_address(struct walk_address *w, const char *given)
 {
-	const char *at = strrchr(address, '@');
+	char text[MAILBOX_SIZE];
+	struct mailbox box;
+	bool all = given != NULL && given[0] == '@';
 
-	if (strcmp(wanted, "<>") == 0)
-		wanted = "";
-	if (wanted[0] == '@' && at != NULL)
-		return strcasecmp(at, wanted) == 0;
-	return strcasecmp(address, wanted) == 0;
+	w->given = given != NULL && strcmp(given, "<>") == 0 ? "" : given;
+	w->canon[0] = '\0';
+	if (given != NULL && str_format(text, sizeof(text), "%s%s",
+	    all ? "x" : "", given) == 0 &&
+	    mailbox_parse(text, strlen(text), &box) == 0)
+		(void)str_copy(w->canon, sizeof(w->canon), box.canon +
+		    (all ? 1 : 0));
+}
+
+static bool
+walk_is(const char *address, const char *wanted)
+{
+	const char *at = wanted[0] == '@' ? strrchr(address, '@') : NULL;
+
+	return strcasecmp(at != NULL ? at : address, wanted) == 0;
+}
+
+static bool
+walk_fits_address(const char *address, const struct walk_address *w)
+{
+	size_t len = strlen(address);
+	struct mailbox box;
+
+	if (walk_is(address, w->given))
+		return true;
+	if (w->canon[0] == '\0')
+		return false;
+	if (walk_is(address, w->canon))
+		return true;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)address[i] >= 0x80)
+			return mailbox_parse(address, len, &box) == 0 &&
+			    walk_is(box.canon, w->canon);
+	return false;
 }
 
 /* Of a recipient who has it, or never will, nothing is queued any more. */
 static bool
-walk_fits_rcpt(const struct queue_msg *m, const char *wanted)
+walk_fits_rcpt(const struct queue_msg *m, const struct walk_address *wanted)
 {
 	for (size_t i = 0; i < m->n_rcpts; i++)
 		if ((m->rcpts[i].state == ENVELOPE_PENDING ||
@@ -57,8 +89,8 @@ walk_fits(const struct walk *w, const struct queue_msg *m)
 	return (w->user == NULL || strcasecmp(w->user, m->user) == 0) &&
 	    (!w->held || m->held != 0) && m->arrived_s >= w->since_s &&
 	    (w->after == NULL || strcmp(m->id, w->after) > 0) &&
-	    (w->from == NULL || walk_fits_address(m->sender, w->from)) &&
-	    (w->to == NULL || walk_fits_rcpt(m, w->to));
+	    (w->from.given == NULL || walk_fits_address(m->sender, &w->from)) &&
+	    (w->to.given == NULL || walk_fits_rcpt(m, &w->to));
 }
 
 /* The next one to look at, or NULL at the end. */
@@ -171,6 +203,12 @@ walk_full_name(struct walk *w, const char *user)
 {
 	const struct conf *conf = w->sp->conf;
 	const char *domain = conf->default_domain;
+	struct mailbox box;
+
+	if (user != NULL && mailbox_parse(user, strlen(user), &box) == 0) {
+		memcpy(w->full_name, box.canon, sizeof(w->full_name));
+		return w->full_name;
+	}
 
 	if (domain == NULL && conf->local_domains.n > 0)
 		domain = conf->local_domains.v[0];
@@ -188,8 +226,8 @@ walk_take(struct walk *w)
 	const json_t *limit = json_object_get(w->args, "limit");
 
 	w->user = walk_full_name(w, control_arg(w->args, "user"));
-	w->from = control_arg(w->args, "from");
-	w->to = control_arg(w->args, "to");
+	walk_take_address(&w->from, control_arg(w->args, "from"));
+	walk_take_address(&w->to, control_arg(w->args, "to"));
 	w->held = json_is_true(json_object_get(w->args, "held"));
 	if (json_is_integer(since) && json_integer_value(since) > 0)
 		w->since_s = clock_now_s() - json_integer_value(since);
@@ -236,7 +274,8 @@ walk_begin(struct spool *sp, struct control_call *call, const json_t *args,
 	}
 	walk_take(w);
 	if (work->must_choose && w->ids == NULL && w->user == NULL &&
-	    w->from == NULL && w->to == NULL && w->since_s == 0 && !w->held &&
+	    w->from.given == NULL && w->to.given == NULL &&
+	    w->since_s == 0 && !w->held &&
 	    !json_is_true(json_object_get(w->args, "all"))) {
 		control_fail(call, EX_USAGE, "which messages? give queue ids, "
 		    "a filter, or all");

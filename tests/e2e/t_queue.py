@@ -142,6 +142,33 @@ class Commands(unittest.TestCase):
         # A folded header is shown as one.
         self.assertRegex(shown, r"\nReceived: .*\n with ESMTPSA ")
 
+    def test_domains_in_either_form(self):
+        inst, hop = self.inst, self.hop
+        hop.extensions.append("SMTPUTF8")
+        with inst.smtp_as(ANNA) as w:
+            w.send_mail(ANNA, ["b\u00fcro@b\u00fccher.test",
+                               "x@xn--bcher-kva.test"], letter("x"),
+                        " SMTPUTF8")
+        self.deferred(1)
+        for to in ("@b\u00fccher.test", "@B\u00dcCHER.test",
+                   "@xn--bcher-kva.test", "b\u00fcro@xn--bcher-kva.test",
+                   "X@b\u00fccher.test", "b\u00fcro@b\u00fccher.test"):
+            self.assertEqual(len(self.queue("--to", to)), 1, to)
+        for to in ("@bucher.test", "y@b\u00fccher.test", "\u00fc", "@",
+                   "x@x@xn--bcher-kva.test", "@" + "\u00fc" * 300):
+            self.assertEqual(len(self.queue("--to", to)), 0, to)
+
+    def test_of_a_user_who_is_deleted(self):
+        inst = self.inst
+        inst.add_user("dora@example.test", "dora's secret")
+        self.send("dora@example.test", FRIEND)
+        self.deferred(1)
+        out = inst.ctl("user", "delete", "dora@example.test").stdout
+        self.assertIn("1 of his messages wait for delivery; they are not "
+                      "deleted: submitctl queue list --user dora@", out)
+        inst.ctl("queue", "delete", "--user", "dora@example.test")
+        self.assertTrue(inst.queue_empty())
+
     def test_what_is_asked_for_by_mistake(self):
         """A script's variable that is empty deletes nothing; a table's first
         line names no message."""
