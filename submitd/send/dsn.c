@@ -212,10 +212,12 @@ dsn_is_utf8(const struct dsn *d)
 	return high;
 }
 
+/* A socket's path is of nobody's concern but this server's, and no name. */
 static bool
 dsn_has_relay(const struct outcome_rcpt *r)
 {
-	return r->relay != NULL && r->relay[0] != '\0';
+	return r->relay != NULL && r->relay[0] != '\0' &&
+	    strncmp(r->relay, "unix:", 5) != 0;
 }
 
 /* "HOST" of "HOST[IP]:PORT". */
@@ -301,8 +303,8 @@ dsn_put_person(const struct dsn *d, struct dsn_writer *w, struct buf *b)
 	    "for mail to ")) != 0 || (e = dsn_put_folded(b, text,
 	    "    ")) != 0))
 		return e;
-	if (r->remote && dsn_has_relay(r) &&
-	    (e = buf_printf(b, "    the answer of %s:\r\n", r->relay)) != 0)
+	if (r->remote && (e = buf_printf(b, "    the answer of %s:\r\n",
+	    dsn_has_relay(r) ? r->relay : "the next server")) != 0)
 		return e;
 	if ((e = buf_append(b, "    ", 4)) != 0)
 		return e;

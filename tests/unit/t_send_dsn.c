@@ -139,6 +139,32 @@ test_text(void **state)
 	free(text);
 }
 
+/* A next hop behind a socket has no name that is of use. */
+static void
+test_socket(void **state)
+{
+	static char headers[] = "Subject: hi\r\n";
+	struct outcome_rcpt rcpts[] = {
+		{ .address = "nobody@there.test", .remote = true,
+		  .relay = "unix:/run/secret/lmtp", .text = reply_1 },
+	};
+	struct dsn d = dsn_plain;
+	size_t covered;
+	char *text;
+
+	(void)state;
+	d.rcpts = rcpts;
+	d.n_rcpts = 1;
+	d.headers = headers;
+	d.headers_len = strlen(headers);
+	text = dsn_run(&d, &covered);
+	assert_null(strstr(text, "secret"));
+	assert_non_null(strstr(text, "the answer of the next server:\r\n"));
+	assert_non_null(strstr(text, "\r\nStatus: 5.1.1\r\n"
+	    "Diagnostic-Code: smtp; 550 5.1.1 "));
+	free(text);
+}
+
 static void
 test_injection(void **state)
 {
@@ -397,6 +423,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_injection),
 		cmocka_unit_test(test_mixed),
 		cmocka_unit_test(test_full),
