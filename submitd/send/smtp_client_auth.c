@@ -19,6 +19,7 @@
 #include "lib/str.h"
 
 #define SMTP_CLIENT_AUTH_MAX	8192u	/* of a token with its frame */
+#define SMTP_CLIENT_AUTH_TOLD	(4 + OUTCOME_STATUS_SIZE)
 
 void
 smtp_client_auth_free(struct smtp_client_way *w)
@@ -109,11 +110,27 @@ smtp_client_auth(struct smtp_client *c)
 	return true;
 }
 
+/* Only the codes: who does not understand a command often repeats it, and with it
+ * our password, which would go on into the log, the queue and reports. */
+static void
+smtp_client_auth_told(struct smtp_client *c)
+{
+	char told[SMTP_CLIENT_AUTH_TOLD], status[OUTCOME_STATUS_SIZE];
+
+	if (!outcome_status(c->reply.text, c->reply.code / 100 == 4 ? '4' : '5',
+	    status))
+		status[0] = '\0';
+	(void)str_format(told, sizeof(told), "%d%s%s", c->reply.code,
+	    status[0] != '\0' ? " " : "", status);
+	explicit_bzero(c->reply.text, sizeof(c->reply.text));
+	(void)str_copy(c->reply.text, sizeof(c->reply.text), told);
+}
+
 void
 smtp_client_on_auth(struct smtp_client *c)
 {
 	const struct smtp_client_way *w = &c->way;
-	char why[OUTCOME_TEXT_MAX + 64];
+	char why[64 + SMTP_CLIENT_AUTH_TOLD];
 	const char *say = "";
 
 	if (c->reply.code / 100 == 2) {
@@ -131,6 +148,7 @@ smtp_client_on_auth(struct smtp_client *c)
 		smtp_client_auth_say(c, "", say, strlen(say));
 		return;
 	}
+	smtp_client_auth_told(c);
 	if (c->reply.code == 421 || c->reply.code == 454) {
 		smtp_client_refused(c);
 		return;

@@ -1,5 +1,6 @@
 """TLS to next hops and our logins there, route by route."""
 
+import base64
 import hashlib
 import os
 import subprocess
@@ -264,6 +265,21 @@ class Logins(Routes):
             self.set_secret(SECRET)
             self.inst.wait_log("submitd", r"ev=tls\.renewed", since)
         self.arrives("xoauth2", True)
+
+    def test_an_answer_that_repeats_the_secret(self):
+        """Its codes are told and never its words, to nobody."""
+        told = base64.b64encode(("\0us@hop.test\0" + SECRET).encode()).decode()
+        for answer, why in (("501 5.5.2 what is AUTH PLAIN %s", "501 5.5.2"),
+                            ("535 %s", "535"),
+                            ("454 4.7.0 not %s now", "454 4.7.0"),
+                            ("334 %s", "334")):
+            with self.subTest(answer):
+                self.setUp()
+                self.hop.rule("AUTH", "reply " + answer % told)
+                self.waits("plain", why)
+                for shown in (self.inst.log("submitd"), self.inst.ctl(
+                        "queue", "list", "-j").stdout):
+                    self.assertNotIn(told[:24], shown)
 
     def test_no_secret_is_shown(self):
         shown = self.inst.ctl("config", "show").stdout
