@@ -152,16 +152,17 @@ static const char *
 smtp_client_check_wishes(const struct smtp_client *c)
 {
 	const struct spool_wishes *w = c->txn->wishes;
+	bool away = !c->places[c->place].is_unix;	/* over a network */
 
 	if (w == NULL)
 		return NULL;
 	/* RFC 8689 section 4.2.1: a name that is known to be the right one, and
 	 * shown to be its own. */
-	if (w->requiretls && (!c->verified || (!c->way.fixed &&
+	if (w->requiretls && away && (!c->verified || (!c->way.fixed &&
 	    !c->hosts->mx_secure)))
 		return "5.7.30 REQUIRETLS: the next hop has not shown that it "
 		    "is the right one";
-	if (w->requiretls && (c->ext & SMTP_EXT_REQUIRETLS) == 0)
+	if (w->requiretls && away && (c->ext & SMTP_EXT_REQUIRETLS) == 0)
 		return "5.7.30 REQUIRETLS: the next hop does not offer it";
 	/* RFC 2852 section 4: who would not return it in time does not get
 	 * it. */

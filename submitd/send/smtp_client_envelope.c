@@ -51,7 +51,9 @@ smtp_client_wishes(const struct smtp_client *c,
 	if (w->priority != 0 && (c->ext & SMTP_EXT_MT_PRIORITY) != 0)
 		n += (size_t)snprintf(dst + n, SMTP_CLIENT_WISHES_SIZE - n,
 		    " MT-PRIORITY=%d", w->priority);
-	if (w->requiretls && n + 12 < SMTP_CLIENT_WISHES_SIZE)
+	/* Who does not offer it is a socket of this machine. */
+	if (w->requiretls && (c->ext & SMTP_EXT_REQUIRETLS) != 0 &&
+	    n + 12 < SMTP_CLIENT_WISHES_SIZE)
 		memcpy(dst + n, " REQUIRETLS", 12);
 }
 

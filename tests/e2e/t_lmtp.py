@@ -212,9 +212,19 @@ route path {
         first, second = self.hop.wait_messages(2)
         self.assertEqual(len(first.recipients), 3)
         self.assertEqual(second.recipients, ["late@path.test"])
-        report = self.inst.fetch(ANNA, n=1)[0]
-        self.assertIn(b"never@path.test", report)
-        self.assertNotIn(self.path.encode(), report)
+        self.assertIn(b"never@path.test", self.inst.fetch(ANNA, n=1)[0])
+
+    def test_requiretls(self):
+        """RFC 8689 is about networks: a socket of this machine is none, and is
+        asked for it only where it knows the word."""
+        was = self.hop.extensions
+        for more in [], ["REQUIRETLS"]:
+            self.hop.begin_anew([*was, *more])
+            with self.inst.smtp_as(ANNA) as w:
+                w.send_mail(ANNA, ["a@path.test"], letter("x"), " REQUIRETLS")
+            asked = self.hop.wait_messages(1)[0].parameters.split()
+            self.assertEqual("REQUIRETLS" in asked, bool(more))
+        self.hop.begin_anew(was)
 
     def test_nobody_listens(self):
         self.send("a@away")
