@@ -55,6 +55,8 @@ static const struct address_form address_forms[] = {
 	{ { { 0x00, 0x64, 0xff, 0x9b, 0, 1 }, 48 }, 13, { 9, 10, 11, 12 } },
 	{ { { 0x00, 0x64, 0xff, 0x9b, 0, 1 }, 48 }, 16, { 12, 13, 14, 15 } },
 	{ { { 0x20, 0x02 }, 16 }, 16, { 2, 3, 4, 5 } },
+	/* IPv4-translated (RFC 2765 section 2.1) */
+	{ { { [8] = 0xff, [9] = 0xff }, 96 }, 16, { 12, 13, 14, 15 } },
 };
 
 static bool
