@@ -47,6 +47,7 @@ struct conn {
 	bool			 server;	/* of TLS */
 	uint8_t			 first[CONN_FIRST];	/* of the handshake */
 	size_t			 n_first;
+	unsigned int		 n_asides;	/* conn_count_asides() */
 };
 
 /* conn.c */

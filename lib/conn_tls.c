@@ -12,6 +12,8 @@
 #include "lib/str.h"
 #include "lib/tls_alert.h"
 
+#define CONN_ASIDES_MAX	32u	/* messages of TLS between the octets */
+
 /* close_notify (RFC 8314 section 3.4); we don't wait for theirs. */
 void
 conn_close_notify(struct conn *c)
@@ -88,6 +90,26 @@ conn_handshake(struct conn *c)
 	}
 }
 
+/* Tickets, key updates and the wish to shake hands anew do not end a read of
+ * OpenSSL's: who sends nothing else would have the whole process to himself. Some
+ * of them a connection are enough for anybody; then it reads as if it had ended. */
+static void
+conn_count_asides(int write_p, int version, int type, const void *p, size_t len,
+    SSL *ssl, void *arg)
+{
+	static const uint8_t asides[] = { SSL3_MT_HELLO_REQUEST,
+		SSL3_MT_CLIENT_HELLO, SSL3_MT_NEWSESSION_TICKET,
+		SSL3_MT_KEY_UPDATE };
+	struct conn *c = arg;
+
+	(void)version;
+	if (write_p || type != SSL3_RT_HANDSHAKE || len == 0 ||
+	    memchr(asides, *(const uint8_t *)p, sizeof(asides)) == NULL ||
+	    ++c->n_asides <= CONN_ASIDES_MAX)
+		return;
+	SSL_set_shutdown(ssl, SSL_get_shutdown(ssl) | SSL_RECEIVED_SHUTDOWN);
+}
+
 static int
 conn_start_tls(struct conn *c, SSL_CTX *ctx)
 {
@@ -120,7 +142,7 @@ conn_first_record(int write_p, int version, int type, const void *p,
 	c->first[0] = 0x16;		/* what else it parses is a ClientHello */
 	if (c->n_first > 1)
 		memcpy(c->first, p, len);
-	SSL_set_msg_callback(ssl, NULL);
+	SSL_set_msg_callback(ssl, conn_count_asides);
 }
 
 int
@@ -144,6 +166,8 @@ conn_start_client_tls(struct conn *c, SSL_CTX *ctx, const char *sni)
 
 	if (r != 0)
 		return r;
+	SSL_set_msg_callback(c->ssl, conn_count_asides);
+	SSL_set_msg_callback_arg(c->ssl, c);
 	SSL_set_connect_state(c->ssl);
 	if (sni != NULL && SSL_set_tlsext_host_name(c->ssl, sni) != 1)
 		return ERR_NOMEM;

@@ -8,8 +8,8 @@ import unittest
 
 from dns_server import DnsServer
 from next_hop import NextHop
-from submitd_instance import (ANNA, PASSWORDS, Instance, letter, make_cert,
-                              wait_until)
+from submitd_instance import (ANNA, PASSWORDS, Instance, free_port, letter,
+                              make_cert, wait_until)
 
 SECRET = "the-secret-of-the-route"
 
@@ -164,6 +164,41 @@ class Levels(Routes):
     def test_injected_behind_starttls(self):
         self.hop.rule("STARTTLS", "inject 250 ok")
         self.waits("may", "unexpected octets")
+
+
+class Asides(unittest.TestCase):
+    def test_tickets_without_end(self):
+        """A next hop that says nothing but TLS has no more of us than one that
+        says nothing."""
+        with Instance(start=False) as inst, NextHop() as quick:
+            port = free_port()
+            flood = subprocess.Popen(
+                ["openssl", "s_server", "-accept", "127.0.0.1:%d" % port,
+                 "-cert", inst.cert, "-key", inst.key, "-quiet",
+                 "-num_tickets", "100000000"], stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                inst.extra = """
+route flood {
+	domains = "flood.test"
+	via = smtp
+	host = "127.0.0.1:%d"
+	tls = encrypt
+	tls_from_start = yes
+}
+""" % port
+                inst.write_conf(next_hop="127.0.0.1:%d" % quick.port)
+                inst.start()
+                inst.add_user(ANNA, PASSWORDS[ANNA])
+                with inst.smtp_as(ANNA) as w:
+                    w.send_mail(ANNA, ["x@flood.test"], letter("flood"))
+                inst.wait_log("submitd", r"ev=hop\.down dest=flood .*closed")
+                with inst.smtp_as(ANNA) as w:
+                    w.send_mail(ANNA, ["x@quick.test"], letter("quick"))
+                quick.wait_messages(1, 20)
+            finally:
+                flood.kill()
+                flood.communicate()
 
 
 class Required(Routes):
