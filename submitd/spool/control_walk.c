@@ -219,6 +219,33 @@ walk_full_name(struct walk *w, const char *user)
 	return w->full_name;
 }
 
+/* What is no filter, for it is of a wrong type, must not stand for all: its name,
+ * or NULL. */
+static const char *
+walk_wrong(const json_t *args)
+{
+	static const struct {
+		const char	*name;
+		json_type	 type;
+	} known[] = {
+		{ "user", JSON_STRING }, { "from", JSON_STRING },
+		{ "to", JSON_STRING }, { "after", JSON_STRING },
+		{ "since_s", JSON_INTEGER }, { "limit", JSON_INTEGER },
+	};
+	const json_t *held = json_object_get(args, "held");
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		const json_t *v = json_object_get(args, known[i].name);
+
+		if (v != NULL && !json_is_null(v) &&
+		    (json_typeof(v) != known[i].type ||
+		    (json_is_integer(v) && json_integer_value(v) < 0)))
+			return known[i].name;
+	}
+	return held == NULL || json_is_null(held) || json_is_boolean(held) ?
+	    NULL : "held";
+}
+
 static void
 walk_take(struct walk *w)
 {
@@ -254,8 +281,15 @@ void
 walk_begin(struct spool *sp, struct control_call *call, const json_t *args,
     const struct walk_work *work)
 {
-	struct walk *w = calloc(1, sizeof(*w));
+	const char *wrong = walk_wrong(args);
+	struct walk *w;
 
+	if (wrong != NULL) {
+		control_fail(call, EX_USAGE, "\"%s\" has no value that it may "
+		    "have", wrong);
+		return;
+	}
+	w = calloc(1, sizeof(*w));
 	if (w == NULL || timer_init(&w->turn, sp->loop, walk_turn, w) != 0) {
 		free(w);
 		control_fail(call, EX_OSERR, "no memory");

@@ -189,6 +189,23 @@ class Commands(unittest.TestCase):
         self.assertEqual(inst.ctl("queue", "delete", "-", input=table).stdout,
                          "1 deleted\n")
 
+    def test_a_filter_of_a_wrong_type(self):
+        """A panel's mistake is no filter that is not there."""
+        inst = self.inst
+        self.send(ANNA, FRIEND)
+        for name, value in (("to", 7), ("user", ["x"]), ("from", False),
+                            ("since_s", "1h"), ("since_s", -1), ("held", 1),
+                            ("held", "yes"), ("limit", 1.5), ("after", {})):
+            with self.subTest((name, value)):
+                last = inst.control("queue", verb="queue.delete", all=True,
+                                    **{name: value})
+                self.assertEqual(last["code"], 64)
+                self.assertIn('"%s"' % name, last["error"])
+        self.assertEqual(len(self.queue()), 1)
+        self.assertEqual(inst.control(
+            "queue", verb="queue.delete", all=True, to=None, held=False,
+            since_s=0, limit=0)["deleted"], 1)
+
     def test_disabled(self):
         inst = self.inst
         self.send(ANNA, FRIEND)
