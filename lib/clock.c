@@ -42,6 +42,12 @@ clock_mono_ms(void)
 	return clock_us(CLOCK_MONOTONIC) / 1000;
 }
 
+int64_t
+clock_mono_us(void)
+{
+	return clock_us(CLOCK_MONOTONIC);
+}
+
 void
 clock_date(int64_t when_s, char dst[CLOCK_DATE_SIZE])
 {

@@ -15,6 +15,7 @@ void	clock_init(void);	/* before chroot: a test build opens its file */
 int64_t	clock_now_s(void);	/* seconds since the epoch */
 int64_t	clock_now_us(void);	/* real time, microseconds; never the test's */
 int64_t	clock_mono_ms(void);	/* monotonic milliseconds */
+int64_t	clock_mono_us(void);	/* the same in microseconds */
 
 #define CLOCK_DATE_SIZE 64
 /* "Sun, 22 Nov 2026 05:13:48 +0000" (RFC 5322 section 3.3), in UTC, so that

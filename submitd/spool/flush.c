@@ -1,25 +1,34 @@
 /*
- * flush.c - one flush at a time of each kind, shared by all that wait.
+ * flush.c - flushes, shared by all that wait.
  *
- * Runs in submitd-spool. The loop never waits for the disk. There are two lanes,
+ * Runs in submitd-spool. The loop never waits for the disk. There are two ways,
  * side by side: a batch of the journal is one write and one fdatasync on one
  * thread; a batch of files is shared out to threads, and then one of them
- * flushes the folder. An operation may take one after the other. Removals from
+ * flushes the folder. An operation may go one after the other. Removals from
  * the journal wait a moment for a batch to go with.
+ *
+ * Of files there is one batch at a time. One of the journal begins at once when
+ * none runs, else a step behind the newest that does: where a flush is slow a
+ * commit waits for that step and for its own flush, and where it is quick the
+ * flush is over before the step, and all who came meanwhile share the next.
  */
 #include "config.h"
 
 #include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "submitd/spool/flush.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/pool.h"
 #include "submitd/spool/journal.h"
 
 #define FLUSH_BATCH_MAX 256u	/* each holds a descriptor while it is flushed */
 #define FLUSH_THREADS 4u	/* more hold the loop up on a small machine */
-#define FLUSH_JOBS (FLUSH_THREADS + 2u)	/* the journal's batch and upkeep */
+#define FLUSH_JOBS (FLUSH_THREADS + JOURNAL_LANES + 1u)	/* upkeep */
+#define FLUSH_STEP_US 1000	/* between batches of the journal */
 #define FLUSH_LAZY_MS 10	/* a removal waits for a batch */
 #define FLUSH_UPKEEP_MS 30000	/* after upkeep has failed */
 #define FLUSH_MOVES_MAX 64u	/* asked for at a time */
@@ -27,6 +36,11 @@
 struct flush_part {		/* one thread's part of a batch */
 	struct flush		*flush;
 	struct store_ops	 ops;
+};
+
+struct flush_lane {		/* a batch of the journal */
+	struct flush		*flush;
+	unsigned int		 lane;
 };
 
 struct flush {
@@ -44,7 +58,12 @@ struct flush {
 	struct store_ops	 records;	/* waiting */
 	struct store_ops	 lazy;		/* waiting for others */
 	bool			 journal_soon;	/* at the end of this turn */
-	bool			 journal_runs;
+	struct flush_lane	 lanes[JOURNAL_LANES];
+	int64_t			 begun_us;	/* the newest that runs */
+	bool			 step_waits;
+	int			 step_fd;	/* the loop's timers have a
+						 * grain of 4 ms */
+	struct watch		*step;
 	bool			 upkeep_runs;
 	bool			 upkeep_failed;	/* the last time */
 	bool			 upkeep_waits;	/* for its timer */
@@ -61,6 +80,7 @@ struct flush {
 static void flush_next(struct flush *f, struct store_op *op);
 static void flush_files_done(void *ctx);
 static void flush_folder_done(void *ctx);
+static void flush_journal_soon(struct flush *f);
 static void flush_journal_done(void *ctx);
 static void flush_upkeep(struct flush *f);
 
@@ -162,9 +182,38 @@ flush_folder_done(void *ctx)
 static void
 flush_journal(void *ctx)
 {
-	struct flush *f = ctx;
+	struct flush_lane *l = ctx;
 
-	journal_write(f->journal);
+	journal_write(l->flush->journal, l->lane);
+}
+
+/* At a time of the monotonic clock; 0: never. */
+static void
+flush_step_set(struct flush *f, int64_t when_us)
+{
+	struct itimerspec t = { .it_value = {
+		.tv_sec = (time_t)(when_us / 1000000),
+		.tv_nsec = (long)(when_us % 1000000) * 1000 } };
+
+	(void)timerfd_settime(f->step_fd, TFD_TIMER_ABSTIME, &t, NULL);
+	f->step_waits = when_us != 0;
+}
+
+/* Whether another batch may begin now. If not, the timer or the end of one that
+ * runs asks again. */
+static bool
+flush_journal_ready(struct flush *f)
+{
+	int64_t next_us = f->begun_us + FLUSH_STEP_US;
+
+	if (journal_running(f->journal) == 0)
+		return true;
+	if (f->step_waits || !journal_may_begin(f->journal))
+		return false;
+	if (clock_mono_us() >= next_us)
+		return true;
+	flush_step_set(f, next_us);
+	return false;
 }
 
 /* Nobody waits for `lazy`; it goes with the others, or when its time is over. */
@@ -172,14 +221,21 @@ static void
 flush_journal_start(struct flush *f)
 {
 	struct store_ops apart = TAILQ_HEAD_INITIALIZER(apart);
+	int lane;
 
+	if (f->step_waits)
+		flush_step_set(f, 0);
 	TAILQ_CONCAT(&f->records, &f->lazy, link);
-	if (journal_begin(f->journal, &f->records, &apart)) {
-		f->journal_runs = true;
-		flush_submit(f, flush_journal, flush_journal_done, f);
+	lane = journal_begin(f->journal, &f->records, &apart);
+	if (lane >= 0) {
+		f->begun_us = clock_mono_us();
+		flush_submit(f, flush_journal, flush_journal_done,
+		    &f->lanes[lane]);
 	} else {
 		flush_upkeep(f);
 	}
+	if (!TAILQ_EMPTY(&f->records))
+		flush_journal_soon(f);
 	TAILQ_CONCAT(&f->files, &apart, link);
 	if (!f->files_run && !TAILQ_EMPTY(&f->files))
 		flush_files_start(f);
@@ -194,14 +250,14 @@ flush_journal_turn(void *ctx)
 	f->journal_soon = false;
 	if (f->ended)
 		free(f);
-	else if (!f->journal_runs)
+	else if (!TAILQ_EMPTY(&f->records) && flush_journal_ready(f))
 		flush_journal_start(f);
 }
 
 static void
 flush_journal_soon(struct flush *f)
 {
-	if (f->journal_runs || f->journal_soon)
+	if (f->journal_soon || !flush_journal_ready(f))
 		return;
 	f->journal_soon = true;
 	if (f->ending || loop_defer(f->loop, flush_journal_turn, f) != 0)
@@ -209,11 +265,25 @@ flush_journal_soon(struct flush *f)
 }
 
 static void
+flush_step(void *ctx, int what)
+{
+	struct flush *f = ctx;
+	uint64_t n;
+
+	(void)what;
+	if (read(f->step_fd, &n, sizeof(n)) < 0)
+		return;		/* it was set anew meanwhile */
+	f->step_waits = false;
+	if (!TAILQ_EMPTY(&f->records))
+		flush_journal_soon(f);
+}
+
+static void
 flush_late(void *ctx)
 {
 	struct flush *f = ctx;
 
-	if (!f->journal_runs)
+	if (journal_running(f->journal) == 0)
 		flush_journal_start(f);
 }
 
@@ -230,15 +300,18 @@ flush_crowded(struct flush *f)
 static void
 flush_journal_done(void *ctx)
 {
-	struct flush *f = ctx;
+	struct flush_lane *l = ctx;
+	struct flush *f = l->flush;
 	struct store_ops done = TAILQ_HEAD_INITIALIZER(done);
 
-	f->journal_runs = false;
-	journal_end(f->journal, &done);
-	if (!TAILQ_EMPTY(&f->records))
-		flush_journal_start(f);
-	else if (!TAILQ_EMPTY(&f->lazy) || journal_is_due(f->journal))
+	journal_end(f->journal, l->lane, &done);
+	if (!TAILQ_EMPTY(&f->records)) {
+		if (flush_journal_ready(f))
+			flush_journal_start(f);
+	} else if (journal_running(f->journal) == 0 &&
+	    (!TAILQ_EMPTY(&f->lazy) || journal_is_due(f->journal))) {
 		timer_arm(&f->late, FLUSH_LAZY_MS);
+	}
 	flush_pass_on(f, &done);
 	if (!f->ending)
 		flush_crowded(f);
@@ -316,7 +389,8 @@ flush_next(struct flush *f, struct store_op *op)
 		break;
 	case STORE_JOURNAL:
 		if (flush_is_lazy(f, op)) {
-			if (TAILQ_EMPTY(&f->lazy) && !f->journal_runs)
+			if (TAILQ_EMPTY(&f->lazy) &&
+			    journal_running(f->journal) == 0)
 				timer_arm(&f->late, FLUSH_LAZY_MS);
 			TAILQ_INSERT_TAIL(&f->lazy, op, link);
 			break;
@@ -338,6 +412,26 @@ flush_add(struct flush *f, struct store_op *op)
 	flush_next(f, op);
 }
 
+static bool
+flush_step_new(struct flush *f)
+{
+	f->step_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC |
+	    TFD_NONBLOCK);
+	if (f->step_fd >= 0)
+		f->step = watch_new(f->loop, f->step_fd, flush_step, f);
+	if (f->step != NULL)
+		watch_set(f->step, WATCH_READ);
+	return f->step != NULL;
+}
+
+static void
+flush_step_free(struct flush *f)
+{
+	watch_free(f->step);
+	if (f->step_fd >= 0)
+		close(f->step_fd);
+}
+
 struct flush *
 flush_new(struct loop *l, const struct store *st)
 {
@@ -345,6 +439,7 @@ flush_new(struct loop *l, const struct store *st)
 
 	if (f == NULL)
 		return NULL;
+	f->step_fd = -1;
 	f->store = st;
 	f->journal = st->journal;
 	f->loop = l;
@@ -356,11 +451,15 @@ flush_new(struct loop *l, const struct store *st)
 		f->parts[i].flush = f;
 		TAILQ_INIT(&f->parts[i].ops);
 	}
+	for (unsigned int i = 0; i < JOURNAL_LANES; i++)
+		f->lanes[i] = (struct flush_lane){ f, i };
 	f->pool = pool_new(l, FLUSH_JOBS, FLUSH_JOBS);
 	if (f->pool == NULL || timer_init(&f->late, l, flush_late, f) != 0 ||
+	    !flush_step_new(f) ||
 	    timer_init(&f->upkeep, l, flush_upkeep_again, f) != 0) {
 		pool_free(f->pool);
 		timer_free(&f->late);
+		flush_step_free(f);
 		free(f);
 		return NULL;
 	}
@@ -380,6 +479,7 @@ flush_free(struct flush *f)
 	    journal_is_due(f->journal))
 		flush_journal_start(f);
 	timer_free(&f->late);
+	flush_step_free(f);
 	timer_free(&f->upkeep);
 	f->ended = true;
 	if (!f->journal_soon)
@@ -402,7 +502,8 @@ flush_start(struct flush *f)
 bool
 flush_idle(const struct flush *f)
 {
-	return !f->files_run && !f->journal_runs && TAILQ_EMPTY(&f->files) &&
+	return !f->files_run && journal_running(f->journal) == 0 &&
+	    TAILQ_EMPTY(&f->files) &&
 	    TAILQ_EMPTY(&f->records) && TAILQ_EMPTY(&f->lazy) &&
 	    !journal_is_due(f->journal);
 }
@@ -412,6 +513,6 @@ flush_when_idle(struct flush *f, loop_fn *idle, void *ctx)
 {
 	f->idle = idle;
 	f->idle_ctx = ctx;
-	if (!f->journal_runs)
+	if (journal_running(f->journal) == 0)
 		flush_journal_start(f);
 }

@@ -22,7 +22,7 @@ void	flush_start(struct flush *f);
 typedef void flush_move_fn(void *ctx, struct store_place *p);
 void	flush_set_move(struct flush *f, flush_move_fn *fn, void *ctx);
 /* Queues it; op->done(op) comes from the loop when op->r is known. The op is
- * the caller's again then. Those added while a flush runs share the next. */
+ * the caller's again then. Those added while one must wait share the next. */
 void	flush_add(struct flush *f, struct store_op *op);
 bool	flush_idle(const struct flush *f);
 /* idle(ctx) once, the next time that nothing waits or runs. */

@@ -2,16 +2,19 @@
  * journal.c - small messages, many to a flush. See journal.h, and
  * journal_record.h for what is on the disk.
  *
- * Runs in submitd-spool, the only process that writes here: one batch at a
- * time, so that a batch is written only when the one before is on stable
- * storage or has failed. Invariants, beside those of store.c:
+ * Runs in submitd-spool, the only process that writes here. Several batches run
+ * at a time, so that who comes while the disk flushes waits for a flush of his
+ * own, and not for the rest of that one before it; see journal_write.c for their
+ * threads. Invariants, beside those of store.c:
  *
- * J1  A commit is OK only after its record was written and fdatasync() of its
- *     segment succeeded. Segments are whole and zeroed, and their names on
+ * J1  A commit is OK only after its record was written, fdatasync() of its
+ *     segment succeeded, and all earlier batches are OK: they end in the order
+ *     in which they were begun. Segments are whole and zeroed, and their names on
  *     stable storage, before they are appended to: neither takes new blocks.
- * J2  Nothing is written behind a batch that failed: its segment is closed in
- *     front of it, and the next one's first record names that end, behind
- *     which nothing counts. What failed therefore never comes back.
+ * J2  Nothing counts behind a batch that failed: all that run behind it fail,
+ *     whatever became of them, and nothing is begun before they are over. The
+ *     segment is closed in front of it, and the next one's first record names
+ *     that end. What failed therefore never comes back.
  * J3  Every record names the oldest segment in which something lives. Only when
  *     a batch that says so is on stable storage a segment before that may be
  *     overwritten or removed, whatever becomes of the GONE of its messages.
@@ -21,7 +24,10 @@
  * J5  A GONE waits a moment for a batch to go with. A crash before repeats a
  *     delivery, and loses none.
  * J6  Nobody outside has a descriptor of a segment: it will hold others' mail.
- * J7  The file .head names the last segment that has a message. It is written
+ * J7  All batches that run are of one segment, and its first one runs alone:
+ *     what it says of other segments is on stable storage before anything else
+ *     is in this one.
+ * J8  The file .head names the last segment that has a message. It is written
  *     after the first batch of a segment and flushed with it, once in 16 MiB,
  *     and says at the start that a segment which should be the last is not
  *     there. It stops nothing: without it only the warning is missing.
@@ -41,8 +47,6 @@
 #include "lib/crc32c.h"
 #include "lib/fio.h"
 
-static const uint8_t journal_zeros[JOURNAL_PAGE];
-
 struct journal *
 journal_new(const struct store *st)
 {
@@ -50,7 +54,13 @@ journal_new(const struct store *st)
 
 	if (j == NULL)
 		return NULL;
+	if (pthread_mutex_init(&j->lock, NULL) != 0 ||
+	    pthread_cond_init(&j->turn, NULL) != 0) {
+		free(j);
+		return NULL;
+	}
 	j->st = st;
+	j->n_lanes = 1;
 	j->size = JOURNAL_SIZE;
 	j->head = -1;
 	j->next_seq = j->next_name = 1;
@@ -84,6 +94,9 @@ journal_free(struct journal *j)
 	    &j->excess };
 	struct journal_segment *s;
 
+	if (j == NULL)
+		return;
+	journal_lanes_close(j);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		while ((s = TAILQ_FIRST(lists[i])) != NULL) {
 			TAILQ_REMOVE(lists[i], s, link);
@@ -91,6 +104,8 @@ journal_free(struct journal *j)
 		}
 	if (j->head >= 0)
 		close(j->head);
+	pthread_cond_destroy(&j->turn);
+	pthread_mutex_destroy(&j->lock);
 	free(j);
 }
 
@@ -206,7 +221,7 @@ journal_close(struct journal *j, struct journal_segment *s)
 	journal_retire(j);
 }
 
-/* Begins a segment; false: none is ready. */
+/* Begins a segment, while nothing runs; false: none is ready. */
 static bool
 journal_open(struct journal *j)
 {
@@ -217,6 +232,7 @@ journal_open(struct journal *j)
 		return false;
 	TAILQ_REMOVE(&j->ready, s, link);
 	j->n_ready--;
+	journal_lanes_close(j);
 	s->seq = j->next_seq++;
 	s->end = 0;
 	TAILQ_INSERT_TAIL(&j->used, s, link);
@@ -233,16 +249,33 @@ journal_batch_first(const struct journal *j)
 	return journal_record_octets(j->n_closed * JOURNAL_END);
 }
 
+/* The one that was begun `n` after the oldest that runs. */
+static struct journal_batch *
+journal_batch_at(struct journal *j, unsigned int n)
+{
+	return &j->batches[(j->first + n) % j->n_lanes];
+}
+
+/* Behind all that runs. */
+static uint32_t
+journal_batch_offset(struct journal *j)
+{
+	const struct journal_batch *newest;
+
+	if (j->n_running == 0)
+		return j->active->end;
+	newest = journal_batch_at(j, j->n_running - 1);
+	return newest->offset + newest->len;
+}
+
 /* A segment to append to, and the batch at its end. */
 static bool
-journal_batch_open(struct journal *j)
+journal_batch_open(struct journal *j, struct journal_batch *b)
 {
-	struct journal_batch *b = &j->batch;
-
 	if (j->active == NULL && !journal_open(j))
 		return false;
 	b->segment = j->active;
-	b->offset = j->active->end;
+	b->offset = journal_batch_offset(j);
 	b->begins = b->offset == 0;
 	b->n_closed = b->begins ? j->n_closed : 0;
 	b->len = b->begins ? journal_batch_first(j) : 0;
@@ -260,9 +293,9 @@ journal_batch_need(const struct journal_batch *b, const struct store_op *op)
 }
 
 static bool
-journal_batch_fits(const struct journal *j, const struct store_op *op)
+journal_batch_fits(const struct journal *j, const struct journal_batch *b,
+    const struct store_op *op)
 {
-	const struct journal_batch *b = &j->batch;
 	uint32_t need = journal_batch_need(b, op);
 
 	if (op->kind == STORE_COMMIT && j->n_ready == 0)
@@ -306,9 +339,8 @@ journal_batch_refuse(struct journal_batch *b, struct store_op *op,
 
 /* Where in the segment each message will be; what names GONE comes first. */
 static void
-journal_batch_place(struct journal *j)
+journal_batch_place(const struct journal *j, struct journal_batch *b)
 {
-	struct journal_batch *b = &j->batch;
 	uint32_t at = b->offset;
 	struct store_op *op;
 
@@ -325,28 +357,32 @@ journal_batch_place(struct journal *j)
 }
 
 static void
-journal_batch_fill(struct journal *j, struct store_ops *ops,
-    struct store_ops *files)
+journal_batch_fill(struct journal *j, struct journal_batch *b,
+    struct store_ops *ops, struct store_ops *files)
 {
-	struct journal_batch *b = &j->batch;
-	bool open = journal_batch_open(j);
+	bool open = journal_batch_open(j, b);
 	struct store_op *op;
 
 	while ((op = TAILQ_FIRST(ops)) != NULL) {
 		if (open && journal_batch_full(b, op))
 			break;
-		if (open && !journal_batch_fits(j, op)) {
+		if (open && !journal_batch_fits(j, b, op)) {
+			/* What runs may make room, and goes before. */
+			if (j->n_running > 0) {
+				j->alone = true;
+				break;
+			}
 			if (!TAILQ_EMPTY(&b->ops) && j->n_ready > 0)
 				break;
 			/* The rest of the segment is left. */
 			if (j->n_ready > 0) {
 				journal_close(j, j->active);
-				open = journal_batch_open(j);
+				open = journal_batch_open(j, b);
 				continue;
 			}
 		}
 		TAILQ_REMOVE(ops, op, link);
-		if (open && journal_batch_fits(j, op))
+		if (open && journal_batch_fits(j, b, op))
 			journal_batch_add(b, op);
 		else
 			journal_batch_refuse(b, op, files);
@@ -361,37 +397,72 @@ journal_is_due(const struct journal *j)
 	return j->failed && j->n_ready > 0;
 }
 
-bool
-journal_begin(struct journal *j, struct store_ops *ops,
-    struct store_ops *files)
+unsigned int
+journal_running(const struct journal *j)
 {
-	struct journal_batch *b = &j->batch;
+	return j->n_running;
+}
 
+bool
+journal_may_begin(const struct journal *j)
+{
+	return !j->alone && j->n_running < j->n_lanes;
+}
+
+static void
+journal_batch_clear(struct journal_batch *b, uint64_t number)
+{
 	TAILQ_INIT(&b->ops);
 	TAILQ_INIT(&b->refused);
+	b->number = number;
 	b->segment = NULL;
-	b->n_messages = b->n_gone = 0;
-	b->len = 0;
+	b->offset = b->len = 0;
+	b->begins = b->over = false;
+	b->n_closed = b->n_messages = b->n_gone = 0;
 	b->r = 0;
-	if (TAILQ_EMPTY(ops) && !journal_is_due(j))
-		return false;
-	journal_batch_fill(j, ops, files);
+}
+
+/* What its records say of others. */
+static void
+journal_batch_say(struct journal *j, struct journal_batch *b)
+{
+	b->stable = j->n_running > 0 ? journal_batch_at(j, 0)->offset :
+	    b->offset;
 	b->oldest = journal_oldest(j);
 	for (unsigned int i = 0; i < b->n_closed; i++) {
 		journal_put32(b->closed + JOURNAL_END * i, j->closed[i].seq);
 		journal_put32(b->closed + JOURNAL_END * i + 4,
 		    j->closed[i].end);
 	}
-	journal_batch_place(j);
-	return b->segment != NULL || !TAILQ_EMPTY(&b->refused);
+}
+
+int
+journal_begin(struct journal *j, struct store_ops *ops,
+    struct store_ops *files)
+{
+	struct journal_batch *b = journal_batch_at(j, j->n_running);
+
+	if (!journal_may_begin(j) ||
+	    (TAILQ_EMPTY(ops) && !journal_is_due(j)))
+		return -1;
+	journal_batch_clear(b, j->n_begun + 1);
+	journal_batch_fill(j, b, ops, files);
+	if ((j->n_running > 0 || b->segment == NULL) &&
+	    TAILQ_EMPTY(&b->ops) && TAILQ_EMPTY(&b->refused))
+		return -1;
+	journal_batch_say(j, b);
+	journal_batch_place(j, b);
+	j->alone = j->alone || b->begins || b->segment == NULL;	/* J7 */
+	j->n_begun++;
+	j->n_running++;
+	return (int)(b - j->batches);
 }
 
 /* An operation of a batch that was written. */
 static void
-journal_end_op(struct journal *j, struct store_op *op)
+journal_end_op(struct journal *j, const struct journal_batch *b,
+    struct store_op *op)
 {
-	struct journal_batch *b = &j->batch;
-
 	op->r = b->r;
 	if (b->r != 0)
 		op->err = b->err;
@@ -406,17 +477,16 @@ journal_end_op(struct journal *j, struct store_op *op)
 
 /* J2. */
 static void
-journal_fail(struct journal *j)
+journal_fail(struct journal *j, const struct journal_batch *b)
 {
-	j->failed = true;
-	journal_close(j, j->batch.segment);
+	j->failed = j->broken = j->alone = true;
+	j->why = b->err;
+	journal_close(j, b->segment);
 }
 
 static void
-journal_succeed(struct journal *j)
+journal_succeed(struct journal *j, const struct journal_batch *b)
 {
-	struct journal_batch *b = &j->batch;
-
 	b->segment->end += b->len;
 	if (b->begins) {
 		j->failed = false;
@@ -427,122 +497,43 @@ journal_succeed(struct journal *j)
 	journal_bury(j, b->oldest);
 }
 
-void
-journal_end(struct journal *j, struct store_ops *done)
+/* All that were begun before it have ended. */
+static void
+journal_end_batch(struct journal *j, struct journal_batch *b,
+    struct store_ops *done)
 {
-	struct journal_batch *b = &j->batch;
 	struct store_op *op;
 
-	TAILQ_FOREACH(op, &b->ops, link)
-		journal_end_op(j, op);
-	if (b->segment != NULL) {
-		if (b->r != 0)
-			journal_fail(j);
-		else
-			journal_succeed(j);
+	if (j->broken) {
+		b->r = j->why.code;
+		b->err = j->why;
 	}
+	TAILQ_FOREACH(op, &b->ops, link)
+		journal_end_op(j, b, op);
+	if (b->segment != NULL && b->r == 0)
+		journal_succeed(j, b);
+	else if (b->segment != NULL && !j->broken)
+		journal_fail(j, b);
 	TAILQ_CONCAT(done, &b->ops, link);
 	TAILQ_CONCAT(done, &b->refused, link);
 }
 
-/* --------------------------------------------------- a batch, on a thread -- */
-
 void
-journal_head_text(uint32_t seq, char text[JOURNAL_HEAD_TEXT + 1])
+journal_end(struct journal *j, unsigned int lane, struct store_ops *done)
 {
-	snprintf(text, JOURNAL_HEAD_TEXT + 1, "%010u", seq);
-	snprintf(text + 10, JOURNAL_HEAD_TEXT + 1 - 10, " %08x\n",
-	    crc32c(0, text, 10));
-}
-
-static void
-journal_write_piece(struct journal_batch *b, const void *p, size_t len)
-{
-	if (len > 0)
-		b->iov[b->n_iov++] = (struct iovec){ (void *)(uintptr_t)p,
-			len };
-}
-
-static void
-journal_write_record(struct journal_batch *b, uint8_t *head,
-    struct journal_record *r, const struct iovec *payload, int n)
-{
-	r->seq = b->segment->seq;
-	r->salt = b->segment->salt;
-	r->oldest = b->oldest;
-	r->batch = b->offset;
-	journal_write_piece(b, head, JOURNAL_HEAD);
-	for (int i = 0; i < n; i++) {
-		r->len += (uint32_t)payload[i].iov_len;
-		r->crc = crc32c(r->crc, payload[i].iov_base,
-		    payload[i].iov_len);
-		journal_write_piece(b, payload[i].iov_base,
-		    payload[i].iov_len);
+	j->batches[lane].over = true;
+	while (j->n_running > 0 && journal_batch_at(j, 0)->over) {
+		journal_end_batch(j, journal_batch_at(j, 0), done);
+		j->first = (j->first + 1) % j->n_lanes;
+		j->n_running--;
 	}
-	journal_record_pack(r, b->segment->key, head);
-	journal_write_piece(b, journal_zeros, -r->len & 7u);
-}
-
-static void
-journal_write_batch(struct journal_batch *b, uint32_t size)
-{
-	struct journal_record first = { .type = JOURNAL_SEGMENT },
-	    gone = { .type = JOURNAL_GONE };
-	struct store_op *op;
-	unsigned int n = 2;
-	uint32_t end = b->offset + b->len;
-
-	b->n_iov = 0;
-	if (b->begins)
-		journal_write_record(b, b->heads[0], &first,
-		    &(struct iovec){ b->closed, b->n_closed * JOURNAL_END }, 1);
-	if (b->n_gone > 0)
-		journal_write_record(b, b->heads[1], &gone,
-		    &(struct iovec){ b->gone, b->n_gone * JOURNAL_ID }, 1);
-	TAILQ_FOREACH(op, &b->ops, link) {
-		struct journal_record r = { .type = JOURNAL_MESSAGE };
-
-		if (op->kind != STORE_COMMIT)
-			continue;
-		memcpy(r.id, op->id, sizeof(r.id));
-		store_file_seal(op->file, op->len);
-		journal_write_record(b, b->heads[n++], &r, (struct iovec[]){
-		    { op->file->front, op->file->front_len },
-		    { (void *)(uintptr_t)op->data, op->len } }, 2);
-	}
-	/* Whole pages: the kernel has not to read what is behind. */
-	if (end < size)
-		journal_write_piece(b, journal_zeros,
-		    -end & (JOURNAL_PAGE - 1));
-}
-
-/* J7 */
-static void
-journal_write_head(const struct journal *j, uint32_t seq)
-{
-	char text[JOURNAL_HEAD_TEXT + 1];
-	struct err err;
-
-	journal_head_text(seq, text);
-	if (j->head >= 0 && fio_pwrite_all(j->head, text, JOURNAL_HEAD_TEXT, 0,
-	    JOURNAL_HEAD_NAME, &err) == 0)
-		(void)fio_datasync(j->head, JOURNAL_HEAD_NAME, &err);
-}
-
-void
-journal_write(struct journal *j)
-{
-	struct journal_batch *b = &j->batch;
-
-	if (b->segment == NULL)
+	if (j->n_running > 0)
 		return;
-	journal_write_batch(b, j->size);
-	b->r = fio_pwritev_all(b->segment->fd, b->iov, b->n_iov,
-	    (off_t)b->offset, "the journal", &b->err);
-	if (b->r == 0)
-		b->r = fio_datasync(b->segment->fd, "the journal", &b->err);
-	if (b->r == 0 && b->begins)
-		journal_write_head(j, b->segment->seq);
+	if (j->active == NULL)
+		journal_lanes_close(j);
+	j->first = 0;
+	j->n_lanes = 1 + j->n_fds;
+	j->alone = j->broken = j->unwritten = false;
 }
 
 /* ---------------------------------------------------------------- upkeep -- */

@@ -4,7 +4,9 @@
  * lives in them.
  *
  * A batch is begun on the loop, written on a thread, ended on the loop; so is
- * the upkeep of segments. Nothing here logs.
+ * the upkeep of segments. Several batches may run at a time, each in a lane. They
+ * are written one after the other and flushed side by side, and end in the order
+ * in which they were begun. Nothing here logs.
  */
 #ifndef SUBMITD_SPOOL_JOURNAL_H
 #define SUBMITD_SPOOL_JOURNAL_H
@@ -19,6 +21,7 @@
 
 #define JOURNAL_SIZE (16u * 1024 * 1024)	/* of a segment */
 #define JOURNAL_MESSAGE_MAX 60000u	/* octets of its file; fits a packet */
+#define JOURNAL_LANES 6u	/* batches that run at a time */
 
 struct journal;
 
@@ -31,12 +34,19 @@ void	journal_set_size(struct journal *j, uint32_t size);
 
 /* Takes STORE_JOURNAL operations from the front of `ops`, as many as one write
  * holds; COMMITs for which there is no room go to `files` as STORE_FILES, others
- * fail at the end. True: journal_write() and journal_end() are to follow. */
-bool	journal_begin(struct journal *j, struct store_ops *ops,
+ * fail at the end. Returns the lane for which journal_write() and journal_end()
+ * are to follow; those of another lane wait for it. Negative: nothing is begun
+ * now, and what is left in `ops` waits for the end of one that runs. */
+int	journal_begin(struct journal *j, struct store_ops *ops,
 	    struct store_ops *files);
-void	journal_write(struct journal *j);		/* on a thread */
-/* Appends the operations to `done`, each with its r. */
-void	journal_end(struct journal *j, struct store_ops *done);
+void	journal_write(struct journal *j, unsigned int lane);	/* on a thread */
+/* Appends the operations to `done`, each with its r: those of all batches that
+ * are over, but for what waits for an earlier batch. */
+void	journal_end(struct journal *j, unsigned int lane,
+	    struct store_ops *done);
+/* How many run; whether one more may. */
+unsigned int journal_running(const struct journal *j);
+bool	journal_may_begin(const struct journal *j);
 /* The end of a segment that a failure made is to be written, before a crash makes
  * something of what is behind it. */
 bool	journal_is_due(const struct journal *j);

@@ -1,9 +1,11 @@
 /*
- * journal_private.h - what journal.c and journal_recover.c share.
+ * journal_private.h - what journal.c, journal_write.c and journal_recover.c
+ * share.
  */
 #ifndef SUBMITD_SPOOL_JOURNAL_PRIVATE_H
 #define SUBMITD_SPOOL_JOURNAL_PRIVATE_H
 
+#include <pthread.h>
 #include <sys/queue.h>
 #include <sys/uio.h>
 
@@ -30,7 +32,7 @@ struct journal_segment {
 	int		 fd;
 	uint32_t	 key;		/* of its records, in its name */
 	uint32_t	 seq, salt;
-	uint32_t	 end;		/* where the next batch goes */
+	uint32_t	 end;		/* behind the last batch that ended */
 	struct store_places places;	/* the messages that live in it */
 	size_t		 n_places;
 	uint64_t	 live;		/* their octets */
@@ -48,7 +50,9 @@ struct journal_batch {
 	struct store_ops refused;	/* no room, even for these */
 	struct journal_segment *segment;
 	uint32_t	 offset, len;
-	uint32_t	 oldest;
+	uint32_t	 stable, oldest;	/* for its records */
+	uint64_t	 number;	/* the first is 1 */
+	bool		 over;		/* one before it still runs */
 	bool		 begins;	/* with the segment's first record */
 	unsigned int	 n_closed;	/* ends that it names */
 	unsigned int	 n_messages, n_gone;
@@ -86,7 +90,23 @@ struct journal {
 	bool		 finding;	/* at the start: a segment in which
 					 * nothing lives may not be read to
 					 * its end yet */
-	struct journal_batch batch;
+	/* Those that run, in the order in which they were begun: a ring of
+	 * the lanes that have a descriptor. All are of one segment. */
+	struct journal_batch batches[JOURNAL_LANES];
+	unsigned int	 first, n_running, n_lanes;
+	uint64_t	 n_begun;	/* ever */
+	bool		 alone;		/* all that run end before the next */
+	bool		 broken;	/* one has failed, the later ones do */
+	struct err	 why;
+	/* Their threads'. Lane 0 has the segment's own descriptor, the others
+	 * these, of the active segment; the thread of its first batch opens
+	 * them, and no other runs meanwhile. */
+	int		 fds[JOURNAL_LANES];
+	unsigned int	 n_fds;		/* from 1 on */
+	pthread_mutex_t	 lock;
+	pthread_cond_t	 turn;
+	uint64_t	 n_written;	/* it may be the next one's turn */
+	bool		 unwritten;	/* one of those that run was not */
 	struct journal_upkeep upkeep;
 };
 
@@ -103,6 +123,7 @@ uint32_t journal_oldest(const struct journal *j);
 void	journal_close(struct journal *j, struct journal_segment *s);
 /* The same of one that has no file any more. */
 void	journal_close_seq(struct journal *j, uint32_t seq, uint32_t end);
+void	journal_lanes_close(struct journal *j);
 /* What .head holds. */
 void	journal_head_text(uint32_t seq, char text[JOURNAL_HEAD_TEXT + 1]);
 

@@ -44,7 +44,7 @@ journal_record_pack(const struct journal_record *r, uint32_t key,
     uint8_t dst[JOURNAL_HEAD])
 {
 	const uint32_t words[] = { JOURNAL_MAGIC, r->type, r->seq, r->salt,
-		r->len, r->crc, r->oldest, r->batch };
+		r->len, r->crc, r->oldest, r->stable };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		journal_put32(dst + 4 * i, words[i]);
@@ -67,7 +67,7 @@ journal_record_unpack(const uint8_t src[JOURNAL_HEAD], uint32_t key,
 	ret->len = journal_get32(src + 16);
 	ret->crc = journal_get32(src + 20);
 	ret->oldest = journal_get32(src + 24);
-	ret->batch = journal_get32(src + 28);
+	ret->stable = journal_get32(src + 28);
 	memcpy(ret->id, src + 32, JOURNAL_ID);
 	ret->id[JOURNAL_ID] = '\0';
 	if (ret->type < JOURNAL_SEGMENT || ret->type > JOURNAL_GONE ||
@@ -84,7 +84,7 @@ journal_scan_head(const struct journal_scan *s, const uint8_t *p, uint32_t len,
 {
 	return len - at >= JOURNAL_HEAD &&
 	    journal_record_unpack(p + at, s->key, ret) == 0 && ret->seq == s->seq &&
-	    ret->salt == s->salt && ret->batch <= at &&
+	    ret->salt == s->salt && ret->stable <= at &&
 	    ret->len <= len - at - JOURNAL_HEAD;
 }
 
@@ -205,17 +205,18 @@ journal_scan_tail(const struct journal_scan *s, const uint8_t *p,
 	    journal_record_octets(len);
 }
 
-/* A batch is written when the one before is on stable storage. What the last
- * one lacks a crash has cut; where it did not only leave something out, that is
- * still told. */
+/* Batches are written while earlier ones are flushed. What is lacking behind what
+ * the last record knew to be on stable storage a crash has cut, a whole batch or
+ * any sectors of several; where it did not only leave something out, that is still
+ * told. */
 static void
 journal_scan_last(struct journal_scan *s, const uint8_t *p, uint32_t limit,
-    uint32_t batch)
+    uint32_t stable)
 {
 	uint32_t tail = journal_scan_tail(s, p, limit);
 	size_t n = 0;
 
-	s->holes = s->n_gaps > 0 && s->gaps[s->n_gaps - 1].from >= batch;
+	s->holes = s->n_gaps > 0 && s->gaps[s->n_gaps - 1].from >= stable;
 	if (tail > limit - s->end)
 		tail = limit - s->end;
 	if (tail > 0)
@@ -223,7 +224,7 @@ journal_scan_last(struct journal_scan *s, const uint8_t *p, uint32_t limit,
 	for (size_t i = 0; i < s->n_gaps; i++) {
 		struct journal_gap *g = &s->gaps[i];
 
-		g->last = g->from >= batch;
+		g->last = g->from >= stable;
 		if (g->last)
 			s->torn += g->to - g->from;
 		if (!g->last || !journal_scan_is_cut(p, g->from, g->to))
@@ -236,7 +237,7 @@ void
 journal_scan_run(struct journal_scan *s, const uint8_t *p, uint32_t len,
     uint32_t limit, journal_scan_fn *each, void *ctx)
 {
-	uint32_t at = 0, batch = 0;
+	uint32_t at = 0, stable = 0;
 	bool known = limit <= len && (limit & JOURNAL_TORN) == 0;
 	struct journal_record r;
 
@@ -251,7 +252,7 @@ journal_scan_run(struct journal_scan *s, const uint8_t *p, uint32_t len,
 		(void)journal_record_unpack(p + next, s->key, &r);
 		at = next + journal_record_octets(r.len);
 		s->end = at;
-		batch = r.batch;
+		stable = r.stable;
 		if (r.oldest > s->oldest)
 			s->oldest = r.oldest;
 		if (!each(ctx, &r, next, p + next + JOURNAL_HEAD))
@@ -264,5 +265,5 @@ journal_scan_run(struct journal_scan *s, const uint8_t *p, uint32_t len,
 		s->end = limit;
 		return;
 	}
-	journal_scan_last(s, p, limit, batch);
+	journal_scan_last(s, p, limit, stable);
 }

@@ -9,7 +9,8 @@
  *	u32 magic, u32 type, u32 sequence, u32 salt
  *	u32 length of the payload, u32 its CRC-32C
  *	u32 oldest: no message lives in a segment before that sequence number
- *	u32 where the batch begins that it was written with
+ *	u32 stable: up to here the segment was on stable storage when this was
+ *	    written
  *	16 octets: the queue id of a MESSAGE, else zeros
  *	u32 0, u32 CRC-32C of the 52 octets before, begun with the file's key
  *	the payload, and zeros up to a multiple of 8
@@ -34,7 +35,7 @@
 #define JOURNAL_HEAD	56u	/* octets in front of a payload */
 #define JOURNAL_ID	16u	/* of a queue id, without NUL */
 #define JOURNAL_END	8u	/* of a pair in SEGMENT */
-#define JOURNAL_TORN	1u	/* of an end: the batch before it is torn */
+#define JOURNAL_TORN	1u	/* of an end: what is before it is torn */
 #define JOURNAL_GAPS	16u	/* told apart in one segment */
 
 enum journal_type {
@@ -47,7 +48,7 @@ struct journal_record {
 	uint32_t type;		/* enum journal_type */
 	uint32_t seq, salt;	/* of the segment */
 	uint32_t oldest;
-	uint32_t batch;
+	uint32_t stable;
 	uint32_t len;
 	uint32_t crc;
 	char	 id[STR_ID_SIZE];	/* MESSAGE */
@@ -68,8 +69,8 @@ void	journal_put32(uint8_t *p, uint32_t v);
 struct journal_gap {
 	uint32_t	 from, to;
 	char		 id[STR_ID_SIZE];	/* "" unless its head is right */
-	bool		 last;		/* of the last batch: a crash may have cut
-					 * it before anybody was told */
+	bool		 last;		/* of the last batches: a crash may have
+					 * cut it before anybody was told */
 };
 
 struct journal_scan {

@@ -136,7 +136,7 @@ journal_find_know(struct journal_find *s, struct journal_segment *seg,
 	struct journal_scan scan;
 
 	s->now = seg;
-	s->len = JOURNAL_HEAD + sizeof(s->j->batch.closed);
+	s->len = JOURNAL_HEAD + sizeof(s->j->batches[0].closed);
 	if (s->len > s->j->size)
 		s->len = s->j->size;
 	journal_find_read(seg->fd, s->buf, s->len);
@@ -388,7 +388,7 @@ journal_find_head(struct journal *j)
 	return strcmp(text, want) == 0 ? seq : 0;
 }
 
-/* Those that should be the last (J7). It is told once: the next segment says
+/* Those that should be the last (J8). It is told once: the next segment says
  * that they have nothing in them. */
 static void
 journal_find_last(struct journal_find *s, uint32_t head)

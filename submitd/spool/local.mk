@@ -13,6 +13,7 @@ submitd_spool_libstore_a_SOURCES = \
 	submitd/spool/store.c submitd/spool/store.h \
 	submitd/spool/journal.c submitd/spool/journal.h \
 	submitd/spool/journal_private.h submitd/spool/journal_recover.c \
+	submitd/spool/journal_write.c \
 	submitd/spool/journal_record.c submitd/spool/journal_record.h \
 	submitd/spool/wishes.c submitd/spool/wishes.h
 

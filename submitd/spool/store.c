@@ -19,9 +19,9 @@
  * S5  A message is removed only when no recipient is pending, or when the
  *     administrator deletes it. A crash before that is durable repeats results,
  *     and loses none.
- * S6  One process holds the lock of the folder, one flush of each kind runs at
- *     a time, and there is one operation a message in them: two of one message
- *     never cross.
+ * S6  One process holds the lock of the folder, one flush of files runs at a
+ *     time, and there is one operation a message in all flushes: two of one
+ *     message never cross.
  *
  * Files or journal, as measured here (two cores that others used as well, ext4
  * on virtio; t_spool files|journal, 4 KiB a message, medians of three; CPU of

@@ -1,9 +1,10 @@
 /*
  * loss_disk.c - see loss_disk.h.
  *
- * The rules: what was written to a file is safe after the next flush of it, but
- * not when one failed between; a name is safe after the next flush of its folder.
- * The rest is there or not, each sector of 512 octets for itself.
+ * The rules: what was written to a file is safe after a flush of it that began
+ * later, but not when one failed between on the descriptor that it was written
+ * by; a name is safe after the next flush of its folder. The rest is there or
+ * not, each sector of 512 octets for itself.
  */
 #include "config.h"
 
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/fio.h"
@@ -24,6 +26,8 @@
 #define NODES_MAX 4096u
 #define NAMES_MAX 4096u
 #define NONE SIZE_MAX
+#define SLOW_STEPS 9u		/* of a flush, at most */
+#define SLOW_STEP_NS 500000
 
 static const char *const folders[] = { "tmp", "queue", "bad", "journal" };
 
@@ -47,6 +51,7 @@ struct event {
 	uint8_t		*data;
 	size_t		 len;
 	off_t		 off;
+	int		 fd;		/* of a WRITE */
 	size_t		 safe_at;	/* the flush that made it safe */
 	bool		 limbo;		/* a flush of it failed */
 };
@@ -57,7 +62,9 @@ static int n_nodes;
 static struct name base[NAMES_MAX], names[NAMES_MAX];
 static size_t n_base, n_names;
 static struct event *events;
-static size_t n_events, events_room;
+static size_t n_events, events_room, n_overlaps;
+static bool slow;
+static _Thread_local size_t flush_began = NONE;	/* of a thread's flush */
 static ino_t folder_ino[ROWS(folders)];
 static uint64_t random_state = 1;
 
@@ -72,6 +79,39 @@ loss_random(uint32_t below)
 {
 	random_state = random_state * 6364136223846793005u + 1442695040888963407u;
 	return (uint32_t)(random_state >> 33) % below;
+}
+
+/* ----------------------------------------------------------------- flush -- */
+
+static int
+flush(void)
+{
+	struct timespec t = { 0 };
+
+	pthread_mutex_lock(&lock);
+	flush_began = n_events;
+	if (slow)
+		t.tv_nsec = SLOW_STEP_NS * (long)((n_events * 2654435761u >>
+		    7) % SLOW_STEPS);
+	pthread_mutex_unlock(&lock);
+	if (t.tv_nsec > 0)
+		nanosleep(&t, NULL);
+	return 0;
+}
+
+/* Instead of the C library's: nothing here outlives the test. */
+int
+fdatasync(int fd)
+{
+	(void)fd;
+	return flush();
+}
+
+int
+fsync(int fd)
+{
+	(void)fd;
+	return flush();
 }
 
 /* ---------------------------------------------------------------- noting -- */
@@ -156,16 +196,17 @@ event_new(enum fio_kind kind)
 	return &events[n_events++];
 }
 
+/* Of a flush that began when there were `began` events. */
 static void
-note_synced(int folder, int node, bool failed)
+note_synced(int folder, int node, int fd, bool failed, size_t began)
 {
-	for (size_t i = 0; i < n_events; i++) {
+	for (size_t i = 0; i < began; i++) {
 		struct event *e = &events[i];
 
 		if (e->safe_at != NONE || e->limbo)
 			continue;
 		if (e->kind == FIO_WRITE && node >= 0 && e->node == node) {
-			e->limbo = failed;
+			e->limbo = failed && e->fd == fd;
 			if (!failed)
 				e->safe_at = n_events;
 		} else if (e->kind != FIO_WRITE && folder >= 0 && !failed &&
@@ -214,6 +255,17 @@ note_names(const struct fio_event *f)
 }
 
 static void
+note_overlap(int node)
+{
+	for (size_t i = n_events; i-- > 0;)
+		if (events[i].kind == FIO_WRITE && events[i].node == node) {
+			n_overlaps += events[i].safe_at == NONE &&
+			    !events[i].limbo;
+			return;
+		}
+}
+
+static void
 note(const struct fio_event *f)
 {
 	struct event *e;
@@ -227,7 +279,9 @@ note(const struct fio_event *f)
 	case FIO_WRITE:
 		if ((node = node_of(f->fd)) < 0)
 			break;
+		note_overlap(node);
 		e = event_new(FIO_WRITE);
+		e->fd = f->fd;
 		e->node = node;
 		e->data = malloc(f->len);
 		memcpy(e->data, f->data, f->len);
@@ -236,8 +290,10 @@ note(const struct fio_event *f)
 		break;
 	case FIO_SYNC:
 	case FIO_UNSYNC:
-		note_synced(folder_of(f->fd), node_of(f->fd),
-		    f->kind == FIO_UNSYNC);
+		note_synced(folder_of(f->fd), node_of(f->fd), f->fd,
+		    f->kind == FIO_UNSYNC, flush_began < n_events ?
+		    flush_began : n_events);
+		flush_began = NONE;
 		(void)event_new(f->kind);
 		break;
 	case FIO_RENAME:
@@ -285,13 +341,23 @@ loss_begin(const char *path)
 	}
 	memcpy(names, base, sizeof(names));
 	n_names = n_base;
+	slow = true;
 	fio_watch(note);
+}
+
+void
+loss_stop(void)
+{
+	fio_watch(NULL);
+	pthread_mutex_lock(&lock);
+	slow = false;
+	pthread_mutex_unlock(&lock);
 }
 
 void
 loss_end(void)
 {
-	fio_watch(NULL);
+	loss_stop();
 	for (size_t i = 0; i < n_events; i++)
 		free(events[i].data);
 	for (int i = 0; i < n_nodes; i++)
@@ -313,6 +379,12 @@ loss_now(void)
 	return n;
 }
 
+size_t
+loss_overlaps(void)
+{
+	return n_overlaps;
+}
+
 /* ---------------------------------------------------------------- making -- */
 
 /* Of what was not flushed: all of one, nothing, or half of its sectors. */
@@ -321,7 +393,7 @@ is_there(const struct event *e, size_t n, enum loss_policy policy)
 {
 	if (e->safe_at < n || policy == LOSS_ALL)
 		return true;
-	return policy == LOSS_SOME && loss_random(2) == 0;
+	return policy != LOSS_NOTHING_MORE && loss_random(2) == 0;
 }
 
 static void

@@ -4,7 +4,7 @@ SPOOL_TESTS = tests/unit/t_envelope tests/unit/t_store tests/unit/t_spool \
 	tests/unit/t_spool_out \
 	tests/unit/t_spool_faults tests/unit/t_spool_loss \
 	tests/unit/t_spool_start tests/unit/t_spool_queue \
-	tests/unit/t_spool_hostile tests/unit/t_journal
+	tests/unit/t_spool_hostile tests/unit/t_journal tests/unit/t_flush
 SPOOL_FAKE = tests/unit/spool_fake.c tests/unit/spool_fake.h
 check_PROGRAMS += $(SPOOL_TESTS)
 TESTS += $(SPOOL_TESTS)
@@ -41,6 +41,9 @@ tests_unit_t_spool_hostile_LDADD = $(SPOOL_LIBS)
 tests_unit_t_spool_start_SOURCES = tests/unit/t_spool_start.c
 tests_unit_t_spool_start_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_t_spool_start_LDADD = $(SPOOL_LIBS)
+tests_unit_t_flush_SOURCES = tests/unit/t_flush.c
+tests_unit_t_flush_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_t_flush_LDADD = $(SPOOL_LIBS)
 tests_unit_t_spool_loss_SOURCES = tests/unit/t_spool_loss.c \
 	tests/unit/loss_disk.c tests/unit/loss_disk.h
 tests_unit_t_spool_loss_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)

@@ -14,16 +14,17 @@
 #define SIZE	16384u
 #define KEY	77u
 #define OCTETS	1000u		/* of a message */
+#define RECORD	(JOURNAL_HEAD + OCTETS)
 #define NOWHERE	UINT32_MAX
 
 static uint8_t segment[SIZE];
 static uint32_t starts[4], end;
 
 static uint32_t
-put(uint32_t at, uint32_t type, uint32_t batch, uint32_t len)
+put(uint32_t at, uint32_t type, uint32_t stable, uint32_t len)
 {
 	struct journal_record r = { .type = type, .seq = 5, .salt = 9,
-		.oldest = 5, .batch = batch, .len = len };
+		.oldest = 5, .stable = stable, .len = len };
 
 	memset(segment + at + JOURNAL_HEAD, 'x', len);
 	r.crc = crc32c(0, segment + at + JOURNAL_HEAD, len);
@@ -33,7 +34,8 @@ put(uint32_t at, uint32_t type, uint32_t batch, uint32_t len)
 	return at + journal_record_octets(len);
 }
 
-/* One batch with one message, and one with three. */
+/* One batch with one message, and one with three; or three more with one each,
+ * which ran at a time, for that looks the same. */
 static void
 make(uint8_t stale)
 {
@@ -73,7 +75,17 @@ static const struct end_case end_cases[] = {
 	  false },
 	{ "a hole in one before it", 2, NOWHERE, 0, OCTETS, 0, 3, 0, false,
 	  true, true },
-	{ "the same where other words stood", 3, NOWHERE, 300, 0, 'y', 3, 1,
+	{ "a batch of three is missing", 1, NOWHERE, 0, RECORD, 0, 3, 0, false,
+	  true, true },
+	{ "two of them", 1, NOWHERE, 0, 2 * RECORD, 0, 2, 0, false, true,
+	  true },
+	{ "the same where other words stood", 1, NOWHERE, 0, 2 * RECORD, 'y', 2,
+	  1, true, true, true },
+	{ "all three", 1, NOWHERE, 0, 3 * RECORD, 0, 1, 0, false, false,
+	  false },
+	{ "damage in front of a missing one", 0, 100, RECORD, RECORD, 0, 2, 1,
+	  false, false, false },
+	{ "cut where other words stood", 3, NOWHERE, 300, 0, 'y', 3, 1,
 	  true, true, false },
 };
 

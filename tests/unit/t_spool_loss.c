@@ -1,5 +1,6 @@
 /*
- * t_spool_loss.c - power loss: a spool works, everything that it does to the disk
+ * t_spool_loss.c - power loss: a spool works, with batches of its journal under way
+ * side by side, everything that it does to the disk
  * is noted, and at each point of that the power goes. What was acknowledged is
  * there after it, whole and once, and nothing is called damaged. Some calls fail
  * meanwhile; and the next generation begins with what the loss has left.
@@ -29,6 +30,7 @@
 #define GENERATIONS 2
 #define TRIES_MAX 16
 #define SEEDS 2
+#define OVERLAPS_MIN 20u
 #define NEVER SIZE_MAX
 
 struct letter {
@@ -382,7 +384,7 @@ generation(const char *path)
 	for (size_t i = 0; i < n_letters; i++)
 		letters[i]->msg = NULL;
 	recover_end(&spool);
-	fio_watch(NULL);
+	loss_stop();
 }
 
 /* Each step of it for what was flushed, and a part of them for the rest. */
@@ -396,6 +398,8 @@ losses(const char *path)
 			check_loss(path, n, LOSS_ALL);
 		if (n % 3 == 1)
 			check_loss(path, n, LOSS_SOME);
+		if (n % 3 == 2)
+			check_loss(path, n, LOSS_WHOLE);
 	}
 }
 
@@ -430,6 +434,7 @@ test_losses(void **state)
 	for (uint64_t seed = 1; seed <= SEEDS; seed++)
 		run_seed(seed);
 	assert_true(n_crowded > 0 && n_failed > 0);
+	assert_true(loss_overlaps() > OVERLAPS_MIN);
 }
 
 int
