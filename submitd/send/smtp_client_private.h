@@ -226,7 +226,8 @@ bool	smtp_client_txn_lost(struct smtp_client *c, bool remote,
 void	smtp_client_refuse_here(struct smtp_client *c, const char *text);
 
 /* smtp_client_check.c */
-#define SMTP_CLIENT_PIECE	8192u
+/* As much as may wait to be sent: one read fills it. */
+#define SMTP_CLIENT_PIECE	CONN_OUT_HIGH
 /* The next piece: its length, 0 at the end, -1 when it cannot be read. */
 ssize_t	smtp_client_piece(struct smtp_client *c,
 	    uint8_t piece[SMTP_CLIENT_PIECE]);

@@ -26,7 +26,7 @@
 #include "lib/fio.h"
 #include "lib/log.h"
 #include "lib/str.h"
-#include "submitd/send/smtp_client.h"
+#include "submitd/send/smtp_client_private.h"
 #include "tests/unit/send_server.h"
 
 #define MESSAGE "Subject: x\r\n\r\n.dot\r\n..\r\nlast\r\n"
@@ -334,7 +334,7 @@ static const struct client_row client_rows[] = {
 static void
 test_rows(void **state)
 {
-	static char text[20000];
+	static char text[SMTP_CLIENT_PIECE * 3 / 2];
 
 	(void)state;
 	memset(text, 'x', sizeof(text) - 3);
@@ -354,11 +354,12 @@ test_rows(void **state)
 static void
 test_sizes(void **state)
 {
-	static char text[8192 + 600];
+	static char text[SMTP_CLIENT_PIECE + 600];
 	struct client_row row = { .name = "sizes", "N\n" GOOD, OK, "D" };
 
 	(void)state;
-	for (size_t n = 8192 - 3; n < 8192 + 520; n += n < 8200 ? 1 : 57) {
+	for (size_t n = SMTP_CLIENT_PIECE - 3; n < SMTP_CLIENT_PIECE + 520;
+	    n += n < SMTP_CLIENT_PIECE + 8 ? 1 : 57) {
 		memset(text, 'x', n);
 		memcpy(text + n - 2, "\r\n", 3);
 		row.message = row.content = text;
