@@ -28,7 +28,7 @@
 #define FLUSH_BATCH_MAX 256u	/* each holds a descriptor while it is flushed */
 #define FLUSH_THREADS 4u	/* more hold the loop up on a small machine */
 #define FLUSH_JOBS (FLUSH_THREADS + JOURNAL_LANES + 1u)	/* upkeep */
-#define FLUSH_STEP_US 1000	/* between batches of the journal */
+#define FLUSH_STEP_US 500	/* between batches of the journal */
 #define FLUSH_LAZY_MS 10	/* a removal waits for a batch */
 #define FLUSH_UPKEEP_MS 30000	/* after upkeep has failed */
 #define FLUSH_MOVES_MAX 64u	/* asked for at a time */

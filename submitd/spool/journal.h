@@ -21,7 +21,7 @@
 
 #define JOURNAL_SIZE (16u * 1024 * 1024)	/* of a segment */
 #define JOURNAL_MESSAGE_MAX 60000u	/* octets of its file; fits a packet */
-#define JOURNAL_LANES 6u	/* batches that run at a time */
+#define JOURNAL_LANES 8u	/* batches that run at a time */
 
 struct journal;
 
