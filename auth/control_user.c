@@ -361,6 +361,18 @@ control_put_login(struct control_job *j, json_t *o, const char *label,
 	control_put_prefixed(o, prefix, "tls", json_string(l.tls));
 }
 
+/* Who asks for an address that is none of a user's own name is told whose. */
+static int
+control_tell_owner(struct control_job *j)
+{
+	char owner[MAILBOX_SIZE];
+
+	if (userdb_resolve(j->core->userdb, j->user, owner, NULL) != 0)
+		return ERR_NOTFOUND;
+	return err_set(&j->err, ERR_NOTFOUND, "%s is no user, but an address "
+	    "of user %s", j->user, owner);
+}
+
 int
 control_user_show(struct control_job *j)
 {
@@ -368,6 +380,8 @@ control_user_show(struct control_job *j)
 	int r;
 
 	r = userdb_get(j->core->userdb, j->user, &rec, &j->err);
+	if (r == ERR_NOTFOUND)
+		return control_tell_owner(j);
 	if (r != 0)
 		return r;
 	(void)json_object_update_new(j->last,

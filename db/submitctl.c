@@ -182,7 +182,7 @@ ctl_fail(int code, const char *fmt, ...)
 	fflush(stdout);
 	fputs("submitctl: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	ctl_put_safe(stderr, fmt, ap);
 	va_end(ap);
 	fputc('\n', stderr);
 	return code;

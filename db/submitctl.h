@@ -5,6 +5,7 @@
 #ifndef SUBMITD_DB_SUBMITCTL_H
 #define SUBMITD_DB_SUBMITCTL_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -138,8 +139,16 @@ void	ctl_say(const struct ctl *c, const json_t *record, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 /* The "warnings" of a record, on stderr. */
 void	ctl_warnings(const json_t *record);
-/* A text from outside as a terminal may see it: controls become '?'. */
+/* A text from outside as a terminal may see it: controls, C1 too, and what is
+ * no UTF-8 become '?'. */
 const char *ctl_safe(const char *s, char *dst, size_t size);
+/* The same of a sentence, which may have lines. */
+void	ctl_put_safe(FILE *to, const char *fmt, va_list ap)
+	    __attribute__((format(printf, 2, 0)));
+void	ctl_print(const char *fmt, ...)
+	    __attribute__((format(printf, 1, 2)));
+/* One line of JSON; on a terminal in ASCII alone. */
+void	ctl_put_json(const json_t *record);
 const char *ctl_str(const json_t *record, const char *key);
 json_int_t ctl_int(const json_t *record, const char *key);
 

@@ -101,7 +101,7 @@ ctl_said_credential(const struct ctl *c, const json_t *r)
 		    "is shown only now:\n%s", label, user,
 		    ctl_str(r, "password"));
 	if (!c->json)
-		printf("(a client that uses SCRAM logs in as %s#%s)\n", user,
+		ctl_print("(a client that uses SCRAM logs in as %s#%s)\n", user,
 		    label);
 }
 

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "db/submitctl.h"
@@ -13,15 +14,21 @@
 static void
 ctl_csv_text(const char *s)
 {
+	size_t size = strlen(s) + 1;
+	char *safe = malloc(size);
+
 	putchar('"');
 	if (*s != '\0' && strchr("=+-@\t\r", *s) != NULL)
 		putchar('\'');
-	for (; *s != '\0'; s++) {
-		if (*s == '"')
+	if (safe != NULL)
+		ctl_safe(s, safe, size);
+	for (const char *p = safe; p != NULL && *p != '\0'; p++) {
+		if (*p == '"')
 			putchar('"');
-		putchar((unsigned char)*s < ' ' || *s == 0x7f ? '?' : *s);
+		putchar(*p);
 	}
 	putchar('"');
+	free(safe);
 }
 
 /* Several strings stand in one cell, with spaces in between. */

@@ -28,8 +28,7 @@ export_each(void *ctx, const json_t *record, int fd)
 
 	(void)fd;
 	if (json_object_get(record, "user") != NULL) {
-		(void)json_dumpf(record, stdout, JSON_COMPACT);
-		(void)putchar('\n');
+		ctl_put_json(record);
 		p->n++;
 	} else {
 		(void)str_copy(p->next, sizeof(p->next), ctl_str(record,

@@ -87,7 +87,7 @@ ctl_grant_query(struct ctl *c)
 		    " now: grant_brownout ", ctl_str(last, "brownout"));
 		for (i = 0; i + 1 < n && !c->json; i++) {
 			r = json_array_get(records, i);
-			printf("  %s at %s (%s)\n", ctl_str(r, "user"),
+			ctl_print("  %s at %s (%s)\n", ctl_str(r, "user"),
 			    ctl_str(r, "address"),
 			    ctl_str(r, "why")[0] == '\0' ? "may send" :
 			    ctl_str(r, "why"));

@@ -5,8 +5,10 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "db/submitctl.h"
 #include "lib/str.h"
@@ -27,24 +29,69 @@ ctl_int(const json_t *record, const char *key)
 	return json_integer_value(json_object_get(record, key));
 }
 
+/* C0, DEL, and C1 (U+0080 to U+009F), which UTF-8 writes as 0xc2 0x80 to
+ * 0xc2 0x9f. A stray octet of C1 is no UTF-8: str_mend_utf8() has it. */
+static void
+ctl_mask(char *s, bool lines)
+{
+	str_mend_utf8(s);
+	for (; *s != '\0'; s++) {
+		unsigned char ch = (unsigned char)*s;
+
+		if (ch == '\n' && lines)
+			continue;
+		if (ch == '\t')	/* as folded headers begin */
+			*s = ' ';
+		else if (ch < 0x20 || ch == 0x7f)
+			*s = '?';
+		else if (ch == 0xc2 && (unsigned char)s[1] < 0xa0)
+			s[0] = s[1] = '?';
+	}
+}
+
 const char *
 ctl_safe(const char *s, char *dst, size_t size)
 {
 	size_t n = strnlen(s, size - 1);
 
-	for (size_t i = 0; i < n; i++) {
-		unsigned char ch = (unsigned char)s[i];
-
-		/* C1 controls are 0xc2 0x80 to 0xc2 0x9f in UTF-8. */
-		if (ch == '\t')	/* as folded headers begin */
-			ch = ' ';
-		else if (ch < 0x20 || ch == 0x7f || (ch == 0xc2 && i + 1 < n &&
-		    (unsigned char)s[i + 1] < 0xa0))
-			ch = '?';
-		dst[i] = (char)ch;
-	}
+	memcpy(dst, s, n);
 	dst[n] = '\0';
+	ctl_mask(dst, false);
 	return dst;
+}
+
+void
+ctl_put_safe(FILE *to, const char *fmt, va_list ap)
+{
+	char *text;
+
+	if (vasprintf(&text, fmt, ap) < 0) {
+		fputs("no memory", to);
+		return;
+	}
+	ctl_mask(text, true);
+	fputs(text, to);
+	explicit_bzero(text, strlen(text));	/* a new password, perhaps */
+	free(text);
+}
+
+void
+ctl_print(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	ctl_put_safe(stdout, fmt, ap);
+	va_end(ap);
+}
+
+void
+ctl_put_json(const json_t *record)
+{
+	/* JSON writes C0 as \uXXXX by itself. */
+	(void)json_dumpf(record, stdout, JSON_COMPACT |
+	    (isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0));
+	putchar('\n');
 }
 
 static void
@@ -187,10 +234,8 @@ ctl_json_lines(const json_t *records)
 	json_t *record;
 	size_t i;
 
-	json_array_foreach(records, i, record) {
-		(void)json_dumpf(record, stdout, JSON_COMPACT);
-		putchar('\n');
-	}
+	json_array_foreach(records, i, record)
+		ctl_put_json(record);
 }
 
 void
@@ -264,8 +309,7 @@ ctl_record(const struct ctl *c, const struct ctl_column *cols,
 	int width = 0;
 
 	if (c->json) {
-		(void)json_dumpf(record, stdout, JSON_COMPACT);
-		putchar('\n');
+		ctl_put_json(record);
 		return;
 	}
 	for (const struct ctl_column *col = cols; col->title != NULL; col++)
@@ -285,12 +329,11 @@ ctl_say(const struct ctl *c, const json_t *record, const char *fmt, ...)
 	va_list ap;
 
 	if (c->json) {
-		(void)json_dumpf(record, stdout, JSON_COMPACT);
-		putchar('\n');
+		ctl_put_json(record);
 		return;
 	}
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	ctl_put_safe(stdout, fmt, ap);
 	va_end(ap);
 	putchar('\n');
 	ctl_warnings(record);

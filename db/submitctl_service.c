@@ -175,8 +175,7 @@ ctl_config_json(char *text)
 		else
 			line += strcspn(line, " ") + 1;
 		(void)json_object_set_new(o, "value", json_string(line));
-		(void)json_dumpf(o, stdout, JSON_COMPACT);
-		putchar('\n');
+		ctl_put_json(o);
 		json_decref(o);
 		line = rest;
 	}
@@ -233,8 +232,7 @@ ctl_reload_print(const struct ctl *c, const char *daemon, int code,
 	o = json_pack("{s:s, s:b}", "daemon", daemon, "reloaded", code == 0);
 	if (code != 0)
 		(void)json_object_set_new(o, "error", json_string(why));
-	(void)json_dumpf(o, stdout, JSON_COMPACT);
-	putchar('\n');
+	ctl_put_json(o);
 	json_decref(o);
 }
 

@@ -101,7 +101,7 @@ ctl_who(struct ctl *c)
 	sorted = ctl_who_sort(c, records);
 	if (code == 0 && (c->given & CTL_ONE) != 0 && !c->json)
 		json_array_foreach(sorted, i, r)
-			puts(ctl_str(r, "user"));
+			ctl_print("%s\n", ctl_str(r, "user"));
 	else if (code == 0)
 		ctl_table(c, ctl_who_columns, sorted);
 	json_decref(sorted);

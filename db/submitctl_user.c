@@ -306,7 +306,7 @@ ctl_said_set(const struct ctl *c, const json_t *r)
 		ctl_say(c, r, "-");
 		return;
 	}
-	printf("user %s:", ctl_str(r, "user"));
+	ctl_print("user %s:", ctl_str(r, "user"));
 	for (int i = 1; i < c->argc; i++)
 		if ((s = ctl_setting_find(c->argv[i])) != NULL)
 			printf(" %s=%s", s->key, ctl_safe(c->argv[i] +

@@ -443,13 +443,12 @@ fio_connect_unix(const char *path, struct err *reterr)
 	int fd, r;
 
 	if (strlen(path) >= sizeof(sun.sun_path))
-		return err_set(reterr, ERR_LIMIT, "%s: the path is too long",
-		    path);
+		return err_set(reterr, ERR_LIMIT, "the path is too long");
 	memcpy(sun.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
 		return fd;
-	r = err_sys(reterr, "%s", path);
+	r = err_sys(reterr, "no connection");
 	if (fd >= 0)
 		close(fd);
 	return r;

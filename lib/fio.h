@@ -43,7 +43,7 @@ int	fio_read_file(int dir, const char *name, size_t max, char **ret,
 int	fio_memfd(const char *name, const void *p, size_t len);
 
 /* A stream socket, not blocking, connected to the UNIX socket at `path`; or an
- * error code (< 0). */
+ * error code (< 0), whose text does not name the path: users may be told. */
 int	fio_connect_unix(const char *path, struct err *reterr);
 /* An exclusive flock(2). A predecessor that is just ending is waited for, up to
  * wait_ms. ERR_EXISTS: held by another process. ERR_SYSTEM: errno is set. */

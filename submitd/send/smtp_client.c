@@ -140,7 +140,9 @@ void
 smtp_client_lost_here(struct smtp_client *c, const char *why)
 {
 	char all[1024], text[OUTCOME_TEXT_MAX + 1];
-	int n = snprintf(all, sizeof(all), "4.4.2 %s: %s while %s%s", c->relay,
+	/* It may be told to users, whom a socket's path does not concern. */
+	int n = snprintf(all, sizeof(all), "4.4.2 %s: %s while %s%s",
+	    strncmp(c->relay, "unix:", 5) == 0 ? "the next server" : c->relay,
 	    why, smtp_client_steps[c->state].doing,
 	    c->state == SMTP_CLIENT_END ? "; it may come twice" : "");
 

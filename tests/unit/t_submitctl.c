@@ -58,7 +58,7 @@ answer(void *ctx, struct control_call *call, const json_t *args)
 		    (json_int_t)1700000000, "n_recipients", 1, "n_pending", 1,
 		    "recipients", "address", "bob@example.net", "state",
 		    "pending", "why", "deferred", "tries", 2, "next_try_s", 1700000300,
-		    "last", "451 \033[31mlater"));
+		    "last", "451 \033[31mlater \302\2332J\177"));
 		control_done(call);
 		json_decref(unknown);
 		return;
@@ -348,6 +348,10 @@ t_users(void **state)
 		{ "user alias add alice sales@example.org", "", EX_DATAERR,
 		    "already", NULL },
 		{ "user show alice", "", 0, "sales@example.org", NULL },
+		{ "user show sales", "", EX_NOUSER,
+		    "sales@example.org is no user, but an address of user "
+		    ALICE, NULL },
+		{ "user show nobody", "", EX_NOUSER, "no user nobody@", "but" },
 		{ "user alias list alice", "", 0, "sales@example.org", NULL },
 		{ "user alias list -j", "", 0, "sales@example.org", NULL },
 		{ "user alias delete " ALICE, "", EX_DATAERR, "own address",
@@ -520,7 +524,8 @@ t_queue(void **state)
 {
 	static const struct row rows[] = {
 		{ "queue list", "", 0, "bob@example.net", "\033" },
-		{ "queue list", "", 0, "3.0M", NULL },
+		{ "queue list", "", 0, "451 ?[31mlater ??2J?", "\302\233" },
+		{ "queue list", "", 0, "3.0M", "\177" },
 		{ "queue list -j", "", 0, "\"recipients\":[", NULL },
 		{ "queue delete aaaabbbbccccdddd", "", 0, "1 deleted", NULL },
 		{ "queue delete zzz aaaabbbbccccdddd", "", EX_NOUSER,
