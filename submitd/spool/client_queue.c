@@ -349,7 +349,8 @@ spoolq_bounce(struct spoolq *q, const char *id,
 {
 	struct spoolq_call c = { .bounce_fn = fn, .ctx = ctx };
 
-	if (part->len > SPOOL_BOUNCE_MAX || part->octets > SPOOL_REPORT_MAX)
+	if (part->len > SPOOL_REPORT_PART_MAX ||
+	    part->octets > SPOOL_REPORT_MAX)
 		return ERR_LIMIT;
 	msg_begin(&q->msg, SPOOLQ_BOUNCE, ipc_client_id(q->ipc));
 	msg_put_str(&q->msg, id);

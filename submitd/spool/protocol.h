@@ -94,7 +94,7 @@ enum spoolq_kind {
 #define SPOOL_HELO_MAX	255u
 #define SPOOL_RCPTS_MAX	100000u		/* of one message */
 #define SPOOL_TEXT_MAX	1024u		/* of one result */
-#define SPOOL_BOUNCE_MAX 60000u		/* of one part of a report, */
+#define SPOOL_REPORT_PART_MAX 60000u	/* of one part of a report, */
 #define SPOOL_REPORT_MAX (8u * 1024 * 1024)	/* and of all of it */
 #define SPOOLQ_ALONG_MAX 16384u		/* octets of a message in its ENTRY */
 

@@ -314,7 +314,7 @@ sender_on_report(struct sender *s, struct msg_in *in)
 	msg_get_str(in, &id, STR_ID_SIZE - 1);
 	msg_get_u32(in, &octets);
 	msg_get_u32(in, &offset);
-	msg_get_blob(in, &text, &len, SPOOL_BOUNCE_MAX);
+	msg_get_blob(in, &text, &len, SPOOL_REPORT_PART_MAX);
 	if (msg_get_end(in) != 0 || octets > SPOOL_REPORT_MAX ||
 	    offset > octets || len == 0 || len > octets - offset)
 		return ERR_FORMAT;
