@@ -4,13 +4,14 @@
  * Runs in submitd-spool. The loop never waits for the disk. There are two ways,
  * side by side: a batch of the journal is one write and one fdatasync on one
  * thread; a batch of files is shared out to threads, and then one of them
- * flushes the folder. An operation may go one after the other. Removals from
- * the journal wait a moment for a batch to go with.
+ * flushes the folder, while the files of the next batch are flushed. An operation
+ * may go one after the other. Removals from the journal wait a moment for a batch
+ * to go with.
  *
- * Of files there is one batch at a time. One of the journal begins at once when
- * none runs, else a step behind the newest that does: where a flush is slow a
- * commit waits for that step and for its own flush, and where it is quick the
- * flush is over before the step, and all who came meanwhile share the next.
+ * A batch of the journal begins at once when none runs, else a step behind the
+ * newest that does: where a flush is slow a commit waits for that step and for
+ * its own flush, and where it is quick the flush is over before the step, and all
+ * who came meanwhile share the next.
  */
 #include "config.h"
 
@@ -27,7 +28,7 @@
 
 #define FLUSH_BATCH_MAX 256u	/* each holds a descriptor while it is flushed */
 #define FLUSH_THREADS 4u	/* more hold the loop up on a small machine */
-#define FLUSH_JOBS (FLUSH_THREADS + JOURNAL_LANES + 1u)	/* upkeep */
+#define FLUSH_JOBS (FLUSH_THREADS + JOURNAL_LANES + 2u)	/* folder, upkeep */
 #define FLUSH_STEP_US 500	/* between batches of the journal */
 #define FLUSH_LAZY_MS 10	/* a removal waits for a batch */
 #define FLUSH_UPKEEP_MS 30000	/* after upkeep has failed */
@@ -52,8 +53,10 @@ struct flush {
 	struct store_ops	 files;		/* waiting */
 	struct flush_part	 parts[FLUSH_THREADS];
 	unsigned int		 parts_left;	/* that still run */
-	struct store_ops	 batch;		/* all of them, for the folder */
 	bool			 files_run;
+	struct store_ops	 whole;		/* waiting for the folder */
+	struct store_ops	 batch;		/* that the folder is flushed for */
+	bool			 folder_runs;
 	/* The journal */
 	struct store_ops	 records;	/* waiting */
 	struct store_ops	 lazy;		/* waiting for others */
@@ -153,14 +156,28 @@ flush_files_start(struct flush *f)
 }
 
 static void
+flush_folder_start(struct flush *f)
+{
+	if (f->folder_runs || TAILQ_EMPTY(&f->whole))
+		return;
+	f->folder_runs = true;
+	TAILQ_CONCAT(&f->batch, &f->whole, link);
+	flush_submit(f, flush_folder, flush_folder_done, f);
+}
+
+static void
 flush_files_done(void *ctx)
 {
 	struct flush_part *p = ctx;
 	struct flush *f = p->flush;
 
-	TAILQ_CONCAT(&f->batch, &p->ops, link);
-	if (--f->parts_left == 0)
-		flush_submit(f, flush_folder, flush_folder_done, f);
+	TAILQ_CONCAT(&f->whole, &p->ops, link);
+	if (--f->parts_left > 0)
+		return;
+	f->files_run = false;
+	if (!TAILQ_EMPTY(&f->files))
+		flush_files_start(f);
+	flush_folder_start(f);
 }
 
 static void
@@ -169,11 +186,10 @@ flush_folder_done(void *ctx)
 	struct flush *f = ctx;
 	struct store_ops done = TAILQ_HEAD_INITIALIZER(done);
 
-	f->files_run = false;
+	f->folder_runs = false;
 	TAILQ_CONCAT(&done, &f->batch, link);
 	/* The next flush starts before the answers go out. */
-	if (!TAILQ_EMPTY(&f->files))
-		flush_files_start(f);
+	flush_folder_start(f);
 	flush_pass_on(f, &done);
 }
 
@@ -444,6 +460,7 @@ flush_new(struct loop *l, const struct store *st)
 	f->journal = st->journal;
 	f->loop = l;
 	TAILQ_INIT(&f->files);
+	TAILQ_INIT(&f->whole);
 	TAILQ_INIT(&f->batch);
 	TAILQ_INIT(&f->records);
 	TAILQ_INIT(&f->lazy);
@@ -502,8 +519,8 @@ flush_start(struct flush *f)
 bool
 flush_idle(const struct flush *f)
 {
-	return !f->files_run && journal_running(f->journal) == 0 &&
-	    TAILQ_EMPTY(&f->files) &&
+	return !f->files_run && !f->folder_runs && TAILQ_EMPTY(&f->files) &&
+	    TAILQ_EMPTY(&f->whole) && journal_running(f->journal) == 0 &&
 	    TAILQ_EMPTY(&f->records) && TAILQ_EMPTY(&f->lazy) &&
 	    !journal_is_due(f->journal);
 }

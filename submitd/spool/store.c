@@ -19,7 +19,7 @@
  * S5  A message is removed only when no recipient is pending, or when the
  *     administrator deletes it. A crash before that is durable repeats results,
  *     and loses none.
- * S6  One process holds the lock of the folder, one flush of files runs at a
+ * S6  One process holds the lock of the folder, one flush of queue/ runs at a
  *     time, and there is one operation a message in all flushes: two of one
  *     message never cross.
  *

@@ -1,6 +1,7 @@
 /*
- * t_flush.c - batches of the journal that run at a time, on a disk that takes as
- * long for each write and flush as the test says, and fails where it says so.
+ * t_flush.c - batches of the journal and of files that run at a time, on a disk
+ * that takes as long for each write and flush as the test says, and fails where
+ * it says so.
  */
 #include "config.h"
 
@@ -38,7 +39,7 @@ struct call {			/* of a flush or a write, that is held */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
-static bool hold_flushes, hold_writes;
+static bool hold_flushes, hold_writes, hold_files;
 static struct call calls[CALLS_MAX];
 static unsigned int n_calls;
 
@@ -69,6 +70,12 @@ fdatasync(int fd)
 	return disk_call(&hold_flushes, fd);
 }
 
+int
+fsync(int fd)
+{
+	return disk_call(&hold_files, fd);
+}
+
 ssize_t
 pwritev(int fd, const struct iovec *iov, int n, off_t off)
 {
@@ -93,7 +100,18 @@ disk_hold(bool flushes, bool writes)
 	pthread_mutex_lock(&lock);
 	hold_flushes = flushes;
 	hold_writes = writes;
+	hold_files = false;
 	n_calls = 0;
+	pthread_mutex_unlock(&lock);
+}
+
+/* The flushes of files and of the folder that they are in. */
+static void
+disk_hold_files(void)
+{
+	disk_hold(false, false);
+	pthread_mutex_lock(&lock);
+	hold_files = true;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -117,7 +135,7 @@ disk_let(unsigned int i, int error, bool last)
 	calls[i].error = error;
 	calls[i].let = true;
 	if (last)
-		hold_flushes = hold_writes = false;
+		hold_flushes = hold_writes = hold_files = false;
 	pthread_cond_broadcast(&wake);
 	pthread_mutex_unlock(&lock);
 }
@@ -137,7 +155,7 @@ static struct loop *loop;
 static struct spool spool;
 static struct letter letters[LETTERS_MAX];
 static size_t n_letters, n_answers;
-static char body[40000];
+static char body[70000];
 
 static void
 told(void *ctx)
@@ -581,6 +599,48 @@ test_no_lane(void **state)
 	end("no lane");
 }
 
+/* Files are flushed while the folder is for those before them. */
+static void
+test_files(void **state)
+{
+	static const struct {
+		const char	*name;
+		int		 error;		/* of the first one's folder */
+	} rows[] = {
+		{ "both are kept", 0 },
+		{ "the first one's folder fails", EIO },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const char *name = rows[i].name;
+
+		begin(0);
+		disk_hold_files();
+		letter_add(sizeof(body));
+		run_to_held(name, 1);
+		disk_let(0, 0, false);
+		run_to_held(name, 2);
+		letter_add(sizeof(body));
+		run_to_held(name, 3);
+		disk_let(2, 0, false);
+		run_ms(MOMENT_MS);
+		/* There is one flush of the folder at a time. */
+		ROW_EQ(name, disk_held(), 3);
+		ROW_EQ(name, n_answers, 0);
+		disk_let(1, rows[i].error, false);
+		run_to_answers(name, 1);
+		ROW_EQ(name, letters[0].r, rows[i].error == 0 ? 0 :
+		    ERR_SYSTEM);
+		run_to_held(name, 4);
+		ROW_EQ(name, calls[3].ino, calls[1].ino);
+		disk_let(3, 0, true);
+		run_to_answers(name, 2);
+		ROW_EQ(name, letters[1].r, 0);
+		end(name);
+	}
+}
+
 /* The end, while some run and one waits. */
 static void
 test_end(void **state)
@@ -612,6 +672,7 @@ main(void)
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_lanes),
 		cmocka_unit_test(test_no_lane),
+		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_end),
 	};
 	char cmd[100];
