@@ -494,7 +494,9 @@ journal_succeed(struct journal *j, const struct journal_batch *b)
 		memmove(j->closed, j->closed + b->n_closed,
 		    j->n_closed * sizeof(j->closed[0]));
 	}
-	journal_bury(j, b->oldest);
+	/* One whose messages all went to files has no record that says so. */
+	if (b->len > 0)
+		journal_bury(j, b->oldest);
 }
 
 /* All that were begun before it have ended. */
