@@ -20,10 +20,6 @@
 #include "lib/log.h"
 #include "submitd/send/dsn.h"
 #include "submitd/send/schedule_private.h"
-#include "submitd/spool/protocol.h"
-
-_Static_assert(DSN_MAX <= SPOOL_REPORT_MAX &&
-    DSN_PART_MAX <= SPOOL_REPORT_PART_MAX, "the spool refuses our reports");
 
 #define REPORTS_MAX		32u	/* on their way to the spool */
 #define REPORT_RCPT_OCTETS	500u	/* of a recipient in one, beside twice

@@ -26,6 +26,7 @@
 #define T0 1700000000
 
 static char shadow_dir[] = "shadow.XXXXXX";
+static char lost_dir[sizeof(shadow_dir) + 5];	/* the same and ".lost" */
 static struct dbenv *env;
 static struct relay_cache *rc;
 static size_t flushes;
@@ -68,7 +69,7 @@ static void
 shadow_cut(void)
 {
 	pthread_mutex_lock(&shadow_mutex);
-	assert_int_equal(rename(shadow_dir, "lost"), 0);
+	assert_int_equal(rename(shadow_dir, lost_dir), 0);
 	assert_int_equal(mkdir(shadow_dir, 0700), 0);
 	pthread_mutex_unlock(&shadow_mutex);
 }
@@ -187,13 +188,13 @@ t_revoked(void **state)
 		assert_int_equal(removed, rows[i].gone);
 		shadow_cut();
 		t_close();
-		t_open("lost");
+		t_open(lost_dir);
 		if (t_count(&f) != 0)
 			fail_msg("%s: %zu came back", rows[i].name,
 			    t_count(&f));
 		assert_int_equal(t_count(&all), 703 - rows[i].gone);
 		t_close();
-		t_empty("lost");
+		t_empty(lost_dir);
 		t_empty(shadow_dir);
 		assert_int_equal(scratch_remove(), 0);
 	}
@@ -209,5 +210,6 @@ main(void)
 
 	if (mkdtemp(shadow_dir) == NULL || rmdir(shadow_dir) != 0)
 		return 1;
+	(void)snprintf(lost_dir, sizeof(lost_dir), "%s.lost", shadow_dir);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,10 @@
 
 #include "lib/fio.h"
 #include "submitd/send/dsn.h"
+#include "submitd/spool/protocol.h"
+
+_Static_assert(DSN_MAX <= SPOOL_REPORT_MAX &&
+    DSN_PART_MAX <= SPOOL_REPORT_PART_MAX, "the spool refuses our reports");
 
 static char reply_1[] = "550 5.1.1 <nobody@there.test>: no such user here";
 static char reply_2[] = "4.4.7 given up after 120 hours; the last attempt: "
