@@ -43,7 +43,7 @@ ctl_recent_head(const json_t *r)
 	if (ctl_int(r, "port") != 0)
 		printf(" port %" PRId64, (int64_t)ctl_int(r, "port"));
 	if (ctl_str(r, "service")[0] != '\0')
-		printf("  %s", tls[0] != '\0' ? tls : "no TLS");
+		ctl_print("  %s", tls[0] != '\0' ? tls : "no TLS");
 	ctl_recent_put(in ? "  user " : "  named ", r, "user");
 	if (strcmp(ctl_str(r, "login"), ctl_str(r, "user")) != 0)
 		ctl_recent_put(in ? "  login " : "  claimed ", r, "login");

@@ -223,7 +223,7 @@ ctl_reload_print(const struct ctl *c, const char *daemon, int code,
 	json_t *o;
 
 	if (!c->json) {
-		printf("%s: %s%s\n", daemon, code == 0 ? "reloaded" :
+		ctl_print("%s: %s%s\n", daemon, code == 0 ? "reloaded" :
 		    code == EX_UNAVAILABLE ? "not running: " :
 		    code == EX_CONFIG ? "refused, the old configuration stays: "
 		    : "not reloaded: ", code == 0 ? "" : why);
@@ -448,7 +448,7 @@ ctl_status_sessions(struct ctl_status *s)
 		v = json_object_get(r, "sessions");
 		if (v == NULL || s->ctl->json)
 			continue;
-		printf("sessions of %s: %lld, %lld of them not authorised; "
+		ctl_print("sessions of %s: %lld, %lld of them not authorised; "
 		    "ended to make room: %lld; refused by user: %lld\n",
 		    ctl_str(r, "process"), (long long)ctl_int(v, "open"),
 		    (long long)ctl_int(v, "strangers"),

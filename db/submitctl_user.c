@@ -353,7 +353,7 @@ ctl_said_with_queue(const struct ctl *c, const json_t *r,
 		    json_integer(n));
 	say(c, all);
 	if (code == 0 && n > 0 && !c->json)
-		printf("%lld of his messages wait for delivery; %s --user "
+		ctl_print("%lld of his messages wait for delivery; %s --user "
 		    "%s\n", (long long)n, then, ctl_str(r, "user"));
 	else if (code != 0)
 		fprintf(stderr, "submitctl: warning: how many of his messages "
