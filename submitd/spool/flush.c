@@ -31,6 +31,7 @@
 #define FLUSH_JOBS (FLUSH_THREADS + JOURNAL_LANES + 2u)	/* folder, upkeep */
 #define FLUSH_STEP_US 500	/* between batches of the journal */
 #define FLUSH_LAZY_MS 10	/* a removal waits for a batch */
+#define FLUSH_DUE_MS 500	/* after a failure that left no segment */
 #define FLUSH_UPKEEP_MS 30000	/* after upkeep has failed */
 #define FLUSH_MOVES_MAX 64u	/* asked for at a time */
 
@@ -243,6 +244,7 @@ flush_journal_start(struct flush *f)
 		flush_step_set(f, 0);
 	TAILQ_CONCAT(&f->records, &f->lazy, link);
 	lane = journal_begin(f->journal, &f->records, &apart);
+	TAILQ_CONCAT(&f->files, &apart, link);
 	if (lane >= 0) {
 		f->begun_us = clock_mono_us();
 		flush_submit(f, flush_journal, flush_journal_done,
@@ -252,7 +254,6 @@ flush_journal_start(struct flush *f)
 	}
 	if (!TAILQ_EMPTY(&f->records))
 		flush_journal_soon(f);
-	TAILQ_CONCAT(&f->files, &apart, link);
 	if (!f->files_run && !TAILQ_EMPTY(&f->files))
 		flush_files_start(f);
 }
@@ -358,10 +359,15 @@ flush_upkeep_done(void *ctx)
 		    KV_T("why", err.text));
 	f->upkeep_failed = r != 0;
 	f->upkeep_waits = r != 0;
-	if (r != 0)
+	if (r != 0) {
 		timer_arm(&f->upkeep, FLUSH_UPKEEP_MS);
-	else
-		flush_upkeep(f);
+		return;
+	}
+	/* A segment for the end that is to be told may have been lacking. */
+	if (!f->ending && journal_is_due(f->journal) &&
+	    journal_running(f->journal) == 0)
+		timer_arm(&f->late, FLUSH_DUE_MS);
+	flush_upkeep(f);
 }
 
 static void

@@ -561,10 +561,13 @@ journal_upkeep_begin(struct journal *j)
 		return true;
 	}
 	/* Those that die are ready after the next batch, if there is one. One
-	 * will do until something is written. */
+	 * will do until something is written. Without any, after a failure or a
+	 * start, nothing could be said to be gone, and none would ever die: that
+	 * one may be above the number, and of one half of the reserve. */
+	u->must = j->active == NULL && j->n_used + j->n_dying > 0;
 	if ((j->active != NULL ? j->n_ready + j->n_dying >= JOURNAL_READY_MIN :
-	    j->n_ready > 0) ||
-	    j->n_used + j->n_ready + j->n_dying >= JOURNAL_SEGMENTS_MAX)
+	    j->n_ready > 0) || j->n_used + j->n_ready + j->n_dying >=
+	    (u->must ? JOURNAL_SEGMENTS_TOP : JOURNAL_SEGMENTS_MAX))
 		return false;
 	if (getrandom(&key, sizeof(key), 0) == sizeof(key))
 		u->made = journal_segment_new(j->next_name++, key, -1);
@@ -594,7 +597,7 @@ journal_make_zeros(int fd, uint32_t size, struct err *reterr)
 }
 
 static int
-journal_make(const struct journal *j, struct journal_segment *s,
+journal_make(const struct journal *j, struct journal_segment *s, bool must,
     struct err *reterr)
 {
 	const struct store *st = j->st;
@@ -602,7 +605,8 @@ journal_make(const struct journal *j, struct journal_segment *s,
 	int r;
 
 	/* The reserve is not ours: without it small messages are files. */
-	if ((r = store_space(st, 0, j->size, 1, reterr)) != 0)
+	if ((r = store_space(st, must ? store_min_free(st, 0) / 2 : 0,
+	    j->size, 1, reterr)) != 0)
 		return r;
 	snprintf(name, sizeof(name), "%s%s", s->name, JOURNAL_NEW);
 	if ((s->fd = fio_openat(st->segments, name,
@@ -625,7 +629,7 @@ journal_upkeep(struct journal *j)
 	struct journal_upkeep *u = &j->upkeep;
 
 	if (u->made != NULL)
-		u->r = journal_make(j, u->made, &u->err);
+		u->r = journal_make(j, u->made, u->must, &u->err);
 	else
 		u->r = fio_unlinkat(j->st->segments, u->drop->name, &u->err);
 }

@@ -12,6 +12,7 @@
 #include "submitd/spool/journal.h"
 
 #define JOURNAL_SEGMENTS_MAX 128u	/* 2 GiB; more go to files */
+#define JOURNAL_SEGMENTS_TOP (2u * JOURNAL_SEGMENTS_MAX)	/* for GONE */
 #define JOURNAL_READY_MIN 2u
 #define JOURNAL_READY_MAX 4u
 #define JOURNAL_CROWD 4u	/* so many in use are never too many */
@@ -61,13 +62,14 @@ struct journal_batch {
 	/* The thread's */
 	uint8_t		 heads[JOURNAL_BATCH_MESSAGES + 2][JOURNAL_HEAD];
 	uint8_t		 gone[JOURNAL_BATCH_GONE * JOURNAL_ID];
-	uint8_t		 closed[2 * JOURNAL_SEGMENTS_MAX * JOURNAL_END];
+	uint8_t		 closed[JOURNAL_SEGMENTS_TOP * JOURNAL_END];
 	struct iovec	 iov[4 * JOURNAL_BATCH_MESSAGES + 8];
 	int		 n_iov;
 };
 
 struct journal_upkeep {
 	struct journal_segment *made, *drop;
+	bool		 must;		/* of the reserve, too */
 	int		 r;
 	struct err	 err;
 };
@@ -84,7 +86,7 @@ struct journal {
 	struct journal_segment *active;
 	unsigned int	 n_used, n_dying, n_ready;
 	uint64_t	 live;
-	struct journal_closed closed[2 * JOURNAL_SEGMENTS_MAX];
+	struct journal_closed closed[JOURNAL_SEGMENTS_TOP];
 	unsigned int	 n_closed;	/* not said yet */
 	bool		 failed;	/* they are to be said soon */
 	bool		 finding;	/* at the start: a segment in which

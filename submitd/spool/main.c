@@ -20,6 +20,7 @@
 #define SPOOL_WRITERS 2u		/* threads that write what comes in */
 #define SPOOL_WRITERS_QUEUE (2u * SPOOL_TXNS_MAX)
 #define SPOOL_STOP_MS 8000	/* more than submitd-send takes */
+#define SPOOL_STOP_TRIES 3u	/* of what had failed */
 
 /* ----------------------------------------------------------------- reload -- */
 
@@ -54,6 +55,15 @@ spool_end(void *ctx)
 	loop_stop(sp->loop);
 }
 
+/* What could not be written, a removal perhaps, would be done again by the next
+ * one of us. */
+static bool
+spool_stop_retry(struct spool *sp)
+{
+	return sp->stop_tries++ < SPOOL_STOP_TRIES &&
+	    queue_retry(sp->queue) && !flush_idle(sp->flush);
+}
+
 /* Once submitd-send is gone, and a flush over. */
 static void
 spool_stop_check(void *ctx)
@@ -62,7 +72,7 @@ spool_stop_check(void *ctx)
 
 	if (sp->sender != NULL)
 		return;
-	if (flush_idle(sp->flush))
+	if (flush_idle(sp->flush) && !spool_stop_retry(sp))
 		spool_end(sp);
 	else
 		flush_when_idle(sp->flush, spool_stop_check, sp);

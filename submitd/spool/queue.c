@@ -53,17 +53,27 @@ queue_bucket(const char *id)
 	return str_hash(id, strlen(id)) % QUEUE_BUCKETS;
 }
 
-static void
-queue_retry(void *ctx)
+bool
+queue_retry(struct queue *q)
 {
-	struct queue *q = ctx;
+	TAILQ_HEAD(, queue_msg) stuck = TAILQ_HEAD_INITIALIZER(stuck);
 	struct queue_msg *m;
+	bool any = !TAILQ_EMPTY(&q->stuck);
 
-	while ((m = TAILQ_FIRST(&q->stuck)) != NULL) {
-		TAILQ_REMOVE(&q->stuck, m, again);
+	/* Each once: what fails again is put behind. */
+	TAILQ_CONCAT(&stuck, &q->stuck, again);
+	while ((m = TAILQ_FIRST(&stuck)) != NULL) {
+		TAILQ_REMOVE(&stuck, m, again);
 		m->stuck = false;
 		(void)queue_kick(m);
 	}
+	return any;
+}
+
+static void
+queue_retry_late(void *ctx)
+{
+	(void)queue_retry(ctx);
 }
 
 struct queue *
@@ -81,7 +91,7 @@ queue_new(struct loop *l, struct flush *f, const struct queue_hooks *hooks,
 	TAILQ_INIT(&q->tell);
 	TAILQ_INIT(&q->stuck);
 	TAILQ_INIT(&q->users);
-	if (timer_init(&q->retry, l, queue_retry, q) != 0) {
+	if (timer_init(&q->retry, l, queue_retry_late, q) != 0) {
 		free(q);
 		return NULL;
 	}
@@ -159,13 +169,14 @@ queue_said(struct queue_msg *m, int r)
 		kept(m->kept_ctx, m->id, r);
 }
 
-/* It is tried again in a while. */
+/* It is tried again in a while, however often others fail until then. */
 static void
 queue_stick(struct queue_msg *m)
 {
+	if (TAILQ_EMPTY(&m->queue->stuck))
+		timer_arm(&m->queue->retry, QUEUE_STUCK_MS);
 	m->stuck = true;
 	TAILQ_INSERT_TAIL(&m->queue->stuck, m, again);
-	timer_arm(&m->queue->retry, QUEUE_STUCK_MS);
 }
 
 /* Once for a message, however often it is tried, and so many in a while: on a

@@ -129,6 +129,9 @@ int	queue_sort(struct queue *q);	/* by id; ERR_NOMEM */
 struct queue_msg *queue_of_place(struct store_place *p);
 /* Out of the journal, into a file. */
 void	queue_move(struct queue_msg *m);
+/* What could not be written is tried again now, not in a while. False: there is
+ * nothing. */
+bool	queue_retry(struct queue *q);
 /* What a record says, in memory only (recovery). False: no such recipient. */
 bool	queue_msg_apply(struct queue_msg *m, const struct envelope_result *r);
 

@@ -39,6 +39,7 @@ struct spool {
 	struct timer		 room;
 	bool			 nospace;	/* it was refused last time */
 	bool			 stopping;
+	unsigned int		 stop_tries;	/* of what had failed before */
 	bool			 users_known;	/* or it was waited for enough */
 	bool			 users_asking;
 	struct timer		 users_again;

@@ -24,6 +24,9 @@
 #define SEGMENT (128u * 1024)
 #define WAIT_MS 10000
 #define MOMENT_MS 5		/* longer than the step */
+#define STUCK_MS 5000		/* until what failed is tried again */
+#define FAILURES 140u		/* more than segments are wished for */
+#define FEW 5u			/* that are kept for use */
 #define CALLS_MAX 64u
 #define LETTERS_MAX 16u
 #define PENDING INT32_MAX
@@ -39,7 +42,7 @@ struct call {			/* of a flush or a write, that is held */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
-static bool hold_flushes, hold_writes, hold_files;
+static bool hold_flushes, hold_writes, hold_files, fail_flushes;
 static struct call calls[CALLS_MAX];
 static unsigned int n_calls;
 
@@ -58,6 +61,8 @@ disk_call(const bool *hold, int fd)
 			pthread_cond_wait(&wake, &lock);
 		error = c->error;
 	}
+	if (hold == &hold_flushes && fail_flushes)
+		error = EIO;
 	pthread_mutex_unlock(&lock);
 	errno = error;
 	return error == 0 ? 0 : -1;
@@ -102,6 +107,14 @@ disk_hold(bool flushes, bool writes)
 	hold_writes = writes;
 	hold_files = false;
 	n_calls = 0;
+	pthread_mutex_unlock(&lock);
+}
+
+static void
+disk_fail(bool fail)
+{
+	pthread_mutex_lock(&lock);
+	fail_flushes = fail;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -661,6 +674,163 @@ test_end(void **state)
 	end("the end");
 }
 
+/* A failure that left no segment to tell its end in: it is told when there is
+ * one, also if nothing else comes. */
+static void
+test_end_late(void **state)
+{
+	(void)state;
+	begin(0);
+	disk_hold(true, false);
+	pthread_mutex_lock(&lock);
+	hold_files = true;
+	pthread_mutex_unlock(&lock);
+	letter_add(500);
+	run_to_held("the first", 1);
+	disk_let(0, EIO, false);
+	run_to_held("the segment", 2);
+	run_to_answers("the first", 1);
+	assert_int_equal(letters[0].r, ERR_SYSTEM);
+	disk_let(1, 0, true);
+	settle();
+	for (int64_t until = clock_mono_ms() + WAIT_MS;
+	    !flush_idle(spool.flush) && clock_mono_ms() < until;)
+		run_ms(1);
+	assert_true(flush_idle(spool.flush));
+	end("the end late");
+}
+
+static size_t
+live(void)
+{
+	struct journal_status status;
+
+	journal_status(spool.store.journal, &status);
+	return status.messages;
+}
+
+static size_t
+segments(void)
+{
+	struct journal_status status;
+
+	journal_status(spool.store.journal, &status);
+	return status.segments + status.ready;
+}
+
+static void
+letter_alone(void)
+{
+	n_letters = n_answers = 0;
+	letter_add(500);
+	run_to_answers("alone", 1);
+	run_ms(1);
+}
+
+/* However many segments failures have closed, there is one in which to go on:
+ * only what is written in it frees the others. */
+static void
+test_many_ends(void **state)
+{
+	int64_t end_ms = clock_mono_ms() + WAIT_MS;
+
+	(void)state;
+	begin(0);
+	disk_fail(true);
+	while (segments() < FAILURES && clock_mono_ms() < end_ms)
+		letter_alone();
+	assert_int_equal(segments(), FAILURES);
+	disk_fail(false);
+	while (live() == 0 && clock_mono_ms() < end_ms)
+		letter_alone();
+	assert_int_equal(live(), 1);
+	while (segments() > FEW && clock_mono_ms() < end_ms)
+		run_ms(1);
+	assert_in_range(segments(), 1, FEW);
+	spool_end();
+}
+
+static void
+gone(void *ctx, const char *id, int r)
+{
+	(void)id;
+	*(int *)ctx = r;
+	n_answers++;
+}
+
+/* A removal on a disk that fails. */
+static void
+remove_failing(const struct letter *l)
+{
+	int r = PENDING;
+
+	n_answers = 0;
+	disk_hold(true, false);
+	queue_delete(queue_find(spool.queue, l->id), gone, &r);
+	run_to_held(l->id, 1);
+	disk_let(0, EIO, true);
+	run_to_answers(l->id, 1);
+	assert_int_equal(r, ERR_SYSTEM);
+}
+
+static void
+remove_begin(size_t n)
+{
+	begin(500);
+	while (n_letters < n)
+		letter_add(1000);
+	run_to_answers("letters", n);
+	spool_end();
+	spool_begin();
+	settle();
+	assert_int_equal(queue_count(spool.queue), n);
+}
+
+static void
+remove_end(const char *name)
+{
+	spool_end();
+	spool_begin();
+	ROW_EQ(name, queue_count(spool.queue), 0);
+	spool_end();
+}
+
+/* What failed is tried again at the end, or a restart delivered it twice. */
+static void
+test_retry(void **state)
+{
+	(void)state;
+	remove_begin(1);
+	assert_false(queue_retry(spool.queue));
+	remove_failing(&letters[0]);
+	assert_int_equal(live(), 1);
+	assert_true(queue_retry(spool.queue));
+	while (!flush_idle(spool.flush))
+		run_ms(1);
+	assert_false(queue_retry(spool.queue));
+	remove_end("retry");
+}
+
+/* Failures that go on do not put off those before. */
+static void
+test_retry_in_time(void **state)
+{
+	int64_t begun_ms;
+
+	(void)state;
+	remove_begin(2);
+	begun_ms = clock_mono_ms();
+	remove_failing(&letters[0]);
+	run_ms(STUCK_MS / 2);
+	remove_failing(&letters[1]);
+	while (live() > 0 && clock_mono_ms() - begun_ms < WAIT_MS)
+		run_ms(10);
+	assert_int_equal(live(), 0);
+	assert_in_range(clock_mono_ms() - begun_ms, STUCK_MS - 100,
+	    STUCK_MS + STUCK_MS / 4);
+	remove_end("retry in time");
+}
+
 int
 main(void)
 {
@@ -674,6 +844,10 @@ main(void)
 		cmocka_unit_test(test_no_lane),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_end),
+		cmocka_unit_test(test_end_late),
+		cmocka_unit_test(test_many_ends),
+		cmocka_unit_test(test_retry),
+		cmocka_unit_test(test_retry_in_time),
 	};
 	char cmd[100];
 	int r;
