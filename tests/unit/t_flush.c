@@ -826,8 +826,8 @@ test_retry_in_time(void **state)
 	while (live() > 0 && clock_mono_ms() - begun_ms < WAIT_MS)
 		run_ms(10);
 	assert_int_equal(live(), 0);
-	assert_in_range(clock_mono_ms() - begun_ms, STUCK_MS - 100,
-	    STUCK_MS + STUCK_MS / 4);
+	/* Put off it would have been a half longer, at the least. */
+	assert_true(clock_mono_ms() - begun_ms < STUCK_MS * 3 / 2);
 	remove_end("retry in time");
 }
 
