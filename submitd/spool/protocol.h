@@ -89,7 +89,7 @@ enum spoolq_kind {
 #define SPOOL_ADDED_MAX	1024u
 #define SPOOL_SLOTS	2048u		/* open transactions of one peer */
 #define SPOOL_CHUNK	32768u		/* octets in one DATA or COMMIT */
-#define SPOOL_WINDOW	131072u
+#define SPOOL_WINDOW	262144u
 #define SPOOL_ADDRESS_MAX 254u		/* sender, recipient, user */
 #define SPOOL_HELO_MAX	255u
 #define SPOOL_RCPTS_MAX	100000u		/* of one message */

@@ -22,7 +22,7 @@
 #include "lib/mailbox.h"
 #include "submitd/spool/protocol.h"
 
-#define TXN_WRITE_MIN 65536u	/* less is written when the message is whole */
+#define TXN_WRITE_MIN 131072u	/* less is written when the message is whole */
 
 /* --------------------------------------------------------------- the end -- */
 

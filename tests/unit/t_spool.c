@@ -352,7 +352,7 @@ on_begun_stop(void *ctx, enum spoolc_verdict v, const char *id)
 static void
 test_given_up(void **state)
 {
-	static char data[100000];
+	static char data[200000];
 	struct spoolc_envelope env = { .ticket = "00", .ticket_len = 2,
 		.sender = "", .rcpts = one_rcpt, .n_rcpts = 1, .helo = "" };
 	struct spoolc_txn *t;
