@@ -166,6 +166,25 @@ class Running(unittest.TestCase):
         self.assertTrue(root.startswith(i.root + "/"), "%s: %s" % (user, root))
 
     @unittest.skipUnless(IS_ROOT, "as root only")
+    def test_policy_of_scheduling(self):
+        """All but the parents work in batches; what was chosen stays."""
+        def policies(pid):
+            return {os.sched_getscheduler(int(t))
+                    for t in os.listdir("/proc/%d/task" % pid)}
+
+        with Instance() as i:
+            for role in (r for roles in CHILDREN.values() for r in roles):
+                for pid in i.pids(role):
+                    self.assertEqual(policies(pid), {os.SCHED_BATCH}, role)
+            parent = i.procs["submitd"].pid
+            self.assertEqual(policies(parent), {os.SCHED_OTHER})
+            os.sched_setscheduler(parent, os.SCHED_IDLE, os.sched_param(0))
+            was, = i.pids("submitd-local")
+            os.kill(was, signal.SIGKILL)
+            now = wait_until(lambda: [p for p in i.pids("submitd-local")
+                                      if p != was], what="another one")
+            self.assertEqual(policies(now[0]), {os.SCHED_IDLE})
+
     def test_modes(self):
         with Instance() as i:
             with i.smtp_as(ANNA) as w:
