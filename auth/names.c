@@ -31,6 +31,8 @@ names_prepare(const char *in, size_t len, char *dst, size_t size)
 		return ERR_FORMAT;
 	memcpy(copy, in, len);
 	copy[len] = '\0';
+	if (str_is_print(copy, len))
+		return str_copy(dst, size, copy) == 0 ? 0 : ERR_FORMAT;
 	if (stringprep_profile(copy, &prepared, "SASLprep", 0) ==
 	    STRINGPREP_OK && prepared[0] != '\0' &&
 	    str_copy(dst, size, prepared) == 0)

@@ -115,16 +115,6 @@ scram_salt_of(const uint8_t fake_key[32], const char *user,
 	return 0;
 }
 
-/* Printable ASCII is its own SASLprep; nearly every password is that. */
-static bool
-scram_is_plain(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (s[i] < 0x20 || s[i] > 0x7e)
-			return false;
-	return true;
-}
-
 static int
 scram_profile(const char *in, bool stored, char **ret, struct err *reterr)
 {
@@ -165,7 +155,7 @@ scram_prepare(const char *password, size_t len, bool stored, char **ret,
 		return err_set(reterr, ERR_NOMEM, "no memory");
 	memcpy(copy, password, len);
 	copy[len] = '\0';
-	if (scram_is_plain(copy, len)) {
+	if (str_is_print(copy, len)) {	/* nearly every password */
 		*ret = copy;
 		return 0;
 	}

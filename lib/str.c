@@ -214,6 +214,15 @@ str_is_utf8(const char *s, size_t len)
 	return true;
 }
 
+bool
+str_is_print(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (s[i] < 0x20 || s[i] > 0x7e)
+			return false;
+	return true;
+}
+
 void
 str_mend_utf8(char *s)
 {

@@ -38,6 +38,8 @@ bool	str_istarts(const char *s, const char *prefix);
 /* True when the octets are valid UTF-8 (RFC 3629: no surrogates, no overlong
  * forms); ASCII controls are for the caller to look at. */
 bool	str_is_utf8(const char *s, size_t len);
+/* True when all is printable ASCII, which is its own SASLprep (RFC 4013). */
+bool	str_is_print(const char *s, size_t len);
 /* What is not valid UTF-8 in s, such as a character cut in two, becomes "?". */
 void	str_mend_utf8(char *s);
 

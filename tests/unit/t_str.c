@@ -156,6 +156,24 @@ test_utf8(void **state)
 }
 
 static void
+test_print(void **state)
+{
+	static const struct {
+		const char	*s;
+		bool		 print;
+	} rows[] = {
+		{ "", true }, { " ~", true }, { "a b@c#d", true },
+		{ "a\x1f", false }, { "\x7f", false }, { "a\tb", false },
+		{ "\xc2\xad" "a", false },	/* SASLprep leaves it out */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++)
+		ROW_EQ(rows[i].s, str_is_print(rows[i].s, strlen(rows[i].s)),
+		    rows[i].print);
+}
+
+static void
 test_mend_utf8(void **state)
 {
 	static const struct {
@@ -306,6 +324,7 @@ main(void)
 		cmocka_unit_test(test_units),
 		cmocka_unit_test(test_case),
 		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_print),
 		cmocka_unit_test(test_mend_utf8),
 		cmocka_unit_test(test_b64_rows),
 		cmocka_unit_test(test_b64_round),
