@@ -226,13 +226,16 @@ child_raise_nofile(void)
 
 /* Who answers many works better in batches than interrupted, and interrupting, at
  * each packet: under load it is woken when whoever runs sleeps or has used its
- * slice, and finds more to do. A policy that the administrator chose stays. */
+ * slice, and finds more to do. Large messages suffer where the spool and what
+ * sends them on work so. A policy that the administrator chose stays. */
 static void
-child_set_policy(void)
+child_set_policy(enum priv_role role)
 {
 	const struct sched_param none = { 0 };
+	bool batches = role == ROLE_SMTP || role == ROLE_POP ||
+	    role == ROLE_MBOX || role == ROLE_AUTHD_CORE;
 
-	if (sched_getscheduler(0) == SCHED_OTHER)
+	if (batches && sched_getscheduler(0) == SCHED_OTHER)
 		(void)sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
@@ -261,7 +264,7 @@ child_begin(enum priv_role role, int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	clock_init();
 	child_raise_nofile();
-	child_set_policy();
+	child_set_policy(role);
 	while ((r = child_recv(packet, &in, &fd)) == 0 && in.type != PROC_GO)
 		if ((r = child_take(c, &in, fd, &e)) != 0)
 			break;
