@@ -266,10 +266,7 @@ dsn_original(const struct outcome_rcpt *r, char text[SPOOL_ORCPT_MAX + 1])
 	    (size_t)(semi - orcpt)) || xtext_decode(text, SPOOL_ORCPT_MAX + 1,
 	    semi + 1, strlen(semi + 1)) < 0)
 		return false;
-	for (const char *p = text; *p != '\0'; p++)
-		if (*p < 0x20 || *p > 0x7e)
-			return false;
-	return true;
+	return str_is_print(text, strlen(text));
 }
 
 /* What was said about him, as much of it as there is room for. */
