@@ -1,6 +1,7 @@
 /*
  * buf.c - a growable octet buffer. Linked into every process. Whatever memory
- * it gives back is zeroed first, for it may have held a password.
+ * it gives back is zeroed first, for it may have held a password, unless it is
+ * for mail.
  */
 #include "lib/buf.h"
 
@@ -21,13 +22,26 @@ buf_init(struct buf *b, size_t max)
 }
 
 void
+buf_init_mail(struct buf *b, size_t max)
+{
+	buf_init(b, max);
+	b->mail = true;
+}
+
+static void
+buf_zero(struct buf *b)
+{
+	if (b->mem != NULL && !b->mail)
+		explicit_bzero(b->mem, b->cap);
+}
+
+void
 buf_free(struct buf *b)
 {
-	if (b->mem != NULL) {
-		explicit_bzero(b->mem, b->cap);
-		free(b->mem);
-	}
-	buf_init(b, b->max);
+	buf_zero(b);
+	free(b->mem);
+	b->mem = NULL;
+	b->off = b->len = b->cap = 0;
 }
 
 void
@@ -53,10 +67,8 @@ buf_grow(struct buf *b, size_t need)
 		return ERR_NOMEM;
 	if (b->len > 0)
 		memcpy(mem, b->mem + b->off, b->len);
-	if (b->mem != NULL) {
-		explicit_bzero(b->mem, b->cap);
-		free(b->mem);
-	}
+	buf_zero(b);
+	free(b->mem);
 	b->mem = mem;
 	b->cap = cap;
 	b->off = 0;
@@ -134,7 +146,6 @@ buf_consume(struct buf *b, size_t len)
 void
 buf_clear(struct buf *b)
 {
-	if (b->mem != NULL)
-		explicit_bzero(b->mem, b->cap);
+	buf_zero(b);
 	b->off = b->len = 0;
 }

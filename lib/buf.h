@@ -3,11 +3,13 @@
  *
  * Memory is taken at the first append and given back by buf_free() or, when the
  * buffer runs empty, by buf_release(): an idle connection holds none. Freed
- * memory is zeroed first, for it may have held a password.
+ * memory is zeroed first, for it may have held a password; not that of a buffer
+ * for mail, which is on disk as well.
  */
 #ifndef SUBMITD_BUF_H
 #define SUBMITD_BUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,9 +19,11 @@ struct buf {
 	size_t	 len;		/* octets from off */
 	size_t	 cap;
 	size_t	 max;		/* len never exceeds it */
+	bool	 mail;		/* nothing is zeroed */
 };
 
 void	buf_init(struct buf *b, size_t max);
+void	buf_init_mail(struct buf *b, size_t max);
 void	buf_free(struct buf *b);	/* b may be used again, with its max */
 void	buf_release(struct buf *b);	/* frees the memory when len is 0 */
 
@@ -44,6 +48,6 @@ buf_len(const struct buf *b)
 	return b->len;
 }
 void	buf_consume(struct buf *b, size_t len);	/* len <= buf_len() */
-void	buf_clear(struct buf *b);		/* zeroes what was there */
+void	buf_clear(struct buf *b);	/* zeroes what was there */
 
 #endif

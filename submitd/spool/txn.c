@@ -688,8 +688,8 @@ txn_on_begin(struct txn_peer *p, struct msg_in *m, uint32_t slot)
 	t->begin = m->id;
 	t->whole = m->type == SPOOL_WHOLE;
 	t->commit = t->whole ? m->id : 0;
-	buf_init(&t->in, SPOOL_WINDOW + SPOOL_CHUNK);
-	buf_init(&t->out, SPOOL_WINDOW + SPOOL_CHUNK);
+	buf_init_mail(&t->in, SPOOL_WINDOW + SPOOL_CHUNK);
+	buf_init_mail(&t->out, SPOOL_WINDOW + SPOOL_CHUNK);
 	header_scan_init(&t->scan);
 	p->slots[slot] = t;
 	p->n++;
