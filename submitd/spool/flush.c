@@ -3,10 +3,10 @@
  *
  * Runs in submitd-spool. The loop never waits for the disk. There are two ways,
  * side by side: a batch of the journal is one write and one fdatasync on one
- * thread; a batch of files is shared out to threads, and then one of them
- * flushes the folder, while the files of the next batch are flushed. An operation
- * may go one after the other. Removals from the journal wait a moment for a batch
- * to go with.
+ * thread; files are taken up by the first thread that is free, and when they are
+ * flushed the folder is, once for all that wait for it by then. An operation may
+ * go one way after the other. Removals wait a moment for a batch of the journal,
+ * or for a flush of the folder, to go with.
  *
  * A batch of the journal begins at once when none runs, else a step behind the
  * newest that does: where a flush is slow a commit waits for that step and for
@@ -26,7 +26,7 @@
 #include "lib/pool.h"
 #include "submitd/spool/journal.h"
 
-#define FLUSH_BATCH_MAX 256u	/* each holds a descriptor while it is flushed */
+#define FLUSH_PART_MAX 64u	/* each holds a descriptor while it is flushed */
 #define FLUSH_THREADS 4u	/* more hold the loop up on a small machine */
 #define FLUSH_JOBS (FLUSH_THREADS + JOURNAL_LANES + 2u)	/* folder, upkeep */
 #define FLUSH_STEP_US 500	/* between batches of the journal */
@@ -35,9 +35,10 @@
 #define FLUSH_UPKEEP_MS 30000	/* after upkeep has failed */
 #define FLUSH_MOVES_MAX 64u	/* asked for at a time */
 
-struct flush_part {		/* one thread's part of a batch */
+struct flush_part {		/* the files of one thread */
 	struct flush		*flush;
 	struct store_ops	 ops;
+	bool			 runs;
 };
 
 struct flush_lane {		/* a batch of the journal */
@@ -52,10 +53,12 @@ struct flush {
 	struct pool		*pool;
 	/* Files */
 	struct store_ops	 files;		/* waiting */
+	size_t			 n_files;
 	struct flush_part	 parts[FLUSH_THREADS];
-	unsigned int		 parts_left;	/* that still run */
-	bool			 files_run;
+	unsigned int		 n_parts;	/* that run */
 	struct store_ops	 whole;		/* waiting for the folder */
+	struct store_ops	 removed;	/* waiting for others there */
+	struct timer		 removed_late;
 	struct store_ops	 batch;		/* that the folder is flushed for */
 	bool			 folder_runs;
 	/* The journal */
@@ -138,22 +141,39 @@ flush_folder(void *ctx)
 	store_flush_folder(f->store, &f->batch);
 }
 
+/* Each thread takes its share of what waits: all of it would be flushed one file
+ * after the other. */
+static void
+flush_part_start(struct flush_part *p)
+{
+	struct flush *f = p->flush;
+	size_t n = (f->n_files + FLUSH_THREADS - 1) / FLUSH_THREADS;
+
+	for (n = n < FLUSH_PART_MAX ? n : FLUSH_PART_MAX; n > 0; n--) {
+		struct store_op *op = TAILQ_FIRST(&f->files);
+
+		TAILQ_REMOVE(&f->files, op, link);
+		TAILQ_INSERT_TAIL(&p->ops, op, link);
+		f->n_files--;
+	}
+	p->runs = true;
+	f->n_parts++;
+	flush_submit(f, flush_files, flush_files_done, p);
+}
+
 static void
 flush_files_start(struct flush *f)
 {
-	struct store_op *op;
-	unsigned int n = 0;
+	for (unsigned int i = 0; i < FLUSH_THREADS && f->n_files > 0; i++)
+		if (!f->parts[i].runs)
+			flush_part_start(&f->parts[i]);
+}
 
-	while (n < FLUSH_BATCH_MAX && (op = TAILQ_FIRST(&f->files)) != NULL) {
-		TAILQ_REMOVE(&f->files, op, link);
-		TAILQ_INSERT_TAIL(&f->parts[n % FLUSH_THREADS].ops, op, link);
-		n++;
-	}
-	f->files_run = true;
-	f->parts_left = n < FLUSH_THREADS ? n : FLUSH_THREADS;
-	n = f->parts_left;
-	for (unsigned int i = 0; i < n; i++)
-		flush_submit(f, flush_files, flush_files_done, &f->parts[i]);
+static void
+flush_files_add(struct flush *f, struct store_op *op)
+{
+	TAILQ_INSERT_TAIL(&f->files, op, link);
+	f->n_files++;
 }
 
 static void
@@ -163,7 +183,19 @@ flush_folder_start(struct flush *f)
 		return;
 	f->folder_runs = true;
 	TAILQ_CONCAT(&f->batch, &f->whole, link);
+	TAILQ_CONCAT(&f->batch, &f->removed, link);
 	flush_submit(f, flush_folder, flush_folder_done, f);
+}
+
+/* Nobody waits for those in `removed`; they go with others, or when their time is
+ * over. */
+static void
+flush_removed_late(void *ctx)
+{
+	struct flush *f = ctx;
+
+	TAILQ_CONCAT(&f->whole, &f->removed, link);
+	flush_folder_start(f);
 }
 
 static void
@@ -173,11 +205,9 @@ flush_files_done(void *ctx)
 	struct flush *f = p->flush;
 
 	TAILQ_CONCAT(&f->whole, &p->ops, link);
-	if (--f->parts_left > 0)
-		return;
-	f->files_run = false;
-	if (!TAILQ_EMPTY(&f->files))
-		flush_files_start(f);
+	p->runs = false;
+	f->n_parts--;
+	flush_files_start(f);
 	flush_folder_start(f);
 }
 
@@ -191,6 +221,8 @@ flush_folder_done(void *ctx)
 	TAILQ_CONCAT(&done, &f->batch, link);
 	/* The next flush starts before the answers go out. */
 	flush_folder_start(f);
+	if (!f->folder_runs && !TAILQ_EMPTY(&f->removed))
+		timer_arm(&f->removed_late, FLUSH_LAZY_MS);
 	flush_pass_on(f, &done);
 }
 
@@ -238,13 +270,17 @@ static void
 flush_journal_start(struct flush *f)
 {
 	struct store_ops apart = TAILQ_HEAD_INITIALIZER(apart);
+	struct store_op *op;
 	int lane;
 
 	if (f->step_waits)
 		flush_step_set(f, 0);
 	TAILQ_CONCAT(&f->records, &f->lazy, link);
 	lane = journal_begin(f->journal, &f->records, &apart);
-	TAILQ_CONCAT(&f->files, &apart, link);
+	while ((op = TAILQ_FIRST(&apart)) != NULL) {
+		TAILQ_REMOVE(&apart, op, link);
+		flush_files_add(f, op);
+	}
 	if (lane >= 0) {
 		f->begun_us = clock_mono_us();
 		flush_submit(f, flush_journal, flush_journal_done,
@@ -254,8 +290,7 @@ flush_journal_start(struct flush *f)
 	}
 	if (!TAILQ_EMPTY(&f->records))
 		flush_journal_soon(f);
-	if (!f->files_run && !TAILQ_EMPTY(&f->files))
-		flush_files_start(f);
+	flush_files_start(f);
 }
 
 /* All that come in one turn share a batch. */
@@ -391,13 +426,27 @@ flush_upkeep_again(void *ctx)
 
 /* ------------------------------------------------------------------ both -- */
 
-/* A removal that can wait for company. What a file has as well cannot: it would
- * come back when the file is gone. */
+/* A removal that can wait for company. What the journal has as well as a file
+ * cannot: it would come back when the file is gone. */
 static bool
 flush_is_lazy(const struct flush *f, const struct store_op *op)
 {
-	return op->kind == STORE_REMOVE && op->lazy && !op->place->filed &&
+	return op->lazy && !(op->place->filed && op->place->segment != NULL) &&
 	    f->idle == NULL && !f->ending;
+}
+
+/* There is nothing to be done to the file but in the folder. */
+static void
+flush_remove_file(struct flush *f, struct store_op *op)
+{
+	if (!flush_is_lazy(f, op)) {
+		TAILQ_INSERT_TAIL(&f->whole, op, link);
+		flush_folder_start(f);
+		return;
+	}
+	if (!f->folder_runs && TAILQ_EMPTY(&f->removed))
+		timer_arm(&f->removed_late, FLUSH_LAZY_MS);
+	TAILQ_INSERT_TAIL(&f->removed, op, link);
 }
 
 static void
@@ -405,9 +454,12 @@ flush_next(struct flush *f, struct store_op *op)
 {
 	switch (store_op_next(op)) {
 	case STORE_FILES:
-		TAILQ_INSERT_TAIL(&f->files, op, link);
-		if (!f->files_run)
-			flush_files_start(f);
+		if (op->kind == STORE_REMOVE) {
+			flush_remove_file(f, op);
+			break;
+		}
+		flush_files_add(f, op);
+		flush_files_start(f);
 		break;
 	case STORE_JOURNAL:
 		if (flush_is_lazy(f, op)) {
@@ -467,6 +519,7 @@ flush_new(struct loop *l, const struct store *st)
 	f->loop = l;
 	TAILQ_INIT(&f->files);
 	TAILQ_INIT(&f->whole);
+	TAILQ_INIT(&f->removed);
 	TAILQ_INIT(&f->batch);
 	TAILQ_INIT(&f->records);
 	TAILQ_INIT(&f->lazy);
@@ -478,10 +531,12 @@ flush_new(struct loop *l, const struct store *st)
 		f->lanes[i] = (struct flush_lane){ f, i };
 	f->pool = pool_new(l, FLUSH_JOBS, FLUSH_JOBS);
 	if (f->pool == NULL || timer_init(&f->late, l, flush_late, f) != 0 ||
+	    timer_init(&f->removed_late, l, flush_removed_late, f) != 0 ||
 	    !flush_step_new(f) ||
 	    timer_init(&f->upkeep, l, flush_upkeep_again, f) != 0) {
 		pool_free(f->pool);
 		timer_free(&f->late);
+		timer_free(&f->removed_late);
 		flush_step_free(f);
 		free(f);
 		return NULL;
@@ -498,10 +553,12 @@ flush_free(struct flush *f)
 	 * last jobs call back, or now. */
 	f->ending = true;
 	pool_free(f->pool);
+	flush_removed_late(f);
 	while (!TAILQ_EMPTY(&f->records) || !TAILQ_EMPTY(&f->lazy) ||
 	    journal_is_due(f->journal))
 		flush_journal_start(f);
 	timer_free(&f->late);
+	timer_free(&f->removed_late);
 	flush_step_free(f);
 	timer_free(&f->upkeep);
 	f->ended = true;
@@ -525,8 +582,8 @@ flush_start(struct flush *f)
 bool
 flush_idle(const struct flush *f)
 {
-	return !f->files_run && !f->folder_runs && TAILQ_EMPTY(&f->files) &&
-	    TAILQ_EMPTY(&f->whole) && journal_running(f->journal) == 0 &&
+	return f->n_files == 0 && f->n_parts == 0 && !f->folder_runs &&
+	    TAILQ_EMPTY(&f->whole) && TAILQ_EMPTY(&f->removed) && journal_running(f->journal) == 0 &&
 	    TAILQ_EMPTY(&f->records) && TAILQ_EMPTY(&f->lazy) &&
 	    !journal_is_due(f->journal);
 }
@@ -536,6 +593,7 @@ flush_when_idle(struct flush *f, loop_fn *idle, void *ctx)
 {
 	f->idle = idle;
 	f->idle_ctx = ctx;
+	flush_removed_late(f);
 	if (journal_running(f->journal) == 0)
 		flush_journal_start(f);
 }

@@ -654,6 +654,81 @@ test_files(void **state)
 	}
 }
 
+/* A file does not wait for the flush of another one that came before it. */
+static void
+test_files_apart(void **state)
+{
+	(void)state;
+	begin(0);
+	disk_hold_files();
+	letter_add(sizeof(body));
+	run_to_held("the first", 1);
+	letter_add(sizeof(body));
+	run_to_held("the second", 2);
+	assert_int_not_equal(calls[0].ino, calls[1].ino);
+	disk_let(1, 0, false);
+	run_to_held("the second's folder", 3);
+	disk_let(2, 0, false);
+	run_to_answers("the second", 1);
+	assert_int_equal(letters[1].r, 0);
+	assert_int_equal(letters[0].r, PENDING);
+	disk_let(0, 0, true);
+	end("files apart");
+}
+
+static void
+letter_remove(struct letter *l)
+{
+	memset(&l->op, 0, sizeof(l->op));
+	l->op.kind = STORE_REMOVE;
+	memcpy(l->op.id, l->id, sizeof(l->op.id));
+	l->op.place = &l->place;
+	l->op.lazy = true;
+	l->op.done = letter_done;
+	l->op.ctx = l;
+	l->r = PENDING;
+	flush_add(spool.flush, &l->op);
+}
+
+/* A removal that nobody waits for goes with the folder's next flush, and alone
+ * after a moment. */
+static void
+test_files_removed(void **state)
+{
+	(void)state;
+	begin(0);
+	for (unsigned int i = 0; i < 3; i++)
+		letter_add(sizeof(body));
+	run_to_answers("three", 3);
+	disk_hold_files();
+	letter_add(sizeof(body));
+	run_to_held("the fourth", 1);
+	letter_remove(&letters[0]);
+	disk_let(0, 0, false);
+	run_to_held("the folder", 2);
+	letter_remove(&letters[1]);
+	run_ms(MOMENT_MS);
+	assert_int_equal(disk_held(), 2);
+	disk_let(1, 0, false);
+	run_to_answers("the fourth, and the first is removed", 5);
+	assert_int_equal(letters[0].r, 0);
+	assert_int_equal(letters[3].r, 0);
+	assert_int_equal(letters[1].r, PENDING);
+	run_to_held("the folder, for the second", 3);
+	assert_int_equal(calls[2].ino, calls[1].ino);
+	disk_let(2, 0, true);
+	run_to_answers("the second is removed", 6);
+	/* The end does not wait. */
+	letter_remove(&letters[2]);
+	spool_end();
+	assert_int_equal(n_answers, 7);
+	assert_int_equal(letters[2].r, 0);
+	spool_begin();
+	assert_int_equal(queue_count(spool.queue), 1);
+	assert_non_null(queue_find(spool.queue, letters[3].id));
+	spool_end();
+}
+
 /* The end, while some run and one waits. */
 static void
 test_end(void **state)
@@ -843,6 +918,8 @@ main(void)
 		cmocka_unit_test(test_lanes),
 		cmocka_unit_test(test_no_lane),
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_files_apart),
+		cmocka_unit_test(test_files_removed),
 		cmocka_unit_test(test_end),
 		cmocka_unit_test(test_end_late),
 		cmocka_unit_test(test_many_ends),
