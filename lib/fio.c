@@ -214,6 +214,15 @@ fio_pwritev_all(int fd, struct iovec *iov, int n, off_t off, const char *what,
 }
 
 int
+fio_truncate(int fd, off_t len, const char *what, struct err *reterr)
+{
+	if (fio_fails() || ftruncate(fd, len) < 0)
+		return err_sys(reterr, "cannot cut %s", what);
+	FIO_TELL(.kind = FIO_TRUNCATE, .fd = fd, .off = len);
+	return 0;
+}
+
+int
 fio_sync(int fd, const char *what, struct err *reterr)
 {
 	if (fio_fails() || fsync(fd) < 0) {

@@ -22,6 +22,7 @@ int	fio_pwrite_all(int fd, const void *p, size_t len, off_t off,
 /* `iov` may be changed. */
 int	fio_pwritev_all(int fd, struct iovec *iov, int n, off_t off,
 	    const char *what, struct err *reterr);
+int	fio_truncate(int fd, off_t len, const char *what, struct err *reterr);
 int	fio_sync(int fd, const char *what, struct err *reterr);	/* fsync */
 int	fio_datasync(int fd, const char *what, struct err *reterr);
 int	fio_close(int fd, const char *what, struct err *reterr);
@@ -61,7 +62,8 @@ void	fio_fail_at(unsigned int n, int error);
  * succeeded, on its thread, and for a flush that was made to fail (UNSYNC).
  * NULL switches off. */
 enum fio_kind {
-	FIO_OPEN, FIO_WRITE, FIO_SYNC, FIO_UNSYNC, FIO_RENAME, FIO_UNLINK
+	FIO_OPEN, FIO_WRITE, FIO_TRUNCATE, FIO_SYNC, FIO_UNSYNC, FIO_RENAME,
+	FIO_UNLINK
 };
 struct fio_event {
 	enum fio_kind	 kind;
@@ -70,7 +72,7 @@ struct fio_event {
 	const char	*name, *to;
 	const void	*data;		/* WRITE */
 	size_t		 len;
-	off_t		 off;
+	off_t		 off;		/* or the new length */
 	int		 got;		/* OPEN: the descriptor */
 };
 typedef void fio_watch_fn(const struct fio_event *e);

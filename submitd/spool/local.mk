@@ -11,6 +11,7 @@ submitd_spool_libstore_a_SOURCES = \
 	submitd/spool/envelope.c submitd/spool/envelope.h \
 	submitd/spool/header.c submitd/spool/header.h \
 	submitd/spool/store.c submitd/spool/store.h \
+	submitd/spool/spares.c submitd/spool/spares.h \
 	submitd/spool/journal.c submitd/spool/journal.h \
 	submitd/spool/journal_private.h submitd/spool/journal_recover.c \
 	submitd/spool/journal_write.c \

@@ -4,7 +4,7 @@
  * Runs in submitd-spool, the only process that writes here. Invariants:
  *
  * S1  A message is one record of the journal, or one file in one folder: tmp/
- *     (coming in; belongs to nobody after a crash), queue/ (queued), bad/
+ *     (coming in, or gone; belongs to nobody after a crash), queue/ (queued), bad/
  *     (damaged, for the administrator). While it moves from the journal to
  *     queue/ it may be both: the file is right (J4 of journal.c).
  * S2  A commit is OK only after: all octets and the header written, fsync(file),
@@ -19,6 +19,9 @@
  * S5  A message is removed only when no recipient is pending, or when the
  *     administrator deletes it. A crash before that is durable repeats results,
  *     and loses none.
+ *     The file of a message that is gone is written again for another one only
+ *     after that is durable, when nobody has it open any more; and it is cut
+ *     before the flush of S2, so that no record of the former counts.
  * S6  One process holds the lock of the folder, one flush of queue/ runs at a
  *     time, and there is one operation a message in all flushes: two of one
  *     message never cross.
@@ -63,6 +66,7 @@
 
 #include "lib/fio.h"
 #include "submitd/spool/journal.h"
+#include "submitd/spool/spares.h"
 
 #define STORE_LOCK_WAIT_MS 10000
 #define STORE_FREE_MAX (1024ull * 1024 * 1024)	/* of the default reserve */
@@ -123,6 +127,7 @@ store_open(struct store *st, const char *path, uid_t uid, gid_t gid,
 	int r;
 
 	st->dir = st->tmp = st->queue = st->bad = st->segments = -1;
+	st->spares = NULL;
 	if ((st->journal = journal_new(st)) == NULL)
 		return err_set(reterr, ERR_NOMEM, "no memory for the journal");
 	if ((r = store_open_dir(st, path, uid, gid, reterr)) != 0 ||
@@ -138,6 +143,10 @@ store_open(struct store *st, const char *path, uid_t uid, gid_t gid,
 	    (r = fio_sync(st->dir, "spool_dir", reterr)) != 0) {
 		store_close(st);
 		return r;
+	}
+	if ((st->spares = spares_new(st->tmp)) == NULL) {
+		store_close(st);
+		return err_set(reterr, ERR_NOMEM, "no memory for the spool");
 	}
 	return 0;
 }
@@ -162,6 +171,8 @@ store_close(struct store *st)
 
 	journal_free(st->journal);
 	st->journal = NULL;
+	spares_free(st->spares);
+	st->spares = NULL;
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (*fds[i] >= 0)
 			close(*fds[i]);
@@ -265,11 +276,13 @@ static int
 store_file_create(const struct store *st, struct store_file *f,
     struct err *reterr)
 {
+	off_t stale = 0;
 	int r;
 
-	f->fd = fio_openat(st->tmp, f->id, O_RDWR | O_CREAT | O_EXCL, 0600,
-	    reterr);
-	if (f->fd < 0)
+	f->fd = spares_take(st->spares, f->id, &stale);
+	f->stale = (uint64_t)stale;
+	if (f->fd < 0 && (f->fd = fio_openat(st->tmp, f->id,
+	    O_RDWR | O_CREAT | O_EXCL, 0600, reterr)) < 0)
 		return f->fd;
 	r = fio_write_all(f->fd, f->front, f->front_len, f->id, reterr);
 	if (r == 0)
@@ -322,6 +335,9 @@ store_file_finish(const struct store *st, struct store_file *f, const void *p,
 	    reterr)) != 0) {
 		return r;
 	}
+	if (f->stale > f->written && (r = fio_truncate(f->fd,
+	    (off_t)f->written, f->id, reterr)) != 0)
+		return r;
 	/* A hint only: fsync decides. */
 	(void)sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	return 0;
@@ -428,7 +444,6 @@ static void
 store_op_start(const struct store *st, struct store_op *op)
 {
 	op->fd = -1;
-	op->moved = false;
 	op->r = 0;
 	switch (op->kind) {
 	case STORE_COMMIT:
@@ -463,18 +478,33 @@ store_op_sync(struct store_op *op)
 	*fd = -1;
 }
 
+/* Takes a message out of queue/; its file is kept in tmp/ where that is of use. */
+static int
+store_op_take_out(const struct store *st, struct store_op *op)
+{
+	int r;
+
+	op->spared = spares_want(st->spares, st->queue, op->id, &op->size);
+	if (op->spared)
+		return fio_renameat(st->queue, op->id, st->tmp, op->id,
+		    &op->err);
+	r = fio_unlinkat(st->queue, op->id, &op->err);
+	/* A second try, after the flush had failed? */
+	return r != 0 && errno == ENOENT ? 0 : r;
+}
+
 /* Changes the folder; returns whether it is to be flushed. */
 static bool
 store_op_move(const struct store *st, struct store_op *op)
 {
+	op->moved = op->spared = false;
 	if (op->r != 0 || (op->kind == STORE_RESULTS && op->place->filed))
 		return false;
 	if (op->kind != STORE_REMOVE)
 		op->r = fio_renameat(st->tmp, op->id, st->queue, op->id,
 		    &op->err);
-	else if ((op->r = fio_unlinkat(st->queue, op->id, &op->err)) != 0 &&
-	    errno == ENOENT)
-		op->r = 0;	/* a second try, after the flush had failed */
+	else
+		op->r = store_op_take_out(st, op);
 	op->moved = op->r == 0;
 	return op->moved;
 }
@@ -507,6 +537,9 @@ store_op_end(const struct store *st, struct store_op *op)
 	/* What was not moved is still in tmp/. */
 	if (op->r != 0 && !op->moved &&
 	    (op->kind == STORE_COMMIT || store_op_moves(op)))
+		fio_forget(st->tmp, op->id);
+	if (op->spared && op->moved && (op->r != 0 ||
+	    !spares_give(st->spares, op->id, op->size)))
 		fio_forget(st->tmp, op->id);
 	if (op->r == 0) {
 		op->written = true;

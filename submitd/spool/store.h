@@ -23,6 +23,7 @@ struct store {
 	int	bad;
 	int	segments;	/* journal/ */
 	struct journal *journal;
+	struct spares *spares;
 };
 
 struct journal_segment;
@@ -64,7 +65,8 @@ struct store_file {
 	uint8_t		*front;		/* header, envelope, Received */
 	size_t		 front_len;
 	struct envelope_header h;	/* content_len grows */
-	uint64_t	 written;	/* octets in the file */
+	uint64_t	 written;	/* octets of them in the file */
+	uint64_t	 stale;		/* its length with another's, or 0 */
 };
 
 /* `top` of `top_len` octets is put in front of the content. ERR_NOMEM,
@@ -101,6 +103,8 @@ struct store_op {
 	/* Private to store.c, journal.c and flush.c */
 	int		 fd;
 	bool		 moved;
+	bool		 spared;	/* REMOVE: moved to tmp/ */
+	off_t		 size;		/* and how large it is */
 	bool		 written;	/* RESULTS: they are in the file */
 	bool		 apart;		/* COMMIT: not into the journal */
 	uint32_t	 at;		/* in the journal's segment */

@@ -1,7 +1,7 @@
 /*
  * loss_disk.c - see loss_disk.h.
  *
- * The rules: what was written to a file is safe after a flush of it that began
+ * The rules: what was written to a file, or cut off it, is safe after a flush of it that began
  * later, but not when one failed between on the descriptor that it was written
  * by; a name is safe after the next flush of its folder. The rest is there or
  * not, each sector of 512 octets for itself.
@@ -183,6 +183,13 @@ node_new(ino_t ino)
 	return n_nodes++;
 }
 
+/* It changes a file, not a folder. */
+static bool
+is_in_file(const struct event *e)
+{
+	return e->kind == FIO_WRITE || e->kind == FIO_TRUNCATE;
+}
+
 static struct event *
 event_new(enum fio_kind kind)
 {
@@ -205,11 +212,11 @@ note_synced(int folder, int node, int fd, bool failed, size_t began)
 
 		if (e->safe_at != NONE || e->limbo)
 			continue;
-		if (e->kind == FIO_WRITE && node >= 0 && e->node == node) {
+		if (is_in_file(e) && node >= 0 && e->node == node) {
 			e->limbo = failed && e->fd == fd;
 			if (!failed)
 				e->safe_at = n_events;
-		} else if (e->kind != FIO_WRITE && folder >= 0 && !failed &&
+		} else if (!is_in_file(e) && folder >= 0 && !failed &&
 		    (e->from.folder == folder || (e->kind == FIO_RENAME &&
 		    e->to.folder == folder))) {
 			e->safe_at = n_events;
@@ -286,6 +293,14 @@ note(const struct fio_event *f)
 		e->data = malloc(f->len);
 		memcpy(e->data, f->data, f->len);
 		e->len = f->len;
+		e->off = f->off;
+		break;
+	case FIO_TRUNCATE:
+		if ((node = node_of(f->fd)) < 0)
+			break;
+		e = event_new(FIO_TRUNCATE);
+		e->fd = f->fd;
+		e->node = node;
 		e->off = f->off;
 		break;
 	case FIO_SYNC:
@@ -435,10 +450,15 @@ make_file(const char *path, const struct name *name, size_t n,
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, node->base, node->base_len),
 	    node->base_len);
-	for (size_t i = 0; i < n; i++)
-		if (events[i].kind == FIO_WRITE &&
-		    events[i].node == name->node)
-			make_write(fd, &events[i], n, policy);
+	for (size_t i = 0; i < n; i++) {
+		const struct event *e = &events[i];
+
+		if (e->kind == FIO_WRITE && e->node == name->node)
+			make_write(fd, e, n, policy);
+		else if (e->kind == FIO_TRUNCATE && e->node == name->node &&
+		    is_there(e, n, policy))
+			assert_int_equal(ftruncate(fd, e->off), 0);
+	}
 	close(fd);
 }
 

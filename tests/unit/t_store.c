@@ -10,10 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "lib/fio.h"
 #include "submitd/local/deliver.h"
+#include "submitd/spool/spares.h"
 #include "submitd/spool/store.h"
 #include "tests/unit/unit.h"
 
@@ -71,6 +73,25 @@ see(void *ctx, const struct envelope_result *r)
 
 	s->n++;
 	s->last = *r;
+}
+
+/* So many count. */
+static unsigned int
+check_records(const struct store *st, const char *id)
+{
+	struct seen seen = { 0 };
+	struct envelope_header h;
+	struct envelope e;
+	struct err err;
+	uint64_t end;
+	int fd = store_read_fd(st, id, &err);
+
+	assert_int_equal(store_read_envelope(fd, &h, &e, &err), 0);
+	assert_int_equal(store_read_results(fd, &h, see, &seen, &end, &err),
+	    0);
+	envelope_free(&e);
+	close(fd);
+	return seen.n;
 }
 
 /* The file in queue/ is whole; returns its records. */
@@ -315,6 +336,117 @@ test_remove(void **state)
 }
 
 static void
+remove_one(const struct store *st, const char *id, int expect)
+{
+	struct store_place place = { .filed = true };
+	struct store_op op = { .kind = STORE_REMOVE, .place = &place };
+
+	memcpy(op.id, id, sizeof(op.id));
+	flush_one(st, &op);
+	assert_int_equal(op.r, expect);
+}
+
+/* Returns its number; it is whole, and has no records. */
+static ino_t
+commit_one(const struct store *st, unsigned int i, const char *body)
+{
+	struct envelope e = sample(i);
+	struct store_place place = { 0 };
+	struct store_op op = { .kind = STORE_COMMIT, .place = &place,
+		.data = body + 1, .len = strlen(body) - 1 };
+	struct stat sb;
+
+	memcpy(op.id, e.id, sizeof(op.id));
+	assert_int_equal(store_file_new(&e, TOP, strlen(TOP), &op.file), 0);
+	assert_int_equal(store_file_write(st, op.file, body, 1, &op.err), 0);
+	flush_one(st, &op);
+	assert_int_equal(op.r, 0);
+	assert_int_equal(fstatat(st->queue, e.id, &sb, 0), 0);
+	assert_int_equal(sb.st_size, op.content_offset + op.content_len);
+	return sb.st_ino;
+}
+
+static void
+check_content(int fd, const char *body)
+{
+	struct envelope_header h;
+	struct envelope e;
+	char got[200];
+	struct err err;
+	size_t len = strlen(TOP) + strlen(body);
+
+	assert_int_equal(store_read_envelope(fd, &h, &e, &err), 0);
+	assert_int_equal(h.content_len, len);
+	assert_int_equal(pread(fd, got, len, (off_t)h.content_offset), len);
+	assert_memory_equal(got, TOP, strlen(TOP));
+	assert_memory_equal(got + strlen(TOP), body, strlen(body));
+	envelope_free(&e);
+	close(fd);
+}
+
+/* A file is written again for another message: when the former is gone for good,
+ * nobody reads it any more, and with nothing left of it. */
+static void
+test_spares(void **state)
+{
+	static const char longer[] = BODY "and more than the one before\r\n";
+	uint8_t buf[ENVELOPE_RESULT_MAX];
+	struct store_op ops[MSGS], op;
+	struct statvfs v;
+	struct store st;
+	struct stat sb;
+	struct err err;
+	uint64_t end;
+	ino_t ino;
+	int fd;
+
+	(void)state;
+	wipe(root);
+	assert_int_equal(store_open(&st, root, getuid(), getgid(), &err), 0);
+	if (fstatvfs(st.queue, &v) != 0 || (uint64_t)v.f_bavail * v.f_frsize <
+	    SPARES_FREE_MIN) {
+		store_close(&st);
+		skip();
+	}
+	commit_all(&st, ops);
+	check_file(&st, ops[0].id, &end);
+	op = results_op(ops[0].id, buf, end, 1);
+	flush_one(&st, &op);
+	assert_int_equal(fstatat(st.queue, ops[0].id, &sb, 0), 0);
+	remove_one(&st, ops[0].id, 0);
+	assert_int_equal(count(st.tmp), 1);
+	ino = commit_one(&st, 10, "brief");
+	assert_int_equal(ino, sb.st_ino);
+	check_content(store_read_fd(&st, sample(10).id, &err), "brief");
+	assert_int_equal(check_records(&st, sample(10).id), 0);
+	remove_one(&st, sample(10).id, 0);
+	assert_int_equal(commit_one(&st, 11, longer), ino);
+	check_content(store_read_fd(&st, sample(11).id, &err), longer);
+	/* Somebody still reads it. */
+	fd = store_read_fd(&st, sample(11).id, &err);
+	remove_one(&st, sample(11).id, 0);
+	assert_int_not_equal(commit_one(&st, 12, "brief"), ino);
+	check_content(fd, longer);
+	assert_int_equal(count(st.tmp), 0);
+	/* It has another name somewhere. */
+	assert_int_equal(linkat(st.queue, ops[1].id, st.bad, "link", 0), 0);
+	remove_one(&st, ops[1].id, 0);
+	assert_int_equal(count(st.tmp), 0);
+#ifdef SUBMITD_TEST_BUILD
+	fio_fail_at(2, EIO);		/* the folder's flush */
+	remove_one(&st, ops[2].id, ERR_SYSTEM);
+	fio_fail_at(0, 0);
+	assert_int_equal(count(st.tmp), 0);
+#endif
+	remove_one(&st, sample(12).id, 0);
+	store_close(&st);
+	fd = open(root, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(faccessat(fd, "tmp", F_OK, 0), 0);
+	assert_int_equal(unlinkat(fd, "tmp", AT_REMOVEDIR), 0);
+	close(fd);
+}
+
+static void
 test_space(void **state)
 {
 	struct store st;
@@ -458,6 +590,7 @@ main(void)
 		cmocka_unit_test(test_result_faults),
 		cmocka_unit_test(test_torn_tail),
 		cmocka_unit_test(test_remove),
+		cmocka_unit_test(test_spares),
 		cmocka_unit_test(test_space),
 		cmocka_unit_test(test_deliver),
 		cmocka_unit_test(test_deliver_beneath),
