@@ -4,7 +4,7 @@
  * Memory is taken at the first append and given back by buf_free() or, when the
  * buffer runs empty, by buf_release(): an idle connection holds none. Freed
  * memory is zeroed first, for it may have held a password; not that of a buffer
- * for mail, which is on disk as well.
+ * for mail, in which there is none.
  */
 #ifndef SUBMITD_BUF_H
 #define SUBMITD_BUF_H
@@ -48,6 +48,6 @@ buf_len(const struct buf *b)
 	return b->len;
 }
 void	buf_consume(struct buf *b, size_t len);	/* len <= buf_len() */
-void	buf_clear(struct buf *b);	/* zeroes what was there */
+void	buf_clear(struct buf *b);	/* zeroes it, unless it is mail */
 
 #endif

@@ -251,8 +251,8 @@ attempt_open(struct attempt *a)
 		a->job->dest->ops->opened(a->job->dest->ctx, a);
 		return;
 	}
-	if (spoolq_open(a->sched->spool, attempt_msg(a)->id, attempt_opened,
-	    a) != 0)
+	if (spoolq_open(a->sched->spool, attempt_msg(a)->id,
+	    a->job->dest->ops->lends, attempt_opened, a) != 0)
 		attempt_opened(a, -1, 0, NULL, 0);
 }
 

@@ -58,6 +58,8 @@ struct attempt_dest {
 	 * INT64_MAX while it first has to call sched_wake(). */
 	int64_t	(*ready_ms)(void *ctx);
 	void	(*start)(void *ctx, struct attempt *a);
+	/* It gives a->fd to submitd-local. */
+	bool	lends;
 	/* The message is there: a->content, or a->fd. */
 	void	(*opened)(void *ctx, struct attempt *a);
 	/* Forget it, at any time between start and attempt_done(). */

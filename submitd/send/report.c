@@ -397,8 +397,8 @@ report_begin(struct report *r)
 	r->stage = REPORT_OPENING;
 	if (r->n == 0)			/* there was no memory for them */
 		report_end(r);
-	else if (spoolq_open(r->sched->spool, r->entry->msg->id, report_opened,
-	    r) != 0)
+	else if (spoolq_open(r->sched->spool, r->entry->msg->id, false,
+	    report_opened, r) != 0)
 		report_opened(r, -1, 0, NULL, 0);
 }
 

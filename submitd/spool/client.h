@@ -189,8 +189,9 @@ void	spoolq_free(struct spoolq *q);
  * later. */
 typedef void spoolq_open_fn(void *ctx, int fd, uint64_t offset,
 	    const void *content, size_t len);
-int	spoolq_open(struct spoolq *q, const char *id, spoolq_open_fn *fn,
-	    void *ctx);
+/* `lent`: the descriptor is given to submitd-local. */
+int	spoolq_open(struct spoolq *q, const char *id, bool lent,
+	    spoolq_open_fn *fn, void *ctx);
 
 /* Results by recipient (index into rcpts), made durable in the order given.
  * `text` is the answer that led to it, at most 1,024 octets. When no recipient

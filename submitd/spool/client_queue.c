@@ -334,12 +334,14 @@ spoolq_call(struct spoolq *q, ipc_reply_fn *fn, const struct spoolq_call *c)
 }
 
 int
-spoolq_open(struct spoolq *q, const char *id, spoolq_open_fn *fn, void *ctx)
+spoolq_open(struct spoolq *q, const char *id, bool lent, spoolq_open_fn *fn,
+    void *ctx)
 {
 	struct spoolq_call c = { .open_fn = fn, .ctx = ctx };
 
 	msg_begin(&q->msg, SPOOLQ_OPEN, ipc_client_id(q->ipc));
 	msg_put_str(&q->msg, id);
+	msg_put_u8(&q->msg, lent);
 	return spoolq_call(q, spoolq_reply_open, &c);
 }
 

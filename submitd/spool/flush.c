@@ -583,7 +583,8 @@ bool
 flush_idle(const struct flush *f)
 {
 	return f->n_files == 0 && f->n_parts == 0 && !f->folder_runs &&
-	    TAILQ_EMPTY(&f->whole) && TAILQ_EMPTY(&f->removed) && journal_running(f->journal) == 0 &&
+	    TAILQ_EMPTY(&f->whole) && TAILQ_EMPTY(&f->removed) &&
+	    journal_running(f->journal) == 0 &&
 	    TAILQ_EMPTY(&f->records) && TAILQ_EMPTY(&f->lazy) &&
 	    !journal_is_due(f->journal);
 }

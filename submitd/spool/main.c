@@ -198,5 +198,6 @@ main(int argc, char **argv)
 	pool_free(sp.writers);
 	flush_free(sp.flush);
 	queue_free(sp.queue);
+	store_close(&sp.store);
 	return 0;
 }

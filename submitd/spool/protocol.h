@@ -33,13 +33,15 @@
  *	SPOOLQ_ENTRY  (from the spool, id 0) str id, str sender, str user,
  *	              u64 arrived_s, u64 octets, u8 eightbit, u8 smtputf8,
  *	              u8 foreign, u8 ret, str envid, WISHES, u32 n_rcpts,
- *	              u32 first, u16 n, n times { RCPT, u8 state, u32 tries, u64 next_try_s, u8 told };
+ *	              u32 first, u16 n, n times { RCPT, u8 state, u32 tries,
+ *	              u64 next_try_s, u8 told };
  *	              packets until first + n is n_rcpts; blob, the message if it
  *	              is small and has just come
  *	SPOOLQ_GONE   (from the spool, id 0) str id
  *	SPOOLQ_HELD   (from the spool, id 0) str id
- *	SPOOLQ_OPEN   call: str id; reply: u8 how (enum spoolq_how); FILE:
- *	              u64 offset, +fd; CONTENT: blob, the message
+ *	SPOOLQ_OPEN   call: str id, u8 lent (submitd-local gets what is
+ *	              returned); reply: u8 how (enum spoolq_how); FILE: u64
+ *	              offset, +fd; CONTENT: blob, the message
  *	SPOOLQ_RESULT str id, u32 rcpt, u8 kind, u64 next_try_s, u8 told,
  *	              str text
  *	SPOOLQ_BOUNCE call: str id, u32 octets of the whole report, u32 offset,

@@ -278,6 +278,7 @@ queue_kick(struct queue_msg *m)
 	op->ctx = m;
 	op->place = &m->place;
 	op->lazy = m->removing && m->gone == NULL;
+	op->lent = m->lent;
 	op->data = buf_data(&m->flight);
 	op->len = m->removing ? 0 : buf_len(&m->flight);
 	op->offset = m->end;

@@ -123,9 +123,11 @@ recover_read(int fd, struct recover_one *o)
 	else if ((o->msg = queue_msg_new(&e)) == NULL)
 		r = err_set(&o->err, ERR_NOMEM, "no memory");
 	envelope_free(&e);
-	if (r == 0)
+	if (r == 0) {
+		o->msg->lent = true;	/* for all we know */
 		r = store_read_results(fd, &h, recover_apply, o->msg, &o->end,
 		    &o->err);
+	}
 	if (r != 0) {
 		queue_msg_free(o->msg);
 		o->msg = NULL;

@@ -285,12 +285,15 @@ sender_on_open(struct sender *s, struct msg_in *in)
 {
 	struct queue_msg *q;
 	const char *id;
+	uint8_t lent;
 
-	if (msg_get_str(in, &id, STR_ID_SIZE - 1) != 0 ||
-	    msg_get_end(in) != 0)
+	msg_get_str(in, &id, STR_ID_SIZE - 1);
+	msg_get_u8(in, &lent);
+	if (msg_get_end(in) != 0)
 		return ERR_FORMAT;
 	if ((q = queue_find(s->sp->queue, id)) == NULL)
 		return sender_open_content(s, in->id, NULL, 0);
+	q->lent = q->lent || lent != 0;
 	return q->place.segment != NULL && !q->place.filed ?
 	    sender_open_journal(s, in->id, q) :
 	    sender_open_file(s, in->id, q);

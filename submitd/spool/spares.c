@@ -8,6 +8,11 @@
  * been given, or an administrator's backup, is found by asking for a lease to
  * write, which the kernel refuses while anybody else has the file open. Where
  * there are no leases there are no spares.
+ *
+ * A lease says nothing of pages of the file that somebody has spliced into a pipe
+ * and not read from it. submitd-send might do that when it is in an attacker's
+ * hands, and sees all mail anyway; submitd-local does not, so that a file which it
+ * has been given is never a spare (`lent` in struct store_op).
  */
 #include "config.h"
 
@@ -64,6 +69,14 @@ spares_have_room(const struct spares *s, off_t size)
 	    (off_t)SPARES_OCTETS_MAX;
 }
 
+/* Ours, under one name, and nobody was let in. */
+static bool
+spares_is_plain(const struct stat *sb)
+{
+	return S_ISREG(sb->st_mode) && (sb->st_mode & 07777) == 0600 &&
+	    sb->st_uid == geteuid() && sb->st_nlink == 1;
+}
+
 bool
 spares_want(struct spares *s, int folder, const char *name, off_t *ret_size)
 {
@@ -72,7 +85,7 @@ spares_want(struct spares *s, int folder, const char *name, off_t *ret_size)
 	bool room;
 
 	if (fstatat(folder, name, &sb, AT_SYMLINK_NOFOLLOW) != 0 ||
-	    !S_ISREG(sb.st_mode) || sb.st_nlink != 1)
+	    !spares_is_plain(&sb) || sb.st_size < (off_t)SPARES_OCTETS_MIN)
 		return false;
 	pthread_mutex_lock(&s->lock);
 	room = spares_have_room(s, sb.st_size);
@@ -138,7 +151,7 @@ spares_is_alone(int fd, struct stat *ret)
 		return false;
 	/* Who opens it now, by its name in tmp/, opens a file that is ours. */
 	return fcntl(fd, F_SETLEASE, F_UNLCK) == 0 && fstat(fd, ret) == 0 &&
-	    ret->st_nlink == 1;
+	    spares_is_plain(ret);
 }
 
 int

@@ -18,10 +18,11 @@
  *     not. The journal has no records: a message that gets its first moves.
  * S5  A message is removed only when no recipient is pending, or when the
  *     administrator deletes it. A crash before that is durable repeats results,
- *     and loses none.
+ *     and loses none; removals that nobody waits for become durable within 10 ms.
  *     The file of a message that is gone is written again for another one only
- *     after that is durable, when nobody has it open any more; and it is cut
- *     before the flush of S2, so that no record of the former counts.
+ *     after that is durable, when nobody has it open any more and submitd-local
+ *     never had; and it is cut before the flush of S2, so that no record of the
+ *     former counts.
  * S6  One process holds the lock of the folder, one flush of queue/ runs at a
  *     time, and there is one operation a message in all flushes: two of one
  *     message never cross.
@@ -484,10 +485,12 @@ store_op_take_out(const struct store *st, struct store_op *op)
 {
 	int r;
 
-	op->spared = spares_want(st->spares, st->queue, op->id, &op->size);
+	/* A full file system may have no room for another name. */
+	op->spared = !op->lent &&
+	    spares_want(st->spares, st->queue, op->id, &op->size) &&
+	    fio_renameat(st->queue, op->id, st->tmp, op->id, &op->err) == 0;
 	if (op->spared)
-		return fio_renameat(st->queue, op->id, st->tmp, op->id,
-		    &op->err);
+		return 0;
 	r = fio_unlinkat(st->queue, op->id, &op->err);
 	/* A second try, after the flush had failed? */
 	return r != 0 && errno == ENOENT ? 0 : r;

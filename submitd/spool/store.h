@@ -92,6 +92,7 @@ struct store_op {
 	char		 id[STR_ID_SIZE];
 	struct store_place *place;	/* of the message; kept up to date */
 	bool		 lazy;		/* REMOVE: in a moment will do */
+	bool		 lent;		/* REMOVE: its file is not used again */
 	struct store_file *file;	/* COMMIT: gone afterwards */
 	const void	*data;		/* COMMIT: rest; RESULTS: records */
 	size_t		 len;
@@ -118,9 +119,9 @@ TAILQ_HEAD(store_ops, store_op);
 enum store_lane { STORE_FILES, STORE_JOURNAL, STORE_DONE };
 enum store_lane store_op_next(const struct store_op *op);
 
-/* Does what is STORE_FILES and makes it durable, in two steps; each has its own r. The first
- * may run on several threads, each with a part of the operations; the second
- * takes all of them when the first is over. */
+/* Does what is STORE_FILES and makes it durable, in two steps; each has its own
+ * r. The first may run on several threads, each with a part of the operations; the
+ * second takes all of them when the first is over. */
 void	store_flush_files(const struct store *st, struct store_ops *ops);
 void	store_flush_folder(const struct store *st, struct store_ops *ops);
 

@@ -1,6 +1,8 @@
 """SIGTERM while messages are on their way: what a next hop is just taking is
 waited for, for some seconds, and so nobody gets it twice."""
 
+import os
+import shutil
 import time
 import unittest
 
@@ -72,6 +74,24 @@ class Stop(unittest.TestCase):
         wait_until(self.inst.queue_empty, what="the queue being empty")
         self.assertEqual(len(self.inst.fetch(ANNA, n=9)), 9)
         self.assertEqual(self.inst.drop_size(BOB), 0)
+
+    def test_nothing_is_left_of_what_is_gone(self):
+        """The file of a large message is kept to be written again, but not one
+        that submitd-local had; and none after the end."""
+        tmp = os.path.join(self.inst.root, "spool/tmp")
+        if shutil.disk_usage(tmp).free < 2 << 30:
+            self.skipTest("less than 2 GiB are free")
+        body = (b"x" * 70 + b"\r\n") * 2000
+        with self.inst.smtp_as(ANNA) as w:
+            for to in (BOB, BOB, OUT):
+                w.send_mail(ANNA, [to], letter("large", to=to, body=body))
+        wait_until(self.inst.queue_empty, what="the queue being empty")
+        queue = os.path.join(self.inst.root, "spool/queue")
+        wait_until(lambda: not os.listdir(queue), what="no file in queue/")
+        wait_until(lambda: len(os.listdir(tmp)) == 1, what="one spare")
+        self.inst.stop()
+        self.assertEqual(os.listdir(tmp), [])
+        self.inst.start()
 
 
 if __name__ == "__main__":

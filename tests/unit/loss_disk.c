@@ -1,10 +1,10 @@
 /*
  * loss_disk.c - see loss_disk.h.
  *
- * The rules: what was written to a file, or cut off it, is safe after a flush of it that began
- * later, but not when one failed between on the descriptor that it was written
- * by; a name is safe after the next flush of its folder. The rest is there or
- * not, each sector of 512 octets for itself.
+ * The rules: what was written to a file, or cut off it, is safe after a flush of
+ * it that began later, but not when one failed between on the descriptor that it
+ * was written by; a name is safe after the next flush of its folder. The rest is
+ * there or not, each sector of 512 octets for itself.
  */
 #include "config.h"
 

@@ -103,10 +103,12 @@ spool_call(struct spool_call c)
 }
 
 int
-spoolq_open(struct spoolq *q, const char *id, spoolq_open_fn *fn, void *ctx)
+spoolq_open(struct spoolq *q, const char *id, bool lent, spoolq_open_fn *fn,
+    void *ctx)
 {
 	(void)q;
 	(void)id;
+	(void)lent;
 	spool.opens++;
 	return spool_call((struct spool_call){ .open_fn = fn, .ctx = ctx });
 }

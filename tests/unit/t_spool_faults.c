@@ -72,6 +72,7 @@ bad_make(int what, struct ipc *p)
 	case 0:		/* what only submitd-send may ask */
 		msg_begin(&bad_msg, SPOOLQ_OPEN, 1);
 		msg_put_str(&bad_msg, "aaaaaaaaaaaaaaaa");
+		msg_put_u8(&bad_msg, 0);
 		return true;
 	case 1:
 		bad_head(SPOOL_COMMIT, 3);

@@ -41,7 +41,7 @@ test_way_out(void **state)
 	assert_string_equal(told[0]->user, "u@example.org");
 	assert_int_equal(told[0]->n_rcpts, 2);
 	assert_string_equal(told[0]->rcpts[1].address, "postmaster");
-	spoolq_open(sender, p.id, on_open, NULL);
+	spoolq_open(sender, p.id, false, on_open, NULL);
 	wait_for(1);
 	assert_true(open_fd >= 0);
 	/* Whatever it is, it cannot change a message. */
@@ -60,7 +60,7 @@ test_way_out(void **state)
 	/* One done, one put off; then the process dies. */
 	spoolq_done(sender, p.id, 0, "250 2.0.0 taken");
 	spoolq_defer(sender, p.id, 1, 1900000000, true, "451 4.0.0 later");
-	spoolq_open(sender, "aaaaaaaaaaaaaaaa", on_open, NULL);
+	spoolq_open(sender, "aaaaaaaaaaaaaaaa", false, on_open, NULL);
 	wait_for(1);
 	assert_int_equal(open_fd, -1);
 	forget_told();
@@ -99,7 +99,7 @@ test_way_out(void **state)
 	assert_false(ok);	/* none for a bounce */
 	spoolq_fail(sender, p.id, 1, "550 5.1.1 no");
 	spoolq_done(sender, told[0]->id, 0, "250");
-	spoolq_open(sender, p.id, on_open, NULL);
+	spoolq_open(sender, p.id, false, on_open, NULL);
 	wait_for(1);
 	assert_int_equal(open_fd, -1);
 	forget_told();
@@ -149,7 +149,7 @@ test_asked(void **state)
 			break;
 		spoolq_delivered(sender, p.id, 1, "250 taken");
 		spoolq_done(sender, p.id, 0, "250 taken");
-		spoolq_open(sender, "aaaaaaaaaaaaaaaa", on_open, NULL);
+		spoolq_open(sender, "aaaaaaaaaaaaaaaa", false, on_open, NULL);
 		wait_for(1);
 		forget_told();
 		spool_end();
@@ -162,13 +162,13 @@ test_asked(void **state)
 	assert_true(ok);
 	/* It can only become done. */
 	spoolq_fail(sender, p.id, 1, "550 no");
-	spoolq_open(sender, p.id, on_open, NULL);
+	spoolq_open(sender, p.id, false, on_open, NULL);
 	wait_for(1);
 	assert_true(open_fd >= 0);
 	close(open_fd);
 	spoolq_done(sender, p.id, 1, "250 taken");
 	spoolq_done(sender, told[0]->id, 0, "250");
-	spoolq_open(sender, p.id, on_open, NULL);
+	spoolq_open(sender, p.id, false, on_open, NULL);
 	wait_for(1);
 	assert_int_equal(open_fd, -1);
 	forget_told();
@@ -180,7 +180,7 @@ test_asked(void **state)
 static void
 barrier(void)
 {
-	while (spoolq_open(sender, "aaaaaaaaaaaaaaaa", on_open, NULL) != 0)
+	while (spoolq_open(sender, "aaaaaaaaaaaaaaaa", false, on_open, NULL) != 0)
 		wait_ms(5);	/* it connects yet */
 	wait_for(1);
 }
@@ -317,7 +317,7 @@ test_large(void **state)
 	assert_int_equal(told[0]->n_rcpts, RCPTS);
 	for (size_t i = 0; i < RCPTS; i++)
 		assert_string_equal(told[0]->rcpts[i].address, rcpts[i]);
-	spoolq_open(sender, p.id, on_open, NULL);
+	spoolq_open(sender, p.id, false, on_open, NULL);
 	wait_for(1);
 	assert_int_equal(pread(open_fd, back, OCTETS, (off_t)(open_offset +
 	    told[0]->octets - OCTETS)), OCTETS);
@@ -470,7 +470,7 @@ test_report_parts(void **state)
 	assert_true(part(p.id, text, OCTETS, OCTETS - PART, PART));
 	assert_int_equal(n_told, 2);
 	assert_int_equal(told[1]->octets, OCTETS);
-	spoolq_open(sender, told[1]->id, on_open, NULL);
+	spoolq_open(sender, told[1]->id, false, on_open, NULL);
 	wait_for(1);
 	assert_int_equal(pread(open_fd, back, OCTETS, (off_t)open_offset),
 	    OCTETS);

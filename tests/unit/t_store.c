@@ -47,6 +47,18 @@ count(int dir)
 	return n;
 }
 
+static size_t
+count_at(const char *path, const char *name)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY);
+	int dir = openat(fd, name, O_RDONLY | O_DIRECTORY);
+	size_t n = count(dir);
+
+	close(dir);
+	close(fd);
+	return n;
+}
+
 static struct envelope
 sample(unsigned int i)
 {
@@ -371,7 +383,7 @@ check_content(int fd, const char *body)
 {
 	struct envelope_header h;
 	struct envelope e;
-	char got[200];
+	static char got[100000];
 	struct err err;
 	size_t len = strlen(TOP) + strlen(body);
 
@@ -384,19 +396,30 @@ check_content(int fd, const char *body)
 	close(fd);
 }
 
+#define LARGE 80000u
+
+/* A body of so many octets, of one letter. */
+static const char *
+large(char letter, size_t len)
+{
+	static char body[LARGE + 1];
+
+	memset(body, letter, len);
+	body[len] = '\0';
+	return body;
+}
+
 /* A file is written again for another message: when the former is gone for good,
  * nobody reads it any more, and with nothing left of it. */
 static void
 test_spares(void **state)
 {
-	static const char longer[] = BODY "and more than the one before\r\n";
 	uint8_t buf[ENVELOPE_RESULT_MAX];
-	struct store_op ops[MSGS], op;
+	struct store_op op;
 	struct statvfs v;
 	struct store st;
 	struct stat sb;
 	struct err err;
-	uint64_t end;
 	ino_t ino;
 	int fd;
 
@@ -408,42 +431,67 @@ test_spares(void **state)
 		store_close(&st);
 		skip();
 	}
-	commit_all(&st, ops);
-	check_file(&st, ops[0].id, &end);
-	op = results_op(ops[0].id, buf, end, 1);
+	ino = commit_one(&st, 0, large('a', LARGE));
+	assert_int_equal(fstatat(st.queue, sample(0).id, &sb, 0), 0);
+	op = results_op(sample(0).id, buf, (uint64_t)sb.st_size, 1);
 	flush_one(&st, &op);
-	assert_int_equal(fstatat(st.queue, ops[0].id, &sb, 0), 0);
-	remove_one(&st, ops[0].id, 0);
+	assert_int_equal(check_records(&st, sample(0).id), 1);
+	remove_one(&st, sample(0).id, 0);
 	assert_int_equal(count(st.tmp), 1);
-	ino = commit_one(&st, 10, "brief");
-	assert_int_equal(ino, sb.st_ino);
-	check_content(store_read_fd(&st, sample(10).id, &err), "brief");
-	assert_int_equal(check_records(&st, sample(10).id), 0);
-	remove_one(&st, sample(10).id, 0);
-	assert_int_equal(commit_one(&st, 11, longer), ino);
-	check_content(store_read_fd(&st, sample(11).id, &err), longer);
+	assert_int_equal(commit_one(&st, 1, large('b', LARGE - 10000)), ino);
+	check_content(store_read_fd(&st, sample(1).id, &err),
+	    large('b', LARGE - 10000));
+	assert_int_equal(check_records(&st, sample(1).id), 0);
+	remove_one(&st, sample(1).id, 0);
+	assert_int_equal(commit_one(&st, 2, large('c', LARGE)), ino);
+	check_content(store_read_fd(&st, sample(2).id, &err),
+	    large('c', LARGE));
 	/* Somebody still reads it. */
-	fd = store_read_fd(&st, sample(11).id, &err);
-	remove_one(&st, sample(11).id, 0);
-	assert_int_not_equal(commit_one(&st, 12, "brief"), ino);
-	check_content(fd, longer);
+	fd = store_read_fd(&st, sample(2).id, &err);
+	remove_one(&st, sample(2).id, 0);
+	assert_int_not_equal(commit_one(&st, 3, large('d', LARGE)), ino);
+	check_content(fd, large('c', LARGE));
 	assert_int_equal(count(st.tmp), 0);
-	/* It has another name somewhere. */
-	assert_int_equal(linkat(st.queue, ops[1].id, st.bad, "link", 0), 0);
-	remove_one(&st, ops[1].id, 0);
-	assert_int_equal(count(st.tmp), 0);
+	remove_one(&st, sample(3).id, 0);
+	assert_int_equal(count(st.tmp), 1);
+	store_close(&st);
+	assert_int_equal(count_at(root, "tmp"), 0);
+}
+
+/* These are not worth it, or not ours alone. */
+static void
+test_no_spares(void **state)
+{
+	struct store_place place = { .filed = true };
+	struct store_op op = { .kind = STORE_REMOVE, .place = &place,
+		.lent = true };
+	struct store st;
+	struct err err;
+
+	(void)state;
+	wipe(root);
+	assert_int_equal(store_open(&st, root, getuid(), getgid(), &err), 0);
+	for (unsigned int i = 0; i < 5; i++)
+		(void)commit_one(&st, i, large('a', LARGE));
+	(void)commit_one(&st, 5, "small");
+	memcpy(op.id, sample(0).id, sizeof(op.id));
+	flush_one(&st, &op);
+	assert_int_equal(op.r, 0);
+	assert_int_equal(linkat(st.queue, sample(1).id, st.bad, "link", 0), 0);
+	remove_one(&st, sample(1).id, 0);
+	assert_int_equal(fchmodat(st.queue, sample(2).id, 0640, 0), 0);
+	remove_one(&st, sample(2).id, 0);
+	remove_one(&st, sample(5).id, 0);
 #ifdef SUBMITD_TEST_BUILD
 	fio_fail_at(2, EIO);		/* the folder's flush */
-	remove_one(&st, ops[2].id, ERR_SYSTEM);
+	remove_one(&st, sample(3).id, ERR_SYSTEM);
+	fio_fail_at(1, ENOSPC);		/* the other name */
+	remove_one(&st, sample(4).id, 0);
 	fio_fail_at(0, 0);
-	assert_int_equal(count(st.tmp), 0);
+	assert_int_equal(count(st.queue), 0);
 #endif
-	remove_one(&st, sample(12).id, 0);
+	assert_int_equal(count(st.tmp), 0);
 	store_close(&st);
-	fd = open(root, O_RDONLY | O_DIRECTORY);
-	assert_int_equal(faccessat(fd, "tmp", F_OK, 0), 0);
-	assert_int_equal(unlinkat(fd, "tmp", AT_REMOVEDIR), 0);
-	close(fd);
 }
 
 static void
@@ -591,6 +639,7 @@ main(void)
 		cmocka_unit_test(test_torn_tail),
 		cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_spares),
+		cmocka_unit_test(test_no_spares),
 		cmocka_unit_test(test_space),
 		cmocka_unit_test(test_deliver),
 		cmocka_unit_test(test_deliver_beneath),
