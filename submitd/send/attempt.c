@@ -252,7 +252,7 @@ attempt_open(struct attempt *a)
 		return;
 	}
 	if (spoolq_open(a->sched->spool, attempt_msg(a)->id,
-	    a->job->dest->ops->lends, attempt_opened, a) != 0)
+	    !a->job->dest->ops->keeps_fd, attempt_opened, a) != 0)
 		attempt_opened(a, -1, 0, NULL, 0);
 }
 

@@ -58,8 +58,6 @@ struct attempt_dest {
 	 * INT64_MAX while it first has to call sched_wake(). */
 	int64_t	(*ready_ms)(void *ctx);
 	void	(*start)(void *ctx, struct attempt *a);
-	/* It gives a->fd to submitd-local. */
-	bool	lends;
 	/* The message is there: a->content, or a->fd. */
 	void	(*opened)(void *ctx, struct attempt *a);
 	/* Forget it, at any time between start and attempt_done(). */
@@ -69,6 +67,7 @@ struct attempt_dest {
 	bool	(*ending)(void *ctx, const struct attempt *a);
 	/* The administrator asks to try now. May be NULL. */
 	void	(*flush)(void *ctx);
+	bool	keeps_fd;	/* nobody else gets a->fd, nor its pages */
 };
 
 /* Begins with the due recipients of the job; what is owed or past its deadline

@@ -327,6 +327,7 @@ const struct attempt_dest hop_dest = {
 	.cancel = hop_cancel,
 	.ending = hop_ending,
 	.flush = hop_flush,
+	.keeps_fd = true,	/* smtp_client_put() copies */
 };
 
 /* ------------------------------------------------------------- the objects -- */

@@ -270,7 +270,6 @@ local_ending(void *ctx, const struct attempt *a)
 const struct attempt_dest local_dest = {
 	.ready_ms = local_ready_ms,
 	.start = local_start,
-	.lends = true,
 	.opened = local_opened,
 	.cancel = local_cancel,
 	.ending = local_ending,

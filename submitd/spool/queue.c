@@ -278,7 +278,7 @@ queue_kick(struct queue_msg *m)
 	op->ctx = m;
 	op->place = &m->place;
 	op->lazy = m->removing && m->gone == NULL;
-	op->lent = m->lent;
+	op->no_spare = m->no_spare;
 	op->data = buf_data(&m->flight);
 	op->len = m->removing ? 0 : buf_len(&m->flight);
 	op->offset = m->end;
@@ -616,6 +616,7 @@ queue_delete(struct queue_msg *m, queue_gone_fn *gone, void *ctx)
 {
 	m->gone = gone;
 	m->gone_ctx = ctx;
+	m->no_spare = true;	/* who deletes mail does not want it kept */
 	queue_remove(m);
 }
 

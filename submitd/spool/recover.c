@@ -124,7 +124,7 @@ recover_read(int fd, struct recover_one *o)
 		r = err_set(&o->err, ERR_NOMEM, "no memory");
 	envelope_free(&e);
 	if (r == 0) {
-		o->msg->lent = true;	/* for all we know */
+		o->msg->no_spare = true;	/* it may have been lent */
 		r = store_read_results(fd, &h, recover_apply, o->msg, &o->end,
 		    &o->err);
 	}

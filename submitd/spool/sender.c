@@ -293,7 +293,7 @@ sender_on_open(struct sender *s, struct msg_in *in)
 		return ERR_FORMAT;
 	if ((q = queue_find(s->sp->queue, id)) == NULL)
 		return sender_open_content(s, in->id, NULL, 0);
-	q->lent = q->lent || lent != 0;
+	q->no_spare = q->no_spare || lent != 0;
 	return q->place.segment != NULL && !q->place.filed ?
 	    sender_open_journal(s, in->id, q) :
 	    sender_open_file(s, in->id, q);

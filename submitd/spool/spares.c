@@ -9,10 +9,10 @@
  * write, which the kernel refuses while anybody else has the file open. Where
  * there are no leases there are no spares.
  *
- * A lease says nothing of pages of the file that somebody has spliced into a pipe
- * and not read from it. submitd-send might do that when it is in an attacker's
- * hands, and sees all mail anyway; submitd-local does not, so that a file which it
- * has been given is never a spare (`lent` in struct store_op).
+ * A lease says nothing of pages of the file that wait in a pipe (splice(2)) or in
+ * a socket (sendfile(2)) when it is closed. So submitd-send copies what it sends;
+ * in an attacker's hands it might not, but sees all mail anyway. submitd-local does
+ * not: a file that it has been given is never a spare (`no_spare` in store.h).
  */
 #include "config.h"
 

@@ -14,7 +14,7 @@
 #define SPARES_MAX 16u
 #define SPARES_OCTETS_MIN (64u * 1024)	/* of one of them */
 #define SPARES_OCTETS_MAX (16u * 1024 * 1024)	/* of all of them together */
-#define SPARES_FREE_MIN (1024ull * 1024 * 1024)	/* else none is kept any more */
+#define SPARES_FREE_MIN (1024ull * 1024 * 1024)	/* else no more are kept */
 
 struct spares;
 

@@ -18,7 +18,8 @@
  *     not. The journal has no records: a message that gets its first moves.
  * S5  A message is removed only when no recipient is pending, or when the
  *     administrator deletes it. A crash before that is durable repeats results,
- *     and loses none; removals that nobody waits for become durable within 10 ms.
+ *     and loses none; a removal that nobody waits for goes with the next flush
+ *     of the folder, or begins one after some 10 ms (FLUSH_LAZY_MS).
  *     The file of a message that is gone is written again for another one only
  *     after that is durable, when nobody has it open any more and submitd-local
  *     never had; and it is cut before the flush of S2, so that no record of the
@@ -486,7 +487,7 @@ store_op_take_out(const struct store *st, struct store_op *op)
 	int r;
 
 	/* A full file system may have no room for another name. */
-	op->spared = !op->lent &&
+	op->spared = !op->no_spare &&
 	    spares_want(st->spares, st->queue, op->id, &op->size) &&
 	    fio_renameat(st->queue, op->id, st->tmp, op->id, &op->err) == 0;
 	if (op->spared)

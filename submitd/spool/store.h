@@ -1,8 +1,8 @@
 /*
  * store.h - the spool on disk: files, and what an operation on a message is. All
  * of it blocks: pool threads only, but for store_open(), store_space(),
- * store_read_fd() and store_op_next(). Nothing here logs. Small messages are in
- * the journal (journal.h).
+ * store_read_fd(), store_op_next(), and store_close() when no thread uses it any
+ * more. Nothing here logs. Small messages are in the journal (journal.h).
  */
 #ifndef SUBMITD_SPOOL_STORE_H
 #define SUBMITD_SPOOL_STORE_H
@@ -92,7 +92,7 @@ struct store_op {
 	char		 id[STR_ID_SIZE];
 	struct store_place *place;	/* of the message; kept up to date */
 	bool		 lazy;		/* REMOVE: in a moment will do */
-	bool		 lent;		/* REMOVE: its file is not used again */
+	bool		 no_spare;	/* REMOVE: its file is not used again */
 	struct store_file *file;	/* COMMIT: gone afterwards */
 	const void	*data;		/* COMMIT: rest; RESULTS: records */
 	size_t		 len;

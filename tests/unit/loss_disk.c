@@ -29,6 +29,7 @@
 #define SLOW_STEPS 9u		/* of a flush, at most */
 #define SLOW_STEP_NS 500000
 
+#define FOLDER_TMP 0
 static const char *const folders[] = { "tmp", "queue", "bad", "journal" };
 
 struct node {			/* a file */
@@ -62,7 +63,7 @@ static int n_nodes;
 static struct name base[NAMES_MAX], names[NAMES_MAX];
 static size_t n_base, n_names;
 static struct event *events;
-static size_t n_events, events_room, n_overlaps;
+static size_t n_events, events_room, n_overlaps, n_reused;
 static bool slow;
 static _Thread_local size_t flush_began = NONE;	/* of a thread's flush */
 static ino_t folder_ino[ROWS(folders)];
@@ -257,6 +258,8 @@ note_names(const struct fio_event *f)
 	if (f->kind != FIO_RENAME)
 		return;
 	e->to.folder = folder_of(f->to_dir);
+	n_reused += e->from.folder == FOLDER_TMP &&
+	    e->to.folder == FOLDER_TMP;
 	snprintf(e->to.name, sizeof(e->to.name), "%s", f->to);
 	name_set(names, &n_names, e->to.folder, f->to, e->node);
 }
@@ -398,6 +401,12 @@ size_t
 loss_overlaps(void)
 {
 	return n_overlaps;
+}
+
+size_t
+loss_reused(void)
+{
+	return n_reused;
 }
 
 /* ---------------------------------------------------------------- making -- */

@@ -30,6 +30,8 @@ void	loss_end(void);
 size_t	loss_now(void);
 /* How often a file was written to while an earlier write was not flushed yet. */
 size_t	loss_overlaps(void);
+/* How often a file of tmp/ got another name there, to be written again. */
+size_t	loss_reused(void);
 /* Makes `path` as it is when the power goes after the first `n` of them. */
 void	loss_make(const char *path, size_t n, enum loss_policy policy);
 

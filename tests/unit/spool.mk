@@ -12,7 +12,8 @@ tests_unit_t_envelope_SOURCES = tests/unit/t_envelope.c
 tests_unit_t_envelope_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_t_envelope_LDADD = submitd/spool/libstore.a $(RUN_LIBS) \
 	$(CMOCKA_LIBS)
-tests_unit_t_store_SOURCES = tests/unit/t_store.c
+tests_unit_t_store_SOURCES = tests/unit/t_store.c \
+	tests/unit/spares_here.h
 tests_unit_t_store_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_t_store_LDADD = submitd/spool/libstore.a \
 	submitd/local/libdeliver.a $(RUN_LIBS) $(CMOCKA_LIBS)

@@ -22,9 +22,10 @@
 #include "submitd/spool/journal.h"
 #include "submitd/spool/spool.h"
 #include "tests/unit/loss_disk.h"
+#include "tests/unit/spares_here.h"
 #include "tests/unit/unit.h"
 
-#define MSGS_MAX 600
+#define MSGS_MAX 1000
 #define SEGMENT (64u * 1024)
 #define STEPS 50u		/* of a generation */
 #define GENERATIONS 2
@@ -373,8 +374,11 @@ take_over(void)
 static void
 fail_a_commit(void)
 {
-	unsigned int before = n_failed;
+	unsigned int before;
 
+	while (committing > 0)
+		run_ms(1);
+	before = n_failed;
 	for (unsigned int i = 0; n_failed == before && i < FAILS_MAX; i++) {
 		fio_fail_at(1, EIO);
 		work_commit();
@@ -452,6 +456,7 @@ test_losses(void **state)
 	for (uint64_t seed = 1; seed <= SEEDS; seed++)
 		run_seed(seed);
 	assert_true(n_crowded > 0);
+	assert_true(loss_reused() > 0 || !spares_here(root));
 	assert_true(loss_overlaps() > OVERLAPS_MIN);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/unit/spares_here.h"
 #include "tests/unit/spool_fake.h"
 
 /* A report in one part. */
@@ -292,6 +293,58 @@ test_disabled(void **state)
 	spool_end();
 }
 
+enum file_end { DONE, CRASH, DELETE };
+
+/* One message, opened twice; so many files are kept after its end. */
+static void
+end_file(const bool lent[2], enum file_end end, size_t files)
+{
+	static char body[80000];
+	struct put p = { .body = body, .len = sizeof(body),
+		.rcpts = one_rcpt, .n_rcpts = 1 };
+
+	memset(body, 'a', sizeof(body));
+	put_one(&p);
+	assert_int_equal(p.verdict, SPOOLC_OK);
+	sender_begin(1);
+	for (int i = 0; i < 2; i++) {
+		spoolq_open(sender, p.id, lent[i], on_open, NULL);
+		wait_for(1);
+		close(open_fd);
+	}
+	if (end == CRASH)
+		crash(1);
+	if (end == DELETE)
+		queue_delete(queue_find(sp->queue, p.id), NULL, NULL);
+	else
+		spoolq_done(sender, p.id, 0, "250 2.0.0 taken");
+	while (files_in("spool/queue") > 0)
+		wait_ms(1);
+	assert_int_equal(files_in("spool/tmp"), files);
+	forget_told();
+	spoolq_free(sender);
+	sender = NULL;
+}
+
+/* Whose descriptor went to submitd-local is not written again, nor who was
+ * deleted, nor who may have been lent before a crash. */
+static void
+test_spares(void **state)
+{
+	(void)state;
+	if (!spares_here("."))
+		skip();
+	spool_begin();
+	client_begin();
+	end_file((const bool[]){ true, false }, DONE, 0);
+	end_file((const bool[]){ false, true }, DONE, 0);
+	end_file((const bool[]){ false, false }, DELETE, 0);
+	end_file((const bool[]){ false, false }, CRASH, 0);
+	end_file((const bool[]){ false, false }, DONE, 1);
+	spool_end();
+	assert_int_equal(files_in("spool/tmp"), 0);
+}
+
 /* More recipients than a packet holds, and more octets than a window. */
 static void
 test_large(void **state)
@@ -529,6 +582,8 @@ main(void)
 		    setup_files, fake_clean),
 		cmocka_unit_test_setup_teardown(test_asked,
 		    setup_files, fake_clean),
+		cmocka_unit_test_setup_teardown(test_spares,
+		    fake_setup, fake_clean),
 		cmocka_unit_test_setup_teardown(test_large,
 		    fake_setup, fake_clean),
 	};

@@ -10,13 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "lib/fio.h"
 #include "submitd/local/deliver.h"
-#include "submitd/spool/spares.h"
 #include "submitd/spool/store.h"
+#include "tests/unit/spares_here.h"
 #include "tests/unit/unit.h"
 
 #define TOP "Received: by us\r\n"
@@ -397,6 +396,19 @@ check_content(int fd, const char *body)
 }
 
 #define LARGE 80000u
+#define SPARE_CALLS_MAX 16u	/* of a commit into one, more or less */
+
+static void
+skip_without_spares(void)
+{
+	bool here;
+
+	assert_int_equal(mkdir(root, 0700), 0);
+	here = spares_here(root);
+	assert_int_equal(rmdir(root), 0);
+	if (!here)
+		skip();
+}
 
 /* A body of so many octets, of one letter. */
 static const char *
@@ -416,7 +428,6 @@ test_spares(void **state)
 {
 	uint8_t buf[ENVELOPE_RESULT_MAX];
 	struct store_op op;
-	struct statvfs v;
 	struct store st;
 	struct stat sb;
 	struct err err;
@@ -425,12 +436,8 @@ test_spares(void **state)
 
 	(void)state;
 	wipe(root);
+	skip_without_spares();
 	assert_int_equal(store_open(&st, root, getuid(), getgid(), &err), 0);
-	if (fstatvfs(st.queue, &v) != 0 || (uint64_t)v.f_bavail * v.f_frsize <
-	    SPARES_FREE_MIN) {
-		store_close(&st);
-		skip();
-	}
 	ino = commit_one(&st, 0, large('a', LARGE));
 	assert_int_equal(fstatat(st.queue, sample(0).id, &sb, 0), 0);
 	op = results_op(sample(0).id, buf, (uint64_t)sb.st_size, 1);
@@ -458,18 +465,71 @@ test_spares(void **state)
 	assert_int_equal(count_at(root, "tmp"), 0);
 }
 
+/* A commit into a spare, of which the n-th operation fails: it is OK all the same,
+ * or has left nothing. */
+static int
+commit_into_spare(unsigned int n)
+{
+	struct envelope e = sample(1);
+	struct store_place place = { 0 };
+	struct store_op op = { .kind = STORE_COMMIT, .place = &place };
+	struct store st;
+	struct err err;
+	int r;
+
+	wipe(root);
+	assert_int_equal(store_open(&st, root, getuid(), getgid(), &err), 0);
+	(void)commit_one(&st, 0, large('a', LARGE));
+	remove_one(&st, sample(0).id, 0);
+	assert_int_equal(count(st.tmp), 1);
+	memcpy(op.id, e.id, sizeof(op.id));
+	assert_int_equal(store_file_new(&e, TOP, strlen(TOP), &op.file), 0);
+	fio_fail_at(n, EIO);
+	r = store_file_write(&st, op.file, "b", 1, &op.err);
+	if (r != 0)
+		store_file_discard(&st, op.file);
+	else
+		flush_one(&st, &op);
+	fio_fail_at(0, 0);
+	r = r != 0 ? r : op.r;
+	assert_int_equal(count(st.tmp), 0);
+	assert_int_equal(count(st.queue), r == 0);
+	if (r == 0)
+		check_content(store_read_fd(&st, e.id, &err), "b");
+	store_close(&st);
+	return r;
+}
+
+static void
+test_spare_faults(void **state)
+{
+	unsigned int failed = 0;
+
+	(void)state;
+	wipe(root);
+	skip_without_spares();
+	for (unsigned int n = 1; n <= SPARE_CALLS_MAX; n++)
+		failed += commit_into_spare(n) != 0;
+#ifdef SUBMITD_TEST_BUILD
+	/* Writing, cutting, flushing, queueing; not opening and naming. */
+	assert_true(failed > 4 && failed + 2 < SPARE_CALLS_MAX);
+#endif
+	assert_int_equal(commit_into_spare(0), 0);
+}
+
 /* These are not worth it, or not ours alone. */
 static void
 test_no_spares(void **state)
 {
 	struct store_place place = { .filed = true };
 	struct store_op op = { .kind = STORE_REMOVE, .place = &place,
-		.lent = true };
+		.no_spare = true };
 	struct store st;
 	struct err err;
 
 	(void)state;
 	wipe(root);
+	skip_without_spares();
 	assert_int_equal(store_open(&st, root, getuid(), getgid(), &err), 0);
 	for (unsigned int i = 0; i < 5; i++)
 		(void)commit_one(&st, i, large('a', LARGE));
@@ -639,6 +699,7 @@ main(void)
 		cmocka_unit_test(test_torn_tail),
 		cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_spares),
+		cmocka_unit_test(test_spare_faults),
 		cmocka_unit_test(test_no_spares),
 		cmocka_unit_test(test_space),
 		cmocka_unit_test(test_deliver),
