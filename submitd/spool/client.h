@@ -189,7 +189,7 @@ void	spoolq_free(struct spoolq *q);
  * later. */
 typedef void spoolq_open_fn(void *ctx, int fd, uint64_t offset,
 	    const void *content, size_t len);
-/* `lent`: the descriptor is given to submitd-local. */
+/* `lent`: the descriptor is going to be given to submitd-local. */
 int	spoolq_open(struct spoolq *q, const char *id, bool lent,
 	    spoolq_open_fn *fn, void *ctx);
 

@@ -77,7 +77,7 @@ struct queue_msg {
 	bool			 reporting;	/* one of it is on its way */
 	size_t			 reports;	/* of it, since the start */
 	struct store_place	 place;
-	bool			 no_spare;	/* its file is not used again */
+	bool			 no_spare;	/* its file is not written again: spares.c */
 	/* The caller of queue_add() may set it, for that call. */
 	const struct queue_fresh *fresh;
 	/* Private to queue.c */

@@ -9,10 +9,12 @@
  * write, which the kernel refuses while anybody else has the file open. Where
  * there are no leases there are no spares.
  *
- * A lease says nothing of pages of the file that wait in a pipe (splice(2)) or in
- * a socket (sendfile(2)) when it is closed. So submitd-send copies what it sends;
- * in an attacker's hands it might not, but sees all mail anyway. submitd-local does
- * not: a file that it has been given is never a spare (`no_spare` in store.h).
+ * A lease says nothing of pages of the file that wait in a pipe (splice(2)) or
+ * in a socket (sendfile(2)) when it is closed. So submitd-send copies what it
+ * sends; in an attacker's hands it might not, but sees all mail anyway.
+ * submitd-local does not: a file that it has been given is never a spare, nor
+ * one that was there at the start or that the administrator deletes (`no_spare`
+ * in queue.h).
  */
 #include "config.h"
 

@@ -23,8 +23,8 @@ struct spares;
 struct spares *spares_new(int tmp);
 /* Removes what there is. NULL is fine. */
 void	spares_free(struct spares *s);
-/* Whether the file `name` of `folder` is worth keeping; its size. Not asked for
- * one whose descriptor has gone further than to submitd-send. */
+/* Whether the file `name` of `folder` is worth keeping; its size. Not asked where
+ * the operation says no_spare (store.h). */
 bool	spares_want(struct spares *s, int folder, const char *name,
 	    off_t *ret_size);
 /* Takes over the file `name` of tmp/. False: there are enough by now. Its removal
